@@ -2,7 +2,7 @@
 
 /** The bytes as text, one character U+0000..U+00FF a byte, so that nothing is lost on the way back. */
 export function textOf(bytes: Uint8Array): string {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).latin1Slice()
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1')
 }
 
 /** Latin-1 text as bytes; a character above U+00FF is a bug of the caller and is cut to its low octet. */
