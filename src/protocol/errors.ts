@@ -1,0 +1,10 @@
+/** Something wrong in a control file, for the person who has to mend it. Lines and columns count from 1, columns in octets. */
+export interface ConfigError {
+  readonly file: string
+  readonly line: number
+  readonly column: number
+  /** What is wrong, a sentence without a full stop. */
+  readonly problem: string
+  /** What to write instead. */
+  readonly hint: string
+}
