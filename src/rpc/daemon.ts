@@ -1,0 +1,441 @@
+// What the methods need of the running daemon, and nothing of how they are asked: no transport, no schemas, no text for the wire.
+// The runtime implements it on its main thread; tests implement it in memory (test/rpc/fake.ts).
+//
+// Times are milliseconds since 1970, durations seconds. Every argument is a plain value that can be sent to a lane.
+// What needs no lane is not here: time-limited overrides (overrides.ts), dryRun, ifSha256, cursors (pages.ts), event queues
+// (events.ts), redaction (redact.ts), Prometheus text (prometheus.ts).
+import type { Result } from 'neverthrow'
+import type { ConfigError } from '../protocol/errors.ts'
+import type { FailureName } from './failure.ts'
+import type { Sample } from './metrics.ts'
+
+/** An expected failure: which row of the error table (failure.ts), and what a program needs to decide what to do. */
+export interface RpcFailure {
+  readonly failure: FailureName
+  /** For people: one sentence without a full stop. */
+  readonly message: string
+  /** Stable words for programs, e.g. `no-such-session`. */
+  readonly reason: string
+  /** More for programs, e.g. `{ errors }` for `config-invalid`. Never a secret. */
+  readonly data?: Readonly<Record<string, unknown>>
+}
+
+/** A value at once or later. */
+export type Soon<T> = T | PromiseLike<T>
+/** A value or an expected failure, later; a ResultAsync is one. */
+export type Answer<T> = Soon<Result<T, RpcFailure>>
+
+export interface Daemon {
+  readonly server: {
+    info(): Soon<ServerInfo>
+    /** Everything counted so far; the families and their labels are the table in metrics.ts. */
+    measure(): Soon<readonly Sample[]>
+    health(): Soon<readonly HealthCheck[]>
+    /** Take no new sessions, let the running ones finish. Draining twice is not an error. */
+    drain(reason: string | undefined): Answer<{ readonly sessions: number }>
+    undrain(): Answer<{ readonly sessions: number }>
+    /** Resolves before the end so that the reply can be written; the process ends `grace` seconds later at the latest. */
+    stop(how: { readonly grace: number; readonly reason: string | undefined }): Answer<{ readonly sessions: number }>
+  }
+  readonly listeners: {
+    list(): Soon<readonly ListenerState[]>
+    /** Fails with `not-found`. Pausing again changes the mode. */
+    pause(name: string, mode: PauseMode): Answer<ListenerState>
+    resume(name: string): Answer<ListenerState>
+  }
+  readonly config: {
+    knobs(): Soon<readonly Knob[]>
+    status(): Soon<ConfigStatus>
+    /** Parses and compiles, touching nothing: these texts in place of the files of the same names, the disk for the rest. */
+    check(files: Readonly<Record<string, string>> | undefined): Soon<CheckReport>
+    /** Both sides of a comparison, secrets left out by the daemon (`text: undefined`). */
+    texts(): Soon<{ readonly published: readonly ConfigFile[]; readonly disk: readonly ConfigFile[] }>
+    /** Reads the disk, compiles, publishes in two phases. `config-invalid` carries every error, `lane-refused` the lane. */
+    reload(how: ReloadRequest): Answer<Published>
+    history(): Soon<readonly Generation[]>
+    /** Publishes the rules and knobs of a kept generation again, under a new number. Fails with `not-found`. */
+    rollback(how: RollbackRequest): Answer<Published>
+  }
+  readonly rules: {
+    /** The published generation's, or a kept one's. */
+    list(generation: number | undefined): Answer<RuleList>
+    evaluate(question: RuleQuestion): Answer<RuleEvaluation>
+  }
+  readonly sessions: {
+    /** In the order of `sort`, at most `limit`, those behind `after` only. `selectPage` of pages.ts does it for a lane and again for the merge. */
+    query(query: SessionQuery): Soon<SessionAnswer>
+    get(id: string): Answer<SessionDetail>
+    kill(how: {
+      readonly filter: SessionFilter
+      readonly mode: KillMode
+      readonly reason: string | undefined
+    }): Soon<{ readonly ids: readonly string[] } & Silent>
+    /** Live verbs and replies until the returned function is called. The lane leaves out AUTH's arguments and all bodies. */
+    trace(filter: SessionFilter, listener: (line: TraceLine) => void): () => void
+  }
+  readonly users: {
+    list(): Soon<{ readonly users: readonly UserState[] } & Silent>
+    /** Refuses logins from now on and ends the running sessions. Blocking again changes reason. */
+    block(user: string, reason: string | undefined): Answer<{ readonly ended: readonly string[] }>
+    /** Fails with `not-found` if the user is not blocked. */
+    unblock(user: string): Answer<undefined>
+  }
+  readonly auth: {
+    /** Runs the real chain up to the backend's start. The password is wiped by the caller afterwards. */
+    test(how: AuthQuestion): Answer<AuthOutcome>
+  }
+  readonly lanes: {
+    list(): Soon<readonly LaneState[]>
+    /** Starts a replacement and drains the old one; answers when the replacement accepts. */
+    recycle(lane: number, reason: string | undefined): Answer<{ readonly lane: number; readonly sessions: number }>
+  }
+  readonly backends: { list(): Soon<readonly BackendState[]> }
+  readonly log: {
+    levels(): Soon<Readonly<Record<string, LogLevel>>>
+    /** Fails with `not-found` for an unknown component; answers the level before. */
+    set(component: string, level: LogLevel): Answer<LogLevel>
+  }
+  /** Hears every event in the order in which they happened; returns the function that ends it. The listener never throws and returns at once. */
+  subscribe(listener: (event: DaemonEvent) => void): () => void
+  /** Our own bugs: a method threw. */
+  bug(where: string, error: unknown): void
+}
+
+/** Lanes that did not answer in time; what they hold is missing from the result. */
+export interface Silent {
+  readonly silentLanes: readonly number[]
+}
+
+// -- server
+
+export interface ServerInfo {
+  readonly version: string
+  readonly pid: number
+  readonly started: number
+  readonly lanes: number
+  readonly helper: { readonly mode: 'serve' | 'run' | 'none'; readonly privileged: boolean }
+  readonly generation: number
+  readonly sha256: string
+  readonly draining: boolean
+}
+
+export interface HealthCheck {
+  /** `helper`, `certificates`, `descriptors`, `lanes`, `files`, ... */
+  readonly name: string
+  readonly state: 'ok' | 'warning' | 'failed'
+  /** A sentence for people. */
+  readonly detail: string
+  /** The measured number, if the check is about one: seconds, descriptors, files. */
+  readonly value?: number
+  readonly limit?: number
+}
+
+export type PauseMode = '421' | 'hold'
+
+export interface ListenerState {
+  readonly name: string
+  readonly address: string
+  readonly port: number
+  readonly protocol: Protocol
+  readonly tls: 'none' | 'starttls' | 'implicit'
+  readonly chain: string
+  readonly paused?: PauseMode
+  readonly accepted: number
+  readonly refused: number
+}
+
+// -- configuration
+
+export interface Knob {
+  readonly name: string
+  /** Left out for a secret. */
+  readonly value?: string
+  readonly secret: boolean
+  readonly source:
+    | { readonly from: 'file'; readonly file: string; readonly line: number }
+    | { readonly from: 'default' }
+    | { readonly from: 'rpc' }
+  /** Whether a reload changes it, or only a restart of acceptd. */
+  readonly changes: 'reload' | 'restart'
+}
+
+export type ChangedBy = 'start' | 'signal' | 'file' | 'control'
+
+export interface Generation {
+  readonly generation: number
+  readonly sha256: string
+  readonly published: number
+  readonly by: ChangedBy
+  readonly reason?: string
+  readonly rules: number
+  readonly sessions: number
+}
+
+export interface ConfigStatus {
+  readonly current: Generation
+  readonly files: readonly FileState[]
+  readonly lastError?: { readonly at: number; readonly by: ChangedBy; readonly errors: readonly ConfigError[] }
+  /** Every generation that a session uses, the current one included. */
+  readonly generations: readonly Generation[]
+}
+
+export interface FileState {
+  readonly name: string
+  /** Left out when there is no such file now / was none when it was read. */
+  readonly diskSha256?: string
+  readonly loadedSha256?: string
+}
+
+export interface CheckReport {
+  readonly errors: readonly ConfigError[]
+  readonly warnings: readonly ConfigError[]
+  /** Of what would be published. */
+  readonly sha256: string
+}
+
+export interface ConfigFile {
+  readonly name: string
+  /** Left out for a secret. */
+  readonly text?: string
+  readonly sha256: string
+  readonly changes: 'reload' | 'restart'
+}
+
+export type Apply = 'new-sessions' | 'next-transaction'
+
+export interface ReloadRequest {
+  /** Files to read again; left out, all that can change. */
+  readonly only?: readonly string[]
+  readonly apply: Apply
+  readonly by: ChangedBy
+  readonly reason?: string
+}
+
+export interface RollbackRequest {
+  readonly generation: number
+  readonly apply: Apply
+  readonly by: ChangedBy
+  readonly reason?: string
+}
+
+export interface Published {
+  readonly generation: number
+  readonly previous: number
+  readonly sha256: string
+  /** Names of the files whose content differs from the previous generation's. */
+  readonly changed: readonly string[]
+  readonly rules: number
+  readonly lanes: number
+  readonly olderSessions: number
+  readonly milliseconds: number
+}
+
+// -- rules
+
+export interface RuleList {
+  readonly generation: number
+  readonly sha256: string
+  readonly rules: readonly RuleState[]
+}
+
+export interface RuleState {
+  readonly line: number
+  /** The rule as written. */
+  readonly text: string
+  readonly event: string
+  readonly hits: number
+  readonly lastHit?: number
+}
+
+export interface RuleQuestion {
+  readonly event: string
+  readonly request?: string
+  readonly reply?: string
+  readonly env?: Readonly<Record<string, string>>
+  /** One of the two, or the published generation. */
+  readonly generation?: number
+  readonly text?: string
+}
+
+export interface RuleEvaluation {
+  readonly request?: string
+  readonly reply?: string
+  readonly exitcode?: number
+  readonly trace: readonly RuleStep[]
+}
+
+export interface RuleStep {
+  readonly rule: string
+  readonly line: number
+  readonly matched: boolean
+  /** Why it matched or not, for people. */
+  readonly why?: string
+  readonly before: RuleFields
+  readonly after: RuleFields
+}
+
+export interface RuleFields {
+  readonly request?: string
+  readonly reply?: string
+  readonly exitcode?: number
+}
+
+// -- sessions
+
+export type Protocol = 'smtp' | 'pop3'
+/** greeting: accepted, nothing heard yet; login: the dialogue before login; checking: the helper is asked; ready: the backend serves, between transactions. */
+export type SessionState = 'greeting' | 'login' | 'checking' | 'ready' | 'transaction' | 'data' | 'ending'
+export type KillMode = 'graceful' | 'now'
+
+export interface SessionFilter {
+  readonly id?: string
+  /** A glob: `*` and `?`. */
+  readonly user?: string
+  /** An address or a CIDR block. */
+  readonly ip?: string
+  readonly protocol?: Protocol
+  readonly state?: SessionState
+  readonly listener?: string
+  readonly lane?: number
+  /** Seconds since it was accepted, at least. */
+  readonly olderThan?: number
+  readonly generation?: number
+  readonly tls?: boolean
+}
+
+export type SessionSort = 'started' | 'idle' | 'user' | 'ip' | 'bytesIn' | 'bytesOut' | 'messages' | 'id'
+
+export interface SessionQuery {
+  readonly filter: SessionFilter
+  readonly sort: SessionSort
+  readonly descending: boolean
+  readonly limit: number
+  /** The last session of the page before: its value of the sort key, and its id. */
+  readonly after?: readonly [key: string | number, id: string]
+  /** When the question was asked, so that `olderThan` and `idle` mean the same in every lane. */
+  readonly now: number
+}
+
+export interface SessionAnswer extends Silent {
+  readonly sessions: readonly SessionSummary[]
+  /** How many match the filter in all, on every page. */
+  readonly matched: number
+}
+
+export interface SessionSummary {
+  readonly id: string
+  readonly protocol: Protocol
+  readonly state: SessionState
+  readonly listener: string
+  readonly lane: number
+  readonly generation: number
+  readonly ip: string
+  readonly port: number
+  /** The proxy's address, if the client's came by the PROXY protocol. */
+  readonly proxy?: string
+  readonly tls?: { readonly version: string; readonly cipher: string; readonly name?: string }
+  readonly helo?: string
+  readonly user?: string
+  readonly started: number
+  readonly lastActive: number
+  readonly login?: { readonly at: number; readonly mechanism: string }
+  readonly backend?: { readonly chain: string; readonly pid: number; readonly uid: number; readonly gid: number }
+  readonly messages: number
+  readonly recipients: number
+  readonly bytesIn: number
+  readonly bytesOut: number
+  /** The verb alone. */
+  readonly lastVerb?: string
+}
+
+export interface SessionDetail extends SessionSummary {
+  /** The last 50, oldest first. */
+  readonly verbs: readonly VerbRecord[]
+  readonly actors: readonly { readonly name: string; readonly inboxFrames: number; readonly inboxBytes: number }[]
+}
+
+export interface VerbRecord {
+  readonly at: number
+  readonly verb: string
+  /** Never that of AUTH, PASS or APOP. */
+  readonly argument?: string
+  /** `250`, `+OK`, `-ERR`; left out while the reply is outstanding. */
+  readonly code?: string
+}
+
+export interface TraceLine extends SessionIdentity {
+  readonly at: number
+  readonly from: 'client' | 'backend' | 'acceptd'
+  /** The verb, or the reply's code. */
+  readonly verb: string
+  /** The rest of the line, cut to 500 octets; never that of AUTH, PASS or APOP. */
+  readonly text?: string
+}
+
+/** What an event says about its session, and what a filter of event.subscribe looks at. */
+export type SessionIdentity = Pick<
+  SessionSummary,
+  'id' | 'protocol' | 'state' | 'listener' | 'lane' | 'generation' | 'ip' | 'port' | 'user' | 'started' | 'tls'
+>
+
+// -- users, login, lanes, backends, log
+
+export interface UserState {
+  readonly user: string
+  readonly sessions: number
+  readonly messages: number
+  readonly blocked?: { readonly since: number; readonly reason?: string }
+}
+
+export interface AuthQuestion {
+  readonly user: string
+  readonly password: Uint8Array
+  /** A chain's name; left out, the chain of the first listener. */
+  readonly chain?: string
+  readonly protocol: Protocol
+}
+
+export interface AuthOutcome {
+  readonly verdict: 'accepted' | 'refused' | 'misused' | 'tempfail' | 'crashed' | 'timeout' | 'blocked'
+  readonly chain: string
+  readonly uid?: number
+  readonly gid?: number
+  readonly milliseconds: number
+}
+
+export interface LaneState {
+  readonly lane: number
+  readonly state: 'starting' | 'running' | 'draining' | 'silent'
+  readonly sessions: number
+  readonly generation: number
+  readonly started: number
+  readonly memoryBytes: number
+  /** Event-loop lag, the last second's worst. */
+  readonly lagSeconds: number
+  readonly deaths: number
+}
+
+export interface BackendState {
+  readonly chain: string
+  readonly kind: 'auth' | 'guest'
+  readonly argv: readonly string[]
+  readonly sessions: number
+  /** Warm streams waiting for their user. */
+  readonly parked: number
+}
+
+export type LogLevel = 'error' | 'warn' | 'info' | 'debug'
+
+// -- events
+
+export type Topic = 'session' | 'auth' | 'config' | 'limit' | 'lane' | 'tls'
+
+/** Never holds a secret, a body or an envelope. */
+export interface DaemonEvent {
+  readonly at: number
+  readonly topic: Topic
+  /** `accepted`, `ended`, `login`, `published`, `died`, ... */
+  readonly name: string
+  readonly session?: SessionIdentity
+  readonly data?: Readonly<Record<string, string | number | boolean>>
+}

@@ -1,0 +1,82 @@
+// What acceptd counts: a row a family. The names are an interface (dashboards, alerts); rows are only added.
+import type { HistogramValue } from './histogram.ts'
+
+interface MetricRow {
+  readonly type: 'counter' | 'gauge' | 'histogram'
+  readonly help: string
+  readonly labels: readonly string[]
+}
+
+export const METRICS = {
+  acceptd_info: { type: 'gauge', help: 'Always 1; the version as a label.', labels: ['version'] },
+  acceptd_uptime_seconds: { type: 'gauge', help: 'Since the runtime started.', labels: [] },
+  acceptd_draining: { type: 'gauge', help: '1 while no new sessions are taken.', labels: [] },
+  acceptd_descriptors_open: { type: 'gauge', help: 'Open file descriptors of the runtime.', labels: [] },
+  acceptd_descriptors_limit: { type: 'gauge', help: 'How many it may open.', labels: [] },
+  acceptd_sessions: { type: 'gauge', help: 'Live sessions.', labels: ['lane', 'protocol', 'state'] },
+  acceptd_sessions_accepted_total: { type: 'counter', help: 'Sessions begun.', labels: ['listener'] },
+  acceptd_sessions_refused_total: {
+    type: 'counter',
+    help: 'Connections answered 421 instead of a greeting.',
+    labels: ['listener', 'reason'],
+  },
+  acceptd_sessions_ended_total: { type: 'counter', help: 'Sessions ended.', labels: ['protocol', 'reason'] },
+  acceptd_logins_total: {
+    type: 'counter',
+    help: 'Outcomes of login attempts.',
+    labels: ['protocol', 'mechanism', 'outcome'],
+  },
+  acceptd_login_seconds: {
+    type: 'histogram',
+    help: 'From the last byte of the credentials to the reply.',
+    labels: ['lane', 'outcome'],
+  },
+  acceptd_helper_seconds: {
+    type: 'histogram',
+    help: 'From the request to the status line of the helper.',
+    labels: ['lane'],
+  },
+  acceptd_first_reply_seconds: { type: 'histogram', help: 'From accept to the greeting.', labels: ['lane'] },
+  acceptd_messages_total: {
+    type: 'counter',
+    help: 'Messages by what the backend answered.',
+    labels: ['protocol', 'outcome'],
+  },
+  acceptd_recipients_total: { type: 'counter', help: 'Recipients accepted by backends.', labels: [] },
+  acceptd_bytes_total: { type: 'counter', help: 'Octets from and to clients.', labels: ['protocol', 'direction'] },
+  acceptd_rule_hits_total: {
+    type: 'counter',
+    help: 'Matches of each line of control/fixsmtpio since its generation was published.',
+    labels: ['line', 'event'],
+  },
+  acceptd_generation: { type: 'gauge', help: 'Number of the published generation.', labels: [] },
+  acceptd_generation_sessions: { type: 'gauge', help: 'Live sessions by generation.', labels: ['generation'] },
+  acceptd_config_drift_files: { type: 'gauge', help: 'Control files that differ from what is loaded.', labels: [] },
+  acceptd_reloads_total: { type: 'counter', help: 'Reloads and rollbacks.', labels: ['by', 'outcome'] },
+  acceptd_reload_seconds: { type: 'histogram', help: 'From the request to the last lane switched.', labels: [] },
+  acceptd_lane_lag_seconds: { type: 'histogram', help: 'How late timers fire in a lane.', labels: ['lane'] },
+  acceptd_lane_memory_bytes: { type: 'gauge', help: 'Heap and buffers of a lane.', labels: ['lane'] },
+  acceptd_lane_deaths_total: { type: 'counter', help: 'Lanes that died and were replaced.', labels: ['lane'] },
+  acceptd_backends_parked: { type: 'gauge', help: 'Warm backends that wait for their user.', labels: ['chain'] },
+  acceptd_control_requests_total: {
+    type: 'counter',
+    help: 'Requests on the control sockets.',
+    labels: ['socket', 'outcome'],
+  },
+  acceptd_control_clients: { type: 'gauge', help: 'Open connections on the control sockets.', labels: ['socket'] },
+  acceptd_events_dropped_total: { type: 'counter', help: 'Events that slow subscribers lost.', labels: [] },
+} as const satisfies Readonly<Record<string, MetricRow>>
+
+export type MetricName = keyof typeof METRICS
+type OfType<T> = { [N in MetricName]: (typeof METRICS)[N]['type'] extends T ? N : never }[MetricName]
+type Labels<N extends MetricName> = { readonly [L in (typeof METRICS)[N]['labels'][number]]: string }
+
+type NumberSample = {
+  [N in OfType<'counter' | 'gauge'>]: { readonly metric: N; readonly labels: Labels<N>; readonly value: number }
+}[OfType<'counter' | 'gauge'>]
+type HistogramSample = {
+  [N in OfType<'histogram'>]: { readonly metric: N; readonly labels: Labels<N>; readonly value: HistogramValue }
+}[OfType<'histogram'>]
+
+/** One measured value; a label that the table does not name does not compile. */
+export type Sample = NumberSample | HistogramSample
