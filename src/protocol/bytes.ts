@@ -26,3 +26,35 @@ export function concat(parts: readonly Uint8Array[]): Uint8Array {
 export function wipe(bytes: Uint8Array): void {
   bytes.fill(0)
 }
+
+/** A Buffer over the same memory; its indexOf is a memchr, three times as fast as that of a plain Uint8Array. */
+export function viewOf(bytes: Uint8Array): Buffer {
+  return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+}
+
+/** Memory for `size` bytes, not zeroed and never shared with another value. */
+export function roomFor(size: number): Uint8Array {
+  return Buffer.allocUnsafeSlow(size)
+}
+
+/** A copy of its own: a view of a few bytes would keep the whole read buffer alive, and a secret cannot be wiped in one. */
+export function copyOf(bytes: Uint8Array): Uint8Array {
+  return Uint8Array.from(bytes)
+}
+
+export const LF = 10
+export const CR = 13
+export const DOT = 46
+
+const UPPER = /[A-Z]/
+
+/** Lower case as C's tolower in the C locale: bytes above 127 stay as they are. */
+export function lowerCase(text: string): string {
+  if (!UPPER.test(text)) return text
+  let out = ''
+  for (let at = 0; at < text.length; at++) {
+    const code = text.charCodeAt(at)
+    out += code >= 65 && code <= 90 ? String.fromCharCode(code + 32) : text[at]
+  }
+  return out
+}

@@ -1,0 +1,161 @@
+// Rules applied to one request or one reply. rewrite.ts and explain.ts are this with and without a trace, so they cannot differ.
+import { lowerCase } from '../protocol/bytes.ts'
+import { markLines } from '../protocol/replies.ts'
+import { fixUpFor, type Identity } from './fixups.ts'
+import { compileGlob } from './glob.ts'
+import type { Rule, RuleSet } from './ruleset.ts'
+
+interface Compiled {
+  /** Index in set.rules. */
+  readonly index: number
+  readonly rule: Rule
+  readonly matches: (text: string) => boolean
+}
+
+/** What a session's rules do at one event. */
+interface EventRules {
+  readonly event: string
+  readonly rules: readonly Compiled[]
+  /** All prepends put together. */
+  readonly prepend: string
+}
+
+/** The rules of a set that apply in a session: their variables are set. Shared by all sessions that have the same ones set. */
+export interface SessionRules {
+  readonly set: RuleSet
+  readonly events: ReadonlyMap<string, EventRules>
+}
+
+/** What is worked out once for a rule set. */
+interface SetParts {
+  readonly compiled: readonly Compiled[]
+  /** The variables its rules name. */
+  readonly names: readonly string[]
+  /** One '0' or '1' for each of them. */
+  readonly sessions: Map<string, SessionRules>
+}
+const parts = new WeakMap<RuleSet, SetParts>()
+
+function partsOf(set: RuleSet): SetParts {
+  const known = parts.get(set)
+  if (known !== undefined) return known
+  const made: SetParts = {
+    compiled: set.rules.map((rule, index) => ({ index, rule, matches: compileGlob(rule.glob) })),
+    names: [...new Set(set.rules.map((rule) => rule.env).filter((name) => name !== ''))],
+    sessions: new Map(),
+  }
+  parts.set(set, made)
+  return made
+}
+
+/** The rules for a session whose environment is known. A name with `=` in it is never set, as for getenv(3). */
+export function rulesFor(set: RuleSet, hasEnv: (name: string) => boolean): SessionRules {
+  const { compiled, names, sessions } = partsOf(set)
+  let key = ''
+  for (const name of names) key += !name.includes('=') && hasEnv(name) ? '1' : '0'
+  const known = sessions.get(key)
+  if (known !== undefined) return known
+  const events = new Map<string, { event: string; rules: Compiled[]; prepend: string }>()
+  for (const one of compiled) {
+    const { env, event, prepend } = one.rule
+    if (env !== '' && key[names.indexOf(env)] === '0') continue
+    const there = events.get(event)
+    if (there === undefined) events.set(event, { event, rules: [one], prepend })
+    else {
+      there.rules.push(one)
+      // Each puts its own in front of what is there, so the later rule's comes first.
+      there.prepend = prepend + there.prepend
+    }
+  }
+  const made: SessionRules = { set, events }
+  sessions.set(key, made)
+  return made
+}
+
+function rulesAt(rules: SessionRules, event: string): EventRules | undefined {
+  return rules.events.get(event) ?? rules.events.get(lowerCase(event))
+}
+
+/** One rule met by one request or one reply line. */
+export interface TraceStep {
+  /** Index in set.rules. */
+  readonly rule: number
+  /** Line of the reply, from 0; of a request always 0. */
+  readonly line: number
+  readonly matched: boolean
+  /** The line before the rule and after it; with its line ending where it has one. */
+  readonly before: string
+  readonly after: string
+}
+
+/** Prepends apply whatever the glob. */
+export function applyToRequest(rules: SessionRules, event: string, line: string, trace?: TraceStep[]): string {
+  const here = rulesAt(rules, event)
+  if (here === undefined) return line
+  if (trace !== undefined) {
+    let before = line
+    for (const { index, rule } of here.rules) {
+      const after = rule.prepend + before
+      trace.push({ rule: index, line: 0, matched: rule.prepend !== '', before, after })
+      before = after
+    }
+  }
+  return here.prepend === '' ? line : here.prepend + line
+}
+
+export interface RewrittenReply {
+  readonly reply: string
+  /** The session ends at once with this code. */
+  readonly exitcode: number | undefined
+  /** Indices in set.rules of the rules that matched a line, each once; for counters. */
+  readonly hits: readonly number[]
+}
+
+const NO_HITS: readonly number[] = []
+
+export function applyToReply(
+  rules: SessionRules,
+  event: string,
+  reply: string,
+  who: Identity,
+  trace?: TraceStep[],
+): RewrittenReply {
+  const here = rulesAt(rules, event)
+  if (here === undefined) return { reply, exitcode: undefined, hits: NO_HITS }
+  const hits: number[] = []
+  let exitcode: number | undefined
+  let changed = false
+  let out = ''
+  // A reply of no lines is one empty line: what is left of the input when the client goes (clienteof) is looked at even if it is nothing.
+  let from = 0
+  for (let number = 0; ; number++) {
+    const end = reply.indexOf('\n', from)
+    const next = end < 0 ? reply.length : end + 1
+    const original = from === 0 && next === reply.length ? reply : reply.slice(from, next)
+    // Globs see a C string.
+    const nul = original.indexOf('\0')
+    const subject = nul < 0 ? original : original.slice(0, nul)
+    let line = original
+    for (const { index, rule, matches } of here.rules) {
+      const before = line
+      const matched = matches(subject)
+      if (matched) {
+        if (!hits.includes(index)) hits.push(index)
+        if (rule.exitcode !== undefined) exitcode = rule.exitcode
+        const { response } = rule
+        if (response.kind === 'replace') line = response.text
+        else if (response.kind === 'remove') line = ''
+        else if (response.kind === 'fixup') line = fixUpFor(here.event)?.(line, number, who) ?? line
+      }
+      trace?.push({ rule: index, line: number, matched, before, after: line })
+    }
+    if (line !== original) {
+      changed = true
+      if (line !== '' && !line.endsWith('\n')) line += '\r\n'
+    }
+    out += line
+    from = next
+    if (from >= reply.length) break
+  }
+  return { reply: changed ? markLines(out) : reply, exitcode, hits: hits.length === 0 ? NO_HITS : hits }
+}

@@ -1,0 +1,39 @@
+// The replies that acceptd computes itself: one row an event, used where a rule's response is &fixsmtpio_fixup.
+
+/** Who we say we are. */
+export interface Identity {
+  /** control/smtpgreeting, else control/me. */
+  readonly greeting: string
+  /** 'offer': the EHLO fix-up adds STARTTLS. */
+  readonly tls: 'none' | 'offer'
+}
+
+/** The HELP fix-up names the page of the programs whose behaviour this is. */
+export const HOME_PAGE = 'https://schmonz.com/qmail/acceptutils/'
+
+/** The reply line as earlier rules left it, its number in the backend's reply from 0; what takes its place: '', a line, or several. */
+type FixUp = (line: string, number: number, who: Identity) => string
+
+const STARTTLS = '250-STARTTLS\r\n'
+
+function fixEhlo(line: string, number: number, who: Identity): string {
+  if (number === 0) return `250 ${who.greeting}`
+  // A backend's STARTTLS is not for the client: it would negotiate with a program that sees only our end. Only this spelling is dropped.
+  const kept = line === STARTTLS || line === '250 STARTTLS\r\n' ? '' : line
+  // Ours goes before the backend's second line; a reply of one line has none, and acceptutils offered nothing there either.
+  return number === 1 && who.tls === 'offer' && !kept.startsWith(STARTTLS) ? STARTTLS + kept : kept
+}
+
+const FIX_UPS: Readonly<Record<string, FixUp>> = {
+  greeting: (_line, _number, who) => `220 ${who.greeting} ESMTP`,
+  ehlo: fixEhlo,
+  helo: (_line, _number, who) => `250 ${who.greeting}`,
+  help: (line) => `214 fixsmtpio home page: ${HOME_PAGE}\r\n${line}`,
+  quit: (_line, _number, who) => `221 ${who.greeting}`,
+}
+
+export const FIX_UP_EVENTS: readonly string[] = Object.keys(FIX_UPS)
+
+export function fixUpFor(event: string): FixUp | undefined {
+  return Object.hasOwn(FIX_UPS, event) ? FIX_UPS[event] : undefined
+}

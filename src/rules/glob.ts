@@ -1,0 +1,281 @@
+// fnmatch(3) with no flags in the C locale, on latin1 text: `*` and `?` match any byte, `/`, a leading dot and CR LF too.
+//
+// A pattern is compiled to steps by its positions: each step takes one byte and says where in the pattern to go on. Matching keeps two
+// marks, the last `*` and where its text began, and never looks further back than that: at most length of text times length of pattern.
+// (A regular expression made from `*a*a*a*b` runs for seconds on sixty bytes.)
+//
+// glibc reads a bracket expression anew for each byte, and in a malformed one the byte decides where the expression ends. So a bracket is
+// compiled to a table of 256 answers, each by reading it as glibc does.
+
+const STAR = -1
+const ANY = -2
+const NEVER = -3
+const BRACKET = -4
+/** Any other step is the code of the byte it takes. */
+
+interface Program {
+  readonly steps: Int16Array
+  /** Where to go on behind a step, by position; for a bracket the index of its table. */
+  readonly nexts: Int32Array
+  /** For each byte the position behind the bracket, or 0. */
+  readonly tables: readonly Int32Array[]
+}
+
+/** Whether a text matches. What stands behind a NUL in the pattern is not part of it, as in C. */
+export function compileGlob(pattern: string): (text: string) => boolean {
+  const nul = pattern.indexOf('\0')
+  const glob = nul < 0 ? pattern : pattern.slice(0, nul)
+  const program = compile(glob)
+  // The shapes that rules have: nothing but stars, a literal beginning and then a star, a literal.
+  let literal = ''
+  let at = 0
+  while (at < glob.length && (program.steps[at] as number) >= 0) {
+    literal += String.fromCharCode(program.steps[at] as number)
+    at = program.nexts[at] as number
+  }
+  if (at >= glob.length) return (text) => text === literal
+  if (program.steps[at] === STAR && program.nexts[at] === glob.length) {
+    return literal === '' ? everything : (text) => text.startsWith(literal)
+  }
+  return (text) => run(program, glob.length, text)
+}
+
+function everything(): boolean {
+  return true
+}
+
+function run(program: Program, end: number, text: string): boolean {
+  const { steps, nexts, tables } = program
+  const size = text.length
+  let at = 0
+  let place = 0
+  let star = -1
+  let starred = 0
+  for (;;) {
+    let matched = false
+    if (place < end) {
+      const step = steps[place] as number
+      if (step === STAR) {
+        place = nexts[place] as number
+        if (place >= end) return true
+        star = place
+        starred = at
+        continue
+      }
+      if (at < size) {
+        const code = text.charCodeAt(at)
+        if (step === code || step === ANY) {
+          place = nexts[place] as number
+          matched = true
+        } else if (step === BRACKET) {
+          const next = tables[nexts[place] as number]?.[code] ?? 0
+          matched = next > 0
+          if (matched) place = next
+        }
+      }
+    } else if (at >= size) return true
+    if (matched) at++
+    else {
+      if (star < 0 || starred >= size) return false
+      starred++
+      at = starred
+      place = star
+    }
+  }
+}
+
+function compile(glob: string): Program {
+  const end = glob.length
+  const steps = new Int16Array(end)
+  const nexts = new Int32Array(end)
+  const tables: Int32Array[] = []
+  const known = new Uint8Array(end)
+  const ahead = [0]
+  for (;;) {
+    const at = ahead.pop()
+    if (at === undefined) break
+    if (at >= end || known[at] !== 0) continue
+    known[at] = 1
+    const code = glob.charCodeAt(at)
+    let next = at + 1
+    let step = code
+    if (code === 0x3f) step = ANY
+    else if (code === 0x2a) {
+      step = STAR
+      while (next < end && glob.charCodeAt(next) === 0x2a) next++
+    } else if (code === 0x5c) {
+      // A backslash at the very end matches nothing.
+      step = next < end ? glob.charCodeAt(next) : NEVER
+      next++
+    } else if (code === 0x5b) {
+      const table = new Int32Array(256)
+      for (let byte = 0; byte < 256; byte++) {
+        table[byte] = bracket(glob, next, byte)
+        if (table[byte] !== 0) ahead.push(table[byte] as number)
+      }
+      tables.push(table)
+      steps[at] = BRACKET
+      nexts[at] = tables.length - 1
+      continue
+    }
+    steps[at] = step
+    nexts[at] = next
+    ahead.push(next)
+  }
+  return { steps, nexts, tables }
+}
+
+const BANG = 0x21
+const MINUS = 0x2d
+const PERIOD = 0x2e
+const COLON = 0x3a
+const EQUALS = 0x3d
+const OPEN = 0x5b
+const BACKSLASH = 0x5c
+const CLOSE = 0x5d
+const CARET = 0x5e
+const CLASS_NAME_LIMIT = 256
+
+const upper = (byte: number): boolean => byte >= 0x41 && byte <= 0x5a
+const lower = (byte: number): boolean => byte >= 0x61 && byte <= 0x7a
+const digit = (byte: number): boolean => byte >= 0x30 && byte <= 0x39
+const graph = (byte: number): boolean => byte > 0x20 && byte < 0x7f
+const alnum = (byte: number): boolean => upper(byte) || lower(byte) || digit(byte)
+
+/** The classes of the C locale; no byte above 127 is in any. */
+const CLASSES: Readonly<Record<string, (byte: number) => boolean>> = {
+  alnum,
+  alpha: (byte) => upper(byte) || lower(byte),
+  blank: (byte) => byte === 0x20 || byte === 9,
+  cntrl: (byte) => byte < 0x20 || byte === 0x7f,
+  digit,
+  graph,
+  lower,
+  print: (byte) => graph(byte) || byte === 0x20,
+  punct: (byte) => graph(byte) && !alnum(byte),
+  space: (byte) => byte === 0x20 || (byte >= 9 && byte <= 13),
+  upper,
+  xdigit: (byte) => digit(byte) || (byte >= 0x41 && byte <= 0x46) || (byte >= 0x61 && byte <= 0x66),
+}
+
+/** The byte at a position, 0 behind the end as in C. */
+function byteAt(glob: string, at: number): number {
+  return at < glob.length ? glob.charCodeAt(at) : 0
+}
+
+/**
+ * One byte against the bracket expression whose text begins at `from`, behind its `[`: the position behind it, or 0 for no match. An
+ * expression without an end is a literal `[`. Every odd turn here is glibc's.
+ */
+function bracket(glob: string, from: number, byte: number): number {
+  let at = from
+  const negated = byteAt(glob, at) === BANG || byteAt(glob, at) === CARET
+  if (negated) at++
+  const literal = byte === OPEN ? from : 0
+  const matched = (behind: number): number => {
+    const next = behindBracket(glob, behind)
+    return next < 0 ? literal : negated ? 0 : next
+  }
+  let c = byteAt(glob, at++)
+  for (;;) {
+    let low = c
+    let hit = false
+    let ranged = false
+    if (c === OPEN && isClass(glob, at)) {
+      const name = className(glob, at)
+      if (name === undefined || !Object.hasOwn(CLASSES, name)) return 0
+      at += name.length + 3
+      if (CLASSES[name]?.(byte) === true) return matched(at)
+      c = byteAt(glob, at++)
+    } else if (c === OPEN && isEquivalence(glob, at)) {
+      hit = byte === byteAt(glob, at + 1)
+      at += 4
+      if (hit) return matched(at)
+      c = byteAt(glob, at++)
+    } else {
+      if (c === 0) return literal
+      if (c === OPEN && byteAt(glob, at) === PERIOD) {
+        const symbol = collatingSymbol(glob, at)
+        if (symbol === 0) return 0
+        low = symbol
+        at += 4
+        ranged = byteAt(glob, at) === MINUS && byteAt(glob, at + 1) !== 0
+      } else {
+        if (c === BACKSLASH) {
+          low = byteAt(glob, at++)
+          if (low === 0) return 0
+        }
+        const high = byteAt(glob, at + 1)
+        ranged = byteAt(glob, at) === MINUS && high !== 0 && high !== CLOSE
+      }
+      if (!ranged && byte === low) return matched(at)
+      c = byteAt(glob, at++)
+      if (c === MINUS && byteAt(glob, at) !== CLOSE) {
+        let high = byteAt(glob, at++)
+        if (high === OPEN && byteAt(glob, at) === PERIOD) {
+          high = collatingSymbol(glob, at)
+          at += 4
+        } else if (high === BACKSLASH) high = byteAt(glob, at++)
+        if (high === 0) return 0
+        if (low <= byte && byte <= high) return matched(at)
+        c = byteAt(glob, at++)
+      }
+    }
+    if (c === CLOSE) return negated ? at : 0
+  }
+}
+
+/** `[:`, lower-case letters but z (a slip of glibc's, which no class name feels), then `:]`; anything else makes the `[` a literal. */
+function isClass(glob: string, at: number): boolean {
+  if (byteAt(glob, at) !== COLON) return false
+  for (let name = at + 1; name - at <= CLASS_NAME_LIMIT; name++) {
+    const c = byteAt(glob, name)
+    if (c === COLON && byteAt(glob, name + 1) === CLOSE) return true
+    if (c < 0x61 || c >= 0x7a) return false
+  }
+  return true
+}
+
+/** undefined: longer than any name can be. */
+function className(glob: string, at: number): string | undefined {
+  const end = glob.indexOf(':', at + 1)
+  return end < 0 || end - at > CLASS_NAME_LIMIT ? undefined : glob.slice(at + 1, end)
+}
+
+function isEquivalence(glob: string, at: number): boolean {
+  if (byteAt(glob, at) !== EQUALS || byteAt(glob, at + 1) === 0) return false
+  return byteAt(glob, at + 2) === EQUALS && byteAt(glob, at + 3) === CLOSE
+}
+
+/** `[.x.]` names x itself; the C locale has no other names, and no expression with one matches. 0 for those. */
+function collatingSymbol(glob: string, at: number): number {
+  const end = glob.indexOf('.]', at + 1)
+  return end === at + 2 ? byteAt(glob, at + 1) : 0
+}
+
+/** After a match the rest of the expression is passed over, by rules that differ a little from those above. -1: it has no end; 0: no match. */
+function behindBracket(glob: string, from: number): number {
+  let at = from
+  for (;;) {
+    const c = byteAt(glob, at++)
+    if (c === 0) return -1
+    if (c === CLOSE) return at
+    if (c === BACKSLASH) {
+      if (byteAt(glob, at++) === 0) return 0
+    } else if (c === OPEN) {
+      const mark = byteAt(glob, at)
+      if (mark === COLON && isClass(glob, at)) {
+        const name = className(glob, at)
+        if (name === undefined) return 0
+        at += name.length + 3
+      } else if (mark === EQUALS) {
+        if (!isEquivalence(glob, at)) return 0
+        at += 4
+      } else if (mark === PERIOD) {
+        const end = glob.indexOf('.]', at + 1)
+        if (end < 0) return 0
+        at = end + 2
+      }
+    }
+  }
+}
