@@ -19,6 +19,7 @@ export interface Delivered {
 
 export interface SmtpBackend {
   readonly name: SmtpBackendName
+  /** No word of it holds white space, which a chains file could not say. */
   readonly argv: readonly string[]
   readonly greeting: RegExp
   /** What it says to a message that it took. */
@@ -39,6 +40,7 @@ export type SmtpBackendName = (typeof SMTP_BACKENDS)[number]
 /** A POP3 server that is given an authenticated user and greets with the +OK that the client takes for PASS's. */
 export interface Pop3Backend {
   readonly name: Pop3BackendName
+  /** As for SMTP. */
   readonly argv: readonly string[]
   readonly greeting: RegExp
   readonly prepare: () => Promise<void>
@@ -174,14 +176,14 @@ function headersOf(spooled: string): string {
 }
 
 /**
- * msmtpd pipes each message into a command, with the recipients as arguments: here a script that files it in the user's Maildir and
- * the envelope beside it. If its input ends within DATA, the command has got a message cut short and cannot know.
+ * msmtpd pipes each message into a command, with sender and recipients as arguments: here a script that files it in the user's
+ * Maildir and the envelope beside it. If its input ends within DATA, the command has got a message cut short and cannot know.
  */
 function msmtpd(dir: string): SmtpBackend {
-  const script = join(dir, 'file-message')
+  const [script, start] = [join(dir, 'file-message'), join(dir, 'msmtpd')]
   return {
     name: 'msmtpd',
-    argv: [join(UNPACKED, 'usr/bin/msmtpd'), '--inetd', `--command=${script} %F`],
+    argv: [start],
     greeting: /^220 localhost ESMTP msmtpd/,
     comm: 'msmtpd',
     runsAs: (user) => user.uid,
@@ -202,7 +204,10 @@ cat >"Maildir/tmp/$name"
 mv "Maildir/tmp/$name" "Maildir/new/$name"
 `,
       )
+      const command = quoted(`--command=${script} %F`)
+      writeFileSync(start, `#!/bin/sh\nexec ${quoted(join(UNPACKED, 'usr/bin/msmtpd'))} --inetd ${command}\n`)
       chmodSync(script, 0o755)
+      chmodSync(start, 0o755)
     },
     delivered: async (user) =>
       inMaildir(user).flatMap(({ name, uid, content }) => {
@@ -211,7 +216,10 @@ mv "Maildir/tmp/$name" "Maildir/new/$name"
         const [runner = '', sender = '', ...recipients] = readFileSync(envelope, 'latin1').trimEnd().split('\n')
         return Number(runner) === uid ? [{ uid, sender, recipients, content }] : []
       }),
-    clean: async () => rmSync(script, { force: true }),
+    clean: async () => {
+      rmSync(script, { force: true })
+      rmSync(start, { force: true })
+    },
   }
 }
 
