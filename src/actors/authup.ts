@@ -1,0 +1,238 @@
+// authup is the conversation before login, SMTP or POP3, carried out from the verb tables of protocol/smtp.ts and pop3.ts.
+
+import { bytesOf, concat, NO_BYTES, wipe } from '../protocol/bytes.ts'
+import {
+  type Answer,
+  type Asked,
+  type DialogueSettings,
+  type DialogueView,
+  type Fault,
+  type Protocol,
+  splitCommand,
+} from '../protocol/dialogue.ts'
+import { takeLine } from '../protocol/lines.ts'
+import { pop3 } from '../protocol/pop3.ts'
+import { credentialsFor } from '../protocol/sasl.ts'
+import { smtp } from '../protocol/smtp.ts'
+import { close, type Effect, log, NOTHING, type Step, say, send } from './effects.ts'
+import {
+  type AttemptFrame,
+  type EofFrame,
+  type InputFrame,
+  type OutcomeFrame,
+  type SessionId,
+  type ShutdownFrame,
+  TAG,
+  type TimeoutFrame,
+  type TlsFrame,
+  type Verdict,
+} from './frames.ts'
+
+export interface AuthupState extends DialogueView {
+  /** What the next line is: a command, a line of an AUTH exchange, or nothing while somebody else is at work. */
+  readonly at: 'commands' | Asked | 'checking' | 'starting-tls' | 'served' | 'over'
+  /** Read, not yet taken as a line. */
+  readonly rest: Uint8Array
+  /** The rest begins inside a line that was too long and is answered already. */
+  readonly skipping: boolean
+  /** The client's last EHLO or HELO line, to be said again to a backend. */
+  readonly helo: string
+  /** AUTH LOGIN: the name, while the password is awaited. */
+  readonly named: string
+  /** A mail command of a peer that did not authenticate, while its chain is started. */
+  readonly guestCommand: string
+  /** One attempt and no more, as under reup in 2018: a refusal ends the program. */
+  readonly once: boolean
+}
+
+export type AuthupFrame = AttemptFrame | InputFrame | EofFrame | TimeoutFrame | TlsFrame | OutcomeFrame | ShutdownFrame
+
+export function newAuthup(settings: DialogueSettings, timestamp: string, tlsOn = false, once = false): AuthupState {
+  return {
+    settings,
+    timestamp,
+    tlsOn,
+    once,
+    user: undefined,
+    at: 'commands',
+    rest: NO_BYTES,
+    skipping: false,
+    helo: '',
+    named: '',
+    guestCommand: '',
+  }
+}
+
+const protocolOf = (state: AuthupState): Protocol => (state.settings.protocol === 'smtp' ? smtp : pop3)
+const faultReply = (state: AuthupState, fault: Fault): Effect => say(protocolOf(state).fault(fault, state))
+const isTalking = (state: AuthupState): boolean =>
+  state.at === 'commands' || state.at === 'plain' || state.at === 'login-user' || state.at === 'login-password'
+
+function over(state: AuthupState, effects: readonly Effect[], exit: number, why: string): Step<AuthupState> {
+  return { state: { ...state, at: 'over', rest: NO_BYTES }, effects: [...effects, close(exit, why)] }
+}
+
+/** Under reup exit code 12 says that trying again is useless. */
+const fatal = (state: AuthupState, fault: Fault, why: string): Step<AuthupState> =>
+  over(state, [faultReply(state, fault)], state.once ? 12 : 1, why)
+
+export function authup(state: AuthupState, frame: AuthupFrame): Step<AuthupState> {
+  if (state.at === 'over' || state.at === 'served') return { state, effects: NOTHING }
+  switch (frame[0]) {
+    case TAG.attempt:
+      return { state, effects: frame[2] ? [say(protocolOf(state).greet(state))] : NOTHING }
+    case TAG.input:
+      return converse({ ...state, rest: state.rest.length === 0 ? frame[2] : concat([state.rest, frame[2]]) }, frame[1])
+    case TAG.eof:
+      return fatal(state, 'eof', 'client-eof')
+    case TAG.timeout:
+      return fatal(state, 'timeout', 'timeout')
+    case TAG.shutdown:
+      return fatal(state, 'shutdown', frame[2])
+    case TAG.tls:
+      return tlsStarted(state, frame[1], frame[2])
+    case TAG.outcome:
+      return outcome(state, frame)
+  }
+}
+
+/** Takes line after line until one needs somebody else, or the read is used up. */
+function converse(from: AuthupState, session: SessionId): Step<AuthupState> {
+  let state = from
+  const effects: Effect[] = []
+  const protocol = protocolOf(state)
+  let next = 0
+  while (isTalking(state)) {
+    const taken = takeLine(state.rest, next, protocol.longest)
+    if (taken.kind === 'more') break
+    next = taken.next
+    if (taken.kind === 'too-long') {
+      if (!state.skipping) effects.push(faultReply(state, 'toolong'))
+      state = { ...state, at: 'commands', skipping: !taken.ended }
+    } else if (state.skipping) {
+      state = { ...state, skipping: false }
+    } else {
+      const step = takeText(state, taken.text, protocol, session)
+      effects.push(...step.effects)
+      state = step.state
+    }
+  }
+  const rest = state.rest.subarray(next)
+  if (state.at === 'starting-tls') {
+    // RFC 3207 section 4.2: nothing sent before TLS may be taken as sent in it.
+    return { state: { ...state, rest: NO_BYTES }, effects: [...effects, { do: 'start-tls', discarded: rest.length }] }
+  }
+  // The bytes alias the read: what outlives this step is copied.
+  return { state: { ...state, rest: rest.length === 0 ? NO_BYTES : rest.slice() }, effects }
+}
+
+function takeText(state: AuthupState, line: string, protocol: Protocol, session: SessionId): Step<AuthupState> {
+  if (state.at !== 'commands') {
+    const answer = protocol.asked(state.at as Asked, line.replace(/\r?\n$/, ''), state.named, state)
+    return carryOut({ ...state, at: 'commands', named: '' }, answer, line, session)
+  }
+  if (line.length > protocol.limit(line)) return { state, effects: [faultReply(state, 'toolong')] }
+  const { verb, argument } = splitCommand(line)
+  const row = Object.hasOwn(protocol.verbs, verb) ? protocol.verbs[verb] : undefined
+  const answer = (row ?? protocol.unknown)(argument, state)
+  // A line without a verb is nobody's mail command.
+  if (answer.do === 'guest' && verb === '') return { state, effects: [faultReply(state, 'nothing')] }
+  return carryOut(state, answer, line, session)
+}
+
+function carryOut(state: AuthupState, answer: Answer, line: string, session: SessionId): Step<AuthupState> {
+  switch (answer.do) {
+    case 'reply':
+      return { state, effects: [say(answer.text)] }
+    case 'helo':
+      return {
+        state: { ...state, helo: line },
+        effects: [say(answer.text), { do: 'helo', name: splitCommand(line).argument }],
+      }
+    case 'user':
+      return { state: { ...state, user: answer.user }, effects: [say(answer.text)] }
+    case 'ask':
+      return { state: { ...state, at: answer.asked, named: answer.user }, effects: [say(answer.text)] }
+    case 'fault':
+      return state.once
+        ? over(state, [faultReply(state, answer.fault)], 1, answer.fault)
+        : { state, effects: [faultReply(state, answer.fault)] }
+    case 'starttls':
+      return { state: { ...state, at: 'starting-tls' }, effects: [say(answer.text)] }
+    case 'quit':
+      return over(state, [say(answer.text)], 0, 'quit')
+    case 'guest':
+      return {
+        state: { ...state, at: 'checking', guestCommand: line },
+        effects: [{ do: 'hold' }, send([TAG.guest, session])],
+      }
+    case 'login': {
+      const { user, password, mechanism } = answer.login
+      const credentials = credentialsFor(user, password, state.settings.protocol === 'pop3' ? state.timestamp : '')
+      wipe(password)
+      // checkpassword(8) reads at most 512 octets: it is not run for more.
+      if (credentials.isErr()) return carryOut(state, { do: 'fault', fault: 'input' }, line, session)
+      return {
+        state: { ...state, at: 'checking' },
+        effects: [{ do: 'hold' }, send([TAG.login, session, user, credentials.value, mechanism])],
+      }
+    }
+  }
+}
+
+function tlsStarted(state: AuthupState, session: SessionId, on: boolean): Step<AuthupState> {
+  if (state.at !== 'starting-tls') return { state, effects: NOTHING }
+  if (!on) {
+    const effects = [faultReply(state, 'starttls'), log('tls-failed')]
+    return state.once ? over(state, effects, 1, 'tls-failed') : { state: { ...state, at: 'commands' }, effects }
+  }
+  // RFC 3207 section 4.2, RFC 2595 section 4: what was learnt before TLS is forgotten.
+  return converse({ ...state, at: 'commands', tlsOn: true, user: undefined, helo: '' }, session)
+}
+
+/** What the client hears of a verdict. */
+const SAID: Readonly<Record<Exclude<Verdict, 'accepted' | 'ended'>, Fault>> = {
+  refused: 'badauth',
+  misused: 'badauth',
+  root: 'badauth',
+  blocked: 'badauth',
+  tempfail: 'tempfail',
+  crashed: 'crash',
+  timeout: 'helper',
+  missing: 'helper',
+  busy: 'helper',
+  unreachable: 'helper',
+  'ended-timeout': 'timeout',
+  'ended-control': 'control',
+}
+
+function outcome(state: AuthupState, frame: OutcomeFrame): Step<AuthupState> {
+  const [, session, verdict, exit, goOn] = frame
+  if (state.at !== 'checking') return { state, effects: NOTHING }
+  if (verdict === 'accepted') return serve(state, session)
+  if (verdict === 'ended') return over(state, NOTHING, state.once ? 0 : exit, 'completed')
+  const fault = SAID[verdict]
+  if (verdict === 'ended-timeout' || verdict === 'ended-control') return fatal(state, fault, verdict)
+  if (verdict === 'crashed' && state.settings.classic) return fatal(state, fault, verdict)
+  if (!goOn || state.once) return over(state, [faultReply(state, fault)], 1, verdict)
+  const step = converse({ ...state, at: 'commands', guestCommand: '' }, session)
+  return { state: step.state, effects: [faultReply(state, fault), { do: 'room' }, ...step.effects] }
+}
+
+/** The backend takes over: it gets the client's EHLO again, a guest's pending command, and what was read behind it. */
+function serve(state: AuthupState, session: SessionId): Step<AuthupState> {
+  if (state.settings.protocol === 'pop3') {
+    // Exactly one +OK after PASS: the backend's.
+    const ifSilent = pop3.fault('crash', state)
+    return {
+      state: { ...state, at: 'served', rest: NO_BYTES },
+      effects: [{ do: 'splice', rest: state.rest, ifSilent }],
+    }
+  }
+  const guest = state.guestCommand !== ''
+  const pending = guest ? concat([bytesOf(state.guestCommand), state.rest]) : state.rest
+  return {
+    state: { ...state, at: 'served', rest: NO_BYTES, guestCommand: '' },
+    effects: [{ do: 'switch' }, send([TAG.serve, session, guest, state.helo, pending]), { do: 'room' }],
+  }
+}

@@ -1,0 +1,61 @@
+// checkpassword asks the helper for a process and turns its answer into a verdict. Acceptance is the helper's line `ok`,
+// written by checknotroot, and nothing else.
+
+import { NO_BYTES } from '../protocol/bytes.ts'
+import { log, type Step, send } from './effects.ts'
+import { type AnswerFrame, type GuestFrame, type LoginFrame, TAG, type Verdict } from './frames.ts'
+
+export interface CheckpasswordState {
+  readonly user: string
+}
+
+export const newCheckpassword: CheckpasswordState = { user: '' }
+
+export function checkpassword(
+  state: CheckpasswordState,
+  frame: LoginFrame | GuestFrame | AnswerFrame,
+): Step<CheckpasswordState> {
+  switch (frame[0]) {
+    case TAG.login: {
+      const [, , user, credentials] = frame
+      return {
+        state: { user },
+        effects: [log('login-attempt', user), { do: 'ask-helper', kind: 'auth', user, credentials }],
+      }
+    }
+    case TAG.guest:
+      return {
+        state: { user: '' },
+        effects: [{ do: 'ask-helper', kind: 'guest', user: '', credentials: NO_BYTES }],
+      }
+    case TAG.answer: {
+      const { verdict, exit } = verdictOf(frame[2])
+      return { state, effects: [send([TAG.verdict, frame[1], verdict, exit, state.user])] }
+    }
+  }
+}
+
+/** Exit codes of checkpassword(8) that say something; any other one before acceptance is a crash. */
+const BY_EXIT: Readonly<Record<string, Verdict>> = { 1: 'refused', 2: 'misused', 111: 'tempfail' }
+
+/** Of a whole classic chain, run to its end, these mean what they mean to authup; any other one is its own exit code. */
+const BY_CHAIN_EXIT: Readonly<Record<string, Verdict>> = { ...BY_EXIT, 16: 'ended-timeout', 18: 'ended-control' }
+
+const BY_WORD: Readonly<Record<string, Verdict>> = {
+  ok: 'accepted',
+  root: 'root',
+  blocked: 'blocked',
+  signal: 'crashed',
+  timeout: 'timeout',
+  busy: 'busy',
+  missing: 'missing',
+}
+
+/** A status line of the helper (native/README.md); `chain-exit N` is the end of a classic chain. */
+export function verdictOf(line: string): { verdict: Verdict; exit: number } {
+  const [word = '', first = ''] = line.split(' ')
+  const exit = /^\d{1,3}$/.test(first) ? Number(first) : -1
+  if (word === 'exit') return { verdict: BY_EXIT[first] ?? 'crashed', exit }
+  if (word === 'chain-exit') return { verdict: BY_CHAIN_EXIT[first] ?? 'ended', exit }
+  return { verdict: BY_WORD[word] ?? 'unreachable', exit }
+}

@@ -1,0 +1,415 @@
+// fixsmtpio stands between the client and the backend after login: it puts requests and replies through the session's rules,
+// pairs them under pipelining, and lets message bodies go by without looking at them.
+
+import { concat, NO_BYTES, textOf } from '../protocol/bytes.ts'
+import { splitCommand } from '../protocol/dialogue.ts'
+import { takeLine } from '../protocol/lines.ts'
+import { noReply, type ReplyBuffer, replyCode, takeReplies } from '../protocol/replies.ts'
+import type { SessionRules } from '../rules/rewrite.ts'
+import { type Identity, rewriteReply, rewriteRequest } from '../rules/rewrite.ts'
+import { close, type Effect, log, NOTHING, type Step, say } from './effects.ts'
+import {
+  type BackendEndFrame,
+  type BackendFrame,
+  type BodyEndFrame,
+  type EofFrame,
+  type RequestFrame,
+  type ServeFrame,
+  type ShutdownFrame,
+  TAG,
+  type TimeoutFrame,
+  type TlsFrame,
+} from './frames.ts'
+
+export interface FixsmtpioSettings {
+  readonly rules: SessionRules
+  /** control/smtpgreeting, for the fix-ups. */
+  readonly greeting: string
+  /** UCSPI-TLS by fixsmtpio itself; acceptd's own sessions have `none` here, since authup has had TLS before. */
+  readonly tls: 'none' | 'offer' | 'require'
+  readonly debug: boolean
+  /** The program by itself: nothing is said when its child dies, requests are sent on before the greeting. */
+  readonly classic: boolean
+  /** Octets a request line. */
+  readonly longest: number
+  /** A backend that has nothing to do at the end may be kept for a later login. */
+  readonly warm: boolean
+  /** The backend has been told the client's EHLO already. */
+  readonly introduced: boolean
+}
+
+/** A request whose reply is awaited. `swallow`: the client is not told, or only of a refusal. */
+interface Awaited {
+  readonly event: string
+  readonly swallow: 'no' | 'yes' | 'if-2xx'
+  /** The request reached the backend as the client sent it, without anything prepended. */
+  readonly plain: boolean
+}
+
+export interface FixsmtpioState {
+  readonly settings: FixsmtpioSettings
+  readonly tlsOn: boolean
+  /** data: a reply to DATA is awaited; body: the message goes by; ending: the client has closed. */
+  readonly at: 'greeting' | 'commands' | 'data' | 'body' | 'starttls' | 'ending' | 'over'
+  readonly awaited: readonly Awaited[]
+  readonly rest: Uint8Array
+  readonly skipping: boolean
+  readonly replies: ReplyBuffer
+  /** An EHLO or HELO line to say to the backend once it has greeted. */
+  readonly replay: string
+  readonly guest: boolean
+  /** The backend's greeting as it came. */
+  readonly greeted: string
+  readonly quit: boolean
+  /** MAIL was accepted and its transaction has not ended (RFC 5321 section 3.3). */
+  readonly transaction: boolean
+  /** What a rule said at the client's end of file. */
+  readonly exit: number | undefined
+  readonly shutdown: string
+}
+
+export type FixsmtpioFrame =
+  | ServeFrame
+  | RequestFrame
+  | BackendFrame
+  | BackendEndFrame
+  | BodyEndFrame
+  | EofFrame
+  | TimeoutFrame
+  | TlsFrame
+  | ShutdownFrame
+
+/** Requests in flight; a client that pipelines more is held until replies have come. */
+const MOST_AWAITED = 256
+const LONGEST_REPLY = 65_536
+
+const GREETING: Awaited = { event: 'greeting', swallow: 'no', plain: true }
+
+export function newFixsmtpio(settings: FixsmtpioSettings): FixsmtpioState {
+  return {
+    settings,
+    tlsOn: false,
+    at: 'commands',
+    awaited: [GREETING],
+    rest: NO_BYTES,
+    skipping: false,
+    replies: noReply,
+    replay: '',
+    guest: false,
+    greeted: '',
+    quit: false,
+    transaction: false,
+    exit: undefined,
+    shutdown: '',
+  }
+}
+
+/** Reply texts of our own. */
+const SAYS = {
+  needTls: '530 Must start TLS first (#5.7.0)\r\n',
+  startTls: '220 Ready to start TLS (#5.7.0)\r\n',
+  noTls: '502 unimplemented (#5.5.1)\r\n',
+  tlsFailed: '454 TLS temporarily not available (#5.7.3)\r\n',
+  tooLong: '500 line too long (#5.5.2)\r\n',
+  noBackend: '454 mail program ended before its greeting (#4.3.0)\r\n',
+  backendDied: '421 mail program ended (#4.3.0)\r\n',
+  replyTooLong: '421 mail program spoke nonsense (#4.3.0)\r\n',
+  timeout: '421 timeout (#4.4.2)\r\n',
+  bareLineEnd: '421 message has a bare CR or LF (#5.6.0)\r\n',
+  noMessage: '421 message refused by a rule (#4.3.0)\r\n',
+} as const
+
+/** Verbs that need no TLS under UCSPITLS=!. */
+const FREE_OF_TLS = new Set(['greeting', 'timeout', 'clienteof', 'in_data', 'noop', 'ehlo', 'starttls', 'quit'])
+
+export function fixsmtpio(state: FixsmtpioState, frame: FixsmtpioFrame): Step<FixsmtpioState> {
+  if (state.at === 'over') return { state, effects: NOTHING }
+  switch (frame[0]) {
+    case TAG.serve:
+      return serve(state, frame)
+    case TAG.request:
+      return takeRequests(state, frame[2], [])
+    case TAG.backend:
+      return takeBackend(state, frame[2])
+    case TAG.bodyEnd:
+      return bodyEnded(state, frame[2], frame[3])
+    case TAG.eof:
+      return clientEnded(state)
+    case TAG.backendEnd:
+      return backendEnded(state, frame[2])
+    case TAG.timeout:
+      return over(state, [log('timeout'), say(SAYS.timeout)], 1, 'timeout')
+    case TAG.tls:
+      return tlsStarted(state, frame[2])
+    case TAG.shutdown:
+      return atBoundary({ ...state, shutdown: frame[2] }, [])
+  }
+}
+
+function over(state: FixsmtpioState, effects: Effect[], exit: number, why: string, park = ''): Step<FixsmtpioState> {
+  effects.push(close(exit, why, park))
+  return { state: { ...state, at: 'over', rest: NO_BYTES, awaited: [] }, effects }
+}
+
+function serve(state: FixsmtpioState, [, , guest, replay, pending]: ServeFrame): Step<FixsmtpioState> {
+  const introduce = replay !== '' && !state.settings.introduced ? replay : ''
+  // A guest has been greeted by authup: the backend's own greeting is swallowed unless it refuses.
+  const greeting: Awaited = guest ? { ...GREETING, swallow: 'if-2xx' } : GREETING
+  return {
+    state: { ...state, at: 'greeting', guest, replay: introduce, rest: pending.slice(), awaited: [greeting] },
+    effects: NOTHING,
+  }
+}
+
+// ---- requests
+
+const awaiting = (state: FixsmtpioState, event: string, plain: boolean): readonly Awaited[] => [
+  ...state.awaited,
+  { event, swallow: 'no', plain },
+]
+
+function takeRequests(from: FixsmtpioState, bytes: Uint8Array, effects: Effect[]): Step<FixsmtpioState> {
+  let state = from
+  let input = state.rest.length === 0 ? bytes : concat([state.rest, bytes])
+  let next = 0
+  let requests = ''
+  while (state.at === 'commands' && state.awaited.length < MOST_AWAITED && next < input.length) {
+    const taken = takeLine(input, next, state.settings.longest)
+    if (taken.kind === 'more') break
+    next = taken.next
+    if (taken.kind === 'too-long') {
+      if (!state.skipping) effects.push(say(SAYS.tooLong))
+      state = { ...state, skipping: !taken.ended }
+      continue
+    }
+    if (state.skipping) {
+      state = { ...state, skipping: false }
+      continue
+    }
+    const line = taken.text
+    const event = splitCommand(line).verb.toLowerCase()
+    if (state.settings.debug) effects.push({ do: 'debug', mark: '1', text: line })
+    if (event === 'quit' && mayPark(state, input.length === next)) {
+      const told = toClient(state, 'quit', '221 bye\r\n')
+      return over(state, [...effects, ...told.effects, say(told.reply)], 0, 'quit', state.greeted)
+    }
+    const rewritten = rewriteRequest(state.settings.rules, event, line)
+    const prefix = tlsPrefix(state, event)
+    // Our own prefix stands nearest to the request: a rule's comes in front of it.
+    const sent = prefix === '' ? rewritten : rewritten.slice(0, rewritten.length - line.length) + prefix + line
+    const plain = sent === line
+    if (state.settings.debug) effects.push({ do: 'debug', mark: '2', text: sent })
+    requests += sent
+    state = { ...state, awaited: awaiting(state, event, plain) }
+    if (event === 'data') state = { ...state, at: 'data' }
+    else if (event === 'starttls' && prefix !== '') state = { ...state, at: 'starttls' }
+    else if (event === 'quit') state = { ...state, quit: true }
+    else if (event === 'bdat') {
+      const octets = bdatOctets(line)
+      if (octets !== undefined && octets > 0) {
+        effects.push(
+          { do: 'request', text: requests },
+          { do: 'body', rest: input.slice(next), octets, discard: !plain },
+        )
+        return { state: { ...state, at: 'body', rest: NO_BYTES }, effects }
+      }
+    }
+  }
+  if (requests !== '') effects.push({ do: 'request', text: requests })
+  input = input.subarray(next)
+  // What cannot be taken yet must not grow: the client is held until the replies are there.
+  const held = state.at !== 'commands' || state.awaited.length >= MOST_AWAITED
+  if (held) effects.push({ do: 'hold' })
+  // The bytes alias the read: what outlives this step is copied.
+  return { state: { ...state, rest: input.length === 0 ? NO_BYTES : input.slice() }, effects }
+}
+
+/** RFC 3030 section 2: `BDAT chunk-size [LAST]`; the chunk follows at once, whatever the reply. */
+function bdatOctets(line: string): number | undefined {
+  const size = /^\S+ +(\d{1,12})(?: +LAST)? *\r?\n$/i.exec(line)?.[1]
+  return size === undefined ? undefined : Number(size)
+}
+
+/** What is put before a request so that the backend does not act on it. */
+function tlsPrefix(state: FixsmtpioState, event: string): string {
+  const { tls } = state.settings
+  if (tls === 'require' && !state.tlsOn && !FREE_OF_TLS.has(event)) return 'NOOP fixsmtpio STARTTLS FIRST '
+  if (event !== 'starttls') return ''
+  if (tls === 'none') return 'NOOP fixsmtpio STARTTLS BLOCK '
+  return state.tlsOn ? 'NOOP fixsmtpio STARTTLS AGAIN ' : 'NOOP fixsmtpio STARTTLS BEGIN '
+}
+
+function mayPark(state: FixsmtpioState, nothingBehind: boolean): boolean {
+  return (
+    state.settings.warm &&
+    nothingBehind &&
+    state.awaited.length === 0 &&
+    !state.transaction &&
+    state.replies.text === ''
+  )
+}
+
+// ---- replies
+
+function takeBackend(from: FixsmtpioState, bytes: Uint8Array): Step<FixsmtpioState> {
+  const taken = takeReplies(from.replies, bytes, LONGEST_REPLY)
+  let state: FixsmtpioState = { ...from, replies: taken.buffer }
+  const effects: Effect[] = []
+  for (const reply of taken.replies) {
+    state = takeReply(state, reply, effects)
+    if (state.at === 'over') return { state, effects }
+  }
+  if (taken.tooLong)
+    return over(state, [...effects, log('backend-died'), say(SAYS.replyTooLong)], 1, 'backend-nonsense')
+  return resume(state, effects)
+}
+
+/** Goes on with requests that had to wait, and ends the session if it was asked to and nothing is pending. */
+function resume(state: FixsmtpioState, effects: Effect[]): Step<FixsmtpioState> {
+  if (state.at !== 'commands') return { state, effects }
+  const step =
+    state.rest.length === 0 ? { state, effects } : takeRequests({ ...state, rest: NO_BYTES }, state.rest, effects)
+  if (step.state.at === 'commands' && step.state.awaited.length < MOST_AWAITED) effects.push({ do: 'room' })
+  return atBoundary(step.state, effects)
+}
+
+function atBoundary(state: FixsmtpioState, effects: Effect[]): Step<FixsmtpioState> {
+  if (state.shutdown === '' || state.at !== 'commands' || state.awaited.length > 0) return { state, effects }
+  return over(state, [...effects, say(`421 ${state.shutdown} (#4.3.2)\r\n`)], 0, 'shutdown')
+}
+
+function takeReply(from: FixsmtpioState, reply: string, effects: Effect[]): FixsmtpioState {
+  // A reply that nobody asked for is the backend's timeout.
+  const awaited = from.awaited[0] ?? { event: 'timeout', swallow: 'no', plain: true }
+  let state: FixsmtpioState = { ...from, awaited: from.awaited.slice(1) }
+  const code = replyCode(reply)
+  const { event } = awaited
+  if (state.settings.debug) effects.push({ do: 'debug', mark: '3', text: reply })
+  if (event === 'greeting') state = { ...state, greeted: reply }
+  if (event === 'starttls') return tlsReply(state, effects)
+  if (event === 'mail' && code === 250) state = { ...state, transaction: true }
+  if (event === 'in_data' || event === 'rset' || event === 'ehlo' || event === 'helo' || event === 'bdat') {
+    state = { ...state, transaction: event === 'bdat' && state.transaction }
+  }
+  if (awaited.swallow === 'yes' || (awaited.swallow === 'if-2xx' && code >= 200 && code < 300)) {
+    return greetedBy(state, event, code, effects)
+  }
+  const needTls = state.settings.tls === 'require' && !state.tlsOn && !FREE_OF_TLS.has(event)
+  const original = needTls ? SAYS.needTls : reply
+  const told = toClient(state, event, original)
+  effects.push(...told.effects)
+  let text = told.reply
+  if (event === 'data') {
+    const opened = code === 354 && awaited.plain && !needTls
+    const toldGo = replyCode(text) === 354
+    // Proxy, client and backend must agree whether a message follows.
+    if (opened && !toldGo) {
+      effects.push(say(text), say(SAYS.noMessage))
+      return over(state, effects, told.exit ?? 1, 'data-refused').state
+    }
+    if (!opened && toldGo) text = code === 354 ? SAYS.noMessage : original
+    if (opened && told.exit === undefined) {
+      effects.push(say(text), { do: 'body', rest: state.rest, octets: undefined, discard: false })
+      return {
+        ...state,
+        at: 'body',
+        rest: NO_BYTES,
+        awaited: [{ event: 'in_data', swallow: 'no', plain: true }, ...state.awaited],
+      }
+    }
+    state = { ...state, at: state.at === 'data' ? 'commands' : state.at }
+  }
+  if (text !== '') effects.push(say(text))
+  if (told.exit !== undefined) return over(state, effects, told.exit, 'rule').state
+  // The guest's mail command has its reply now, from a backend that will not serve.
+  if (event === 'greeting' && state.guest && code >= 400) return over(state, effects, 1, 'greeting-refused').state
+  return event === 'greeting' ? greetedBy(state, event, code, effects) : state
+}
+
+/** The reply as the client is told it, with its note, hits and exit code. */
+function toClient(
+  state: FixsmtpioState,
+  event: string,
+  reply: string,
+): { reply: string; exit: number | undefined; effects: Effect[] } {
+  const { settings } = state
+  const who: Identity = {
+    greeting: settings.greeting,
+    tls: settings.tls === 'none' || state.tlsOn ? 'none' : 'offer',
+  }
+  const done = rewriteReply(settings.rules, event, reply, who)
+  const effects: Effect[] = [{ do: 'note', event, code: replyCode(done.reply) }]
+  if (done.hits.length > 0) effects.push({ do: 'hits', rules: done.hits })
+  if (settings.debug) effects.push({ do: 'debug', mark: '4', text: done.reply })
+  return { reply: done.reply, exit: done.exitcode, effects }
+}
+
+/** After the greeting the backend hears the client's EHLO again, if it has not; then the client's requests. */
+function greetedBy(state: FixsmtpioState, event: string, code: number, effects: Effect[]): FixsmtpioState {
+  if (state.at !== 'greeting') return state
+  if (event === 'greeting' && state.replay !== '' && code >= 200 && code < 300) {
+    effects.push({ do: 'request', text: state.replay })
+    const said = splitCommand(state.replay).verb.toLowerCase()
+    const awaited: Awaited = { event: said, swallow: 'yes', plain: true }
+    // Nothing needs to wait for this reply but a guest's MAIL, and that may be pipelined behind it.
+    return { ...state, at: 'commands', replay: '', awaited: [...state.awaited, awaited] }
+  }
+  return { ...state, at: 'commands' }
+}
+
+// ---- TLS by fixsmtpio itself
+
+function tlsReply(state: FixsmtpioState, effects: Effect[]): FixsmtpioState {
+  const begins = state.settings.tls !== 'none' && !state.tlsOn
+  const text = begins ? SAYS.startTls : SAYS.noTls
+  effects.push({ do: 'note', event: 'starttls', code: begins ? 220 : 502 })
+  if (state.settings.debug) effects.push({ do: 'debug', mark: '4', text })
+  effects.push(say(text))
+  if (!begins) return { ...state, at: 'commands' }
+  // RFC 3207 section 4.2: nothing sent before TLS may be taken as sent in it.
+  effects.push({ do: 'start-tls', discarded: state.rest.length })
+  return { ...state, rest: NO_BYTES, awaited: [], replies: noReply }
+}
+
+function tlsStarted(state: FixsmtpioState, on: boolean): Step<FixsmtpioState> {
+  if (!on) return over(state, [log('tls-failed'), say(SAYS.tlsFailed)], 1, 'tls-failed')
+  const awaited: readonly Awaited[] = [{ ...GREETING, swallow: 'if-2xx' }]
+  return {
+    state: { ...state, at: 'commands', tlsOn: true, awaited, transaction: false },
+    effects: [{ do: 'restart-backend' }, { do: 'room' }],
+  }
+}
+
+// ---- ends
+
+function bodyEnded(state: FixsmtpioState, rest: Uint8Array, refused: boolean): Step<FixsmtpioState> {
+  if (refused) return over(state, [log('bare-line-end'), say(SAYS.bareLineEnd)], 1, 'bare-line-end')
+  if (state.at === 'ending') return { state, effects: NOTHING }
+  return resume({ ...state, at: 'commands', rest: rest.slice() }, [])
+}
+
+function clientEnded(state: FixsmtpioState): Step<FixsmtpioState> {
+  const inBody = state.at === 'body'
+  if (state.at === 'commands' && state.rest.length === 0 && mayPark(state, true)) {
+    return over(state, [], 0, 'client-eof', state.greeted)
+  }
+  const { rules, greeting } = state.settings
+  const left = inBody ? '' : textOf(state.rest)
+  const { exitcode, hits } = rewriteReply(rules, 'clienteof', left, { greeting, tls: 'none' })
+  const effects: Effect[] = [{ do: 'end-requests' }]
+  if (hits.length > 0) effects.push({ do: 'hits', rules: hits })
+  // Replies in flight are still delivered; the session ends with the backend.
+  return { state: { ...state, at: 'ending', rest: NO_BYTES, exit: exitcode }, effects }
+}
+
+function backendEnded(state: FixsmtpioState, exit: number): Step<FixsmtpioState> {
+  if (exit >= 256) return over(state, [log('backend-died'), ...died(state)], 1, 'backend-died')
+  const expected = state.at === 'ending' || (state.quit && state.awaited.length === 0)
+  const effects = expected ? [] : [log('backend-died'), ...died(state)]
+  return over(state, effects, state.exit ?? Math.max(exit, 0), expected ? 'quit' : 'backend-died')
+}
+
+function died(state: FixsmtpioState): Effect[] {
+  if (state.settings.classic || state.at === 'ending' || (state.quit && state.awaited.length === 0)) return []
+  return [say(state.greeted === '' ? SAYS.noBackend : SAYS.backendDied)]
+}

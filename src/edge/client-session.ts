@@ -1,0 +1,424 @@
+// One session: the client's socket, the backend's stream, and the actors' effects carried out on them.
+
+import type { Socket } from 'node:net'
+import { newAuthup } from '../actors/authup.ts'
+import { newCheckpassword } from '../actors/checkpassword.ts'
+import type { Effect } from '../actors/effects.ts'
+import { type FixsmtpioState, newFixsmtpio } from '../actors/fixsmtpio.ts'
+import { TAG } from '../actors/frames.ts'
+import type { Actors } from '../actors/pipeline.ts'
+import { newReup } from '../actors/reup.ts'
+
+import type { DialogueSettings } from '../protocol/dialogue.ts'
+import { type BareLineEnd, type BodyState, bodyStart, scanBody } from '../protocol/end-of-data.ts'
+import { type Accepted, acceptedLine } from '../protocol/helper.ts'
+import type { SessionRules } from '../rules/rewrite.ts'
+
+/** What a lane gives its sessions. */
+export interface Surroundings {
+  /** Milliseconds since 1970, as of the last tick. */
+  readonly now: () => number
+  readonly post: (session: ClientSession, frame: import('../actors/frames.ts').Frame) => void
+  readonly askHelper: (session: ClientSession, kind: 'auth' | 'guest', user: string, credentials: Uint8Array) => void
+  readonly rulesOf: (session: ClientSession) => { rules: SessionRules; greeting: string; generation: number }
+  readonly ended: (session: ClientSession, why: string) => void
+  /** Takes over an idle backend for a later login; false if it does not want it. */
+  readonly park: (session: ClientSession, stream: Socket, greeting: string) => boolean
+  readonly observe: (session: ClientSession, effect: Effect) => void
+}
+
+export interface SessionSettings {
+  readonly listener: string
+  readonly dialogue: DialogueSettings
+  readonly tries: number
+  readonly chain: string
+  readonly guestChain: string | undefined
+  readonly warm: boolean
+  readonly bareLineEnd: BareLineEnd
+  readonly longest: number
+}
+
+export interface VerbNote {
+  readonly at: number
+  readonly verb: string
+  readonly code: number
+}
+
+const VERBS_KEPT = 50
+
+export class ClientSession {
+  readonly actors: Actors
+  front: 'authup' | 'fixsmtpio' = 'authup'
+
+  readonly started: number
+  seen: number
+  user = ''
+  helo = ''
+  mechanism = ''
+  loginAt = 0
+  askedAt = 0
+  accepted: Accepted | undefined
+  chain: string
+  generation = 0
+  messages = 0
+  recipients = 0
+  bytesIn = 0
+  bytesOut = 0
+  verbs: VerbNote[] = []
+  backend: Socket | undefined
+  /** The next EHLO was said to the backend already (a warm login). */
+  introduced = false
+
+  /** What the client's bytes are now. */
+  mode: 'dialogue' | 'requests' | 'body' | 'octets' | 'splice' | 'closing' = 'dialogue'
+  private held = false
+  private body: BodyState = bodyStart
+  private octetsLeft = 0
+  private discarding = false
+  private cut = false
+  private silent = ''
+  private backendSpoke = false
+  private clientClosed = false
+  private backendClosed = true
+  private why = 'client-eof'
+  private over = false
+
+  readonly id: number
+  readonly name: string
+  readonly ip: string
+  readonly port: number
+  readonly localIp: string
+  readonly localPort: number
+  readonly settings: SessionSettings
+  private readonly socket: Socket
+  private readonly around: Surroundings
+
+  constructor(
+    id: number,
+    name: string,
+    socket: Socket,
+    settings: SessionSettings,
+    timestamp: string,
+    around: Surroundings,
+  ) {
+    this.id = id
+    this.name = name
+    this.socket = socket
+    this.settings = settings
+    this.around = around
+    this.chain = settings.chain
+    this.ip = socket.remoteAddress ?? ''
+    this.port = socket.remotePort ?? 0
+    this.localIp = socket.localAddress ?? ''
+    this.localPort = socket.localPort ?? 0
+    this.started = around.now()
+    this.seen = this.started
+    this.actors = {
+      reup: newReup(settings.tries),
+      authup: newAuthup(settings.dialogue, timestamp),
+      checkpassword: newCheckpassword,
+      fixsmtpio: undefined,
+    }
+    socket.setNoDelay(true)
+    socket.on('data', (bytes: Buffer) => this.fromClient(bytes))
+    socket.on('drain', () => this.backend?.resume())
+    socket.on('end', () => this.clientEnded())
+    socket.on('error', () => this.clientEnded())
+    socket.on('close', () => this.clientGone())
+  }
+
+  /** Begins: the first frame makes authup greet. */
+  start(): void {
+    this.around.post(this, [TAG.start, this.id])
+  }
+
+  // ---- the client's side
+
+  private fromClient(bytes: Buffer): void {
+    this.seen = this.around.now()
+    this.bytesIn += bytes.length
+    switch (this.mode) {
+      case 'dialogue':
+        this.around.post(this, [TAG.input, this.id, bytes])
+        break
+      case 'requests':
+        this.around.post(this, [TAG.request, this.id, bytes])
+        break
+      case 'body':
+        this.carryBody(bytes)
+        break
+      case 'octets':
+        this.carryOctets(bytes)
+        break
+      case 'splice':
+        this.toBackend(bytes)
+        break
+      case 'closing':
+        break
+    }
+  }
+
+  private clientEnded(): void {
+    if (this.clientClosed) return
+    this.clientClosed = true
+    if (this.mode === 'closing') this.finish()
+    else if (this.mode === 'splice') this.backend?.end()
+    else this.around.post(this, [TAG.eof, this.id])
+  }
+
+  private clientGone(): void {
+    this.clientEnded()
+    // Nobody hears replies any more; the backend still ends by itself on its closed input.
+    if (this.mode === 'closing') this.finish()
+    else if (this.backendClosed) this.close('client-eof', '')
+  }
+
+  private pauseOrResume(): void {
+    if (this.socket.destroyed) return
+    if (this.held || (this.backend?.writableNeedDrain ?? false)) this.socket.pause()
+    else if (this.socket.isPaused()) this.socket.resume()
+  }
+
+  // ---- the backend's side
+
+  /** The helper's answer. After `ok` the stream is the backend's; `rest` was read behind the line. */
+  answered(line: string, stream: Socket | undefined, rest: Uint8Array): void {
+    if (this.over) {
+      stream?.destroy()
+      return
+    }
+    this.seen = this.around.now()
+    this.accepted = acceptedLine(line)
+    if (this.accepted !== undefined && stream !== undefined) {
+      this.backend = stream
+      this.backendClosed = false
+      this.loginAt = this.seen
+    }
+    this.around.post(this, [TAG.answer, this.id, line])
+    if (this.backend === undefined || stream === undefined) return
+    stream.on('data', (bytes: Buffer) => this.fromBackend(bytes))
+    stream.on('drain', () => this.pauseOrResume())
+    stream.on('end', () => this.backendEnded())
+    stream.on('error', () => this.backendEnded())
+    stream.on('close', () => this.backendEnded())
+    if (rest.length > 0) this.fromBackend(rest)
+    if (stream.readableEnded || stream.destroyed) this.backendEnded()
+  }
+
+  private fromBackend(bytes: Uint8Array): void {
+    this.seen = this.around.now()
+    this.backendSpoke = true
+    if (this.mode === 'splice') this.toClient(bytes)
+    else if (!this.cut) this.around.post(this, [TAG.backend, this.id, bytes])
+  }
+
+  private backendEnded(): void {
+    if (this.backendClosed) return
+    this.backendClosed = true
+    if (this.mode === 'splice') {
+      if (!this.backendSpoke) this.toClient(Buffer.from(this.silent, 'latin1'))
+      this.close('backend-end', '')
+    } else if (this.mode === 'closing') this.finish()
+    else if (!this.cut) this.around.post(this, [TAG.backendEnd, this.id, -1])
+  }
+
+  private toBackend(bytes: Uint8Array): void {
+    const { backend } = this
+    if (backend === undefined || backend.destroyed || backend.writableEnded) return
+    if (!backend.write(bytes)) this.pauseOrResume()
+  }
+
+  private toClient(bytes: Uint8Array): void {
+    if (this.socket.destroyed || this.socket.writableEnded) return
+    this.bytesOut += bytes.length
+    if (!this.socket.write(bytes)) this.backend?.pause()
+  }
+
+  // ---- message bodies, past the codec
+
+  private carryBody(bytes: Uint8Array): void {
+    const scanned = scanBody(this.body, bytes, this.settings.bareLineEnd)
+    this.body = scanned.state
+    if (!this.cut) {
+      if (scanned.out.length > 1) this.backend?.cork()
+      for (const piece of scanned.out) this.toBackend(piece)
+      if (scanned.out.length > 1) this.backend?.uncork()
+    }
+    if (scanned.bareSeen && this.settings.bareLineEnd === 'refuse' && !this.cut) {
+      // The backend never sees an end of data, so nothing is queued; the client's own final dot is waited for.
+      this.cut = true
+      this.backend?.destroy()
+    }
+    if (scanned.end !== undefined) this.bodyEnded(bytes.subarray(scanned.end))
+  }
+
+  private carryOctets(bytes: Uint8Array): void {
+    const taken = Math.min(this.octetsLeft, bytes.length)
+    this.octetsLeft -= taken
+    if (!this.discarding) this.toBackend(bytes.subarray(0, taken))
+    if (this.octetsLeft === 0) this.bodyEnded(bytes.subarray(taken))
+  }
+
+  private bodyEnded(rest: Uint8Array): void {
+    this.mode = 'requests'
+    this.around.post(this, [TAG.bodyEnd, this.id, rest, this.cut])
+  }
+
+  // ---- effects
+
+  perform(effect: Effect): void {
+    switch (effect.do) {
+      case 'reply':
+        if (effect.text !== '' && !this.socket.destroyed && !this.socket.writableEnded) {
+          this.bytesOut += effect.text.length
+          if (!this.socket.write(effect.text, 'latin1')) this.backend?.pause()
+        }
+        break
+      case 'request':
+        if (effect.text !== '' && this.backend !== undefined && !this.backend.writableEnded) {
+          if (!this.backend.write(effect.text, 'latin1')) this.pauseOrResume()
+        }
+        break
+      case 'hold':
+        this.held = true
+        this.pauseOrResume()
+        break
+      case 'room':
+        this.held = false
+        this.pauseOrResume()
+        break
+      case 'ask-helper':
+        this.askedAt = this.around.now()
+        if (effect.kind === 'guest') this.chain = this.settings.guestChain ?? this.settings.chain
+        else this.user = effect.user
+        this.around.askHelper(this, effect.kind, effect.user, effect.credentials)
+        break
+      case 'switch':
+        this.serve()
+        break
+      case 'body':
+        this.held = false
+        this.pauseOrResume()
+        this.body = bodyStart
+        this.discarding = effect.discard
+        this.octetsLeft = effect.octets ?? 0
+        this.mode = effect.octets === undefined ? 'body' : 'octets'
+        if (effect.rest.length === 0) break
+        if (this.mode === 'body') this.carryBody(effect.rest)
+        else this.carryOctets(effect.rest)
+        break
+      case 'splice':
+        this.mode = 'splice'
+        this.silent = effect.ifSilent
+        this.held = false
+        this.pauseOrResume()
+        if (effect.rest.length > 0) this.toBackend(effect.rest)
+        if (this.clientClosed) this.backend?.end()
+        break
+      case 'end-requests':
+        if (this.backend === undefined) this.close('client-eof', '')
+        else this.backend.end()
+        break
+      case 'helo':
+        this.helo = effect.name
+        this.around.observe(this, effect)
+        break
+      case 'note':
+        this.note(effect.event, effect.code)
+        this.around.observe(this, effect)
+        break
+      case 'close':
+        this.close(effect.why, effect.park)
+        break
+      case 'start-tls':
+      case 'restart-backend':
+        throw new Error(`acceptd's own listeners have no ${effect.do} yet`)
+      case 'hits':
+      case 'log':
+      case 'debug':
+        this.around.observe(this, effect)
+        break
+      case 'send':
+        throw new Error('a frame is carried by the stages')
+    }
+  }
+
+  private serve(): void {
+    const { rules, greeting, generation } = this.around.rulesOf(this)
+    this.generation = generation
+    this.front = 'fixsmtpio'
+    this.mode = 'requests'
+    const state: FixsmtpioState = newFixsmtpio({
+      rules,
+      greeting,
+      tls: 'none',
+      debug: false,
+      classic: false,
+      longest: this.settings.longest,
+      warm: this.settings.warm && this.user !== '',
+      introduced: this.introduced,
+    })
+    this.actors.fixsmtpio = state
+  }
+
+  private note(event: string, code: number): void {
+    if (event === 'in_data' && code >= 200 && code < 300) this.messages += 1
+    else if (event === 'rcpt' && code >= 200 && code < 300) this.recipients += 1
+    if (this.verbs.length >= VERBS_KEPT) this.verbs.shift()
+    this.verbs.push({ at: this.around.now(), verb: event, code })
+  }
+
+  // ---- the end
+
+  /** Writes out what is left to the client, then closes both sides. */
+  close(why: string, park: string): void {
+    if (this.over || this.mode === 'closing') return
+    this.mode = 'closing'
+    this.why = why
+    const { backend } = this
+    if (backend !== undefined && !this.backendClosed) {
+      if (park !== '' && this.around.park(this, backend, park)) {
+        this.backend = undefined
+        this.backendClosed = true
+      } else if (why === 'quit' || why === 'client-eof') backend.end()
+      else backend.destroy()
+    }
+    this.held = false
+    this.socket.end()
+    this.socket.resume()
+    this.finish()
+  }
+
+  /** Past its time: a peer that does not take its last bytes, a backend that does not end. */
+  abandon(why: string): void {
+    this.why = this.mode === 'closing' ? this.why : why
+    this.mode = 'closing'
+    this.socket.destroy()
+    this.backend?.destroy()
+    this.backendClosed = true
+    this.finish()
+  }
+
+  private finish(): void {
+    if (this.over) return
+    // The client's end of file says that it has everything; without it the lane's tick abandons the session.
+    const clientDone = this.socket.destroyed || (this.clientClosed && this.socket.writableFinished)
+    if (this.clientClosed && !this.socket.destroyed && !this.socket.writableFinished) {
+      this.socket.once('finish', () => this.finish())
+      return
+    }
+    if (!clientDone || !this.backendClosed) return
+    this.over = true
+    this.socket.destroy()
+    this.around.ended(this, this.why)
+  }
+
+  get closing(): boolean {
+    return this.mode === 'closing'
+  }
+
+  /** Octets waiting to be taken by either side. */
+  get waiting(): number {
+    return this.socket.writableLength + (this.backend?.writableLength ?? 0)
+  }
+}

@@ -1,0 +1,103 @@
+// The conversation before login, as values. A protocol is a table of verbs; a verb looks at the dialogue and answers.
+// smtp.ts and pop3.ts hold the two tables; actors/authup.ts carries out the answers.
+
+/** What control/ and the listener say about the conversation before login; plain data, shared by all sessions of a listener. */
+export interface DialogueSettings {
+  readonly protocol: 'smtp' | 'pop3'
+  /** control/smtpgreeting or control/pop3greeting; default control/me. */
+  readonly greeting: string
+  /** Lines of control/smtpcapabilities or control/pop3capabilities. */
+  readonly capabilities: readonly string[]
+  readonly tls: 'none' | 'offer' | 'require'
+  /** AUTHUP_SASL_BROKEN_CLIENTS: a second line `AUTH=LOGIN PLAIN`. */
+  readonly brokenClients: boolean
+  /** A chain for peers that do not authenticate stands ready. */
+  readonly guest: boolean
+  readonly apop: boolean
+  /** The program authup by itself: RSET before login is 530, as recorded. */
+  readonly classic: boolean
+}
+
+/** What the verbs may look at. */
+export interface DialogueView {
+  readonly settings: DialogueSettings
+  readonly tlsOn: boolean
+  /** POP3: `<pid.time@greeting>`, RFC 1939 section 7. */
+  readonly timestamp: string
+  /** POP3: the argument of USER, undefined before it. */
+  readonly user: string | undefined
+}
+
+/** Which answer of the client the dialogue waits for after a continuation request. */
+export type Asked = 'plain' | 'login-user' | 'login-password'
+
+export interface Login {
+  readonly user: string
+  readonly password: Uint8Array
+  readonly mechanism: 'PLAIN' | 'LOGIN' | 'USER' | 'APOP'
+}
+
+export type Answer =
+  | { readonly do: 'reply'; readonly text: string }
+  | { readonly do: 'helo'; readonly text: string; readonly esmtp: boolean }
+  | { readonly do: 'user'; readonly text: string; readonly user: string }
+  | { readonly do: 'ask'; readonly text: string; readonly asked: Asked; readonly user: string }
+  | { readonly do: 'login'; readonly login: Login }
+  | { readonly do: 'fault'; readonly fault: Fault }
+  | { readonly do: 'starttls'; readonly text: string }
+  | { readonly do: 'guest' }
+  | { readonly do: 'quit'; readonly text: string }
+
+export type Verb = (argument: string, view: DialogueView) => Answer
+
+export interface Protocol {
+  readonly greet: (view: DialogueView) => string
+  /** Rows by verb, upper case. */
+  readonly verbs: Readonly<Record<string, Verb>>
+  readonly unknown: Verb
+  readonly fault: (fault: Fault, view: DialogueView) => string
+  /** The answer of the client to a continuation request; user is the one named for `login-password`, else empty. */
+  readonly asked: (asked: Asked, line: string, user: string, view: DialogueView) => Answer
+  /** Longest command in octets, its line ending included, once the verb is known. */
+  readonly limit: (line: string) => number
+  /** Longest line of any kind in octets. */
+  readonly longest: number
+}
+
+/** What can go wrong, with its reply code and enhanced status (RFC 3463), and its POP3 response code (RFC 2449, 3206). */
+export const FAULTS = {
+  control: { text: 'unable to read controls', code: '421', status: '4.3.0', pop3: 'SYS/PERM' },
+  timeout: { text: 'timeout', code: '451', status: '4.4.2', pop3: '' },
+  eof: { text: 'unable to read pipe', code: '454', status: '4.3.0', pop3: '' },
+  crash: { text: 'aack, child crashed', code: '454', status: '4.3.0', pop3: 'SYS/TEMP' },
+  badauth: { text: 'authorization failed', code: '535', status: '5.7.0', pop3: 'AUTH' },
+  noauth: { text: 'auth type unimplemented', code: '504', status: '5.5.1', pop3: '' },
+  input: { text: 'malformed auth input', code: '501', status: '5.5.4', pop3: '' },
+  cancelled: { text: 'auth exchange cancelled', code: '501', status: '5.0.0', pop3: '' },
+  starttls: { text: 'TLS temporarily not available', code: '454', status: '5.7.3', pop3: '' },
+  needtls: { text: 'Must start TLS first', code: '530', status: '5.7.0', pop3: '' },
+  tempfail: { text: 'temporary authentication failure', code: '454', status: '4.7.0', pop3: 'SYS/TEMP' },
+  helper: { text: 'authentication temporarily not available', code: '454', status: '4.3.0', pop3: 'SYS/TEMP' },
+  toolong: { text: 'line too long', code: '500', status: '5.5.2', pop3: '' },
+  nothing: { text: 'command missing', code: '500', status: '5.5.2', pop3: '' },
+  shutdown: { text: 'service shutting down', code: '421', status: '4.3.2', pop3: 'SYS/TEMP' },
+} as const satisfies Record<string, { text: string; code: string; status: string; pop3: string }>
+
+export type Fault = keyof typeof FAULTS
+
+/** Splits a command as qmail's commands(3) does: the verb ends at the first space, further spaces are skipped; TAB separates nothing. */
+export function splitCommand(line: string): { verb: string; argument: string } {
+  let end = line.length
+  if (line.endsWith('\n')) end -= 1
+  if (end > 0 && line.charCodeAt(end - 1) === 13) end -= 1
+  const space = line.indexOf(' ')
+  if (space < 0 || space >= end) return { verb: upper(line.slice(0, end)), argument: '' }
+  let start = space
+  while (start < end && line.charCodeAt(start) === 32) start += 1
+  return { verb: upper(line.slice(0, space)), argument: line.slice(start, end) }
+}
+
+/** ASCII upper case only: a verb with octets above 127 must not turn into another verb. */
+export function upper(text: string): string {
+  return text.replace(/[a-z]+/g, (letters) => letters.toUpperCase())
+}

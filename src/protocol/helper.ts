@@ -1,0 +1,40 @@
+// What the daemon says to accept-helper, and what it hears; native/README.md is the contract.
+
+import { bytesOf, concat } from './bytes.ts'
+
+export interface HelperRequest {
+  readonly kind: 'auth' | 'guest'
+  readonly session: string
+  readonly chain: string
+  /** NAME=VALUE, latin-1. */
+  readonly environment: readonly string[]
+  /** user NUL password NUL timestamp NUL; empty for a guest. */
+  readonly credentials: Uint8Array
+}
+
+/** The request with its length in front; it holds a secret and is wiped by whoever writes it. */
+export function encodeHelperRequest(request: HelperRequest): Uint8Array {
+  const strings = bytesOf(`${[request.kind, request.session, request.chain, ...request.environment, ''].join('\0')}\0`)
+  const length = strings.length + request.credentials.length
+  const head = new Uint8Array(4)
+  new DataView(head.buffer).setUint32(0, length)
+  return concat([head, strings, request.credentials])
+}
+
+/** The standing connection's request. */
+export const WATCH_REQUEST: Uint8Array = concat([new Uint8Array([0, 0, 0, 6]), bytesOf('watch\0')])
+
+/** Longest status line, its LF included; a longer one is nonsense. */
+export const LONGEST_STATUS = 1024
+
+export interface Accepted {
+  readonly uid: number
+  readonly gid: number
+  readonly pid: number
+}
+
+/** `ok UID GID PID`, or undefined for any other line. */
+export function acceptedLine(line: string): Accepted | undefined {
+  const match = /^ok (\d{1,10}) (\d{1,10}) (\d{1,10})$/.exec(line)
+  return match === null ? undefined : { uid: Number(match[1]), gid: Number(match[2]), pid: Number(match[3]) }
+}

@@ -1,0 +1,105 @@
+// POP3 before login (RFC 1939, CAPA: RFC 2449, STLS: RFC 2595, AUTH: RFC 5034): a verb is a row.
+
+import { bytesOf } from './bytes.ts'
+import { type Answer, type DialogueView, FAULTS, type Fault, type Protocol } from './dialogue.ts'
+import { acceptablePassword, acceptableUser } from './sasl.ts'
+import { asked as askedBySasl, loginUser, plain } from './smtp.ts'
+
+const reply = (text: string): Answer => ({ do: 'reply', text: `${text}\r\n` })
+const fault = (name: Fault): Answer => ({ do: 'fault', fault: name })
+const ok = reply('+OK ')
+const syntax = reply('-ERR authup syntax error')
+
+const needsTls = (view: DialogueView): boolean => view.settings.tls === 'require' && !view.tlsOn
+const capability = (view: DialogueView, name: string): string | undefined =>
+  view.settings.capabilities.find((line) => line.toUpperCase().split(' ')[0] === name)
+
+function capa(view: DialogueView): Answer {
+  const { settings } = view
+  const lines: string[] = []
+  if (settings.tls !== 'none' && !view.tlsOn) lines.push('STLS')
+  if (!needsTls(view)) lines.push('USER')
+  for (const line of settings.capabilities) if (!needsTls(view) || !/^SASL\b/i.test(line)) lines.push(line)
+  return reply(['+OK capability list follows', ...lines, '.'].join('\r\n'))
+}
+
+/** AUTH is there if control/pop3capabilities has a SASL line that names the mechanism (RFC 5034 section 4). */
+function auth(argument: string, view: DialogueView): Answer {
+  const offered = capability(view, 'SASL')?.toUpperCase().split(' ').slice(1)
+  if (offered === undefined) return pop3.unknown(argument, view)
+  if (needsTls(view)) return fault('needtls')
+  if (argument === '') return reply(['+OK', ...offered, '.'].join('\r\n'))
+  const [name = '', initial = ''] = argument.split(' ')
+  const mechanism = name.toUpperCase()
+  if (!offered.includes(mechanism)) return fault('noauth')
+  // RFC 5034 section 4: `=` is an empty initial response, which neither mechanism can use.
+  if (initial === '=') return fault('input')
+  const answer: Answer =
+    mechanism === 'PLAIN'
+      ? initial === ''
+        ? { do: 'ask', text: '+ \r\n', asked: 'plain', user: '' }
+        : plain(initial)
+      : mechanism === 'LOGIN'
+        ? initial === ''
+          ? { do: 'ask', text: '+ VXNlcm5hbWU6\r\n', asked: 'login-user', user: '' }
+          : loginUser(initial)
+        : fault('noauth')
+  return inPop3(answer)
+}
+
+/** The same SASL exchange with POP3's continuation mark. */
+function inPop3(answer: Answer): Answer {
+  return answer.do === 'ask' && answer.text.startsWith('334 ')
+    ? { ...answer, text: `+ ${answer.text.slice(4)}` }
+    : answer
+}
+
+function apop(argument: string, view: DialogueView): Answer {
+  if (!view.settings.apop) return pop3.unknown(argument, view)
+  if (needsTls(view)) return fault('needtls')
+  // RFC 1939 section 7: a name, a space, 32 hexadecimal digits.
+  const space = argument.lastIndexOf(' ')
+  const user = argument.slice(0, Math.max(space, 0))
+  const digest = argument.slice(space + 1)
+  if (!acceptableUser(user) || !/^[0-9a-f]{32}$/.test(digest)) return syntax
+  return { do: 'login', login: { user, password: bytesOf(digest), mechanism: 'APOP' } }
+}
+
+export const pop3: Protocol = {
+  greet: (view) => `+OK ${view.timestamp}\r\n`,
+  verbs: {
+    CAPA: (_argument, view) => capa(view),
+    STLS: (_argument, view) =>
+      view.settings.tls === 'none' || view.tlsOn
+        ? reply('-ERR STLS not available')
+        : { do: 'starttls', text: '+OK starting TLS negotiation\r\n' },
+    USER: (argument, view) =>
+      needsTls(view)
+        ? fault('needtls')
+        : acceptableUser(argument)
+          ? { do: 'user', text: '+OK \r\n', user: argument }
+          : syntax,
+    PASS: (argument, view) => {
+      if (view.user === undefined) return reply('-ERR authup USER first')
+      const password = bytesOf(argument)
+      if (argument === '' || !acceptablePassword(password)) return syntax
+      return { do: 'login', login: { user: view.user, password, mechanism: 'USER' } }
+    },
+    APOP: apop,
+    AUTH: auth,
+    NOOP: () => ok,
+    QUIT: () => ({ do: 'quit', text: '+OK \r\n' }),
+  },
+  unknown: () => reply('-ERR authup authorization first'),
+  fault: (name, view) => {
+    const { text, pop3: code } = FAULTS[name]
+    // A response code that the capabilities do not promise is left out, but a temporary failure is always told apart (RFC 3206).
+    const said =
+      code === 'SYS/TEMP' || (code === 'AUTH' ? capability(view, 'AUTH-RESP-CODE') : capability(view, 'RESP-CODES'))
+    return `-ERR ${code !== '' && said ? `[${code}] ` : ''}authup ${text}\r\n`
+  },
+  asked: (what, line, user) => inPop3(askedBySasl(what, line, user)),
+  // RFC 2449 section 4: 255 octets a command; an AUTH line may carry 12,288 (RFC 5034 section 4).
+  limit: (line) => (/^AUTH /i.test(line) ? 12_288 : 255),
+  longest: 12_288,
+}

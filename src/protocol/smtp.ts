@@ -1,0 +1,108 @@
+// SMTP before login (RFC 5321, AUTH: RFC 4954, STARTTLS: RFC 3207): a verb is a row.
+
+import { decodeBase64 } from './base64.ts'
+import { textOf } from './bytes.ts'
+import { type Answer, type DialogueView, FAULTS, type Fault, type Protocol } from './dialogue.ts'
+import { acceptablePassword, acceptableUser, decodePlain } from './sasl.ts'
+
+const HOMEPAGE = 'https://schmonz.com/qmail/acceptutils'
+
+const reply = (text: string): Answer => ({ do: 'reply', text: `${text}\r\n` })
+const fault = (name: Fault): Answer => ({ do: 'fault', fault: name })
+
+const mayAuthenticate = (view: DialogueView): boolean => view.tlsOn || view.settings.tls !== 'require'
+/** With a guest chain on the port, AUTH needs TLS as soon as TLS can be had. */
+const authNeedsTls = (view: DialogueView): boolean =>
+  !mayAuthenticate(view) || (view.settings.guest && view.settings.tls !== 'none' && !view.tlsOn)
+
+function ehlo(view: DialogueView): string {
+  const { settings } = view
+  const lines = [settings.greeting]
+  if (settings.tls !== 'none' && !view.tlsOn) lines.push('STARTTLS')
+  // RFC 4954 section 4: what cannot be used yet is not advertised.
+  if (!authNeedsTls(view)) {
+    lines.push('AUTH LOGIN PLAIN')
+    if (settings.brokenClients) lines.push('AUTH=LOGIN PLAIN')
+  }
+  lines.push(...settings.capabilities)
+  return lines.map((line, i) => `250${i < lines.length - 1 ? '-' : ' '}${line}\r\n`).join('')
+}
+
+function auth(argument: string, view: DialogueView): Answer {
+  if (authNeedsTls(view)) return fault('needtls')
+  const space = argument.indexOf(' ')
+  const mechanism = (space < 0 ? argument : argument.slice(0, space)).toUpperCase()
+  const initial = space < 0 ? '' : argument.slice(space).replace(/^ */, '')
+  if (mechanism === 'PLAIN')
+    return initial === '' ? { do: 'ask', text: '334 \r\n', asked: 'plain', user: '' } : plain(initial)
+  if (mechanism === 'LOGIN') {
+    return initial === ''
+      ? { do: 'ask', text: '334 VXNlcm5hbWU6\r\n', asked: 'login-user', user: '' }
+      : loginUser(initial)
+  }
+  return fault('noauth')
+}
+
+export function plain(base64: string): Answer {
+  return decodeBase64(base64)
+    .mapErr(() => 'malformed' as const)
+    .andThen(decodePlain)
+    .match(
+      ({ user, password }): Answer => ({ do: 'login', login: { user, password, mechanism: 'PLAIN' } }),
+      () => fault('input'),
+    )
+}
+
+export function loginUser(base64: string): Answer {
+  const decoded = decodeBase64(base64)
+  const user = decoded.isOk() ? textOf(decoded.value) : ''
+  if (!acceptableUser(user)) return fault('input')
+  return { do: 'ask', text: '334 UGFzc3dvcmQ6\r\n', asked: 'login-password', user }
+}
+
+function loginPassword(user: string, base64: string): Answer {
+  const password = decodeBase64(base64)
+  if (password.isErr() || !acceptablePassword(password.value)) return fault('input')
+  return { do: 'login', login: { user, password: password.value, mechanism: 'LOGIN' } }
+}
+
+/** The reply to one line of an AUTH exchange; exactly one reply, whatever the client sent (RFC 4954 section 4). */
+export function asked(what: 'plain' | 'login-user' | 'login-password', line: string, user: string): Answer {
+  if (line === '*') return fault('cancelled')
+  if (line === '') return fault('input')
+  switch (what) {
+    case 'plain':
+      return plain(line)
+    case 'login-user':
+      return loginUser(line)
+    case 'login-password':
+      return loginPassword(user, line)
+  }
+}
+
+export const smtp: Protocol = {
+  greet: (view) => `220 ${view.settings.greeting} ESMTP\r\n`,
+  verbs: {
+    EHLO: (_argument, view) => ({ do: 'helo', text: ehlo(view), esmtp: true }),
+    HELO: (_argument, view) => ({ do: 'helo', text: `250 ${view.settings.greeting}\r\n`, esmtp: false }),
+    AUTH: auth,
+    STARTTLS: (_argument, view) =>
+      view.settings.tls === 'none' || view.tlsOn
+        ? reply('502 unimplemented (#5.5.1)')
+        : { do: 'starttls', text: '220 Ready to start TLS (#5.7.0)\r\n' },
+    HELP: () => reply(`214 authup home page: ${HOMEPAGE}`),
+    NOOP: () => reply('250 ok'),
+    RSET: (argument, view) => (view.settings.classic ? smtp.unknown(argument, view) : reply('250 flushed')),
+    QUIT: (_argument, view) => ({ do: 'quit', text: `221 ${view.settings.greeting}\r\n` }),
+  },
+  unknown: (_argument, view) =>
+    view.settings.guest ? { do: 'guest' } : reply('530 authup authentication required (#5.7.1)'),
+  fault: (name) => {
+    const { code, text, status } = FAULTS[name]
+    return `${code} authup ${text} (#${status})\r\n`
+  },
+  asked,
+  // RFC 5321 4.5.3.1.4: 512 octets, more where extensions add parameters; RFC 4954 section 4: 12,288 for AUTH.
+  limit: (line) => (/^AUTH /i.test(line) ? 12_288 : /^(MAIL|RCPT) /i.test(line) ? 1000 : 512),
+  longest: 12_288,
+}

@@ -1,0 +1,65 @@
+// Carries frames between the actors of a lane and hands their effects to whoever performs them.
+//
+//   post(session, frame) ─> inbox ─> the actor that ROUTES names ─> effects ─┬─ send ─> inbox
+//                                                                            └─ any other ─> perform(session, effect)
+
+import type { Effect } from '../actors/effects.ts'
+import type { Frame } from '../actors/frames.ts'
+import { type ActorName, type Actors, ROUTES, receive } from '../actors/pipeline.ts'
+import { decodeFrame, encodeFrame } from './wire.ts'
+
+/** A session as the stages see it. */
+export interface Staged {
+  readonly actors: Actors
+  /** Who talks to the client. */
+  front: 'authup' | 'fixsmtpio'
+}
+
+export interface Stages<S extends Staged> {
+  post(session: S, frame: Frame): void
+}
+
+export function createStages<S extends Staged>(
+  perform: (session: S, effect: Effect) => void,
+  /** A throw of ours: it ends this session and no other. */
+  failed: (session: S, actor: ActorName, error: unknown) => void,
+): Stages<S> {
+  const sessions: S[] = []
+  const frames: Uint8Array[] = []
+  let running = false
+
+  function deliver(session: S, bytes: Uint8Array): void {
+    const frame = decodeFrame(bytes)
+    const route = ROUTES[frame[0]]
+    const name = route === 'front' ? session.front : route
+    try {
+      for (const effect of receive(session.actors, name, frame)) {
+        if (effect.do === 'send') enqueue(session, effect.frame)
+        else perform(session, effect)
+      }
+    } catch (error) {
+      failed(session, name, error)
+    }
+  }
+
+  function enqueue(session: S, frame: Frame): void {
+    sessions.push(session)
+    frames.push(encodeFrame(frame))
+  }
+
+  return {
+    post(session, frame) {
+      enqueue(session, frame)
+      // A frame posted while another is at work waits its turn: an actor never runs inside another one.
+      if (running) return
+      running = true
+      try {
+        for (let i = 0; i < frames.length; i += 1) deliver(sessions[i] as S, frames[i] as Uint8Array)
+      } finally {
+        sessions.length = 0
+        frames.length = 0
+        running = false
+      }
+    },
+  }
+}
