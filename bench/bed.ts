@@ -1,0 +1,176 @@
+// The ground that every side stands on: built programs, a temporary directory, the users' password file, control files, free ports.
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
+import {
+  chmodSync,
+  closeSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
+import { connect, createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+/** The clone: this file runs as dist/bench/bed.js. */
+export const top = dirname(dirname(dirname(fileURLToPath(import.meta.url))))
+const programs = join(top, 'dist/programs')
+const benchPrograms = join(top, 'dist/bench/native')
+
+export const program = (name: string): string => join(programs, name)
+export const benchProgram = (name: string): string => join(benchPrograms, name)
+
+/** Compiles bench/native into dist/bench/native. */
+export function buildPrograms(): void {
+  execFileSync('make', ['-s', '-C', join(top, 'bench/native'), `OUT=${benchPrograms}`], { stdio: ['ignore', 2, 2] })
+}
+
+/** The recommended rules and, behind them, rules of the same events whose glob matches no reply of the backend. */
+export function ruleLines(count: number): string {
+  const file = join(top, 'control/fixsmtpio')
+  const recommended = existsSync(file) ? readFileSync(file, 'latin1').trimEnd().split('\n') : recommendedRules
+  const lines = recommended.filter((line) => line !== '' && !line.startsWith('#'))
+  const events = ['mail', 'rcpt', 'data', 'in_data']
+  for (let i = lines.length; i < count; i++) lines.push(`:${events[i % 4]}::55? never ${i}*::550 never`)
+  return `${lines.join('\n')}\n`
+}
+
+const recommendedRules = [
+  ':help::*::&fixsmtpio_fixup',
+  ':greeting::2*::&fixsmtpio_fixup',
+  ':helo::2*::&fixsmtpio_fixup',
+  ':ehlo::2*::&fixsmtpio_fixup',
+  ':quit::2*::&fixsmtpio_fixup',
+  'AUTHUP_USER:greeting::2*::235 ok, go ahead (#2.0.0)',
+  'AUTHUP_USER:clienteof::*:0:',
+  'AUTHUP_USER:greeting::4*:14:&fixsmtpio_noop',
+  'AUTHUP_USER:greeting::5*:15:&fixsmtpio_noop',
+  'AUTHUP_USER:timeout::*:16:',
+  'AUTHUP_USER:ehlo::250?AUTH*::',
+  'AUTHUP_USER:auth:NOOP :*::502 unimplemented (#5.5.1)',
+]
+
+export interface Bed {
+  readonly directory: string
+  /** user:hash:uid:gid:gecos:home:shell, as native/checkpassword and Dovecot's passwd-file read it. */
+  users(count: number): string
+  /** A directory with control/me, control/smtpcapabilities and so many rules; everybody may read it. */
+  home(rules: number): string
+  remove(): void
+}
+
+/** The first numeric uid of the users. Run by an ordinary user, everybody is that user. */
+const FIRST_UID = 40_000
+
+export function makeBed(parent = tmpdir()): Bed {
+  const directory = mkdtempSync(join(parent, 'acceptd-bench-'))
+  chmodSync(directory, 0o755)
+  let homes = 0
+  return {
+    directory,
+    users(count) {
+      const file = join(directory, `users-${count}`)
+      if (existsSync(file)) return file
+      let text = execFileSync(benchProgram('mkusers'), [String(count), String(FIRST_UID), '/'], {
+        encoding: 'utf8',
+        maxBuffer: 1 << 28,
+      })
+      const uid = process.getuid?.() ?? 0
+      const gid = process.getgid?.() ?? 0
+      if (uid !== 0) text = text.replace(/^([^:]+:[^:]+):\d+:\d+:/gm, `$1:${uid}:${gid}:`)
+      writeFileSync(file, text, { mode: 0o644 })
+      return file
+    },
+    home(rules) {
+      const home = join(directory, `home-${homes++}`)
+      mkdirSync(join(home, 'control'), { recursive: true })
+      writeFileSync(join(home, 'control/me'), 'bench.invalid\n')
+      writeFileSync(join(home, 'control/smtpcapabilities'), 'PIPELINING\n8BITMIME\n')
+      writeFileSync(join(home, 'control/fixsmtpio'), ruleLines(rules))
+      return home
+    },
+    remove: () => rmSync(directory, { recursive: true, force: true }),
+  }
+}
+
+export function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = createServer()
+    server.once('error', reject)
+    server.listen(0, '127.0.0.1', () => {
+      const address = server.address()
+      server.close(() =>
+        typeof address === 'object' && address ? resolve(address.port) : reject(new Error('no port for the bench')),
+      )
+    })
+  })
+}
+
+export const sleep = (milliseconds: number): Promise<void> =>
+  new Promise((resolve) => {
+    setTimeout(resolve, milliseconds)
+  })
+
+/** Resolves when the port greets; says why not after `seconds` or when `child` ends. */
+export async function greets(port: number, child: ChildProcess | undefined, seconds = 15): Promise<void> {
+  const until = Date.now() + seconds * 1000
+  for (;;) {
+    if (child && (child.exitCode !== null || child.signalCode !== null))
+      throw new Error(`${child.spawnfile} ended with ${child.exitCode ?? child.signalCode} before it listened`)
+    if (await greetsNow(port)) return
+    if (Date.now() > until) throw new Error(`nothing greets on port ${port} after ${seconds} s`)
+    await sleep(50)
+  }
+}
+
+function greetsNow(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect({ host: '127.0.0.1', port })
+    socket.setTimeout(2000, () => socket.destroy())
+    socket.once('data', () => {
+      resolve(true)
+      socket.end('QUIT\r\n')
+    })
+    socket.on('error', () => resolve(false))
+    socket.on('close', () => resolve(false))
+  })
+}
+
+/** Starts a server with its output in a file of the bed. Give the file's text to people when it fails. */
+export function startProgram(
+  command: string,
+  args: readonly string[],
+  options: { readonly log: string; readonly cwd?: string; readonly env?: Readonly<Record<string, string | undefined>> },
+): ChildProcess {
+  const log = openSync(options.log, 'a')
+  const child = spawn(command, args, {
+    stdio: ['ignore', log, log],
+    ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
+    env: { ...process.env, ...options.env },
+  })
+  closeSync(log)
+  // A program that cannot be run is reported by whoever waits for its greeting.
+  child.on('error', () => undefined)
+  return child
+}
+
+export async function endProgram(child: ChildProcess, signal: NodeJS.Signals = 'SIGTERM'): Promise<void> {
+  if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return
+  const ended = new Promise<void>((resolve) => {
+    child.once('exit', () => resolve())
+  })
+  child.kill(signal)
+  const timer = setTimeout(() => child.kill('SIGKILL'), 5000)
+  await ended
+  clearTimeout(timer)
+}
+
+/** Is there such a program on PATH (or in the directories where Debian keeps servers)? */
+export function findProgram(name: string): string | undefined {
+  const places = [...(process.env.PATH ?? '').split(':'), '/usr/sbin', '/usr/lib/postfix/sbin']
+  return places.map((place) => join(place, name)).find((path) => existsSync(path))
+}

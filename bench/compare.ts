@@ -1,0 +1,82 @@
+// Two sides under the same load in turns, A B A B, so that what else the machine does falls on both.
+import { sleep } from './bed.ts'
+import { type Load, type LoadReport, runLoad } from './loadgen.ts'
+import { type CpuSeconds, cpuOf, processTree } from './proc.ts'
+import type { Running, Side, Wish } from './side.ts'
+
+export interface Measured {
+  readonly load: LoadReport
+  /** Microseconds of CPU per session of everything the side runs, and of its own processes alone. */
+  readonly cpuPerSession: number
+  readonly ownCpuPerSession: number
+  readonly ownCpu: number
+}
+
+export interface Problem {
+  readonly side: string
+  readonly text: string
+}
+
+export interface Contestant {
+  readonly side: Side
+  readonly wish: Wish
+}
+
+/** Until the processes of ended sessions have been waited for, their CPU is in no sum. */
+async function settled(running: Running): Promise<void> {
+  let before = -1
+  for (let round = 0; round < 20; round++) {
+    const now = processTree(running.pids).length
+    if (now === before) return
+    before = now
+    await sleep(100)
+  }
+}
+
+export async function measure(running: Running, load: Load): Promise<Measured> {
+  await settled(running)
+  const before = cpuOf(running.pids, running.isOwn)
+  const report = await runLoad(running.port, load)
+  await settled(running)
+  const after = cpuOf(running.pids, running.isOwn)
+  // CPU is of the whole run, the warm-up included, and so are the sessions it is divided by.
+  const per = (key: keyof CpuSeconds): number => ((after[key] - before[key]) * 1e6) / Math.max(1, report.all.sessions)
+  return { load: report, cpuPerSession: per('total'), ownCpuPerSession: per('own'), ownCpu: after.own - before.own }
+}
+
+export function problemsOf(side: string, { load }: Measured): readonly Problem[] {
+  return load.errors.total === 0
+    ? []
+    : [
+        {
+          side,
+          text: `${load.errors.total} errors in ${load.all.started} sessions: ${load.samples
+            .map((each) => `${each.count} x ${each.kind} at ${each.at} "${each.text}"`)
+            .join(', ')}`,
+        },
+      ]
+}
+
+/** The measured runs of each contestant, in the order of the contestants. `loadOf` may differ from run to run. */
+export async function interleave(
+  contestants: readonly Contestant[],
+  loadOf: (run: number, contestant: number) => Load,
+  runs: number,
+): Promise<{ readonly measured: readonly (readonly Measured[])[]; readonly problems: readonly Problem[] }> {
+  const measured: Measured[][] = contestants.map(() => [])
+  const problems: Problem[] = []
+  const running: Running[] = []
+  try {
+    for (const { side, wish } of contestants) running.push(await side.start(wish))
+    for (let run = 0; run < runs; run++) {
+      for (const [index, each] of running.entries()) {
+        const result = await measure(each, loadOf(run, index))
+        measured[index]?.push(result)
+        problems.push(...problemsOf(contestants[index]?.side.name ?? '', result))
+      }
+    }
+  } finally {
+    for (const each of running) await each.stop()
+  }
+  return { measured, problems }
+}

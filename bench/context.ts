@@ -1,0 +1,25 @@
+// What the rows share while they run.
+import type { Bed } from './bed.ts'
+import type { Problem } from './compare.ts'
+import type { Figure } from './figures.ts'
+import type { Side } from './side.ts'
+
+export interface Context {
+  readonly bed: Bed
+  /** Undefined where it cannot run; the row then has the other side alone. */
+  readonly ours: Side | undefined
+  readonly chain: Side | undefined
+  /** Other mail servers that can run here. */
+  readonly peers: readonly Side[]
+  readonly extent: 'quick' | 'usual' | 'full'
+  readonly runs: number
+  /** Measured, after the warm-up. */
+  readonly seconds: number
+  readonly warmup: number
+  readonly progress: (text: string) => void
+}
+
+export interface Outcome {
+  readonly figures: readonly Figure[]
+  readonly problems: readonly Problem[]
+}

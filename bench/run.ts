@@ -1,0 +1,141 @@
+// npm run bench: chooses rows and sides, runs them, shows the table, writes bench/results/.
+import { execFileSync } from 'node:child_process'
+import { baselineSide } from './baseline.ts'
+import { buildPrograms, makeBed } from './bed.ts'
+import type { Problem } from './compare.ts'
+import type { Context, Outcome } from './context.ts'
+import { machineFacts } from './facts.ts'
+import { type Figure, toJson, verdictOf } from './figures.ts'
+import { type BenchOptions, help, readOptions } from './options.ts'
+import { oursSide } from './ours.ts'
+import { peerSides } from './peers/all.ts'
+import { writeFlameGraphs } from './profile.ts'
+import { resultsDirectory, writeResults } from './results.ts'
+import { rows } from './rows.ts'
+import { pointsOf, runRow } from './runner.ts'
+import type { Side } from './side.ts'
+import { specialRows } from './special.ts'
+import { factsLine, textTable } from './table.ts'
+
+type AnyRow = { readonly row: string; readonly sentence: string; readonly run: (context: Context) => Promise<Outcome> }
+
+function chooseRows(options: BenchOptions): readonly AnyRow[] {
+  const ofLoad = rows.map((row) => ({
+    row: row.row,
+    sentence: row.sentence,
+    usual: options.extent === 'full' || (!row.full && pointsOf(row, options.extent).length > 0),
+    // A row that was asked for by name has its points whatever the extent.
+    run: (context: Context) =>
+      runRow(row, pointsOf(row, context.extent).length > 0 ? context : { ...context, extent: 'full' }),
+  }))
+  const others = specialRows.map((row) => ({
+    ...row,
+    usual: options.extent === 'full' || (!row.full && (options.extent === 'usual' || row.quick === true)),
+  }))
+  const all = [...ofLoad, ...others]
+  const unknown = options.rows.find((name) => !all.some(({ row }) => row === name))
+  if (unknown !== undefined)
+    throw new Error(`there is no row "${unknown}"; there are ${all.map(({ row }) => row).join(', ')}`)
+  return all.filter(({ row, usual }) => (options.rows.length > 0 ? options.rows.includes(row) : usual))
+}
+
+const listText = (): string =>
+  [...rows, ...specialRows].map(({ row, sentence }) => `${row.padEnd(18)} ${sentence}\n`).join('')
+
+function install(sides: readonly Side[]): void {
+  const packages = [...new Set(sides.flatMap((side) => side.packages ?? []))]
+  execFileSync('apt-get', ['install', '-y', '-q', '--no-install-recommends', ...packages], {
+    stdio: ['ignore', 2, 2],
+    env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' },
+  })
+}
+
+async function runAll(chosen: readonly AnyRow[], context: Context): Promise<Outcome> {
+  const figures: Figure[] = []
+  const problems: Problem[] = []
+  for (const row of chosen) {
+    try {
+      const outcome = await row.run(context)
+      figures.push(...outcome.figures.filter(({ ours, baseline }) => ours || baseline))
+      problems.push(...outcome.problems)
+    } catch (error) {
+      problems.push({ side: row.row, text: error instanceof Error ? error.message : String(error) })
+    }
+  }
+  return { figures, problems }
+}
+
+async function main(): Promise<number> {
+  const options = readOptions(process.argv.slice(2))
+  if (options.help || options.list) {
+    process.stdout.write(options.help ? help : listText())
+    return 0
+  }
+  const chosen = chooseRows(options)
+  const started = Date.now()
+  const progress = (text: string): void => {
+    process.stderr.write(`bench: ${((Date.now() - started) / 1000).toFixed(0).padStart(4)} s  ${text}\n`)
+  }
+  buildPrograms()
+  const bed = makeBed()
+  process.once('exit', () => bed.remove())
+  const chain = baselineSide(bed)
+  const peers = peerSides(bed)
+  if (options.install) install([chain, ...peers])
+  const ours = options.twins ? { ...chain, name: 'chain again' } : oursSide(bed)
+
+  const problems: Problem[] = []
+  const notes: string[] = []
+  const usable = (side: Side, needed: boolean): Side | undefined => {
+    const why = side.absent()
+    notes.push(why === undefined ? `${side.name}: ${side.what}` : `${side.name}: absent, ${why}`)
+    if (why === undefined) return side
+    if (needed) problems.push({ side: side.name, text: why })
+    return undefined
+  }
+  const quick = options.extent === 'quick'
+  const context: Context = {
+    bed,
+    ours: usable(ours, true),
+    chain: usable(chain, true),
+    peers: peers.flatMap((side) => usable(side, false) ?? []),
+    extent: options.extent,
+    runs: options.runs ?? (quick ? 1 : 3),
+    seconds: options.seconds ?? (quick ? 1 : 3),
+    warmup: quick ? 0.5 : 1,
+    progress,
+  }
+
+  const outcome = await runAll(chosen, context)
+  const figures = outcome.figures
+  problems.push(...outcome.problems)
+  if (options.profile) {
+    const flames = await writeFlameGraphs(context)
+    problems.push(...flames.problems)
+    for (const file of flames.files) progress(`wrote ${file}`)
+  }
+  const facts = machineFacts()
+  // A part of the rows does not replace the whole table.
+  if (options.rows.length === 0 && !options.twins && problems.length === 0) {
+    writeResults(facts, figures, notes, 'acceptd')
+    progress(`wrote ${resultsDirectory}`)
+  }
+  const table = `${textTable(figures)}\n\n${factsLine(facts)}\n${notes.map((note) => `  ${note}\n`).join('')}`
+  if (options.json) process.stdout.write(`${JSON.stringify(figures.map(toJson), undefined, 1)}\n`)
+  else process.stdout.write(table)
+
+  const missed = figures.filter((figure) => verdictOf(figure) === 'missed')
+  for (const figure of missed)
+    process.stderr.write(`bench: missed: ${figure.row}, ${figure.figure}, ${figure.clients} clients\n`)
+  for (const problem of problems) process.stderr.write(`bench: error: ${problem.side}: ${problem.text}\n`)
+  if (problems.length > 0) return 1
+  return options.strict && missed.length > 0 ? 2 : 0
+}
+
+main().then(
+  (code) => process.exit(code),
+  (error: unknown) => {
+    process.stderr.write(`bench: ${error instanceof Error ? error.message : String(error)}\n`)
+    process.exit(1)
+  },
+)

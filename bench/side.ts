@@ -1,0 +1,52 @@
+// What can be put under load: acceptd, the classic chain, another mail server. A side starts a server as it is wished and says how to
+// reach it and which processes to account.
+
+export interface Wish {
+  readonly protocol: 'smtp' | 'pop3'
+  /** user0 .. user(users-1), with the passwords secret0 .. */
+  readonly users: number
+  /** Sessions at once that it must be able to serve. */
+  readonly clients: number
+  /** Lines of control/fixsmtpio; the first twelve are the recommended ones, the others match no reply. */
+  readonly rules: number
+  /** acceptd only: checkpassword as a program of its own, or linked into the helper. */
+  readonly chain: 'exec' | 'builtin'
+  /** acceptd only: warm logins. */
+  readonly warm: boolean
+  /** acceptd only; undefined: its default. */
+  readonly lanes: number | undefined
+  /** acceptd only: a directory for the CPU profiles of its threads. */
+  readonly profile: string | undefined
+}
+
+export const plainWish: Wish = {
+  protocol: 'smtp',
+  users: 100,
+  clients: 64,
+  rules: 12,
+  chain: 'exec',
+  warm: false,
+  lanes: undefined,
+  profile: undefined,
+}
+
+export interface Running {
+  readonly port: number
+  readonly controlSocket: string | undefined
+  /** The processes at the top; everything below them is accounted too. */
+  readonly pids: readonly number[]
+  /** Is this one of the server's own processes, as against checkpassword and backend? By its command name. */
+  readonly isOwn: (command: string) => boolean
+  readonly stop: () => Promise<void>
+}
+
+export interface Side {
+  readonly name: string
+  /** One sentence for the table: what it is and what it does with the message. */
+  readonly what: string
+  /** Why it cannot run here; undefined if it can. */
+  readonly absent: () => string | undefined
+  readonly start: (wish: Wish) => Promise<Running>
+  /** Debian packages that `--install` fetches. */
+  readonly packages?: readonly string[]
+}
