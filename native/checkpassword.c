@@ -1,0 +1,46 @@
+/* checkpassword [ -f FILE ] prog [ arg ... ]: the interface of checkpassword(8) for hosts that have none.
+ * Descriptor 3 carries user NUL password NUL timestamp NUL; exits 1 refused, 2 misused, 111 temporarily not possible. */
+#define _GNU_SOURCE
+#include "helper.h"
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+int main(int argc, char **argv)
+{
+  static char bytes[MAX_CREDENTIALS + 1];
+  char *field[3];
+  size_t length = 0;
+  ssize_t got;
+  struct account account;
+  const char *file = getenv("CHECKPASSWORD_FILE");
+  for (int option; (option = getopt(argc, argv, "+f:")) != -1;) {
+    if (option != 'f') return MISUSED;
+    file = optarg;
+  }
+  if (optind >= argc) {
+    dprintf(2, "checkpassword: usage: checkpassword [ -f file ] prog\n");
+    return MISUSED;
+  }
+  while (length < sizeof bytes && (got = read(3, bytes + length, sizeof bytes - length)) != 0) {
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return errno == EBADF ? MISUSED : TEMPORARY;
+    length += got;
+  }
+  close(3);
+  /* The interface lets more follow the timestamp, and lets the timestamp go unread. */
+  for (size_t at = 0, nuls = 0; at < length && length <= MAX_CREDENTIALS; at++)
+    if (bytes[at] == '\0' && ++nuls == 3) explicit_bzero(bytes + at + 1, length - at - 1), length = at + 1;
+  int answer = length <= MAX_CREDENTIALS && split_credentials(bytes, length, field) ? 0 : MISUSED;
+  if (answer == 0) answer = verify(file, field[0], field[1], &account);
+  if (answer == 0 && setenv("USER", field[0], 1) != 0) answer = TEMPORARY;
+  explicit_bzero(bytes, sizeof bytes);
+  if (answer != 0 || (answer = become(&account)) != 0) return answer;
+  if (setenv("HOME", account.home, 1) != 0 || setenv("SHELL", account.shell, 1) != 0) return TEMPORARY;
+  unsetenv("CHECKPASSWORD_FILE");
+  execvp(argv[optind], argv + optind);
+  dprintf(2, "checkpassword: unable to run %s: %s\n", argv[optind], strerror(errno));
+  return TEMPORARY;
+}
