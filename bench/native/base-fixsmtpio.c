@@ -247,16 +247,19 @@ int main(int argc, char **argv) {
   }
   close(to[0]), close(from[1]);
   expect("greeting");
-  for (;;) {
+  for (bool client_gone = false;;) {
     /* A request buffer that is full, or held until the reply to DATA, is not read further. */
-    bool room = requests.length < ROOM;
+    bool room = requests.length < ROOM && !client_gone;
     struct pollfd ready[2] = {{.fd = from[0], .events = POLLIN}, {.fd = room ? 0 : -1, .events = POLLIN}};
     int n = poll(ready, 2, TIMEOUT_SECONDS * 1000);
     if (n < 0 && errno == EINTR) continue;
     if (n <= 0) return ending("timeout");
     if (ready[0].revents) {
       ssize_t got = read(from[0], replies.bytes + replies.length, ROOM - replies.length);
-      if (got <= 0) return child_code();
+      if (got <= 0) {
+        int code = child_code();
+        return client_gone ? ending("clienteof") : code;
+      }
       replies.length += (size_t)got;
       take_replies();
       if (mode != AWAITING_354 && requests.length > 0) take_requests(to[1]);
@@ -264,12 +267,16 @@ int main(int argc, char **argv) {
     if (ready[1].revents) {
       ssize_t got = read(0, requests.bytes + requests.length, ROOM - requests.length);
       if (got <= 0) {
-        close(to[1]);
-        child_code();
-        return ending("clienteof");
+        client_gone = true;
+      } else {
+        requests.length += (size_t)got;
+        take_requests(to[1]);
       }
-      requests.length += (size_t)got;
-      take_requests(to[1]);
+    }
+    /* Requests held until the reply to DATA still go, and replies on their way are relayed: the backend ends when it has read all. */
+    if (client_gone && to[1] >= 0 && mode != AWAITING_354) {
+      close(to[1]);
+      to[1] = -1;
     }
   }
 }

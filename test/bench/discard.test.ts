@@ -1,0 +1,51 @@
+import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { test } from 'node:test'
+import { benchProgram } from '../../bench/bed.ts'
+import { converse } from './programs.ts'
+
+const discard = (input: string): { out: string; err: string; code: number | null } =>
+  converse(benchProgram('discard'), ['smtp', '-c'], input)
+
+void test('commands out of order are refused, and a message needs a recipient', () => {
+  const { out } = discard(
+    'RCPT TO:<a@b>\r\nDATA\r\nMAIL FROM:<>\r\nMAIL FROM:<>\r\nDATA\r\nRSET\r\nRCPT TO:<a@b>\r\nQUIT\r\n',
+  )
+  assert.deepEqual(
+    out.split('\r\n').map((line) => line.slice(0, 3)),
+    ['220', '503', '503', '250', '503', '503', '250', '503', '221', ''],
+  )
+})
+
+void test('the end of a message is CR LF . CR LF alone, wherever reads cut it', async () => {
+  const session =
+    'MAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\nDATA\r\nx\n.\nx\r\n..\r\n\r\r\n.x\r\n.\r\n' +
+    'MAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\nDATA\r\n.\r\nQUIT\r\n'
+  const whole = discard(session)
+  assert.match(whole.err, /messages 2 recipients 2 bytes 18\n/)
+  for (const size of [1, 2, 3, 7]) {
+    const child = spawn(benchProgram('discard'), ['-c'])
+    let out = ''
+    let err = ''
+    child.stdout.setEncoding('latin1').on('data', (text: string) => {
+      out += text
+    })
+    child.stderr.setEncoding('latin1').on('data', (text: string) => {
+      err += text
+    })
+    const closed = new Promise((resolve) => {
+      child.on('close', resolve)
+    })
+    for (let at = 0; at < session.length; at += size) {
+      child.stdin.write(session.slice(at, at + size))
+      await new Promise(setImmediate)
+    }
+    await closed
+    assert.equal(out, whole.out, `in pieces of ${size}`)
+    assert.equal(err, whole.err, `in pieces of ${size}`)
+  }
+})
+
+void test('a client that goes away inside a message leaves none', () => {
+  assert.match(discard('MAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\nDATA\r\nhalf').err, /messages 0/)
+})
