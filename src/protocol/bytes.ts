@@ -18,8 +18,8 @@ export function utf8Of(text: string): Uint8Array {
 export const NO_BYTES: Uint8Array = new Uint8Array(0)
 
 export function concat(parts: readonly Uint8Array[]): Uint8Array {
-  if (parts.length === 1) return parts[0] as Uint8Array
-  return Buffer.concat(parts)
+  const [first = NO_BYTES] = parts
+  return parts.length <= 1 ? first : Buffer.concat(parts)
 }
 
 /** Overwrites a secret. */

@@ -128,7 +128,7 @@ function mend(from: number, chunk: Uint8Array, start: number, clean: readonly Ui
   let size = 0
   let place = from
   for (let at = start; at < chunk.length; at++) {
-    const byte = chunk[at] as number
+    const byte = chunk[at] ?? 0
     if (place === AFTER_CR && byte !== LF) {
       room[size++] = LF
       place = MENDED
@@ -175,7 +175,7 @@ function mend(from: number, chunk: Uint8Array, start: number, clean: readonly Ui
 function findEnd(from: number, chunk: Uint8Array, start: number, clean: readonly Uint8Array[]): ScannedBody {
   let place = from === MENDED ? TEXT : from
   for (let at = start; at < chunk.length; at++) {
-    const byte = chunk[at] as number
+    const byte = chunk[at] ?? 0
     if (byte === LF) {
       if (place === AFTER_DOT_CR) return done(START | BARE_SEEN, clean, at + 1)
       place = place === AFTER_CR ? START : TEXT

@@ -5,7 +5,7 @@
 // (A regular expression made from `*a*a*a*b` runs for seconds on sixty bytes.)
 //
 // glibc reads a bracket expression anew for each byte, and in a malformed one the byte decides where the expression ends. So a bracket is
-// compiled to a table of 256 answers, each by reading it as glibc does.
+// kept as a table of 256 answers, each found by reading it as glibc does, once.
 
 const STAR = -1
 const ANY = -2
@@ -14,12 +14,14 @@ const BRACKET = -4
 /** Any other step is the code of the byte it takes. */
 
 interface Program {
+  readonly glob: string
+  /** What to do at each position, and where to go on behind it; a bracket's next is that of its byte. */
   readonly steps: Int16Array
-  /** Where to go on behind a step, by position; for a bracket the index of its table. */
   readonly nexts: Int32Array
-  /** For each byte the position behind the bracket, or 0. */
-  readonly tables: readonly Int32Array[]
+  /** By position of a bracket, for each byte the position behind it, 0 for no match, UNKNOWN until a text has asked. */
+  readonly brackets: Map<number, Int32Array>
 }
+const UNKNOWN = -1
 
 /** Whether a text matches. What stands behind a NUL in the pattern is not part of it, as in C. */
 export function compileGlob(pattern: string): (text: string) => boolean {
@@ -29,23 +31,24 @@ export function compileGlob(pattern: string): (text: string) => boolean {
   // The shapes that rules have: nothing but stars, a literal beginning and then a star, a literal.
   let literal = ''
   let at = 0
-  while (at < glob.length && (program.steps[at] as number) >= 0) {
-    literal += String.fromCharCode(program.steps[at] as number)
-    at = program.nexts[at] as number
+  for (let code = program.steps[0] ?? NEVER; code >= 0; code = program.steps[at] ?? NEVER) {
+    literal += String.fromCharCode(code)
+    at = program.nexts[at] ?? glob.length
   }
   if (at >= glob.length) return (text) => text === literal
   if (program.steps[at] === STAR && program.nexts[at] === glob.length) {
     return literal === '' ? everything : (text) => text.startsWith(literal)
   }
-  return (text) => run(program, glob.length, text)
+  return (text) => run(program, text)
 }
 
 function everything(): boolean {
   return true
 }
 
-function run(program: Program, end: number, text: string): boolean {
-  const { steps, nexts, tables } = program
+function run(program: Program, text: string): boolean {
+  const { steps, nexts } = program
+  const end = steps.length
   const size = text.length
   let at = 0
   let place = 0
@@ -54,9 +57,9 @@ function run(program: Program, end: number, text: string): boolean {
   for (;;) {
     let matched = false
     if (place < end) {
-      const step = steps[place] as number
+      const step = steps[place] ?? NEVER
       if (step === STAR) {
-        place = nexts[place] as number
+        place = nexts[place] ?? end
         if (place >= end) return true
         star = place
         starred = at
@@ -65,10 +68,10 @@ function run(program: Program, end: number, text: string): boolean {
       if (at < size) {
         const code = text.charCodeAt(at)
         if (step === code || step === ANY) {
-          place = nexts[place] as number
+          place = nexts[place] ?? end
           matched = true
         } else if (step === BRACKET) {
-          const next = tables[nexts[place] as number]?.[code] ?? 0
+          const next = behindByte(program, place, code)
           matched = next > 0
           if (matched) place = next
         }
@@ -88,41 +91,35 @@ function compile(glob: string): Program {
   const end = glob.length
   const steps = new Int16Array(end)
   const nexts = new Int32Array(end)
-  const tables: Int32Array[] = []
-  const known = new Uint8Array(end)
-  const ahead = [0]
-  for (;;) {
-    const at = ahead.pop()
-    if (at === undefined) break
-    if (at >= end || known[at] !== 0) continue
-    known[at] = 1
+  for (let at = end - 1; at >= 0; at--) {
     const code = glob.charCodeAt(at)
-    let next = at + 1
-    let step = code
-    if (code === 0x3f) step = ANY
+    steps[at] = code
+    nexts[at] = at + 1
+    if (code === 0x3f) steps[at] = ANY
     else if (code === 0x2a) {
-      step = STAR
-      while (next < end && glob.charCodeAt(next) === 0x2a) next++
-    } else if (code === 0x5c) {
-      // A backslash at the very end matches nothing.
-      step = next < end ? glob.charCodeAt(next) : NEVER
-      next++
-    } else if (code === 0x5b) {
-      const table = new Int32Array(256)
-      for (let byte = 0; byte < 256; byte++) {
-        table[byte] = bracket(glob, next, byte)
-        if (table[byte] !== 0) ahead.push(table[byte] as number)
-      }
-      tables.push(table)
-      steps[at] = BRACKET
-      nexts[at] = tables.length - 1
-      continue
-    }
-    steps[at] = step
-    nexts[at] = next
-    ahead.push(next)
+      // A run of stars is one.
+      if (steps[at + 1] === STAR) nexts[at] = nexts[at + 1] ?? end
+      steps[at] = STAR
+    } else if (code === BACKSLASH) {
+      // At the very end it matches nothing.
+      steps[at] = at + 1 < end ? glob.charCodeAt(at + 1) : NEVER
+      nexts[at] = at + 2
+    } else if (code === OPEN) steps[at] = BRACKET
   }
-  return { steps, nexts, tables }
+  return { glob, steps, nexts, brackets: new Map() }
+}
+
+function behindByte({ glob, brackets }: Program, place: number, code: number): number {
+  let table = brackets.get(place)
+  if (table === undefined) {
+    table = new Int32Array(256).fill(UNKNOWN)
+    brackets.set(place, table)
+  }
+  const known = table[code] ?? 0
+  if (known !== UNKNOWN) return known
+  const behind = bracket(glob, place + 1, code)
+  table[code] = behind
+  return behind
 }
 
 const BANG = 0x21

@@ -73,8 +73,8 @@ function parseRule(text: string, line: number, file: string, errors: ConfigError
     return undefined
   }
 
-  const [env, eventField, prepend, glob, exit, answer] = fields as [string, string, string, string, string, string]
-  const [, eventAt, , globAt, exitAt, answerAt] = columns as [number, number, number, number, number, number]
+  const [env = '', eventField = '', prepend = '', glob = '', exit = '', answer = ''] = fields
+  const [, eventAt = 1, , globAt = 1, exitAt = 1, answerAt = 1] = columns
   const event = lowerCase(eventField)
   if (event === '') complain(eventAt, 'the rule has no event', 'write a verb, greeting, timeout, clienteof or in_data')
   if (glob === '') complain(globAt, 'the rule has no response-line glob', 'write * to match every line')

@@ -18,98 +18,24 @@ function randomFrom(seed: number): (below: number) => number {
 }
 
 const PIECES = [
-  ...[
-    '*',
-    '*',
-    '?',
-    '[',
-    ']',
-    '[!',
-    '[^',
-    '\\',
-    '-',
-    '[:',
-    ':]',
-    '[.',
-    '.]',
-    '[=',
-    '=]',
-    'a',
-    'b',
-    'c',
-    'z',
-    'A',
-    '0',
-    '5',
+  ...'* * ? [ ] [! [^ \\ - [: :] [. .] [= =] a b c z A 0 5 / . [:alpha:] [:digit:] [:space:] [:nosuch:] [:fuzz:]'.split(
     ' ',
-    '/',
-    '.',
-  ],
-  ...[
-    '[:alpha:]',
-    '[:digit:]',
-    '[:space:]',
-    '[:nosuch:]',
-    '[:fuzz:]',
-    '[.a.]',
-    '[.ab.]',
-    '[=b=]',
-    'a-c',
-    'c-a',
-    '[a-c]',
-    '[!a-c]',
-    '[]a]',
-  ],
-  ...[
-    '[0-9]',
-    '\\]',
-    '\\*',
-    '\r\n',
-    '\x01',
-    '\x7f',
-    '\xe9',
-    '\xff',
-    '[\xe0-\xff]',
-    '25',
-    '250 ',
-    'AUTH',
-    '**',
-    '*a',
-    '[[]',
-    '[a-]',
-    '[-a]',
-  ],
-]
-const LETTERS = [
-  'a',
-  'b',
-  'c',
-  'z',
-  'A',
-  '0',
-  '5',
+  ),
+  ...'[.a.] [.ab.] [=b=] a-c c-a [a-c] [!a-c] []a] [0-9] \\] \\* [\xe0-\xff] \xe9 25 AUTH ** *a [[] [a-] [-a]'.split(
+    ' ',
+  ),
   ' ',
-  '/',
-  '.',
-  '-',
-  '[',
-  ']',
-  '!',
-  '^',
-  '\\',
-  ':',
-  '=',
-  '*',
-  '?',
-  '\r',
-  '\n',
-  '\xe9',
+  '250 ',
+  '\r\n',
+  '\x01',
+  '\x7f',
   '\xff',
 ]
+const LETTERS = 'abczA05 /.-[]!^\\:=*?\r\n\xe9\xff'.split('')
 
 function pairs(count: number, seed: number): (readonly [string, string])[] {
   const random = randomFrom(seed)
-  const pick = (from: readonly string[]): string => from[random(from.length)] as string
+  const pick = (from: readonly string[]): string => from[random(from.length)] ?? ''
   return Array.from({ length: count }, () => {
     let pattern = ''
     for (let left = random(8); left > 0; left--) pattern += pick(PIECES)
@@ -145,7 +71,7 @@ void test('a glob matches what fnmatch(3) matches, on 100,000 random patterns an
   assert.equal(answers.length, cases.length)
   const wrong = cases.filter(([pattern, text], at) => compileGlob(pattern)(text) !== (answers[at] === '1'))
   assert.deepEqual(wrong.slice(0, 20), [], `${wrong.length} differ`)
-  const matching = [...answers].filter((answer) => answer === '1').length
+  const matching = answers.split('1').length - 1
   assert.ok(matching > 10_000, `only ${matching} match`)
 })
 
