@@ -2,7 +2,12 @@
 
 /** The bytes as text, one character U+0000..U+00FF a byte, so that nothing is lost on the way back. */
 export function textOf(bytes: Uint8Array): string {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1')
+  return viewOf(bytes).toString('latin1')
+}
+
+/** The bytes from `from` up to `to` as text. */
+export function textBetween(bytes: Uint8Array, from: number, to: number): string {
+  return viewOf(bytes).toString('latin1', from, to)
 }
 
 /** Latin-1 text as bytes; a character above U+00FF is a bug of the caller and is cut to its low octet. */

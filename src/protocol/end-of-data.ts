@@ -29,6 +29,9 @@ const MENDED = 5 // at the start of a line made from a bare CR or LF
 const PLACE = 7
 const BARE_SEEN = 8
 
+/** Octets of a line below which two native calls cost more than looking at each byte. */
+const SHORT = 32
+
 export const bodyStart: BodyState = START
 
 export interface ScannedBody {
@@ -74,9 +77,11 @@ export function scanBody(state: BodyState, chunk: Uint8Array, bare: BareLineEnd)
     place = TEXT
   }
 
-  // Line by line, two memchr a line; `cr` and `lf` are the next ones at or behind `at`, `size` if there is none.
+  // Line by line: two memchr a line, or a look at each byte while lines are short and the calls would cost more.
   const bytes = viewOf(chunk)
-  let cr = next(bytes, CR, at)
+  let cr = -1
+  let lf = -1
+  let short = false
   while (at < size) {
     if (place === START && chunk[at] === DOT) {
       if (at + 1 === size) return done(AFTER_DOT | seen, [chunk], undefined)
@@ -91,18 +96,24 @@ export function scanBody(state: BodyState, chunk: Uint8Array, bare: BareLineEnd)
       }
       if (second === LF) return found(START, chunk, at, bare)
     }
-    const lf = next(bytes, LF, at)
-    if (cr < at) cr = next(bytes, CR, at)
-    if (cr + 1 !== lf || lf === size) {
-      if (cr < lf) {
-        if (cr + 1 === size) return done(AFTER_CR | seen, [chunk], undefined)
-        return found(cr === at ? place : TEXT, chunk, cr, bare)
-      }
-      if (lf < size) return found(lf === at ? place : TEXT, chunk, lf, bare)
-      return done(TEXT | seen, [chunk], undefined)
+    let stop = at
+    if (short) while (stop < size && chunk[stop] !== CR && chunk[stop] !== LF) stop++
+    else {
+      if (cr < at) cr = next(bytes, CR, at)
+      if (lf < at) lf = next(bytes, LF, at)
+      stop = Math.min(cr, lf)
     }
-    at = lf + 1
-    place = START
+    if (stop === size) return done(TEXT | seen, [chunk], undefined)
+    if (chunk[stop] === CR) {
+      if (stop + 1 === size) return done(AFTER_CR | seen, [chunk], undefined)
+      if (chunk[stop + 1] === LF) {
+        short = stop - at < SHORT
+        at = stop + 2
+        place = START
+        continue
+      }
+    }
+    return found(stop === at ? place : TEXT, chunk, stop, bare)
   }
   return done(place | seen, [chunk], undefined)
 }
@@ -166,6 +177,10 @@ function mend(from: number, chunk: Uint8Array, start: number, clean: readonly Ui
       if (byte === DOT && place === MENDED) room[size++] = DOT
       room[size++] = byte
       place = TEXT
+      for (let run = chunk[at + 1]; run !== undefined && run !== CR && run !== LF; run = chunk[at + 1]) {
+        room[size++] = run
+        at++
+      }
     }
   }
   return done(place | BARE_SEEN, [...clean, room.subarray(0, size)], undefined)

@@ -1,5 +1,5 @@
 // Lines out of reads. A line ends with LF (the CR before it is the line's business); what is not yet a line stays bytes.
-import { concat, copyOf, LF, NO_BYTES, textOf, viewOf } from './bytes.ts'
+import { concat, copyOf, LF, NO_BYTES, textBetween, viewOf } from './bytes.ts'
 
 export type Line =
   /** Latin-1 text with its line ending; `next` is the offset behind it. */
@@ -20,7 +20,7 @@ export function takeLine(bytes: Uint8Array, from: number, limit: number): Line {
   if (at < 0) return bytes.length - from < limit ? MORE : { kind: 'too-long', next: bytes.length, ended: false }
   const next = at + 1
   if (next - from > limit) return { kind: 'too-long', next, ended: true }
-  return { kind: 'line', text: textOf(bytes.subarray(from, next)), next }
+  return { kind: 'line', text: textBetween(bytes, from, next), next }
 }
 
 /** After a line that was too long and has not ended: its end, looked for in the next read. */
