@@ -1,0 +1,162 @@
+// From a JSON text to its answer. json-rpc-2.0 does the protocol's core; what it leaves open is decided here: which shapes are requests,
+// parameters by name only, levels, batches in order and bounded.
+import {
+  createJSONRPCErrorResponse,
+  createJSONRPCSuccessResponse,
+  type JSONRPCRequest,
+  JSONRPCServer,
+} from 'json-rpc-2.0'
+import type { RpcFailure } from './daemon.ts'
+import { type FailureName, wireError } from './failure.ts'
+import { METHOD_MAP } from './methods.ts'
+import { describeMethods } from './openrpc.ts'
+import type { Plane } from './plane.ts'
+import type { Client } from './streams.ts'
+
+export const BATCH_LIMIT = 100
+/** What the answers to a batch may come to; the rest of it is answered busy, and does nothing. */
+const BATCH_BYTES = 16 * 1024 * 1024
+
+/** The answer to a JSON text, one JSON text without a newline; undefined if there is none (notifications). Never rejects. */
+export type Dispatch = (text: string, client: Client) => Promise<string | undefined>
+
+type Outcome = 'ok' | FailureName
+
+export function createDispatch(plane: Plane): Dispatch {
+  describeMethods(METHOD_MAP)
+  const server = new JSONRPCServer<Client>({ errorListener: (where, error) => plane.daemon.bug(where, error) })
+  for (const [name, { level, answer }] of METHOD_MAP) {
+    server.addMethodAdvanced(name, async (request, client) => {
+      const id = request.id ?? null
+      const respond = (failure: RpcFailure) => {
+        const { code, message, data } = wireError(failure)
+        plane.count(client.level, failure.failure)
+        return createJSONRPCErrorResponse(id, code, message, data)
+      }
+      if (level === 'control' && client.level !== 'control')
+        return respond({
+          failure: 'permission',
+          reason: 'control-socket-only',
+          message: `${name} is answered on the control socket only`,
+        })
+      const answered = await answer({ plane, daemon: plane.daemon, client }, request.params ?? {})
+      if (answered.isErr()) return respond(answered.error)
+      plane.count(client.level, 'ok' satisfies Outcome)
+      return createJSONRPCSuccessResponse(id, answered.value)
+    })
+  }
+  server.mapErrorToJSONRPCErrorResponse = (id) => {
+    const { code, message, data } = wireError({
+      failure: 'internal-error',
+      reason: 'internal-error',
+      message: 'A bug of acceptd; its log has the stack',
+    })
+    return createJSONRPCErrorResponse(id, code, message, data)
+  }
+
+  const refuse = (client: Client, id: unknown, failure: RpcFailure): string => {
+    plane.count(client.level, failure.failure)
+    return refusal(id, failure)
+  }
+
+  const one = async (value: unknown, client: Client): Promise<string | undefined> => {
+    const checked = requestOf(value)
+    if ('failure' in checked) return refuse(client, idOf(value), checked)
+    const { request } = checked
+    if (!server.hasMethod(request.method)) {
+      const failure = noMethod(request.method)
+      plane.count(client.level, failure.failure)
+      return request.id === undefined ? undefined : refusal(request.id, failure)
+    }
+    const response = await server.receive(request, client)
+    // The library answers a notification whose method answered; JSON-RPC does not.
+    if (request.id === undefined || response === null) return undefined
+    return JSON.stringify(response)
+  }
+
+  return async (text, client) => {
+    let value: unknown
+    try {
+      value = JSON.parse(text)
+    } catch {
+      return refuse(client, null, { failure: 'parse-error', reason: 'parse-error', message: 'Parse error' })
+    }
+    try {
+      if (!Array.isArray(value)) return await one(value, client)
+      if (value.length === 0 || value.length > BATCH_LIMIT)
+        return refuse(client, null, {
+          failure: 'invalid-request',
+          reason: value.length === 0 ? 'empty-batch' : 'batch-too-long',
+          message: `A batch holds 1 to ${BATCH_LIMIT} requests`,
+        })
+      const answers: string[] = []
+      let bytes = 0
+      for (const each of value) {
+        const answer: string | undefined =
+          bytes < BATCH_BYTES
+            ? await one(each, client)
+            : refuse(client, idOf(each), {
+                failure: 'busy',
+                reason: 'answers-too-long',
+                message: 'The answers to this batch are too long; this request was not executed',
+              })
+        if (answer === undefined) continue
+        bytes += answer.length
+        answers.push(answer)
+      }
+      return answers.length === 0 ? undefined : `[${answers.join(',')}]`
+    } catch (error) {
+      plane.daemon.bug('dispatch', error)
+      return refuse(client, null, { failure: 'internal-error', reason: 'internal-error', message: 'Internal error' })
+    }
+  }
+}
+
+/** An error response, as a transport needs it for what never becomes a request. */
+export function refusal(id: unknown, failure: RpcFailure): string {
+  const known = typeof id === 'string' || typeof id === 'number' ? id : null
+  return JSON.stringify({ jsonrpc: '2.0', id: known, error: wireError(failure) })
+}
+
+function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+function idOf(value: unknown): unknown {
+  return isRecord(value) ? value.id : null
+}
+
+function invalid(message: string): RpcFailure {
+  return { failure: 'invalid-request', reason: 'invalid-request', message }
+}
+
+function requestOf(value: unknown): { readonly request: JSONRPCRequest } | RpcFailure {
+  if (!isRecord(value)) return invalid('A request is an object')
+  const { jsonrpc, method, id, params } = value
+  if (jsonrpc !== '2.0') return invalid('jsonrpc must be "2.0"')
+  if (typeof method !== 'string') return invalid('method must be a string')
+  if (id !== undefined && id !== null && typeof id !== 'string' && typeof id !== 'number')
+    return invalid('id must be a string, a number or null')
+  if (params !== undefined && !isRecord(params))
+    return {
+      failure: 'invalid-params',
+      reason: 'params-by-name',
+      message: 'params must be an object: parameters have names',
+    }
+  return {
+    request: {
+      jsonrpc,
+      method,
+      ...(id !== undefined && { id }),
+      ...(params !== undefined && { params }),
+    },
+  }
+}
+
+function noMethod(name: string): RpcFailure {
+  return {
+    failure: 'method-not-found',
+    reason: 'method-not-found',
+    message: `There is no method ${name.slice(0, 100)}; rpc.discover lists them`,
+  }
+}

@@ -1,0 +1,40 @@
+// START HERE: every method of the control plane. From these rows come dispatch and validation (dispatch.ts), rpc.discover (openrpc.ts),
+// the subcommands of acceptctl with help and completion (commandline.ts), docs/rpc.md (document.ts) and a test per example.
+//
+// To add one: a row in a file of methods/, with all its columns; its name in MethodName below; what it needs of the runtime in daemon.ts;
+// then `npm run build && node dist/src/rpc/document.js` writes docs/rpc.md. The tests fail until all of these agree.
+import { configMethods } from './methods/config.ts'
+import { eventMethods, laneMethods, listenerMethods, userMethods } from './methods/operations.ts'
+import { rulesMethods } from './methods/rules.ts'
+import { serverMethods } from './methods/server.ts'
+import { sessionMethods } from './methods/sessions.ts'
+import type { Method } from './row.ts'
+
+export type MethodName =
+  | 'rpc.discover'
+  | `server.${'info' | 'ping' | 'whoami' | 'stats' | 'metrics' | 'health' | 'drain' | 'undrain' | 'stop'}`
+  | `listener.${'list' | 'pause' | 'resume'}`
+  | `config.${'get' | 'status' | 'check' | 'diff' | 'reload' | 'history' | 'rollback'}`
+  | `rules.${'list' | 'eval'}`
+  | `session.${'list' | 'get' | 'kill' | 'trace'}`
+  | `user.${'list' | 'block' | 'unblock'}`
+  | 'auth.test'
+  | `lane.${'list' | 'recycle'}`
+  | 'backend.list'
+  | `log.${'get' | 'set'}`
+  | `event.${'subscribe' | 'unsubscribe'}`
+  | `op.${'list' | 'cancel'}`
+
+export const METHODS = {
+  ...serverMethods,
+  ...listenerMethods,
+  ...configMethods,
+  ...rulesMethods,
+  ...sessionMethods,
+  ...userMethods,
+  ...laneMethods,
+  ...eventMethods,
+} satisfies Readonly<Record<MethodName, Method>>
+
+/** The same, to look up a name that came from outside. */
+export const METHOD_MAP: ReadonlyMap<string, Method> = new Map(Object.entries(METHODS))

@@ -1,0 +1,96 @@
+import { z } from 'zod'
+import { method } from '../row.ts'
+import { count, list, sha256, time } from '../schema.ts'
+import { timeOf, without } from '../wire.ts'
+
+const HASH = 'b7a1c0de'.repeat(8)
+
+const fields = z.object({ request: z.string().optional(), reply: z.string().optional(), exitcode: z.int().optional() })
+
+export const rulesMethods = {
+  'rules.list': method({
+    sentence: 'Lists the rules of a generation with how often and when each matched.',
+    params: z.strictObject({ generation: count.exactOptional().describe('Left out, the published one.') }),
+    result: z.object({
+      generation: count,
+      sha256,
+      rules: list(
+        z.object({
+          line: count,
+          text: z.string().optional(),
+          event: z.string(),
+          hits: count,
+          lastHit: time.optional(),
+        }),
+      ),
+    }),
+    level: 'status',
+    changes: false,
+    example: {
+      params: {},
+      result: {
+        generation: 3,
+        sha256: HASH,
+        rules: [{ line: 4, text: 'greeting:4*::14:', event: 'greeting', hits: 2, lastHit: '2026-11-22T08:59:00.000Z' }],
+      },
+    },
+    cli: { rows: 'rules', columns: ['line', 'hits', 'lastHit', 'text'] },
+    run: async ({ daemon }, { generation }) =>
+      (await daemon.rules.list(generation)).map((answer) => ({
+        generation: answer.generation,
+        sha256: answer.sha256,
+        rules: answer.rules.map(({ lastHit, ...rule }) => ({
+          ...rule,
+          ...(lastHit !== undefined && { lastHit: timeOf(lastHit) }),
+        })),
+      })),
+    redact: (result) => ({ ...result, rules: result.rules.map((rule) => without(rule, 'text')) }),
+  }),
+  'rules.eval': method({
+    sentence: 'Puts a request and a reply through the rules and explains every step; without side effects.',
+    params: z.strictObject({
+      event: z.string().min(1).max(255).describe('What happened: a verb, greeting, timeout, ...'),
+      request: z.string().max(65_536).exactOptional().describe('The line from the client.'),
+      reply: z.string().max(65_536).exactOptional().describe('The reply of the backend.'),
+      env: z
+        .record(z.string().min(1).max(255), z.string())
+        .exactOptional()
+        .describe('Environment variables of the session.'),
+      generation: count.exactOptional().describe('Use the rules of this generation; left out, the published one.'),
+      text: z.string().exactOptional().describe('Use these rules, as they would stand in control/fixsmtpio.'),
+    }),
+    result: fields.extend({
+      trace: list(
+        z.object({
+          rule: z.string().optional(),
+          line: count,
+          matched: z.boolean(),
+          why: z.string().optional(),
+          before: fields,
+          after: fields,
+        }),
+      ),
+    }),
+    level: 'status',
+    changes: false,
+    example: {
+      params: { event: 'greeting', reply: '421 try later', text: 'greeting:4*::14:&ok\n' },
+      result: {
+        reply: '421 try later',
+        exitcode: 14,
+        trace: [
+          {
+            rule: 'greeting:4*::14:&ok',
+            line: 1,
+            matched: true,
+            before: { reply: '421 try later' },
+            after: { reply: '421 try later', exitcode: 14 },
+          },
+        ],
+      },
+    },
+    cli: { args: ['event'], file: 'text', rows: 'trace', columns: ['line', 'matched', 'rule', 'why'] },
+    run: ({ daemon }, question) => daemon.rules.evaluate(question),
+    redact: (result) => ({ ...result, trace: result.trace.map((step) => without(step, 'rule', 'why')) }),
+  }),
+}

@@ -1,0 +1,314 @@
+import { err, ok } from 'neverthrow'
+import { z } from 'zod'
+import type { RpcFailure, SessionFilter } from '../daemon.ts'
+import { wireIdentity } from '../events.ts'
+import { addressMatcher, afterCursor, cursorAfter } from '../pages.ts'
+import { method } from '../row.ts'
+import { count, dryRun, filter, filterNames, id, list, reason, session, silentLanes, time, ttl } from '../schema.ts'
+import type { StreamParams } from '../streams.ts'
+import { filterOf, timeOf, wireSession, without } from '../wire.ts'
+
+const PAGE = 1000
+
+const exampleSession = {
+  id: '1.2f',
+  protocol: 'smtp',
+  state: 'ready',
+  listener: 'submission',
+  lane: 1,
+  generation: 3,
+  ip: '192.0.2.7',
+  port: 51_234,
+  tls: { version: 'TLSv1.3', cipher: 'TLS_AES_256_GCM_SHA384' },
+  helo: 'laptop.example',
+  user: 'alice',
+  started: '2026-11-22T08:58:00.000Z',
+  idle: 2.5,
+  login: { at: '2026-11-22T08:58:01.000Z', mechanism: 'PLAIN' },
+  backend: { chain: 'ofmip', pid: 4711, uid: 1000, gid: 1000 },
+  messages: 1,
+  recipients: 2,
+  bytesIn: 2048,
+  bytesOut: 512,
+  lastVerb: 'RSET',
+} as const
+
+const fieldNames = z.enum([
+  'id',
+  'protocol',
+  'state',
+  'listener',
+  'lane',
+  'generation',
+  'ip',
+  'port',
+  'proxy',
+  'tls',
+  'helo',
+  'user',
+  'started',
+  'idle',
+  'login',
+  'backend',
+  'messages',
+  'recipients',
+  'bytesIn',
+  'bytesOut',
+  'lastVerb',
+]) satisfies z.ZodType<keyof z.infer<typeof session>>
+
+/** What a filter says that cannot be: refused before a lane is asked. */
+export function filterProblem(of: SessionFilter): RpcFailure | undefined {
+  if (of.ip === undefined || addressMatcher(of.ip)) return undefined
+  return {
+    failure: 'invalid-params',
+    reason: 'invalid-params',
+    message: 'ip: neither an address nor a CIDR block',
+    data: { problems: [{ param: 'ip', problem: 'neither an address nor a CIDR block' }] },
+  }
+}
+
+export const noStream: RpcFailure = {
+  failure: 'busy',
+  reason: 'too-many-streams',
+  message: 'This connection has as many subscriptions as it may have',
+}
+
+export const sessionMethods = {
+  'session.list': method({
+    sentence: 'Lists live sessions, in pages.',
+    params: z.strictObject({
+      ...filter,
+      fields: z
+        .array(fieldNames)
+        .min(1)
+        .max(fieldNames.options.length)
+        .exactOptional()
+        .describe('Only these members; id always comes.'),
+      sort: z
+        .enum(['started', 'idle', 'user', 'ip', 'bytesIn', 'bytesOut', 'messages', 'id'])
+        .default('started')
+        .describe('The order; sessions of equal value come in the order of their ids.'),
+      descending: z.boolean().default(false).describe('The other way round.'),
+      limit: z.int().min(1).max(PAGE).default(100).describe('Sessions on a page.'),
+      cursor: z.string().max(1000).exactOptional().describe('`next` of the page before.'),
+    }),
+    result: z.object({
+      sessions: list(session.partial().required({ id: true })),
+      matched: count.describe('How many match in all.'),
+      next: z.string().optional().describe('Cursor of the next page; left out on the last one.'),
+      silentLanes,
+    }),
+    level: 'status',
+    changes: false,
+    example: {
+      params: { user: 'a*', limit: 1 },
+      result: { sessions: [exampleSession], matched: 1, silentLanes: [] },
+    },
+    cli: {
+      rows: 'sessions',
+      columns: [
+        'id',
+        'protocol',
+        'state',
+        'user',
+        'ip',
+        'idle',
+        'messages',
+        'bytesIn',
+        'generation',
+        'lane',
+        'lastVerb',
+      ],
+      matched: 'matched',
+    },
+    run: async ({ daemon }, params) => {
+      const of = filterOf(params)
+      const problem = filterProblem(of)
+      if (problem) return err(problem)
+      const { sort, descending, limit, cursor } = params
+      const after = cursor === undefined ? undefined : afterCursor(cursor, sort, descending)
+      if (cursor !== undefined && after === undefined)
+        return err({
+          failure: 'invalid-params',
+          reason: 'invalid-cursor',
+          message: 'cursor: not one of this order',
+          data: { problems: [{ param: 'cursor', problem: 'not one of this order' }] },
+        })
+      const now = Date.now()
+      // One more than the page, to know whether there is a next one.
+      const answer = await daemon.sessions.query({
+        filter: of,
+        sort,
+        descending,
+        limit: limit + 1,
+        now,
+        ...(after && { after }),
+      })
+      const page = answer.sessions.slice(0, limit)
+      const last = page.at(-1)
+      const wire = page.map((one) => wireSession(one, now))
+      const wanted = params.fields && new Set<string>(['id', ...params.fields])
+      return ok({
+        sessions: wanted ? wire.map((one) => ({ id: one.id, ...pick(one, wanted) })) : wire,
+        matched: answer.matched,
+        ...(last && answer.sessions.length > limit && { next: cursorAfter(last, sort, descending) }),
+        silentLanes: answer.silentLanes,
+      })
+    },
+  }),
+  'session.get': method({
+    sentence: 'Gives everything about one session: its last 50 verbs with their replies, and its actors.',
+    params: z.strictObject({ id: id.describe('The session.') }),
+    result: session.extend({
+      verbs: list(
+        z.object({ at: time, verb: z.string(), argument: z.string().optional(), code: z.string().optional() }),
+      ),
+      actors: list(z.object({ name: z.string(), inboxFrames: count, inboxBytes: count })),
+    }),
+    level: 'status',
+    changes: false,
+    example: {
+      params: { id: '1.2f' },
+      result: {
+        ...exampleSession,
+        verbs: [
+          { at: '2026-11-22T08:58:00.500Z', verb: 'EHLO', argument: 'laptop.example', code: '250' },
+          { at: '2026-11-22T08:58:01.000Z', verb: 'AUTH', code: '235' },
+        ],
+        actors: [{ name: 'fixsmtpio', inboxFrames: 0, inboxBytes: 0 }],
+      },
+    },
+    cli: { args: ['id'] },
+    run: async ({ daemon }, params) =>
+      (await daemon.sessions.get(params.id)).map((detail) => {
+        const { verbs, actors, ...summary } = detail
+        return {
+          ...wireSession(summary, Date.now()),
+          verbs: verbs.map((verb) => ({ ...verb, at: timeOf(verb.at) })),
+          actors,
+        }
+      }),
+    redact: (result) => ({ ...result, verbs: result.verbs.map((verb) => without(verb, 'argument')) }),
+  }),
+  'session.kill': method({
+    sentence: 'Ends the sessions that match: with 421 at the next boundary, or now.',
+    params: z.strictObject({
+      ...filter,
+      all: z.boolean().default(false).describe('Needed to end every session, without any filter.'),
+      mode: z
+        .enum(['graceful', 'now'])
+        .default('graceful')
+        .describe('graceful: 421 at the next boundary; now: at once.'),
+      reason,
+      dryRun,
+    }),
+    result: z.object({ matched: count, killed: count, ids: list(id), silentLanes, dryRun: z.boolean() }),
+    level: 'control',
+    changes: true,
+    example: {
+      params: { user: 'alice', mode: 'now', reason: 'stolen laptop' },
+      result: { matched: 1, killed: 1, ids: ['1.2f'], silentLanes: [], dryRun: false },
+    },
+    cli: { args: ['id'], matched: 'matched' },
+    run: async ({ daemon }, params) => {
+      const of = filterOf(params)
+      const problem = filterProblem(of)
+      if (problem) return err(problem)
+      if (filterNames.every((name) => of[name] === undefined) && !params.all)
+        return err({
+          failure: 'invalid-params',
+          reason: 'empty-filter',
+          message: 'an empty filter ends every session: say so with all',
+          data: { problems: [{ param: 'all', problem: 'needed with an empty filter' }] },
+        })
+      if (params.dryRun) {
+        const answer = await daemon.sessions.query({
+          filter: of,
+          sort: 'id',
+          descending: false,
+          limit: PAGE,
+          now: Date.now(),
+        })
+        return ok({
+          matched: answer.matched,
+          killed: 0,
+          ids: answer.sessions.map((one) => one.id),
+          silentLanes: answer.silentLanes,
+          dryRun: true,
+        })
+      }
+      const { ids, silentLanes: silent } = await daemon.sessions.kill({
+        filter: of,
+        mode: params.mode,
+        reason: params.reason,
+      })
+      return ok({ matched: ids.length, killed: ids.length, ids, silentLanes: silent, dryRun: false })
+    },
+  }),
+  'session.trace': method({
+    sentence:
+      'Streams the verbs and replies of the sessions that match, for a while; credentials and bodies are left out.',
+    params: z.strictObject({
+      ...filter,
+      ttl: ttl.unwrap().max(3600).default(60).describe('Seconds after which it ends.'),
+      lines: z.int().min(1).max(100_000).default(1000).describe('Lines after which it ends.'),
+    }),
+    result: z.object({ subscription: z.string(), ends: time }),
+    level: 'status',
+    changes: false,
+    example: {
+      params: { user: 'alice', ttl: 30 },
+      result: { subscription: 'e1', ends: '2026-11-22T09:00:30.000Z' },
+    },
+    cli: { args: ['id'], stream: true },
+    run: ({ daemon, plane, client }, params) => {
+      const of = filterOf(params)
+      const problem = filterProblem(of)
+      if (problem) return err(problem)
+      let stop: (() => void) | undefined
+      const stream = client.open(() => {
+        stop?.()
+        plane.overrides.forget('session.trace', stream?.id ?? '')
+      })
+      if (!stream) return err(noStream)
+      let left = params.lines
+      stop = daemon.sessions.trace(of, ({ at, from, verb, text, ...identity }) => {
+        if (left <= 0) return
+        left--
+        stream.push({
+          at: timeOf(at),
+          topic: 'trace',
+          name: from,
+          session: wireIdentity(identity),
+          data: { verb, ...(text !== undefined && client.level === 'control' && { text }) },
+        })
+        if (left === 0) stream.end(ending('lines'))
+      })
+      const { ends } = plane.overrides.add({
+        method: 'session.trace',
+        subject: stream.id,
+        ttl: params.ttl,
+        reason: undefined,
+        end: () => stream.end(ending('ttl')),
+      })
+      return ok({ subscription: stream.id, ends: timeOf(ends) })
+    },
+  }),
+}
+
+function ending(why: string): StreamParams {
+  return { at: timeOf(Date.now()), topic: 'trace', name: 'ended', data: { why } }
+}
+
+function pick<T extends object>(value: T, names: ReadonlySet<string>): Partial<T> {
+  const picked: Partial<T> = { ...value }
+  for (const name of keysOf(picked)) if (!names.has(String(name))) delete picked[name]
+  return picked
+}
+
+function keysOf<T extends object>(value: T): (keyof T)[] {
+  const keys: (keyof T)[] = []
+  for (const key in value) keys.push(key)
+  return keys
+}

@@ -1,0 +1,48 @@
+// The whole control plane over a daemon: what the runtime starts and stops.
+import { err, ok, type Result } from 'neverthrow'
+import type { Daemon, RpcFailure } from './daemon.ts'
+import { createPlane } from './plane.ts'
+import { type Listening, listenMetrics, listenSocket } from './socket.ts'
+
+export interface ControlPlaneOptions {
+  /** control.sock: 0600, made together with its directory (0700) if that is missing. */
+  readonly control: string
+  /** status.sock: 0660; only what changes nothing and shows nothing private. */
+  readonly status?: { readonly path: string; readonly gid?: number }
+  /** GET /metrics over TCP, on a loopback address. */
+  readonly metrics?: { readonly host: string; readonly port: number }
+}
+
+export interface ControlPlane {
+  readonly addresses: readonly string[]
+  /** Ends all connections and removes the sockets; overrides in force are forgotten, not undone. */
+  close(): Promise<void>
+}
+
+/** All or nothing: a socket that cannot be bound closes those before it. */
+export async function openControlPlane(
+  daemon: Daemon,
+  { control, status, metrics }: ControlPlaneOptions,
+): Promise<Result<ControlPlane, RpcFailure>> {
+  const plane = createPlane(daemon)
+  const listening: Listening[] = []
+  const close = async () => {
+    plane.close()
+    await Promise.all(listening.map((one) => one.close()))
+  }
+  const steps = [
+    () => listenSocket(plane, { path: control, level: 'control' }),
+    status && (() => listenSocket(plane, { level: 'status', ...status })),
+    metrics && (() => listenMetrics(plane, metrics.host, metrics.port)),
+  ]
+  for (const step of steps) {
+    const bound = await step?.()
+    if (bound === undefined) continue
+    if (bound.isErr()) {
+      await close()
+      return err(bound.error)
+    }
+    listening.push(bound.value)
+  }
+  return ok({ addresses: listening.map(({ address }) => address), close })
+}

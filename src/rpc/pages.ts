@@ -1,0 +1,174 @@
+// Which sessions match, in which order, and where a page begins: pure, the same in a lane and in the merge on the main thread.
+import type { SessionFilter, SessionQuery, SessionSort, SessionSummary } from './daemon.ts'
+
+/** `*` is any run of characters, `?` any one. Two pointers: never more than length × length steps, whatever the glob. */
+export function globMatches(glob: string, text: string): boolean {
+  let g = 0
+  let t = 0
+  let star = -1
+  let resume = 0
+  while (t < text.length) {
+    if (glob[g] === '*') {
+      star = g++
+      resume = t
+    } else if (g < glob.length && (glob[g] === '?' || glob[g] === text[t])) {
+      g++
+      t++
+    } else if (star >= 0) {
+      g = star + 1
+      t = ++resume
+    } else return false
+  }
+  while (glob[g] === '*') g++
+  return g === glob.length
+}
+
+/** The sixteen octets of an address; IPv4 as ::ffff:0:0/96. */
+function octetsOf(address: string): Uint8Array | undefined {
+  const octets = new Uint8Array(16)
+  const bare = address.replace(/%.*$/, '')
+  let groups = bare
+  const v4 = /(?:^|:)(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})$/.exec(bare)
+  if (v4) {
+    const parts = v4.slice(1).map(Number)
+    if (parts.some((part) => part > 255)) return undefined
+    octets.set(parts, 12)
+    groups = bare.slice(0, v4.index + (v4[0].startsWith(':') ? 1 : 0))
+    if (groups === '') {
+      octets.fill(255, 10, 12)
+      return octets
+    }
+    groups += '0:0'
+  }
+  const halves = groups.split('::')
+  if (halves.length > 2) return undefined
+  const words = halves.map((half) => (half === '' ? [] : half.split(':')))
+  const [head = [], tail = []] = words
+  if (words.flat().some((word) => !/^[0-9a-fA-F]{1,4}$/.test(word))) return undefined
+  if (halves.length === 1 ? head.length !== 8 : head.length + tail.length > 7) return undefined
+  const put = (word: string, at: number) => {
+    const value = Number.parseInt(word, 16)
+    if (v4 && at >= 12) return
+    octets[at] = value >> 8
+    octets[at + 1] = value & 255
+  }
+  for (const [i, word] of head.entries()) put(word, 2 * i)
+  for (const [i, word] of tail.entries()) put(word, 16 - 2 * (tail.length - i))
+  return octets
+}
+
+/** Whether `ip` (an address or a CIDR block) makes sense, and then what it matches. */
+export function addressMatcher(ip: string): ((address: string) => boolean) | undefined {
+  const [address = '', bits, more] = ip.split('/')
+  const want = octetsOf(address)
+  if (want === undefined || more !== undefined) return undefined
+  const width = address.includes(':') ? 128 : 32
+  if (bits !== undefined && (!/^\d{1,3}$/.test(bits) || Number(bits) > width)) return undefined
+  const prefix = 128 - width + (bits === undefined ? width : Number(bits))
+  return (other) => {
+    const have = octetsOf(other)
+    if (have === undefined) return false
+    for (let i = 0; i < 16; i++) {
+      const mask = 0xff00 >> Math.min(8, Math.max(0, prefix - 8 * i))
+      if ((((want[i] ?? 0) ^ (have[i] ?? 0)) & mask & 0xff) !== 0) return false
+    }
+    return true
+  }
+}
+
+type Matched = Pick<
+  SessionSummary,
+  'id' | 'user' | 'ip' | 'protocol' | 'state' | 'listener' | 'lane' | 'generation' | 'started' | 'tls'
+>
+
+/** The filter as a predicate. An `ip` that is none matches nothing; methods refuse it before. */
+export function sessionMatcher(filter: SessionFilter): (session: Partial<Matched>, now: number) => boolean {
+  const { user, olderThan, tls } = filter
+  const ip = filter.ip === undefined ? undefined : (addressMatcher(filter.ip) ?? (() => false))
+  return (session, now) =>
+    (filter.id === undefined || session.id === filter.id) &&
+    (user === undefined || (session.user !== undefined && globMatches(user, session.user))) &&
+    (ip === undefined || (session.ip !== undefined && ip(session.ip))) &&
+    (filter.protocol === undefined || session.protocol === filter.protocol) &&
+    (filter.state === undefined || session.state === filter.state) &&
+    (filter.listener === undefined || session.listener === filter.listener) &&
+    (filter.lane === undefined || session.lane === filter.lane) &&
+    (olderThan === undefined || (session.started !== undefined && now - session.started >= olderThan * 1000)) &&
+    (filter.generation === undefined || session.generation === filter.generation) &&
+    (tls === undefined || (session.tls !== undefined) === tls)
+}
+
+function sortKey(session: SessionSummary, sort: SessionSort): string | number {
+  switch (sort) {
+    case 'idle':
+      // The longest idle was active first.
+      return -session.lastActive
+    case 'user':
+      return session.user ?? ''
+    case 'started':
+    case 'ip':
+    case 'bytesIn':
+    case 'bytesOut':
+    case 'messages':
+    case 'id':
+      return session[sort]
+  }
+}
+
+function compareKeys(a: readonly [string | number, string], b: readonly [string | number, string]): number {
+  if (a[0] !== b[0]) return a[0] < b[0] ? -1 : 1
+  if (a[1] !== b[1]) return a[1] < b[1] ? -1 : 1
+  return 0
+}
+
+/**
+ * One page of the sessions that match, and how many match in all. A lane gives this for its own sessions; main gives the
+ * concatenation of the lanes' pages to `mergePages`.
+ */
+export function selectPage(
+  sessions: Iterable<SessionSummary>,
+  query: SessionQuery,
+): { readonly sessions: readonly SessionSummary[]; readonly matched: number } {
+  const matches = sessionMatcher(query.filter)
+  const kept: SessionSummary[] = []
+  let matched = 0
+  for (const session of sessions) {
+    if (!matches(session, query.now)) continue
+    matched++
+    kept.push(session)
+  }
+  return { sessions: mergePages(kept, query), matched }
+}
+
+/** Sorts, drops what stands before the page, cuts at the limit. */
+export function mergePages(sessions: readonly SessionSummary[], query: SessionQuery): readonly SessionSummary[] {
+  const direction = query.descending ? -1 : 1
+  const { after } = query
+  const keyed = sessions.map((session) => ({ session, key: [sortKey(session, query.sort), session.id] as const }))
+  const behind = after === undefined ? keyed : keyed.filter(({ key }) => direction * compareKeys(key, after) > 0)
+  behind.sort((a, b) => direction * compareKeys(a.key, b.key))
+  return behind.slice(0, query.limit).map(({ session }) => session)
+}
+
+/** Where the next page begins, for the caller to hand back unread. */
+export function cursorAfter(session: SessionSummary, sort: SessionSort, descending: boolean): string {
+  return Buffer.from(JSON.stringify([sort, descending, sortKey(session, sort), session.id])).toString('base64url')
+}
+
+/** The `after` of a query; undefined if the cursor is not one of ours or of another order. */
+export function afterCursor(
+  cursor: string,
+  sort: SessionSort,
+  descending: boolean,
+): readonly [string | number, string] | undefined {
+  let value: unknown
+  try {
+    value = JSON.parse(Buffer.from(cursor, 'base64url').toString())
+  } catch {
+    return undefined
+  }
+  if (!Array.isArray(value) || value.length !== 4 || value[0] !== sort || value[1] !== descending) return undefined
+  const [, , key, id] = value
+  if ((typeof key !== 'string' && typeof key !== 'number') || typeof id !== 'string') return undefined
+  return [key, id]
+}

@@ -1,0 +1,96 @@
+// The shape of a row of the method table. Leaving a column out does not compile.
+import { err, ok, type Result } from 'neverthrow'
+import type { z } from 'zod'
+import type { RpcFailure, Soon } from './daemon.ts'
+import type { Client, Plane } from './plane.ts'
+
+/** status: everybody who can open status.sock (R in the documents); control: control.sock only. */
+export type Level = 'status' | 'control'
+
+/** What a method is given besides its parameters. */
+export interface Call {
+  readonly plane: Plane
+  readonly daemon: Plane['daemon']
+  readonly client: Client
+}
+
+/** How acceptctl shows a method. Names are those of parameters and of members of the result. */
+export interface CommandLine {
+  /** Parameters that may stand without `--name`, in this order. */
+  readonly args?: readonly string[]
+  /** The member that is a list, one table row an entry; left out, the result is shown as one record. */
+  readonly rows?: string
+  /** What the table shows, in this order; `tls.version` reaches inside. Left out, every member. */
+  readonly columns?: readonly string[]
+  /** A member that is a count: 0 means that nothing matched. */
+  readonly matched?: string
+  /** A parameter that is a text (`--NAME-file PATH`) or texts by name (`--NAME PATH ...`, in `[NAME=]PATH` form). */
+  readonly file?: string
+  /** A member that is a text to be shown as it is. */
+  readonly raw?: string
+  /** A parameter that is never given on the command line but read from standard input. */
+  readonly secret?: string
+  /** The reply is followed by notifications until it ends. */
+  readonly stream?: true
+}
+
+interface Row<P extends z.ZodObject, R extends z.ZodType> {
+  /** What it does, for a person: one sentence. */
+  readonly sentence: string
+  readonly params: P
+  readonly result: R
+  readonly level: Level
+  /** Whether it changes anything in the daemon. */
+  readonly changes: boolean
+  /** Executed by the tests, shown in the documents. */
+  readonly example: { readonly params: z.input<P>; readonly result: z.output<R> }
+  readonly cli: CommandLine
+  readonly run: (call: Call, params: z.output<P>) => Soon<Result<z.input<R>, RpcFailure>>
+  /** What status.sock sees instead. */
+  readonly redact?: (result: z.input<R>) => z.input<R>
+}
+
+export interface Method {
+  readonly sentence: string
+  readonly params: z.ZodObject
+  readonly result: z.ZodType
+  readonly level: Level
+  readonly changes: boolean
+  readonly example: { readonly params: Readonly<Record<string, unknown>>; readonly result: unknown }
+  readonly cli: CommandLine
+  /** Validates, and only then does anything. */
+  readonly answer: (call: Call, params: unknown) => Promise<Result<unknown, RpcFailure>>
+}
+
+export function method<P extends z.ZodObject, R extends z.ZodType>(row: Row<P, R>): Method {
+  return {
+    sentence: row.sentence,
+    params: row.params,
+    result: row.result,
+    level: row.level,
+    changes: row.changes,
+    example: row.example,
+    cli: row.cli,
+    answer: async (call, params) => {
+      const parsed = row.params.safeParse(params)
+      if (!parsed.success) return err(invalidParams(parsed.error))
+      const answer = await row.run(call, parsed.data)
+      if (answer.isErr() || row.redact === undefined || call.client.level === 'control') return answer
+      return ok(row.redact(answer.value))
+    },
+  }
+}
+
+/** Names the parameters, never repeats a value: one of them may be a password. */
+function invalidParams(error: z.ZodError): RpcFailure {
+  const problems = error.issues.map((issue) => ({
+    param: issue.path.map(String).join('.') || (issue.code === 'unrecognized_keys' ? issue.keys.join(', ') : ''),
+    problem: issue.code === 'unrecognized_keys' ? 'unknown parameter' : issue.message.replace(/^Invalid input: /, ''),
+  }))
+  return {
+    failure: 'invalid-params',
+    reason: 'invalid-params',
+    message: problems.map(({ param, problem }) => (param ? `${param}: ${problem}` : problem)).join('; '),
+    data: { problems },
+  }
+}

@@ -1,0 +1,111 @@
+// Pieces that parameters and results are made of.
+import { z } from 'zod'
+
+/** RFC 3339, UTC, milliseconds. */
+export const time = z
+  .string()
+  .regex(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/)
+  .meta({ format: 'date-time' })
+export const count = z.int().nonnegative()
+export const seconds = z.number().nonnegative()
+export const sha256 = z.string().regex(/^[0-9a-f]{64}$/)
+export const id = z.string().min(1).max(100)
+const word = z.string().min(1).max(255)
+
+/** A list as results hold it. */
+export function list<T extends z.ZodType>(of: T): z.ZodReadonly<z.ZodArray<T>> {
+  return z.array(of).readonly()
+}
+
+export const protocol = z.enum(['smtp', 'pop3'])
+export const sessionState = z.enum(['greeting', 'login', 'checking', 'ready', 'transaction', 'data', 'ending'])
+export const logLevel = z.enum(['error', 'warn', 'info', 'debug'])
+export const pauseMode = z.enum(['421', 'hold'])
+export const apply = z
+  .enum(['new-sessions', 'next-transaction'])
+  .default('new-sessions')
+  .describe('Who gets it: sessions that begin from now on, or running ones too, at their next transaction.')
+export const changedBy = z.enum(['start', 'signal', 'file', 'control'])
+export const topic = z.enum(['session', 'auth', 'config', 'limit', 'lane', 'tls'])
+
+export const dryRun = z.boolean().default(false).describe('Say what would happen and change nothing.')
+export const reason = z
+  .string()
+  .min(1)
+  .max(500)
+  .exactOptional()
+  .describe('Why, for the log and for whoever asks later.')
+/** At most a week, which a timer can hold. */
+export const ttl = z
+  .number()
+  .positive()
+  .max(604_800)
+  .exactOptional()
+  .describe('Seconds after which it ends by itself; op.list shows it until then.')
+export const ifSha256 = sha256
+  .exactOptional()
+  .describe('Only if this is still the sha256 of the published configuration.')
+
+export const filter = {
+  id: id.exactOptional().describe('The session with this id.'),
+  user: word.exactOptional().describe('Users that match this glob (* and ?).'),
+  ip: z.string().min(2).max(49).exactOptional().describe('Clients at this address or in this CIDR block.'),
+  protocol: protocol.exactOptional().describe('Sessions of this protocol.'),
+  state: sessionState.exactOptional().describe('Sessions in this state.'),
+  listener: word.exactOptional().describe('Sessions accepted by this listener.'),
+  lane: count.exactOptional().describe('Sessions in this lane.'),
+  olderThan: seconds.exactOptional().describe('Sessions accepted at least so many seconds ago.'),
+  generation: count.exactOptional().describe('Sessions that use this rule generation.'),
+  tls: z.boolean().exactOptional().describe('Sessions with TLS (true) or without (false).'),
+}
+export const filterNames = [
+  'id',
+  'user',
+  'ip',
+  'protocol',
+  'state',
+  'listener',
+  'lane',
+  'olderThan',
+  'generation',
+  'tls',
+] as const satisfies readonly (keyof typeof filter)[]
+
+export const fileTexts = z
+  .record(z.string().regex(/^[A-Za-z0-9._-]+(\/[A-Za-z0-9._-]+)*$/), z.string())
+  .exactOptional()
+  .describe('Texts to use in place of the control files of these names; left out, the disk.')
+
+export const configError = z.object({
+  file: z.string(),
+  line: count,
+  column: count,
+  message: z.string(),
+  hint: z.string(),
+})
+
+export const session = z.object({
+  id,
+  protocol,
+  state: sessionState,
+  listener: z.string(),
+  lane: count,
+  generation: count,
+  ip: z.string(),
+  port: count,
+  proxy: z.string().optional(),
+  tls: z.object({ version: z.string(), cipher: z.string(), name: z.string().optional() }).optional(),
+  helo: z.string().optional(),
+  user: z.string().optional(),
+  started: time,
+  idle: seconds,
+  login: z.object({ at: time, mechanism: z.string() }).optional(),
+  backend: z.object({ chain: z.string(), pid: count, uid: count, gid: count }).optional(),
+  messages: count,
+  recipients: count,
+  bytesIn: count,
+  bytesOut: count,
+  lastVerb: z.string().optional(),
+})
+
+export const silentLanes = list(count).describe('Lanes that did not answer in time; their part is missing.')

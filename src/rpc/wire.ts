@@ -1,0 +1,56 @@
+// Values of the daemon as the wire has them: times as RFC 3339, errors with `message`.
+import type { z } from 'zod'
+import type { ConfigError } from '../protocol/errors.ts'
+import type { Generation, RpcFailure, SessionFilter, SessionSummary } from './daemon.ts'
+import { type configError, filterNames, type session } from './schema.ts'
+
+export function timeOf(milliseconds: number): string {
+  return new Date(milliseconds).toISOString()
+}
+
+export function wireConfigError({ problem, ...rest }: ConfigError): z.input<typeof configError> {
+  return { ...rest, message: problem }
+}
+
+/** A failure whose `data.errors` are the daemon's, as the wire has them. */
+export function configInvalid(errors: readonly ConfigError[]): RpcFailure {
+  const [first] = errors
+  return {
+    failure: 'config-invalid',
+    reason: 'config-invalid',
+    message: first
+      ? `${first.file}:${first.line}:${first.column}: ${first.problem}${errors.length > 1 ? ` (and ${errors.length - 1} more)` : ''}`
+      : 'The configuration is not valid',
+    data: { errors: errors.map(wireConfigError) },
+  }
+}
+
+export function wireSession(value: SessionSummary, now: number): z.input<typeof session> {
+  const { started, lastActive, login, ...rest } = value
+  return {
+    ...rest,
+    started: timeOf(started),
+    idle: Math.max(0, now - lastActive) / 1000,
+    ...(login && { login: { ...login, at: timeOf(login.at) } }),
+  }
+}
+
+export function wireGeneration({
+  published,
+  ...rest
+}: Generation): Omit<Generation, 'published'> & { published: string } {
+  return { ...rest, published: timeOf(published) }
+}
+
+/** The members of a Filter among the parameters of a method. */
+export function filterOf(params: SessionFilter): SessionFilter {
+  const filter: Record<string, unknown> = {}
+  for (const name of filterNames) if (params[name] !== undefined) filter[name] = params[name]
+  return filter
+}
+
+export function without<T extends object, K extends keyof T>(value: T, ...names: readonly K[]): Omit<T, K> {
+  const rest = { ...value }
+  for (const name of names) delete rest[name]
+  return rest
+}

@@ -1,0 +1,463 @@
+import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
+import { existsSync, statSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { promisify } from 'node:util'
+import { openControlPlane } from '../../src/rpc/open.ts'
+import { fakeDaemon, fakeSession, PASSWORD } from './fake.ts'
+import { bed, type Json, wire } from './wire.ts'
+
+const run = promisify(execFile)
+
+function ping(id: number): object {
+  return { jsonrpc: '2.0', id, method: 'server.ping' }
+}
+
+async function curl(path: string, ...args: string[]): Promise<string> {
+  const { stdout } = await run('curl', ['-sS', '--max-time', '5', '--unix-socket', path, ...args])
+  return stdout
+}
+
+void test('a request is a line and so is its reply; CR LF and blank lines do not matter', async (t) => {
+  const { control } = await bed(t)
+  const c = wire(control)
+  c.write('\n{"jsonrpc":"2.0","id":1,"method":"server.ping"}\r\n\r\n')
+  assert.equal((await c.next()).result.pong, true)
+  c.write('{"jsonrpc":"2.0","id":"a","met')
+  c.write('hod":"server.whoami","params":{}}\n{"jsonrpc":"2.0","id":null,"method":"server.ping"}\n')
+  assert.deepEqual((await c.next()).result, { level: 'control', transport: 'lines', streams: 0 })
+  assert.equal((await c.next()).id, null)
+  c.end()
+  assert.equal(await c.next(), undefined)
+})
+
+void test('the last line needs no newline when the client ends its side', async (t) => {
+  const { control } = await bed(t)
+  const c = wire(control)
+  c.write('{"jsonrpc":"2.0","id":1,"method":"server.ping"}')
+  c.end()
+  assert.equal((await c.next()).result.pong, true)
+  assert.equal(await c.next(), undefined)
+})
+
+const refusals: readonly [what: string, line: string, code: number, id: Json][] = [
+  ['no JSON', 'hello', -32700, null],
+  ['half JSON', '{"jsonrpc":"2.0"', -32700, null],
+  ['null', 'null', -32600, null],
+  ['false', 'false', -32600, null],
+  ['zero', '0', -32600, null],
+  ['a string', '"server.ping"', -32600, null],
+  ['no version', '{"id":4,"method":"server.ping"}', -32600, 4],
+  ['a method that is none', '{"jsonrpc":"2.0","id":4,"method":7}', -32600, 4],
+  ['an id that is none', '{"jsonrpc":"2.0","id":{},"method":"server.ping"}', -32600, null],
+  ['an unknown method', '{"jsonrpc":"2.0","id":4,"method":"server.fly"}', -32601, 4],
+  ['a method of Object', '{"jsonrpc":"2.0","id":4,"method":"constructor"}', -32601, 4],
+  ['parameters by position', '{"jsonrpc":"2.0","id":4,"method":"server.ping","params":[]}', -32602, 4],
+  ['parameters that are none', '{"jsonrpc":"2.0","id":4,"method":"server.ping","params":"x"}', -32602, 4],
+  ['an unknown parameter', '{"jsonrpc":"2.0","id":4,"method":"server.ping","params":{"x":1}}', -32602, 4],
+  ['a missing parameter', '{"jsonrpc":"2.0","id":4,"method":"session.get"}', -32602, 4],
+  ['a wrong type', '{"jsonrpc":"2.0","id":4,"method":"session.get","params":{"id":4}}', -32602, 4],
+  ['a wrong address', '{"jsonrpc":"2.0","id":4,"method":"session.list","params":{"ip":"10.0.0.0/99"}}', -32602, 4],
+  ['a wrong cursor', '{"jsonrpc":"2.0","id":4,"method":"session.list","params":{"cursor":"x"}}', -32602, 4],
+  ['an empty filter to kill by', '{"jsonrpc":"2.0","id":4,"method":"session.kill","params":{}}', -32602, 4],
+  ['an empty batch', '[]', -32600, null],
+  ['an unknown session', '{"jsonrpc":"2.0","id":4,"method":"session.get","params":{"id":"x"}}', -32002, 4],
+]
+
+void test('what is refused gets its code and a reason, and the connection goes on', async (t) => {
+  const { control, fake } = await bed(t)
+  const c = wire(control)
+  for (const [what, line, code, id] of refusals) {
+    c.write(`${line}\n`)
+    const reply = await c.next()
+    assert.equal(reply.error?.code, code, what)
+    assert.equal(reply.id, id, what)
+    assert.equal(typeof reply.error.data.reason, 'string', what)
+    assert.equal(typeof reply.error.data.retryable, 'boolean', what)
+  }
+  c.write(Buffer.from([0x22, 0xff, 0xfe, 0x22, 10]))
+  assert.equal((await c.next()).error.data.reason, 'not-utf-8')
+  assert.equal((await c.call('server.ping')).result.pong, true)
+  assert.equal(fake.sessions.size, 3)
+  assert.deepEqual(fake.bugs, [])
+  c.end()
+})
+
+void test('a batch is answered in order, notifications in it and alone are not', async (t) => {
+  const { control, fake } = await bed(t)
+  const c = wire(control)
+  c.write(`${JSON.stringify([ping(1), null, { jsonrpc: '2.0', method: 'server.drain' }, ping(2), [], ping(3)])}\n`)
+  const replies = await c.next()
+  assert.deepEqual(
+    replies.map((reply: Json) => [reply.id, reply.error?.code]),
+    [
+      [1, undefined],
+      [null, -32600],
+      [2, undefined],
+      [null, -32600],
+      [3, undefined],
+    ],
+  )
+  assert.deepEqual(fake.done, ['drain undefined'])
+  c.write('{"jsonrpc":"2.0","method":"server.undrain"}\n{"jsonrpc":"2.0","method":"no.such"}\n')
+  c.write('{"jsonrpc":"2.0","method":"session.get","params":{}}\n[{"jsonrpc":"2.0","method":"server.ping"}]\n')
+  c.write(`${JSON.stringify([ping(9)])}\n`)
+  assert.equal((await c.next())[0].id, 9)
+  c.write(`${JSON.stringify(Array.from({ length: 100 }, (_, i) => ping(i)))}\n`)
+  assert.equal((await c.next()).length, 100)
+  c.write(`${JSON.stringify(Array.from({ length: 101 }, (_, i) => ping(i)))}\n`)
+  assert.equal((await c.next()).error.data.reason, 'batch-too-long')
+  c.end()
+})
+
+void test('a line over a megabyte is refused and closes', async (t) => {
+  const { control } = await bed(t)
+  const exact = wire(control)
+  exact.write(`${JSON.stringify('x'.repeat(1024 * 1024 - 2))}\n`)
+  assert.equal((await exact.next()).error.data.reason, 'invalid-request')
+  exact.end()
+  for (const text of [`${'x'.repeat(1024 * 1024 + 1)}\n`, 'y'.repeat(1024 * 1024 + 1)]) {
+    const c = wire(control)
+    c.write(text)
+    const reply = await c.next()
+    assert.equal(reply.error.code, -32600)
+    assert.equal(reply.error.data.reason, 'line-too-long')
+    assert.equal(await c.next(), undefined)
+    c.end()
+  }
+})
+
+void test('the sockets have their modes, and the status socket may only look', async (t) => {
+  const { control, status, fake } = await bed(t)
+  assert.equal(statSync(control).mode & 0o777, 0o600)
+  assert.equal(statSync(join(control, '..')).mode & 0o777, 0o700)
+  assert.equal(statSync(status).mode & 0o777, 0o660)
+  const c = wire(status)
+  assert.equal((await c.call('server.whoami')).result.level, 'status')
+  for (const method of ['server.drain', 'session.kill', 'config.reload', 'auth.test', 'user.block', 'op.cancel']) {
+    const { error } = await c.call(method, { all: true })
+    assert.equal(error.code, -32001, method)
+    assert.equal(error.data.reason, 'control-socket-only')
+  }
+  assert.deepEqual(fake.done, [])
+  fake.disk.set('fixsmtpio', 'secret rule text:::\n')
+  const all = JSON.stringify([
+    await c.call('session.get', { id: '1.0001' }),
+    await c.call('config.diff'),
+    await c.call('rules.list'),
+    await c.call('rules.eval', { event: 'greeting' }),
+  ])
+  assert.doesNotMatch(all, /secret|greeting:4/)
+  assert.match(all, /MAIL/)
+  c.end()
+  const full = wire(control)
+  assert.match(JSON.stringify(await full.call('session.get', { id: '1.0001' })), /secret\.envelope/)
+  assert.match(JSON.stringify(await full.call('config.diff')), /secret rule text/)
+  full.end()
+})
+
+void test('HTTP on the same socket: POST, metrics, and what is neither', async (t) => {
+  const { control, metrics } = await bed(t)
+  const who = '{"jsonrpc":"2.0","id":1,"method":"server.pingami"}'
+  assert.equal(JSON.parse(await curl(control, '-d', who, 'http://acceptd/')).result.transport, 'http')
+  assert.match(await curl(control, 'http://acceptd/metrics'), /^acceptd_draining 0$/m)
+  assert.equal(await curl(control, '-o', '/dev/null', '-w', '%{http_code}', 'http://acceptd/x'), '404')
+  assert.equal(await curl(control, '-o', '/dev/null', '-w', '%{http_code}', 'http://acceptd/'), '405')
+  const note = '{"jsonrpc":"2.0","method":"server.ping"}'
+  assert.equal(await curl(control, '-o', '/dev/null', '-w', '%{http_code}', '-d', note, 'http://acceptd/'), '204')
+  // Bodies that look like the words used inside.
+  assert.equal(JSON.parse(await curl(control, '-d', 'cut', 'http://acceptd/')).error.code, -32700)
+  const twice = await curl(control, '-d', who, 'http://acceptd/', 'http://acceptd/')
+  assert.equal(twice.trim().split('\n').length, 2)
+  writeFileSync(join(control, '..', 'big'), 'x'.repeat(1024 * 1024 + 1))
+  const big = await curl(control, '--data-binary', `@${join(control, '..', 'big')}`, 'http://acceptd/')
+  assert.equal(JSON.parse(big).error.data.reason, 'line-too-long')
+  const { stdout } = await run('curl', ['-sS', `http://${metrics}/metrics`])
+  assert.match(stdout, /^acceptd_login_seconds_count\{lane="0",outcome="accepted"\} 2$/m)
+  const refused = await run('curl', ['-sS', '-d', who, `http://${metrics}/`])
+  assert.match(refused.stdout, /^POST \/ with one/)
+})
+
+void test('events are numbered notifications behind the reply, filtered, until they are ended', async (t) => {
+  const { control, fake } = await bed(t)
+  const c = wire(control)
+  const { result } = await c.call('event.subscribe', { topics: ['session'], user: 'a*' })
+  fake.emit({ topic: 'auth', name: 'login' })
+  fake.emit({ topic: 'session', name: 'accepted', session: fakeSession(3) })
+  fake.emit({ topic: 'session', name: 'accepted', session: fakeSession(4) })
+  fake.emit({ topic: 'session', name: 'ended', session: fakeSession(3), data: { reason: 'quit' } })
+  const first = await c.next()
+  assert.equal(first.method, 'event')
+  assert.equal(first.id, undefined)
+  assert.equal(first.params.subscription, result.subscription)
+  assert.deepEqual([first.params.seq, first.params.name, first.params.session.user], [1, 'accepted', 'alice'])
+  const second = await c.next()
+  assert.deepEqual([second.params.seq, second.params.name, second.params.data], [2, 'ended', { reason: 'quit' }])
+  assert.equal((await c.call('event.unsubscribe', { subscription: result.subscription })).result.ended, true)
+  assert.equal(fake.listening(), 0)
+  for (let i = 0; i < 8; i++) await c.call('event.subscribe', {})
+  assert.equal((await c.call('event.subscribe', {})).error.code, -32003)
+  c.socket.destroy()
+  // Whether a client that ended its side still reads is known only by writing to it.
+  while (fake.listening() > 0) {
+    fake.emit({ topic: 'lane', name: 'started' })
+    await new Promise((resolve) => setTimeout(resolve, 5))
+  }
+})
+
+void test('events stream over HTTP too, a line each', async (t) => {
+  const { control, fake } = await bed(t)
+  const body = '{"jsonrpc":"2.0","id":1,"method":"event.subscribe","params":{"topics":["lane"]}}'
+  const child = execFile('curl', ['-sSN', '--unix-socket', control, '-d', body, 'http://acceptd/'])
+  let text = ''
+  child.stdout?.on('data', (chunk: string) => {
+    text += chunk
+    if (text.split('\n').length > 2) child.kill()
+  })
+  const ended = new Promise((resolve) => child.on('exit', resolve))
+  while (!text.includes('\n')) await new Promise((resolve) => setTimeout(resolve, 5))
+  fake.emit({ topic: 'lane', name: 'died', data: { lane: 1 } })
+  await ended
+  const [reply, event] = text
+    .trim()
+    .split('\n')
+    .map((line): Json => JSON.parse(line))
+  assert.match(reply.result.subscription, /^e\d+$/)
+  assert.equal(event.params.name, 'died')
+  while (fake.listening() > 0) await new Promise((resolve) => setTimeout(resolve, 5))
+})
+
+void test('a trace ends by itself, is an operation meanwhile, and shows no text on the status socket', async (t) => {
+  const { control, status, fake } = await bed(t)
+  const line = { ...fakeSession(1), at: Date.now(), from: 'client', verb: 'RCPT', text: 'TO:<x@example>' } as const
+  const c = wire(control)
+  const { result } = await c.call('session.trace', { lines: 2 })
+  assert.equal((await c.call('op.list')).result.operations[0].subject, result.subscription)
+  fake.traced(line)
+  fake.traced(line)
+  fake.traced(line)
+  assert.deepEqual((await c.next()).params.data, { verb: 'RCPT', text: 'TO:<x@example>' })
+  await c.next()
+  assert.deepEqual((await c.next()).params.data, { why: 'lines' })
+  assert.deepEqual((await c.call('op.list')).result.operations, [])
+  const s = wire(status)
+  await s.call('session.trace', { ttl: 0.05 })
+  fake.traced(line)
+  assert.deepEqual((await s.next()).params.data, { verb: 'RCPT' })
+  assert.deepEqual((await s.next()).params.data, { why: 'ttl' })
+  assert.equal(fake.listening(), 0)
+  c.end()
+  s.end()
+})
+
+void test('a live socket is not stolen, a dead one is replaced, a file is left alone', async (t) => {
+  const { control, directory } = await bed(t)
+  const other = fakeDaemon()
+  const stolen = await openControlPlane(other.daemon, { control })
+  assert.equal(stolen.isErr() && stolen.error.reason, 'socket-in-use')
+  assert.ok(existsSync(control))
+  const c = wire(control)
+  assert.equal((await c.call('server.ping')).result.pong, true)
+  c.end()
+
+  // A process that died leaves its socket behind.
+  const dead = join(directory, 'dead.sock')
+  const { stdout } = await run(process.execPath, [
+    '-e',
+    `require('net').createServer().listen(${JSON.stringify(dead)}, () => process.kill(process.pid, 'SIGKILL'))`,
+  ]).catch(() => ({ stdout: '' }))
+  assert.equal(stdout, '')
+  assert.ok(existsSync(dead))
+  const replaced = await openControlPlane(other.daemon, { control: dead })
+  assert.ok(replaced.isOk())
+  const d = wire(dead)
+  assert.equal((await d.call('server.ping')).result.pong, true)
+  d.end()
+  await replaced.unwrapOr(undefined)?.close()
+  assert.ok(!existsSync(dead))
+
+  const file = join(directory, 'file')
+  writeFileSync(file, 'precious')
+  const refused = await openControlPlane(other.daemon, { control: file })
+  assert.equal(refused.isErr() && refused.error.reason, 'not-a-socket')
+})
+
+void test('of many who find the same dead socket one wins', async (t) => {
+  const { directory } = await bed(t)
+  const path = join(directory, 'race.sock')
+  await run(process.execPath, [
+    '-e',
+    `require('net').createServer().listen(${JSON.stringify(path)}, () => process.kill(process.pid, 'SIGKILL'))`,
+  ]).catch(() => undefined)
+  const opened = await Promise.all(
+    Array.from({ length: 5 }, async () => openControlPlane(fakeDaemon().daemon, { control: path })),
+  )
+  const winners = opened.filter((one) => one.isOk())
+  assert.equal(winners.length, 1)
+  const c = wire(path)
+  assert.equal((await c.call('server.ping')).result.pong, true)
+  c.end()
+  for (const winner of winners) await winner.unwrapOr(undefined)?.close()
+})
+
+void test('reload: published, refused with every error, refused by ifSha256, tried without doing, rolled back', async (t) => {
+  const { control, fake } = await bed(t)
+  const c = wire(control)
+  const before = (await c.call('config.status')).result
+  fake.disk.set('fixsmtpio', 'greeting:5*::15:&ok\n')
+  const tried = (await c.call('config.reload', { dryRun: true })).result
+  assert.deepEqual([tried.dryRun, tried.changed, tried.generation], [true, ['fixsmtpio'], 1])
+  assert.equal((await c.call('config.status')).result.drift, true)
+  const done = (await c.call('config.reload', { ifSha256: before.sha256, reason: 'why not' })).result
+  assert.deepEqual([done.generation, done.previous, done.changed], [2, 1, ['fixsmtpio']])
+  const status = (await c.call('config.status')).result
+  assert.deepEqual([status.drift, status.by, status.reason], [false, 'control', 'why not'])
+  const conflict = (await c.call('config.reload', { ifSha256: before.sha256 })).error
+  assert.deepEqual([conflict.code, conflict.data.sha256, conflict.data.generation], [-32004, done.sha256, 2])
+  fake.disk.set('fixsmtpio', 'one\ntwo bad\n')
+  for (const dryRun of [true, false]) {
+    const { error } = await c.call('config.reload', { dryRun })
+    assert.equal(error.code, -32010)
+    assert.deepEqual(error.data.errors, [
+      { file: 'control/fixsmtpio', line: 2, column: 5, message: 'no rule says bad', hint: 'good' },
+    ])
+    assert.equal(error.data.reason, 'config-invalid')
+  }
+  assert.equal((await c.call('config.status')).result.lastError.errors[0].line, 2)
+  const back = (await c.call('config.rollback', { generation: 1, ifSha256: done.sha256 })).result
+  assert.deepEqual([back.generation, back.sha256], [3, before.sha256])
+  assert.equal((await c.call('config.rollback', { generation: 99 })).error.code, -32002)
+  // Of two changes that saw the same sha256, one is refused.
+  fake.disk.set('fixsmtpio', 'greeting:6*::16:&ok\n')
+  const race = [1, 2].map(() => wire(control))
+  const outcomes = await Promise.all(race.map((one) => one.call('config.reload', { ifSha256: before.sha256 })))
+  assert.deepEqual(
+    outcomes.map((one) => one.error?.code ?? 0).toSorted((a, b) => a - b),
+    [-32004, 0],
+  )
+  for (const one of [...race, c]) one.end()
+})
+
+void test('what is temporary ends by itself, by op.cancel or when undone, and restores what was before', async (t) => {
+  const { control, fake } = await bed(t)
+  const c = wire(control)
+  const operations = async () => (await c.call('op.list')).result.operations
+  assert.ok((await c.call('listener.pause', { listener: 'submission', ttl: 0.05 })).result.ends)
+  assert.equal((await operations()).length, 1)
+  while (fake.done.at(-1) !== 'resume') await new Promise((resolve) => setTimeout(resolve, 5))
+  assert.deepEqual(await operations(), [])
+  await c.call('log.set', { component: 'session', level: 'debug', ttl: 60 })
+  await c.call('log.set', { component: 'session', level: 'error', ttl: 60 })
+  const [log] = await operations()
+  assert.equal((await operations()).length, 1)
+  await c.call('op.cancel', { id: log.id, dryRun: true })
+  assert.equal((await operations()).length, 1)
+  await c.call('op.cancel', { id: log.id })
+  assert.equal((await c.call('log.get')).result.levels.session, 'info')
+  assert.equal((await c.call('op.cancel', { id: log.id })).error.code, -32002)
+  const blocked = (await c.call('user.block', { user: 'alice', ttl: 60, reason: 'why' })).result
+  assert.deepEqual([blocked.ended, (await operations())[0].reason], [1, 'why'])
+  await c.call('user.unblock', { user: 'alice' })
+  assert.deepEqual(await operations(), [])
+  c.end()
+})
+
+void test('dryRun changes nothing', async (t) => {
+  const { control, fake } = await bed(t)
+  const c = wire(control)
+  const calls: [string, object][] = [
+    ['server.drain', {}],
+    ['server.undrain', {}],
+    ['server.stop', {}],
+    ['listener.pause', { listener: 'submission' }],
+    ['listener.resume', { listener: 'submission' }],
+    ['config.reload', {}],
+    ['config.rollback', { generation: 1 }],
+    ['session.kill', { user: 'alice' }],
+    ['user.block', { user: 'alice' }],
+    ['user.unblock', { user: 'alice' }],
+    ['lane.recycle', { lane: 1 }],
+    ['log.set', { component: 'session', level: 'debug' }],
+  ]
+  for (const [method, params] of calls) {
+    const { result } = await c.call(method, { ...params, dryRun: true })
+    assert.equal(result?.dryRun, true, method)
+  }
+  assert.deepEqual(fake.done, [])
+  assert.equal(fake.sessions.size, 3)
+  c.end()
+})
+
+void test('ten thousand sessions list in pages, in any order, each once', async (t) => {
+  const { control } = await bed(t, 10_000)
+  const c = wire(control)
+  for (const sort of ['started', 'user', 'messages']) {
+    const started = Date.now()
+    const seen = new Set<string>()
+    let cursor: string | undefined
+    do {
+      const { result } = await c.call('session.list', { sort, limit: 1000, descending: sort === 'user', cursor })
+      assert.equal(result.matched, 10_000)
+      for (const { id } of result.sessions) {
+        assert.ok(!seen.has(id))
+        seen.add(id)
+      }
+      cursor = result.next
+    } while (cursor !== undefined)
+    assert.equal(seen.size, 10_000)
+    t.diagnostic(`${sort}: ${Date.now() - started} ms`)
+  }
+  const few = (await c.call('session.list', { user: 'a*', fields: ['user'], limit: 2 })).result
+  assert.deepEqual(few.sessions, [
+    { id: '1.0003', user: 'alice' },
+    { id: '1.0006', user: 'alice' },
+  ])
+  c.end()
+})
+
+void test('a password is in no reply, whatever is wrong with the request', async (t) => {
+  const { control, status, fake } = await bed(t)
+  const replies: Json[] = []
+  for (const path of [control, status]) {
+    const c = wire(path)
+    const good = { user: 'alice', password: PASSWORD }
+    replies.push(await c.call('auth.test', good))
+    for (const odd of [{ protocol: PASSWORD }, { chain: { a: PASSWORD } }, { user: '' }, { extra: PASSWORD }])
+      replies.push(await c.call('auth.test', { ...good, ...odd }))
+    replies.push(await c.call('auth.test', { user: 'alice', password: [PASSWORD] }))
+    replies.push(await c.call('auth.test', [PASSWORD]))
+    replies.push(await c.call('server.ping', good))
+    c.write(`{"jsonrpc":"2.0","id":1,"method":"auth.test","params":{"password":"${PASSWORD}\n`)
+    replies.push(await c.next())
+    c.end()
+  }
+  assert.equal(replies[0].result.verdict, 'accepted')
+  assert.ok(!JSON.stringify([replies, fake.bugs, fake.done]).includes(PASSWORD))
+})
+
+void test('too many clients are told so', async (t) => {
+  const { control } = await bed(t)
+  const many = Array.from({ length: 64 }, () => wire(control))
+  for (const one of many) assert.ok((await one.call('server.ping')).result)
+  const late = wire(control)
+  assert.equal((await late.next()).error.data.reason, 'too-many-clients')
+  assert.equal(await late.next(), undefined)
+  for (const one of [...many, late]) one.socket.destroy()
+})
+
+void test('a method that throws is a bug: -32603 without its text, and logged', async (t) => {
+  const { control, fake } = await bed(t)
+  Object.assign(fake.daemon.lanes, {
+    list: () => {
+      throw new Error('private detail')
+    },
+  })
+  const c = wire(control)
+  const { error } = await c.call('lane.list')
+  assert.equal(error.code, -32603)
+  assert.doesNotMatch(JSON.stringify(error), /private/)
+  assert.equal(fake.bugs.length, 2)
+  assert.equal((await c.call('server.ping')).result.pong, true)
+  c.end()
+})

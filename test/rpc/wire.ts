@@ -1,0 +1,90 @@
+// A client for tests: lines in, lines out, over a real socket.
+import { mkdtempSync, rmSync } from 'node:fs'
+import { connect, type Socket } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { TestContext } from 'node:test'
+import { type ControlPlane, openControlPlane } from '../../src/rpc/open.ts'
+import { type FakeDaemon, fakeDaemon } from './fake.ts'
+
+export interface Bed {
+  readonly fake: FakeDaemon
+  readonly directory: string
+  readonly control: string
+  readonly status: string
+  readonly metrics: string
+  readonly plane: ControlPlane
+}
+
+export async function bed(t: TestContext, sessions = 3): Promise<Bed> {
+  const directory = mkdtempSync(join(tmpdir(), 'acceptd-rpc-'))
+  const fake = fakeDaemon(sessions)
+  const control = join(directory, 'private', 'control.sock')
+  const status = join(directory, 'status.sock')
+  const opened = await openControlPlane(fake.daemon, {
+    control,
+    status: { path: status },
+    metrics: { host: '127.0.0.1', port: 0 },
+  })
+  if (opened.isErr()) throw new Error(opened.error.message)
+  const plane = opened.value
+  t.after(async () => {
+    await plane.close()
+    rmSync(directory, { recursive: true, force: true })
+  })
+  return { fake, directory, control, status, plane, metrics: plane.addresses.at(-1) ?? '' }
+}
+
+// biome-ignore lint/suspicious/noExplicitAny: replies are looked at freely
+export type Json = any
+
+export interface Wire {
+  readonly socket: Socket
+  write(text: string | Uint8Array): void
+  /** The next line, parsed; undefined when the connection has ended. */
+  next(): Promise<Json>
+  call(method: string, params?: unknown): Promise<Json>
+  end(): void
+}
+
+export function wire(path: string): Wire {
+  const socket = connect({ path, allowHalfOpen: true })
+  let text = ''
+  let ended = false
+  const lines: Json[] = []
+  let wake: (() => void) | undefined
+  socket.setEncoding('utf8')
+  socket.on('data', (chunk: string) => {
+    text += chunk
+    const parts = text.split('\n')
+    text = parts.pop() ?? ''
+    for (const part of parts) lines.push(JSON.parse(part))
+    wake?.()
+  })
+  const end = () => {
+    ended = true
+    wake?.()
+  }
+  socket.on('end', end)
+  socket.on('close', end)
+  socket.on('error', end)
+  let id = 0
+  const next = async (): Promise<Json> => {
+    // oxlint-disable-next-line no-unmodified-loop-condition -- modified when the connection ends
+    while (lines.length === 0 && !ended)
+      await new Promise<void>((resolve) => {
+        wake = resolve
+      })
+    return lines.shift()
+  }
+  return {
+    socket,
+    write: (data) => void socket.write(data),
+    next,
+    call: (method, params) => {
+      socket.write(`${JSON.stringify({ jsonrpc: '2.0', id: ++id, method, params })}\n`)
+      return next()
+    },
+    end: () => void socket.end(),
+  }
+}
