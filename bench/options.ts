@@ -10,8 +10,8 @@ export interface BenchOptions {
   readonly install: boolean
   readonly list: boolean
   readonly help: boolean
-  /** The classic chain on both sides: a ratio that is not 1 is the bench's own error. */
-  readonly twins: boolean
+  /** Which side stands in the place of ours. `chain` proves the bench: a ratio that is not 1 is its own error. */
+  readonly ours: string
   readonly runs: number | undefined
   readonly seconds: number | undefined
 }
@@ -26,7 +26,8 @@ export const help = `npm run bench -- [option ...]: acceptd against the classic 
   --strict         exit code 2 if a target is missed
   --runs N         interleaved runs of each point (3; 1 with --quick)
   --seconds S      measured in each run (3; 1 with --quick)
-  --twins          the classic chain on both sides: proves the bench, every ratio should be about 1
+  --ours NAME      in the place of acceptd: chain (on both sides: every ratio should be about 1), postfix, dovecot,
+                   haraka, smtp-server
   --profile        writes flame graphs of acceptd's threads under the load of \`cold\` and \`warm\` to bench/results/
   --install        first installs what the other servers need (apt-get, root only)
 Results go to bench/results/: figures.md and an SVG plot for each curve. Exit code 1 if a run had errors.
@@ -52,7 +53,7 @@ export function readOptions(argv: readonly string[]): BenchOptions {
       strict: flag,
       runs: { type: 'string' },
       seconds: { type: 'string' },
-      twins: flag,
+      ours: { type: 'string', default: 'acceptd' },
       profile: flag,
       install: flag,
       help: { ...flag, short: 'h' },
@@ -67,7 +68,7 @@ export function readOptions(argv: readonly string[]): BenchOptions {
     install: values.install,
     list: values.list,
     help: values.help,
-    twins: values.twins,
+    ours: values.ours,
     runs: number('runs', values.runs, 1),
     seconds: number('seconds', values.seconds, 0.1),
   }

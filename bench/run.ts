@@ -82,7 +82,9 @@ async function main(): Promise<number> {
   const chain = baselineSide(bed)
   const peers = peerSides(bed)
   if (options.install) install([chain, ...peers])
-  const ours = options.twins ? { ...chain, name: 'chain again' } : oursSide(bed)
+  const sides = [oursSide(bed), chain, ...peers]
+  const ours = sides.find(({ name }) => name === options.ours)
+  if (!ours) throw new Error(`--ours takes ${sides.map(({ name }) => name).join(', ')}, not "${options.ours}"`)
 
   const problems: Problem[] = []
   const notes: string[] = []
@@ -96,7 +98,7 @@ async function main(): Promise<number> {
   const quick = options.extent === 'quick'
   const context: Context = {
     bed,
-    ours: usable(ours, true),
+    ours: usable(options.ours === 'acceptd' ? ours : { ...ours, name: `${ours.name}, as ours` }, true),
     chain: usable(chain, true),
     peers: peers.flatMap((side) => usable(side, false) ?? []),
     extent: options.extent,
@@ -116,7 +118,7 @@ async function main(): Promise<number> {
   }
   const facts = machineFacts()
   // A part of the rows does not replace the whole table.
-  if (options.rows.length === 0 && !options.twins && problems.length === 0) {
+  if (options.rows.length === 0 && options.ours === 'acceptd' && problems.length === 0) {
     writeResults(facts, figures, notes, 'acceptd')
     progress(`wrote ${resultsDirectory}`)
   }

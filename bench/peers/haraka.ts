@@ -1,0 +1,45 @@
+// Haraka with its flat-file authentication and its discarding queue plugin, as many processes as there are cores.
+import { chmodSync, mkdirSync, writeFileSync } from 'node:fs'
+import { cpus } from 'node:os'
+import { join } from 'node:path'
+import { type Bed, endProgram, findProgram, freePort, greets, startProgram } from '../bed.ts'
+import type { Side, Wish } from '../side.ts'
+
+function writeConfig(directory: string, port: number, wish: Wish): void {
+  const config = join(directory, 'config')
+  mkdirSync(config, { recursive: true })
+  const users = Array.from({ length: wish.users }, (_, index) => `user${index}=secret${index}`)
+  for (const [name, text] of Object.entries({
+    'smtp.ini': `listen=127.0.0.1:${port}\nnodes=${cpus().length}\n`,
+    plugins: 'auth/flat_file\nqueue/discard\n',
+    'auth_flat_file.ini': `[core]\nmethods=PLAIN,LOGIN\n\n[users]\n${users.join('\n')}\n`,
+    me: 'haraka.invalid\n',
+    databytes: '50000000\n',
+    loglevel: 'WARN\n',
+    'log.ini': '[main]\nlevel=WARN\n',
+  }))
+    writeFileSync(join(config, name), text)
+  chmodSync(directory, 0o755)
+}
+
+export const harakaSide = (bed: Bed): Side => ({
+  name: 'haraka',
+  what: 'Haraka, a Node process per core: compares passwords in memory without a hash (auth/flat_file), drops messages (queue/discard)',
+  absent: () => (findProgram('haraka') ? undefined : 'haraka is not installed (npm install -g Haraka)'),
+  async start(wish) {
+    const port = await freePort()
+    const directory = join(bed.directory, `haraka-${port}`)
+    writeConfig(directory, port, wish)
+    const child = startProgram(findProgram('haraka') ?? 'haraka', ['-c', directory], {
+      log: join(directory, 'log'),
+    })
+    await greets(port, child, 30)
+    return {
+      port,
+      controlSocket: undefined,
+      pids: [child.pid ?? 0],
+      isOwn: () => true,
+      stop: () => endProgram(child, 'SIGTERM'),
+    }
+  },
+})

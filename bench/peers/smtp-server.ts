@@ -1,0 +1,34 @@
+// nodemailer's smtp-server in a Node process of its own (smtp-server-main.ts).
+import { createRequire } from 'node:module'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { type Bed, endProgram, freePort, greets, startProgram } from '../bed.ts'
+import type { Side } from '../side.ts'
+
+export const smtpServerSide = (bed: Bed): Side => ({
+  name: 'smtp-server',
+  what: "nodemailer's smtp-server, one Node process of one user: compares passwords in memory without a hash, reads messages and drops them",
+  absent() {
+    try {
+      createRequire(import.meta.url).resolve('smtp-server')
+      return undefined
+    } catch {
+      return 'the npm package smtp-server is not installed'
+    }
+  },
+  async start(wish) {
+    const port = await freePort()
+    const main = fileURLToPath(new URL('./smtp-server-main.js', import.meta.url))
+    const child = startProgram(process.execPath, [main, String(port), String(wish.users)], {
+      log: join(bed.directory, `smtp-server-${port}.log`),
+    })
+    await greets(port, child)
+    return {
+      port,
+      controlSocket: undefined,
+      pids: [child.pid ?? 0],
+      isOwn: () => true,
+      stop: () => endProgram(child),
+    }
+  },
+})
