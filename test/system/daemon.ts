@@ -1,0 +1,103 @@
+// The running acceptd of a test: started on an installation, asked over its control socket, stopped with everything below it.
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { connect } from 'node:net'
+import { join } from 'node:path'
+import type { Installation } from './installation.ts'
+import { endAll, isAlive, picture, signal, treeOf, until } from './processes.ts'
+
+export interface Daemon {
+  readonly pid: number
+  readonly controlSocket: string
+  /** The port of the only listener with this chain. */
+  readonly port: (chain: string) => number
+  readonly call: (method: string, params?: Readonly<Record<string, unknown>>) => Promise<unknown>
+  /** stdout and stderr so far. */
+  readonly log: () => string
+  /** TERM, then KILL after ten seconds for whatever is left. Throws if KILL was needed. */
+  readonly stop: () => Promise<void>
+}
+
+/** One call, one connection, one line each way; an error of the method is thrown as its JSON. */
+export async function call(path: string, method: string, params: Readonly<Record<string, unknown>>): Promise<unknown> {
+  const socket = connect(path)
+  let line = ''
+  socket.setEncoding('utf8').on('data', (text: string) => {
+    line += text
+    if (line.includes('\n')) socket.end()
+  })
+  socket.write(`${JSON.stringify({ jsonrpc: '2.0', id: 1, method, params })}\n`)
+  await once(socket, 'close')
+  const answer: unknown = JSON.parse(line)
+  if (typeof answer === 'object' && answer !== null && 'result' in answer) return answer.result
+  throw new Error(`${method}: ${line.trim()}`)
+}
+
+interface Listening {
+  readonly chain: string
+  readonly port: number
+}
+
+function listenersOf(info: unknown): readonly Listening[] {
+  const list = typeof info === 'object' && info !== null && 'listeners' in info ? info.listeners : undefined
+  if (!Array.isArray(list)) throw new Error(`server.info without listeners: ${JSON.stringify(info)}`)
+  return list.map((one: unknown) => {
+    if (typeof one !== 'object' || one === null || !('chain' in one && 'port' in one))
+      throw new Error(`not a listener: ${JSON.stringify(one)}`)
+    return { chain: String(one.chain), port: Number(one.port) }
+  })
+}
+
+const hasEnded = (child: ChildProcess): boolean => child.exitCode !== null || child.signalCode !== null
+
+/** Starts it as root on `lines` of control/listeners, e.g. `127.0.0.1:0 smtp postfix`, and waits until it answers. */
+export async function startDaemon(place: Installation, lines: readonly string[]): Promise<Daemon> {
+  place.write('listeners', `${lines.join('\n')}\n`)
+  const argv = ['--control', place.control, '--run', place.run]
+  const child = spawn(join(place.programs, 'acceptd'), argv, {
+    cwd: '/',
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin' },
+  })
+  const pid = child.pid ?? 0
+  let log = ''
+  const hear = (text: string): void => {
+    log += text
+  }
+  child.stdout.setEncoding('utf8').on('data', hear)
+  child.stderr.setEncoding('utf8').on('data', hear)
+  child.on('error', (error) => hear(`${error.message}\n`))
+  const controlSocket = join(place.run, 'control.sock')
+  const listening = await until(
+    'acceptd to answer server.info',
+    async () => {
+      if (pid === 0 || hasEnded(child)) throw new Error(`acceptd ended: ${child.exitCode ?? child.signalCode}\n${log}`)
+      const info = await call(controlSocket, 'server.info', {}).catch(() => undefined)
+      return info === undefined ? undefined : listenersOf(info)
+    },
+    { timeout: 20_000, show: () => `${picture(treeOf(pid))}\n${log}` },
+  )
+  return {
+    pid,
+    controlSocket,
+    port: (chain) => {
+      const found = listening.filter((one) => one.chain === chain)
+      if (found.length !== 1 || found[0] === undefined) throw new Error(`${found.length} listeners with chain ${chain}`)
+      return found[0].port
+    },
+    call: (method, params = {}) => call(controlSocket, method, params),
+    log: () => log,
+    stop: async () => {
+      const all = treeOf(pid)
+      signal(pid, 'SIGTERM')
+      const left = () => all.filter((one) => isAlive(one.pid))
+      const ended = await until('its end', () => left().length === 0).then(
+        () => true,
+        () => false,
+      )
+      const stayed = picture(left())
+      await endAll(left())
+      if (!ended) throw new Error(`ten seconds after TERM there were still:\n${stayed}\n${log}`)
+    },
+  }
+}
