@@ -6,7 +6,7 @@ import { after, before, describe, it } from 'node:test'
 import { fillMaildir, POP3_BACKENDS, pop3Backend, SMTP_BACKENDS, smtpBackend } from './backends.ts'
 import { messageFrom, SMTP_CLIENTS } from './clients.ts'
 import { type Claim, claimMachine } from './machine.ts'
-import { asUser, type PipeServer, socat, tcpserver } from './pipe-servers.ts'
+import { asUser, type PipeServer, socat, stopPipeServers, tcpserver } from './pipe-servers.ts'
 import { ofUser, picture, treeOf, until } from './processes.ts'
 import { makeUsers, removeUsers, type TestUser } from './users.ts'
 
@@ -20,6 +20,7 @@ before(async () => {
   } = await makeUsers())
 })
 after(async () => {
+  await stopPipeServers()
   await removeUsers()
   claim.release()
 })

@@ -1,6 +1,6 @@
 // What the system tests own on the machine: a lock, and the places where packages.sh and the tests put things.
 import { spawn } from 'node:child_process'
-import { chmodSync, mkdtempSync, rmSync } from 'node:fs'
+import { chmodSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
@@ -33,6 +33,9 @@ export async function claimMachine(): Promise<Claim> {
     holder.stdout.once('data', () => resolve())
   })
   holder.removeAllListeners('exit')
+  // With the lock ours, what is still there was left by a run that was killed.
+  for (const name of readdirSync('/var/lib').filter((entry) => /^acceptd-test-.{6}$/.test(entry)))
+    rmSync(join('/var/lib', name), { recursive: true, force: true })
   const dir = mkdtempSync('/var/lib/acceptd-test-')
   chmodSync(dir, 0o755)
   return {

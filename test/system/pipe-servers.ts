@@ -16,6 +16,17 @@ export interface PipeServer {
 }
 
 let count = 0
+const running = new Set<number>()
+
+function end(pid: number): Promise<void> {
+  running.delete(pid)
+  return endAll(treeOf(pid))
+}
+
+/** Those that a failed test left. */
+export async function stopPipeServers(): Promise<void> {
+  for (const pid of running) await end(pid)
+}
 
 /** A script that becomes the user as checkpassword does (ids, groups, home, USER, HOME, SHELL, nothing else), then runs argv. */
 export function asUser(user: TestUser, argv: readonly string[], dir: string): string {
@@ -43,7 +54,8 @@ async function serve(argv: readonly string[], from: 'stdout' | 'stderr', listeni
     })
   })
   const pid = child.pid ?? 0
-  return { port, pid, log: () => log, stop: () => endAll(treeOf(pid)) }
+  running.add(pid)
+  return { port, pid, log: () => log, stop: () => end(pid) }
 }
 
 /** Debian's tcpserver: the program has the TCP socket itself on 0 and 1. */
