@@ -222,7 +222,7 @@ struct config *config_read(const char *path, int privileged)
     return config_free(c), NULL;
   }
   close(fd);
-  c->socket = "/run/acceptd/helper/helper.sock";
+  c->socket = "/run/acceptd-helper/helper.sock";
   c->minimum = 1;
   c->processes = 4000;
   c->attempts = 1000;

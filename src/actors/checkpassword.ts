@@ -17,16 +17,16 @@ export function checkpassword(
 ): Step<CheckpasswordState> {
   switch (frame[0]) {
     case TAG.login: {
-      const [, , user, credentials] = frame
+      const [, , user, credentials, mechanism] = frame
       return {
         state: { user },
-        effects: [log('login-attempt', user), { do: 'ask-helper', kind: 'auth', user, credentials }],
+        effects: [log('login-attempt', user), { do: 'ask-helper', kind: 'auth', user, mechanism, credentials }],
       }
     }
     case TAG.guest:
       return {
         state: { user: '' },
-        effects: [{ do: 'ask-helper', kind: 'guest', user: '', credentials: NO_BYTES }],
+        effects: [{ do: 'ask-helper', kind: 'guest', user: '', mechanism: '', credentials: NO_BYTES }],
       }
     case TAG.answer: {
       const { verdict, exit } = verdictOf(frame[2])

@@ -16,6 +16,7 @@ export type Effect =
       readonly do: 'ask-helper'
       readonly kind: 'auth' | 'guest'
       readonly user: string
+      readonly mechanism: string
       readonly credentials: Uint8Array
     }
   /** TLS with the client; `discarded` octets that it sent before in plaintext are gone. */

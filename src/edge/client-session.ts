@@ -21,6 +21,8 @@ export interface Surroundings {
   readonly post: (session: ClientSession, frame: import('../actors/frames.ts').Frame) => void
   readonly askHelper: (session: ClientSession, kind: 'auth' | 'guest', user: string, credentials: Uint8Array) => void
   readonly rulesOf: (session: ClientSession) => { rules: SessionRules; greeting: string; generation: number }
+  /** Moves a running session to the published generation, if it is between transactions. */
+  readonly refresh: (session: ClientSession) => void
   readonly ended: (session: ClientSession, why: string) => void
   /** Takes over an idle backend for a later login; false if it does not want it. */
   readonly park: (session: ClientSession, stream: Socket, greeting: string) => boolean
@@ -66,6 +68,12 @@ export class ClientSession {
   bytesOut = 0
   verbs: VerbNote[] = []
   backend: Socket | undefined
+  /** A newer generation is to be used from the next transaction on. */
+  stale = false
+  /** session.trace follows it. */
+  traced = false
+  /** HMAC of what must be the same for a parked backend to serve. */
+  warmKey = ''
   /** The next EHLO was said to the backend already (a warm login). */
   introduced = false
 
@@ -78,7 +86,7 @@ export class ClientSession {
   private cut = false
   private silent = ''
   private backendSpoke = false
-  private clientClosed = false
+  clientClosed = false
   private backendClosed = true
   private why = 'client-eof'
   private over = false
@@ -142,6 +150,7 @@ export class ClientSession {
         this.around.post(this, [TAG.input, this.id, bytes])
         break
       case 'requests':
+        if (this.stale) this.around.refresh(this)
         this.around.post(this, [TAG.request, this.id, bytes])
         break
       case 'body':
@@ -290,7 +299,10 @@ export class ClientSession {
       case 'ask-helper':
         this.askedAt = this.around.now()
         if (effect.kind === 'guest') this.chain = this.settings.guestChain ?? this.settings.chain
-        else this.user = effect.user
+        else {
+          this.user = effect.user
+          this.mechanism = effect.mechanism
+        }
         this.around.askHelper(this, effect.kind, effect.user, effect.credentials)
         break
       case 'switch':
@@ -352,7 +364,7 @@ export class ClientSession {
       rules,
       greeting,
       tls: 'none',
-      debug: false,
+      debug: this.traced,
       classic: false,
       longest: this.settings.longest,
       warm: this.settings.warm && this.user !== '',
@@ -387,6 +399,12 @@ export class ClientSession {
     this.socket.end()
     this.socket.resume()
     this.finish()
+  }
+
+  /** Silent for too long: whoever talks to the client says so. */
+  timedOut(): void {
+    if (this.mode === 'splice' || this.mode === 'body' || this.mode === 'octets') this.abandon('timeout')
+    else this.around.post(this, [TAG.timeout, this.id])
   }
 
   /** Past its time: a peer that does not take its last bytes, a backend that does not end. */

@@ -29,7 +29,7 @@ export interface ChainsFile {
 const TOP: Readonly<Record<string, string>> = {
   account: 'acceptd',
   group: '',
-  socket: '/run/acceptd/helper/helper.sock',
+  socket: '/run/acceptd-helper/helper.sock',
   'min-uid': '1',
   'max-processes': '4000',
   'attempts-per-second': '1000',

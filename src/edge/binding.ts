@@ -1,0 +1,34 @@
+// Bound, not yet listening sockets for the lanes. The process that holds them must not accept: a net.Server would.
+
+import net from 'node:net'
+
+interface Handle {
+  readonly fd: number
+  getsockname(out: { address?: string; port?: number }): number
+  close(): void
+}
+
+/** node:net has had this since cluster needed it; it binds without listening. */
+const createServerHandle = (
+  net as unknown as { _createServerHandle(address: string, port: number, family: 4 | 6): Handle | number }
+)._createServerHandle
+
+export interface Bound {
+  readonly fd: number
+  /** The port in use, also where 0 was asked for. */
+  readonly port: number
+  readonly close: () => void
+}
+
+/** Binds; undefined if the address is taken or not ours. */
+export function bindAddress(address: string, port: number): Bound | undefined {
+  const handle = createServerHandle(address, port, address.includes(':') ? 6 : 4)
+  if (typeof handle === 'number') return undefined
+  const name: { address?: string; port?: number } = {}
+  // libuv keeps EADDRINUSE for listen(2); a socket that could not be bound has no port.
+  if (handle.getsockname(name) !== 0 || !name.port) {
+    handle.close()
+    return undefined
+  }
+  return { fd: handle.fd, port: name.port, close: () => handle.close() }
+}

@@ -1,0 +1,25 @@
+// One line per event: time, level, event, then name=value; the session's name in each. The words are an interface: acceptd(8).
+
+import type { LogLevel } from '../rpc/daemon.ts'
+
+const ORDER: Readonly<Record<LogLevel, number>> = { error: 0, warn: 1, info: 2, debug: 3 }
+
+export const isLogged = (level: LogLevel, threshold: LogLevel): boolean => ORDER[level] <= ORDER[threshold]
+
+export type LogFields = Readonly<Record<string, string | number | undefined>>
+
+export function logLine(level: LogLevel, event: string, fields: LogFields): string {
+  let line = `${new Date().toISOString()} ${level} ${event}`
+  for (const name in fields) {
+    const value = fields[name]
+    if (value !== undefined && value !== '') line += ` ${name}=${typeof value === 'number' ? value : quoted(value)}`
+  }
+  return `${line}\n`
+}
+
+/** A value that a client chose must not look like another field or another line. */
+function quoted(value: string): string {
+  if (/^[A-Za-z0-9@._:/+,-]+$/.test(value)) return value
+  // biome-ignore lint/style/useTemplate: the escapes read better this way
+  return '"' + value.replace(/[^ !#-[\]-~]/g, (c) => '\\x' + c.charCodeAt(0).toString(16).padStart(2, '0')) + '"'
+}

@@ -1,0 +1,199 @@
+// acceptd itself: binds, becomes the account of control/chains, starts and restarts helper and runtime. It reads nothing from a client.
+//
+//   root      bind the listeners, make the run directory
+//   account   accept-helper serve (setuid root)      runtime (one Node process, listening descriptors in its stdio)
+
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
+import { chmodSync, chownSync, mkdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { type Bound, bindAddress } from './binding.ts'
+
+export interface ListenerAddress {
+  readonly name: string
+  readonly address: string
+  readonly port: number
+}
+
+export interface Account {
+  readonly uid: number
+  readonly gid: number
+}
+
+export interface SupervisorOptions {
+  readonly control: string
+  readonly run: string
+  readonly helper: string
+  readonly helperSocket: string
+  readonly account: string
+  readonly group: string
+  readonly listeners: readonly ListenerAddress[]
+  readonly lanes: number
+  readonly statusGroup: number | undefined
+  readonly runtimeProgram: readonly string[]
+}
+
+/** How many lanes may die, or listeners be resumed, before the runtime is started anew. */
+const SPARE_SETS = 12
+
+/** A name of /etc/passwd, or a number with the same group. */
+export function findAccount(name: string): Account | undefined {
+  if (/^\d+$/.test(name)) return { uid: Number(name), gid: Number(name) }
+  for (const line of readFileSync('/etc/passwd', 'latin1').split('\n')) {
+    const [user, , uid, gid] = line.split(':')
+    if (user === name) return { uid: Number(uid), gid: Number(gid) }
+  }
+  return undefined
+}
+
+function findGroup(name: string): number | undefined {
+  if (/^\d+$/.test(name)) return Number(name)
+  for (const line of readFileSync('/etc/group', 'latin1').split('\n')) {
+    const [group, , gid] = line.split(':')
+    if (group === name) return Number(gid)
+  }
+  return undefined
+}
+
+export interface HelperCheck {
+  readonly ok: boolean
+  readonly privileged: boolean
+  readonly said: string
+}
+
+/** What `accept-helper check` says of the chains file and of its own privileges. */
+export function checkHelper(helper: string, chains: string | undefined, account: Account | undefined): HelperCheck {
+  const root = process.getuid?.() === 0
+  const ran = spawnSync(helper, chains === undefined ? ['check'] : ['check', '-c', chains], {
+    encoding: 'utf8',
+    ...(root && account !== undefined ? { uid: account.uid, gid: account.gid } : {}),
+  })
+  const said = `${ran.stdout ?? ''}${ran.stderr ?? ''}${ran.error?.message ?? ''}`.trim()
+  return { ok: ran.status === 0, privileged: /(^|[^n])privileged/.test(said) && !/unprivileged/.test(said), said }
+}
+
+function fail(code: number, message: string): never {
+  process.stderr.write(`acceptd: ${message}\n`)
+  process.exit(code)
+}
+
+export function supervise(
+  options: SupervisorOptions,
+  log: (event: string, fields: Record<string, string | number>) => void,
+): void {
+  const root = process.getuid?.() === 0
+  const account = root ? findAccount(options.account) : { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 }
+  if (account === undefined) {
+    return fail(
+      78,
+      `control/chains: there is no account \`${options.account}\` in /etc/passwd; make one with useradd --system --no-create-home ${options.account}`,
+    )
+  }
+  const gid = (options.group === '' ? undefined : findGroup(options.group)) ?? account.gid
+  if (root && account.uid === 0) return fail(78, 'control/chains: the account must not be root')
+
+  const bound: Bound[] = options.listeners.map((listener) => {
+    const one = bindAddress(listener.address, listener.port)
+    return (
+      one ??
+      fail(
+        71,
+        `control/listeners: cannot bind ${listener.address}:${listener.port}: is another program using it, or does it need root?`,
+      )
+    )
+  })
+
+  mkdirSync(options.run, { recursive: true })
+  chmodSync(options.run, options.statusGroup === undefined ? 0o700 : 0o710)
+  if (root) {
+    chownSync(options.run, account.uid, options.statusGroup ?? gid)
+    process.setgroups?.(options.statusGroup === undefined ? [gid] : [gid, options.statusGroup])
+    process.setgid?.(account.gid)
+    process.setuid?.(account.uid)
+  }
+
+  let stopping = false
+  const children: { helper?: ChildProcess; runtime?: ChildProcess } = {}
+
+  /** Runs a program for as long as acceptd runs, with growing pauses if it does not last. */
+  function keep(name: 'helper' | 'runtime', start: () => ChildProcess): void {
+    let pause = 100
+    const run = () => {
+      const began = Date.now()
+      const child = start()
+      children[name] = child
+      child.on('error', (error) => log('child-failed', { name, message: error.message }))
+      child.on('close', (code, signal) => {
+        if (stopping) {
+          if (name === 'runtime') end(code ?? 1)
+          return
+        }
+        // 78: it has said what is wrong with the configuration, and would say so again.
+        if (code === 78 && name === 'runtime') {
+          end(78)
+          return
+        }
+        pause = Date.now() - began > 10_000 ? 100 : Math.min(pause * 2, 5000)
+        log('child-ended', { name, pid: child.pid ?? -1, how: signal ?? `exit ${code}`, restart_ms: pause })
+        setTimeout(run, pause)
+      })
+      log('child-started', { name, pid: child.pid ?? -1 })
+    }
+    run()
+  }
+
+  function end(code: number): void {
+    stopping = true
+    children.helper?.stdin?.end()
+    const last = children.helper
+    if (last === undefined || last.exitCode !== null || last.signalCode !== null) process.exit(code)
+    last.on('close', () => process.exit(code))
+    setTimeout(() => process.exit(code), 2000)
+  }
+
+  const chains = join(options.control, 'chains')
+  keep('helper', () =>
+    // The helper ends when its standard input does: it never outlives the daemon that it serves.
+    spawn(options.helper, root ? ['serve'] : ['serve', '-c', chains, '-s', options.helperSocket], {
+      stdio: ['pipe', 'inherit', 'inherit'],
+    }),
+  )
+
+  keep('runtime', () => {
+    const each = 3 * (options.lanes + SPARE_SETS)
+    const stdio: ('ignore' | 'inherit' | number)[] = ['ignore', 'inherit', 'inherit']
+    const descriptors = bound.map((one) =>
+      Array.from({ length: each }, () => {
+        stdio.push(one.fd)
+        return stdio.length - 1
+      }),
+    )
+    const handed = {
+      control: options.control,
+      run: options.run,
+      helperSocket: options.helperSocket,
+      helperPrivileged: root,
+      descriptors,
+      ports: bound.map((one) => one.port),
+      lanes: options.lanes,
+      descriptorLimit: descriptorLimit(),
+    }
+    const [program = process.execPath, ...args] = options.runtimeProgram
+    return spawn(program, args, { stdio, env: { ...process.env, ACCEPTD_RUNTIME: JSON.stringify(handed) } })
+  })
+
+  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGUSR2'] as const) {
+    process.on(signal, () => {
+      if (signal === 'SIGTERM' || signal === 'SIGINT') stopping = true
+      const { runtime } = children
+      if (runtime === undefined || runtime.exitCode !== null || runtime.signalCode !== null) {
+        if (stopping) end(0)
+      } else runtime.kill(signal)
+    })
+  }
+}
+
+/** How many descriptors this process and its children may have. Node raises the soft limit to the hard one at its start. */
+function descriptorLimit(): number {
+  const match = /^Max open files\s+(\d+|unlimited)/m.exec(readFileSync('/proc/self/limits', 'latin1'))
+  return match === null || match[1] === 'unlimited' ? 1_048_576 : Number(match[1])
+}

@@ -1,0 +1,109 @@
+// What a lane counts; metrics.ts of rpc/ names the families.
+
+import type { ClientSession } from '../edge/client-session.ts'
+import { histogramValue, newHistogram, record } from '../rpc/histogram.ts'
+import type { Sample } from '../rpc/metrics.ts'
+import { stateOf } from './lane-describe.ts'
+
+type Outcome = 'accepted' | 'refused' | 'root' | 'tempfail'
+
+export interface Counters {
+  accepted(listener: number, name: string): void
+  refused(listener: number): void
+  refusedBecause(name: string, why: string): void
+  ended(session: ClientSession, why: string): void
+  login(session: ClientSession, outcome: Outcome): void
+  helper(seconds: number): void
+  note(session: ClientSession, event: string, code: number): void
+  lag(seconds: number): void
+  listener(index: number): { accepted: number; refused: number }
+  samples(live: Iterable<ClientSession>): readonly Sample[]
+}
+
+export function createCounters(lane: string): Counters {
+  const acceptedBy: number[] = []
+  const refusedBy: number[] = []
+  const numbers = new Map<string, number>()
+  const helperTime = newHistogram()
+  const lagTime = newHistogram()
+  const loginTime = new Map<Outcome, ReturnType<typeof newHistogram>>()
+
+  const add = (key: string, n = 1) => numbers.set(key, (numbers.get(key) ?? 0) + n)
+
+  return {
+    accepted(listener, name) {
+      acceptedBy[listener] = (acceptedBy[listener] ?? 0) + 1
+      add(`begun\t${name}`)
+    },
+    refused(listener) {
+      refusedBy[listener] = (refusedBy[listener] ?? 0) + 1
+    },
+    refusedBecause(name, why) {
+      add(`refused\t${name}\t${why}`)
+    },
+    ended(session, why) {
+      const { protocol } = session.settings.dialogue
+      add(`ended\t${protocol}\t${why}`)
+      add(`bytes\t${protocol}\tin`, session.bytesIn)
+      add(`bytes\t${protocol}\tout`, session.bytesOut)
+    },
+    login(session, outcome) {
+      add(`login\t${session.settings.dialogue.protocol}\t${session.mechanism}\t${outcome}`)
+      let histogram = loginTime.get(outcome)
+      if (histogram === undefined) loginTime.set(outcome, (histogram = newHistogram()))
+      record(histogram, (Date.now() - session.askedAt) / 1000)
+    },
+    helper(seconds) {
+      record(helperTime, seconds)
+    },
+    note(session, event, code) {
+      if (event === 'in_data') add(`message\t${session.settings.dialogue.protocol}\t${outcomeOf(code)}`)
+      else if (event === 'rcpt' && code >= 200 && code < 300) add('rcpt')
+    },
+    lag(seconds) {
+      record(lagTime, seconds)
+    },
+    listener: (index) => ({ accepted: acceptedBy[index] ?? 0, refused: refusedBy[index] ?? 0 }),
+    samples(live) {
+      const samples: Sample[] = []
+      for (const [key, value] of numbers) samples.push(sampleOf(key, value))
+      const states = new Map<string, number>()
+      for (const session of live) {
+        const key = `${session.settings.dialogue.protocol}\t${stateOf(session)}`
+        states.set(key, (states.get(key) ?? 0) + 1)
+      }
+      for (const [key, value] of states) {
+        const [protocol = '', state = ''] = key.split('\t')
+        samples.push({ metric: 'acceptd_sessions', labels: { lane, protocol, state }, value })
+      }
+      samples.push({ metric: 'acceptd_helper_seconds', labels: { lane }, value: histogramValue(helperTime) })
+      samples.push({ metric: 'acceptd_lane_lag_seconds', labels: { lane }, value: histogramValue(lagTime) })
+      for (const [outcome, histogram] of loginTime) {
+        samples.push({ metric: 'acceptd_login_seconds', labels: { lane, outcome }, value: histogramValue(histogram) })
+      }
+      return samples
+    },
+  }
+}
+
+const outcomeOf = (code: number): string => (code < 300 ? 'accepted' : code < 500 ? 'tempfail' : 'refused')
+
+function sampleOf(key: string, value: number): Sample {
+  const [kind, a = '', b = '', c = ''] = key.split('\t')
+  switch (kind) {
+    case 'begun':
+      return { metric: 'acceptd_sessions_accepted_total', labels: { listener: a }, value }
+    case 'refused':
+      return { metric: 'acceptd_sessions_refused_total', labels: { listener: a, reason: b }, value }
+    case 'ended':
+      return { metric: 'acceptd_sessions_ended_total', labels: { protocol: a, reason: b }, value }
+    case 'bytes':
+      return { metric: 'acceptd_bytes_total', labels: { protocol: a, direction: b }, value }
+    case 'login':
+      return { metric: 'acceptd_logins_total', labels: { protocol: a, mechanism: b, outcome: c }, value }
+    case 'message':
+      return { metric: 'acceptd_messages_total', labels: { protocol: a, outcome: b }, value }
+    default:
+      return { metric: 'acceptd_recipients_total', labels: {}, value }
+  }
+}

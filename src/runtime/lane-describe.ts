@@ -1,0 +1,76 @@
+// A session as the control plane shows it. Nothing here is a secret: no argument of a verb, no envelope, no body.
+
+import type { ClientSession } from '../edge/client-session.ts'
+import type { SessionDetail, SessionIdentity, SessionState, SessionSummary } from '../rpc/daemon.ts'
+
+export interface Place {
+  readonly lane: number
+  readonly listener: string
+  readonly generation: number
+}
+
+export function stateOf(session: ClientSession): SessionState {
+  if (session.closing) return 'ending'
+  const served = session.actors.fixsmtpio
+  if (session.front === 'authup') {
+    const { at, helo, user } = session.actors.authup
+    if (at === 'checking') return 'checking'
+    return helo === '' && user === undefined && session.bytesIn === 0 ? 'greeting' : at === 'served' ? 'ready' : 'login'
+  }
+  if (served === undefined || served.at === 'ending' || served.at === 'over') return 'ending'
+  if (served.at === 'body' || served.at === 'data') return 'data'
+  return served.transaction ? 'transaction' : 'ready'
+}
+
+export function identity(session: ClientSession, place: Place): SessionIdentity {
+  return {
+    id: session.name,
+    protocol: session.settings.dialogue.protocol,
+    state: stateOf(session),
+    listener: place.listener,
+    lane: place.lane,
+    generation: place.generation,
+    ip: session.ip,
+    port: session.port,
+    started: session.started,
+    ...(session.user !== '' && session.accepted !== undefined ? { user: session.user } : {}),
+  }
+}
+
+export function describe(session: ClientSession, place: Place): SessionSummary {
+  const { accepted } = session
+  const last = session.verbs.at(-1)
+  return {
+    ...identity(session, place),
+    ...(session.helo !== '' ? { helo: session.helo } : {}),
+    lastActive: session.seen,
+    ...(accepted !== undefined && session.user !== ''
+      ? { login: { at: session.loginAt, mechanism: session.mechanism } }
+      : {}),
+    ...(accepted !== undefined ? { backend: { chain: session.chain, ...accepted } } : {}),
+    messages: session.messages,
+    recipients: session.recipients,
+    bytesIn: session.bytesIn,
+    bytesOut: session.bytesOut,
+    ...(last !== undefined ? { lastVerb: last.verb.toUpperCase() } : {}),
+  }
+}
+
+export function detail(session: ClientSession, place: Place): SessionDetail {
+  const { authup, fixsmtpio } = session.actors
+  const inbox = (bytes: number) => ({ inboxFrames: bytes > 0 ? 1 : 0, inboxBytes: bytes })
+  return {
+    ...describe(session, place),
+    verbs: session.verbs.map(({ at, verb, code }) => ({
+      at,
+      verb: verb.toUpperCase(),
+      ...(code > 0 ? { code: String(code) } : {}),
+    })),
+    actors: [
+      { name: 'reup', ...inbox(0) },
+      { name: 'authup', ...inbox(authup.rest.length) },
+      { name: 'checkpassword', ...inbox(0) },
+      ...(fixsmtpio === undefined ? [] : [{ name: 'fixsmtpio', ...inbox(fixsmtpio.rest.length) }]),
+    ],
+  }
+}

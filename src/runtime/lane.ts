@@ -1,0 +1,677 @@
+// A lane: one worker thread with its own listening descriptors, its sessions, and its copy of the generations.
+// It is one never-ending piscina task: it accepts clients, gives sessions their surroundings, and answers the main thread's
+// questions (messages.ts) between reads.
+
+import type { MessagePort } from 'node:worker_threads'
+import type { Effect } from '../actors/effects.ts'
+import { TAG } from '../actors/frames.ts'
+import { ClientSession, type SessionSettings, type Surroundings } from '../edge/client-session.ts'
+import { askHelper } from '../edge/helper.ts'
+import { type ClientSocket, type Listening, listenOn } from '../edge/listening.ts'
+import { isLogged, type LogFields, logLine } from '../edge/log.ts'
+import { createParking } from '../edge/parking.ts'
+import { wipe } from '../protocol/bytes.ts'
+import type { DialogueSettings } from '../protocol/dialogue.ts'
+import type { DaemonEvent, LogLevel, PauseMode, SessionFilter, TraceLine } from '../rpc/daemon.ts'
+import { selectPage, sessionMatcher } from '../rpc/pages.ts'
+import { rulesFor } from '../rules/rewrite.ts'
+import type { ChainConfig } from './chains.ts'
+import { type Config, compileConfig } from './config.ts'
+import { createCounters } from './lane-counters.ts'
+import { describe, detail, identity } from './lane-describe.ts'
+import type { FromLane, LaneStart, QuestionName, Questions, ToLane } from './messages.ts'
+import { createStages } from './stages.ts'
+import { decodeMessage, encodeMessage } from './wire.ts'
+
+/** A generation as the lane uses it. */
+interface LaneGeneration {
+  readonly generation: number
+  readonly config: Config
+  /** Sessions that use it. */
+  users: number
+  /** By index of the rule: matches, and when the last one was. */
+  readonly hits: Float64Array
+  readonly lastHits: Float64Array
+  readonly settings: readonly SessionSettings[]
+}
+
+/** A login may take this long, checkpassword's own 30 seconds and the helper's work included. */
+const HELPER_SECONDS = 35
+/** A client that does not take its last bytes, or does not close. */
+const LINGER_SECONDS = 5
+/** A backend that goes on after its input was closed. */
+const ENDING_SECONDS = 60
+const LONGEST_REQUEST = 65_536
+
+export interface LaneTask {
+  readonly start: LaneStart
+  readonly port: MessagePort
+}
+
+/** Resolves when the lane was told to stop and its last session has ended. */
+export default function lane({ start, port }: LaneTask): Promise<void> {
+  const sessions = new Map<number, ClientSession>()
+  const byName = new Map<string, ClientSession>()
+  const generationOf = new WeakMap<ClientSession, LaneGeneration>()
+  const listenerOf = new WeakMap<ClientSession, number>()
+  const asking = new Map<ClientSession, () => void>()
+  const generations = new Map<number, LaneGeneration>()
+  const blocked = new Set(start.blocked)
+  const counters = createCounters(String(start.lane))
+  const listening: Listening[][] = []
+  const modes: (PauseMode | undefined)[] = [...start.paused]
+  let published: LaneGeneration
+  let prepared: LaneGeneration | undefined
+  let refusing = start.refusing
+  let stopping = false
+  let nextId = 1
+  let level: LogLevel = 'info'
+  let wantsEvents = false
+  let traces: readonly ((session: ClientSession) => boolean)[] = []
+  let lag = 0
+  let resolveEnd: () => void = () => undefined
+  const end = new Promise<void>((resolve) => {
+    resolveEnd = resolve
+  })
+
+  // ---- what is said to the main thread, gathered
+
+  let logged = ''
+  let events: DaemonEvent[] = []
+  let traced: TraceLine[] = []
+
+  const tell = (message: FromLane) => port.postMessage(encodeMessage(message))
+
+  function log(at: LogLevel, event: string, fields: LogFields): void {
+    if (isLogged(at, level)) logged += logLine(at, event, fields)
+  }
+
+  function flush(): void {
+    if (logged !== '') {
+      tell({ log: logged })
+      logged = ''
+    }
+    if (events.length > 0) {
+      tell({ events })
+      events = []
+    }
+    if (traced.length > 0) {
+      tell({ traces: traced })
+      traced = []
+    }
+  }
+
+  function event(
+    topic: DaemonEvent['topic'],
+    name: string,
+    session: ClientSession,
+    data: DaemonEvent['data'] = {},
+  ): void {
+    if (wantsEvents) events.push({ at: Date.now(), topic, name, session: identity(session, about(session)), data })
+  }
+
+  const about = (session: ClientSession) => ({
+    lane: start.lane,
+    listener: session.settings.listener,
+    generation: generationOf.get(session)?.generation ?? 0,
+  })
+
+  const sessionFields = (session: ClientSession): LogFields => ({
+    session: session.name,
+    ip: session.ip,
+    port: session.port,
+    listener: session.settings.listener,
+  })
+
+  // ---- generations
+
+  function compile(
+    texts: LaneStart['published'],
+  ): LaneGeneration | { errors: Questions['prepare']['answer']['errors'] } {
+    const compiled = compileConfig(texts.texts)
+    if (compiled.isErr()) return { errors: compiled.error }
+    const config = compiled.value
+    return {
+      generation: texts.generation,
+      config,
+      users: 0,
+      hits: new Float64Array(config.rules.rules.length),
+      lastHits: new Float64Array(config.rules.rules.length),
+      settings: config.listeners.map((listener): SessionSettings => {
+        const chain = config.chains.chains.find((each) => each.name === listener.chain)
+        return {
+          listener: listener.name,
+          tries: listener.tries,
+          chain: listener.chain,
+          guestChain: listener.guest,
+          warm: listener.protocol === 'smtp' && (chain?.warm ?? 0) > 0,
+          bareLineEnd: config.bareLineEnd,
+          longest: LONGEST_REQUEST,
+          dialogue: dialogueOf(config, listener.protocol, listener.guest !== undefined),
+        }
+      }),
+    }
+  }
+
+  const first = compile(start.published)
+  if ('errors' in first) throw new Error('the published generation does not compile in a lane')
+  published = first
+  generations.set(first.generation, first)
+  level = first.config.logLevel
+
+  function release(generation: LaneGeneration): void {
+    generation.users -= 1
+    if (generation.users === 0 && generation !== published && generation !== prepared) {
+      generations.delete(generation.generation)
+    }
+  }
+
+  function useGeneration(session: ClientSession, generation: LaneGeneration): void {
+    const before = generationOf.get(session)
+    generation.users += 1
+    generationOf.set(session, generation)
+    if (before !== undefined) release(before)
+  }
+
+  const chainOf = (session: ClientSession): ChainConfig | undefined =>
+    generationOf.get(session)?.config.chains.chains.find((chain) => chain.name === session.chain)
+
+  // ---- sessions
+
+  const stages = createStages<ClientSession>(
+    (session, effect) => session.perform(effect),
+    (session, actor, error) => {
+      log('error', 'bug', {
+        ...sessionFields(session),
+        actor,
+        stack: error instanceof Error ? error.stack : String(error),
+      })
+      session.perform({
+        do: 'reply',
+        text:
+          session.settings.dialogue.protocol === 'smtp'
+            ? '421 internal error (#4.3.0)\r\n'
+            : '-ERR [SYS/TEMP] internal error\r\n',
+      })
+      session.close('bug', '')
+    },
+  )
+
+  const parking = createParking(start.most)
+
+  const around: Surroundings = {
+    now: Date.now,
+    post: (session, frame) => stages.post(session, frame),
+    askHelper: (session, kind, user, credentials) => {
+      if (kind === 'auth' && blocked.has(user)) {
+        wipe(credentials)
+        session.answered('blocked', undefined, credentials)
+        return
+      }
+      const environment = environmentOf(session, kind)
+      const chain = chainOf(session)
+      const warmFor = kind === 'auth' && session.settings.warm ? (chain?.warm ?? 0) : 0
+      const asked = performance.now()
+      const cold = () => {
+        const giveUp = askHelper(
+          start.helperSocket,
+          { kind, session: session.name, chain: session.chain, environment, credentials },
+          (line, stream, rest) => {
+            asking.delete(session)
+            counters.helper((performance.now() - asked) / 1000)
+            if (line.startsWith('ok ') && warmFor > 0) parking.verified(session)
+            else parking.refused(session)
+            session.answered(line, stream, rest)
+          },
+        )
+        asking.set(session, giveUp)
+      }
+      if (warmFor === 0) {
+        cold()
+        return
+      }
+      parking.take(session, credentials, environment.join('\0'), warmFor, (stream, accepted, greeting) => {
+        if (stream === undefined) {
+          cold()
+          return
+        }
+        wipe(credentials)
+        counters.helper((performance.now() - asked) / 1000)
+        session.answered(`ok ${accepted.uid} ${accepted.gid} ${accepted.pid}`, stream, greeting)
+      })
+    },
+    rulesOf: (session) => {
+      const generation = generationOf.get(session) ?? published
+      return {
+        rules: rulesFor(generation.config.rules, environmentNames(session, chainOf(session))),
+        greeting: generation.config.smtpGreeting,
+        generation: generation.generation,
+      }
+    },
+    refresh: (session) => {
+      const state = session.actors.fixsmtpio
+      if (
+        state === undefined ||
+        state.at !== 'commands' ||
+        state.awaited.length > 0 ||
+        state.transaction ||
+        state.rest.length > 0
+      )
+        return
+      session.stale = false
+      useGeneration(session, published)
+      const { rules, greeting, generation } = around.rulesOf(session)
+      session.generation = generation
+      session.actors.fixsmtpio = { ...state, settings: { ...state.settings, rules, greeting } }
+    },
+    ended: (session, why) => {
+      asking.get(session)?.()
+      asking.delete(session)
+      parking.refused(session)
+      if (!sessions.delete(session.id)) return
+      byName.delete(session.name)
+      const generation = generationOf.get(session)
+      if (generation !== undefined) release(generation)
+      counters.ended(session, why)
+      log('info', 'session-ended', {
+        ...sessionFields(session),
+        user: session.user,
+        why,
+        seconds: Math.round((Date.now() - session.started) / 100) / 10,
+        messages: session.messages,
+        in: session.bytesIn,
+        out: session.bytesOut,
+      })
+      event('session', 'ended', session, {
+        why,
+        messages: session.messages,
+        bytesIn: session.bytesIn,
+        bytesOut: session.bytesOut,
+      })
+      if (stopping && sessions.size === 0) finish()
+    },
+    park: (session, stream, greeting) => {
+      const chain = chainOf(session)
+      return (
+        chain !== undefined &&
+        chain.warm > 0 &&
+        session.accepted !== undefined &&
+        !stopping &&
+        !blocked.has(session.user) &&
+        parking.park(session, stream, session.accepted, greeting)
+      )
+    },
+    observe,
+  }
+
+  function observe(session: ClientSession, effect: Effect): void {
+    switch (effect.do) {
+      case 'log': {
+        const fields = { ...sessionFields(session), user: effect.user }
+        if (effect.event === 'login-failed') {
+          counters.login(session, 'refused')
+          log('warn', 'login-failed', { ...fields, remaining: effect.n })
+          event('auth', 'refused', session, { user: effect.user, remaining: effect.n })
+        } else if (effect.event === 'login-root') {
+          counters.login(session, 'root')
+          log('error', 'LOGIN-AS-ROOT-REFUSED', { ...fields, remaining: effect.n })
+          event('auth', 'root', session, { user: effect.user })
+        } else if (effect.event === 'login-tempfail') {
+          counters.login(session, 'tempfail')
+          log('warn', 'login-tempfail', { ...fields, exit: effect.n })
+          event('auth', 'tempfail', session, { user: effect.user })
+        } else if (effect.event === 'login-accepted') {
+          counters.login(session, 'accepted')
+          log('info', 'login-accepted', { ...fields, uid: session.accepted?.uid, pid: session.accepted?.pid })
+          event('auth', 'accepted', session, { user: effect.user, uid: session.accepted?.uid ?? -1 })
+        } else {
+          log(effect.event === 'login-attempt' ? 'debug' : 'warn', effect.event, fields)
+        }
+        break
+      }
+      case 'hits': {
+        const generation = generationOf.get(session)
+        if (generation === undefined) break
+        for (const rule of effect.rules) {
+          generation.hits[rule] = (generation.hits[rule] ?? 0) + 1
+          generation.lastHits[rule] = Date.now()
+        }
+        break
+      }
+      case 'note':
+        counters.note(session, effect.event, effect.code)
+        break
+      case 'debug':
+        if (effect.mark === '1' || effect.mark === '4')
+          trace(session, effect.mark === '1' ? 'client' : 'acceptd', effect.text)
+        break
+      default:
+        break
+    }
+  }
+
+  function trace(session: ClientSession, from: TraceLine['from'], text: string): void {
+    const line = text.replace(/\r?\n$/, '')
+    const verb = /^[^\s-]*/.exec(line)?.[0] ?? ''
+    const secret = /^(AUTH|PASS|APOP)$/i.test(verb)
+    traced.push({
+      ...identity(session, about(session)),
+      at: Date.now(),
+      from,
+      verb,
+      ...(secret ? {} : { text: line.slice(verb.length + 1, 500) }),
+    })
+  }
+
+  function accept(socket: ClientSocket, listener: number): void {
+    const settings = published.settings[listener]
+    if (settings === undefined || socket.remoteAddress === undefined) {
+      socket.destroy()
+      return
+    }
+    const mode = modes[listener]
+    const why = refusing
+      ? 'shutting down'
+      : mode === '421'
+        ? 'paused'
+        : sessions.size >= start.most
+          ? 'too many sessions'
+          : ''
+    if (why !== '') {
+      counters.refused(listener)
+      counters.refusedBecause(settings.listener, why)
+      socket.on('error', () => undefined)
+      socket.end(settings.dialogue.protocol === 'smtp' ? `421 ${why} (#4.3.2)\r\n` : `-ERR [SYS/TEMP] ${why}\r\n`)
+      socket.resume()
+      setTimeout(() => socket.destroy(), 1000).unref()
+      log('warn', 'session-refused', { ip: socket.remoteAddress, listener: settings.listener, why })
+      return
+    }
+    const id = nextId
+    nextId += 1
+    const name = `${start.lane}.${start.boot}.${id.toString(36)}`
+    // RFC 1939 section 7: different at each greeting.
+    const timestamp =
+      settings.dialogue.protocol === 'pop3'
+        ? `<${process.pid}.${start.lane}${id}.${Math.floor(Date.now() / 1000)}@${settings.dialogue.greeting}>`
+        : ''
+    const session = new ClientSession(id, name, socket, settings, timestamp, around)
+    sessions.set(id, session)
+    byName.set(name, session)
+    listenerOf.set(session, listener)
+    useGeneration(session, published)
+    session.generation = published.generation
+    session.traced = traces.some((matches) => matches(session))
+    counters.accepted(listener, settings.listener)
+    log('debug', 'session-begins', sessionFields(session))
+    session.start()
+    event('session', 'accepted', session)
+  }
+
+  // ---- listeners
+
+  function listen(listener: number, descriptors: readonly number[]): void {
+    listening[listener] = descriptors.map((fd) =>
+      listenOn(
+        fd,
+        (socket) => accept(socket, listener),
+        (error) => log('error', 'listener-failed', { listener: String(listener), message: error.message }),
+      ),
+    )
+  }
+
+  function stopListening(listener: number): void {
+    for (const each of listening[listener] ?? []) each.close()
+    listening[listener] = []
+  }
+
+  // ---- time
+
+  let lastTick = performance.now()
+  let worst = 0
+  const lagTimer = setInterval(() => {
+    const late = performance.now() - lastTick - 100
+    lastTick = performance.now()
+    worst = Math.max(worst, late / 1000)
+    counters.lag(Math.max(late, 0) / 1000)
+    flush()
+  }, 100)
+
+  const timer = setInterval(() => {
+    lag = Math.max(worst, 0)
+    worst = 0
+    const now = Date.now()
+    for (const session of sessions.values()) {
+      const silent = (now - session.seen) / 1000
+      if (session.closing) {
+        if (silent > LINGER_SECONDS) session.abandon('lingering')
+        continue
+      }
+      const giveUp = asking.get(session)
+      if (giveUp !== undefined) {
+        if ((now - session.askedAt) / 1000 > HELPER_SECONDS) giveUp()
+        continue
+      }
+      if (session.actors.fixsmtpio?.at === 'ending' || session.clientClosed) {
+        if (silent > ENDING_SECONDS) session.abandon('ending')
+        continue
+      }
+      const config = generationOf.get(session)?.config ?? published.config
+      const limit = session.settings.dialogue.protocol === 'smtp' ? config.smtpTimeout : config.pop3Timeout
+      if (silent >= limit) session.timedOut()
+    }
+    parking.sweep(now)
+  }, 1000)
+
+  function finish(): void {
+    clearInterval(timer)
+    clearInterval(lagTimer)
+    parking.clear()
+    flush()
+    port.close()
+    resolveEnd()
+  }
+
+  // ---- questions
+
+  const answers: { readonly [Q in QuestionName]: (ask: Questions[Q]['ask']) => Questions[Q]['answer'] } = {
+    prepare: (texts) => {
+      const compiled = compile(texts)
+      if ('errors' in compiled) return { errors: compiled.errors }
+      prepared = compiled
+      generations.set(compiled.generation, compiled)
+      return { errors: [] }
+    },
+    publish: ({ generation, all }) => {
+      const began = performance.now()
+      const next = generations.get(generation)
+      if (next === undefined) throw new Error(`generation ${generation} was not prepared`)
+      const before = published
+      published = next
+      prepared = undefined
+      if (level === before.config.logLevel) level = next.config.logLevel
+      if (before.users === 0) generations.delete(before.generation)
+      parking.clear()
+      if (all) for (const session of sessions.values()) session.stale = true
+      return { milliseconds: performance.now() - began }
+    },
+    forget: ({ generation }) => {
+      if (prepared?.generation === generation) prepared = undefined
+      if (published.generation !== generation && generations.get(generation)?.users === 0)
+        generations.delete(generation)
+      return null
+    },
+    sessions: (query) => {
+      const all: ReturnType<typeof describe>[] = []
+      for (const session of sessions.values()) all.push(describe(session, about(session)))
+      return selectPage(all, query)
+    },
+    session: ({ id }) => {
+      const session = byName.get(id)
+      return session === undefined ? null : detail(session, about(session))
+    },
+    kill: ({ filter, graceful, reason, now }) => {
+      const matches = sessionMatcher(filter)
+      const ids: string[] = []
+      for (const session of sessions.values()) {
+        if (!matches(describe(session, about(session)), now)) continue
+        ids.push(session.name)
+        log('info', 'session-killed', {
+          ...sessionFields(session),
+          user: session.user,
+          mode: graceful ? 'graceful' : 'now',
+          reason,
+        })
+        if (graceful) stages.post(session, [TAG.shutdown, session.id, 'closed by the operator'])
+        else session.abandon('killed')
+      }
+      return ids
+    },
+    users: () => {
+      const users = new Map<string, { user: string; sessions: number; messages: number }>()
+      for (const session of sessions.values()) {
+        if (session.accepted === undefined || session.user === '') continue
+        const row = users.get(session.user) ?? { user: session.user, sessions: 0, messages: 0 }
+        users.set(session.user, { ...row, sessions: row.sessions + 1, messages: row.messages + session.messages })
+      }
+      return [...users.values()]
+    },
+    block: ({ user, blocked: block }) => {
+      if (!block) {
+        blocked.delete(user)
+        return []
+      }
+      blocked.add(user)
+      parking.drop((parked) => parked.user === user)
+      const ids: string[] = []
+      for (const session of sessions.values()) {
+        if (session.user !== user) continue
+        ids.push(session.name)
+        session.abandon('blocked')
+      }
+      return ids
+    },
+    measure: () => ({
+      samples: counters.samples(sessions.values()),
+      sessions: sessions.size,
+      memoryBytes: process.memoryUsage().heapUsed,
+      lagSeconds: lag,
+      parked: parking.counts(),
+    }),
+    refuse: ({ refuse }) => {
+      refusing = refuse
+      return { sessions: sessions.size }
+    },
+    pause: ({ listener, mode, descriptors }) => {
+      const before = modes[listener]
+      modes[listener] = mode ?? undefined
+      if (mode === 'hold') stopListening(listener)
+      else if (before === 'hold') listen(listener, descriptors)
+      return null
+    },
+    listeners: () => published.settings.map((_, i) => counters.listener(i)),
+    generations: () =>
+      [...generations.values()].map((each) => ({
+        generation: each.generation,
+        sessions: each.users,
+        hits: [...each.hits].flatMap((count, rule) =>
+          count > 0 ? [[rule, count, each.lastHits[rule] ?? 0] as const] : [],
+        ),
+      })),
+    listen: ({ events: want, level: wanted, traces: filters }) => {
+      wantsEvents = want
+      level = wanted
+      traces = filters.map((filter: SessionFilter) => {
+        const matches = sessionMatcher(filter)
+        return (session) => matches(describe(session, about(session)), Date.now())
+      })
+      for (const session of sessions.values()) session.traced = traces.some((matches) => matches(session))
+      return null
+    },
+    backendEnded: ({ session: name, how, code }) => {
+      const session = byName.get(name)
+      if (session !== undefined) log('debug', 'backend-ended', { ...sessionFields(session), how, code })
+      return null
+    },
+    ping: () => null,
+    stop: ({ grace }) => {
+      stopping = true
+      for (let i = 0; i < listening.length; i += 1) stopListening(i)
+      parking.clear()
+      for (const session of sessions.values()) stages.post(session, [TAG.shutdown, session.id, 'service shutting down'])
+      if (sessions.size === 0) setImmediate(finish)
+      else {
+        setTimeout(() => {
+          for (const session of sessions.values()) session.abandon('stopped')
+        }, grace * 1000).unref()
+      }
+      return null
+    },
+  }
+
+  port.on('message', (bytes: Uint8Array) => {
+    const { q, n, ask } = decodeMessage(bytes) as ToLane
+    try {
+      tell({ a: n, answer: (answers[q] as (ask: unknown) => unknown)(ask) })
+    } catch (error) {
+      tell({ failed: n, message: error instanceof Error ? error.message : String(error) })
+      log('error', 'bug', { question: q, stack: error instanceof Error ? error.stack : String(error) })
+    }
+  })
+
+  start.descriptors.forEach((descriptors, listener) => {
+    listening[listener] = []
+    if (modes[listener] !== 'hold') listen(listener, descriptors)
+  })
+  tell({ ready: true })
+  return end
+}
+
+/** What a chain is told of the connection; a warm chain hears nothing that differs from one login of a user to the next. */
+function environmentOf(session: ClientSession, kind: 'auth' | 'guest'): readonly string[] {
+  const ipv6 = session.ip.includes(':') && !session.ip.startsWith('::ffff:')
+  const ip = session.ip.replace(/^::ffff:/, '')
+  const localIp = session.localIp.replace(/^::ffff:/, '')
+  const prefix = ipv6 ? 'TCP6' : 'TCP'
+  const environment = [`PROTO=${prefix}`, `TCPREMOTEIP=${ip}`, `TCPLOCALIP=${localIp}`]
+  if (ipv6) environment.push(`TCP6REMOTEIP=${ip}`, `TCP6LOCALIP=${localIp}`)
+  if (!(session.settings.warm && kind === 'auth')) {
+    environment.push(
+      `TCPREMOTEPORT=${session.port}`,
+      `TCPLOCALPORT=${session.localPort}`,
+      `ACCEPTD_SESSION=${session.name}`,
+    )
+  }
+  return environment
+}
+
+const CONNECTION_NAMES = new Set([
+  'PROTO',
+  'TCPREMOTEIP',
+  'TCPLOCALIP',
+  'TCPREMOTEPORT',
+  'TCPLOCALPORT',
+  'ACCEPTD_SESSION',
+  'PATH',
+])
+
+/** Which variables a rule may test: those that its chain has. */
+function environmentNames(session: ClientSession, chain: ChainConfig | undefined): (name: string) => boolean {
+  return (name) =>
+    ((name === 'AUTHUP_USER' || name === 'AUTHUSER') && session.user !== '') ||
+    CONNECTION_NAMES.has(name) ||
+    (chain?.variables.some((variable) => variable.startsWith(`${name}=`)) ?? false)
+}
+
+function dialogueOf(config: Config, protocol: 'smtp' | 'pop3', guest: boolean): DialogueSettings {
+  return {
+    protocol,
+    greeting: protocol === 'smtp' ? config.smtpGreeting : config.pop3Greeting,
+    capabilities: protocol === 'smtp' ? config.smtpCapabilities : config.pop3Capabilities,
+    tls: 'none',
+    brokenClients: config.brokenClients,
+    guest,
+    apop: config.apop,
+    classic: false,
+  }
+}

@@ -1,0 +1,89 @@
+// What the main thread and a lane say to each other, as msgpack over the lane's MessagePort. Questions are answered between reads.
+
+import type { ConfigError } from '../protocol/errors.ts'
+import type {
+  DaemonEvent,
+  LogLevel,
+  PauseMode,
+  SessionDetail,
+  SessionFilter,
+  SessionQuery,
+  SessionSummary,
+  TraceLine,
+} from '../rpc/daemon.ts'
+import type { Sample } from '../rpc/metrics.ts'
+import type { ControlTexts } from './config.ts'
+
+/** A numbered set of control files, immutable once it is published. */
+export interface GenerationTexts {
+  readonly generation: number
+  readonly sha256: string
+  readonly texts: ControlTexts
+}
+
+/** What a lane is started with; the MessagePort and the AbortSignal travel beside it. */
+export interface LaneStart {
+  readonly lane: number
+  /** Distinguishes the sessions of a lane from those of the one that it replaces. */
+  readonly boot: string
+  readonly lanes: number
+  readonly published: GenerationTexts
+  /** Listening descriptors, by index of the listener in control/listeners. */
+  readonly descriptors: readonly (readonly number[])[]
+  readonly helperSocket: string
+  /** Sessions at once in this lane. */
+  readonly most: number
+  readonly blocked: readonly string[]
+  readonly refusing: boolean
+  readonly paused: readonly (PauseMode | undefined)[]
+}
+
+export interface Questions {
+  /** Compile, keep ready, say what is wrong with it. */
+  prepare: { ask: GenerationTexts; answer: { errors: readonly ConfigError[] } }
+  /** Use it for new sessions; `all`: for running ones too, at their next transaction. */
+  publish: { ask: { generation: number; all: boolean }; answer: { milliseconds: number } }
+  forget: { ask: { generation: number }; answer: null }
+  sessions: { ask: SessionQuery; answer: { sessions: readonly SessionSummary[]; matched: number } }
+  session: { ask: { id: string }; answer: SessionDetail | null }
+  kill: { ask: { filter: SessionFilter; graceful: boolean; reason: string; now: number }; answer: readonly string[] }
+  users: { ask: null; answer: readonly { user: string; sessions: number; messages: number }[] }
+  block: { ask: { user: string; blocked: boolean }; answer: readonly string[] }
+  measure: { ask: null; answer: LaneMeasure }
+  refuse: { ask: { refuse: boolean }; answer: { sessions: number } }
+  pause: { ask: { listener: number; mode: PauseMode | null; descriptors: readonly number[] }; answer: null }
+  listeners: { ask: null; answer: readonly { accepted: number; refused: number }[] }
+  /** Session ids by generation, rule hits by generation. */
+  generations: { ask: null; answer: readonly GenerationUse[] }
+  listen: { ask: { events: boolean; level: LogLevel; traces: readonly SessionFilter[] }; answer: null }
+  backendEnded: { ask: { session: string; how: string; code: number }; answer: null }
+  ping: { ask: null; answer: null }
+  /** Close the listeners; the task ends when the last session has, or after so many seconds. */
+  stop: { ask: { grace: number }; answer: null }
+}
+
+export interface LaneMeasure {
+  readonly samples: readonly Sample[]
+  readonly sessions: number
+  readonly memoryBytes: number
+  readonly lagSeconds: number
+  readonly parked: Readonly<Record<string, number>>
+}
+
+export interface GenerationUse {
+  readonly generation: number
+  readonly sessions: number
+  readonly hits: readonly (readonly [rule: number, count: number, last: number])[]
+}
+
+export type QuestionName = keyof Questions
+
+export type ToLane = { readonly [Q in QuestionName]: { q: Q; n: number; ask: Questions[Q]['ask'] } }[QuestionName]
+
+export type FromLane =
+  | { readonly a: number; readonly answer: unknown }
+  | { readonly failed: number; readonly message: string }
+  | { readonly ready: true }
+  | { readonly log: string }
+  | { readonly events: readonly DaemonEvent[] }
+  | { readonly traces: readonly TraceLine[] }
