@@ -2,6 +2,7 @@
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { format } from 'node:util'
 import { createTransport } from 'nodemailer'
 import { type RunOptions, run } from './run.ts'
 
@@ -108,8 +109,8 @@ const tlsLines = (tls: string | undefined): readonly string[] =>
     ? ['tls off']
     : ['tls on', 'tls_starttls on', `tls_trust_file ${tls}`, `tls_host_override ${TLS_NAME}`]
 
-/** Both programs' files take any password between quotes: the backslash quotes. */
-const word = (text: string): string => `"${text.replace(/[\\"]/g, '\\$&')}"`
+/** msmtp and mpop take off the outer quotes and leave what is between them as it is. */
+const word = (text: string): string => `"${text}"`
 
 /** 77 is a refused login, 75 a temporary failure, 65 a refused message (sysexits). */
 export function msmtp(job: Submission): Promise<Outcome> {
@@ -140,7 +141,7 @@ const silent = (): void => undefined
 export async function nodemailer(job: Submission): Promise<Outcome> {
   const { login, tls } = job
   const said: string[] = []
-  const hear = (_entry: unknown, text: unknown): void => void said.push(String(text))
+  const hear = (_entry: unknown, ...words: readonly unknown[]): void => void said.push(format(...words))
   const transport = createTransport({
     host: HOST,
     port: job.port,
