@@ -5,6 +5,26 @@ import { join } from 'node:path'
 import { type Bed, endProgram, findProgram, freePort, greets, startProgram } from '../bed.ts'
 import type { Side, Wish } from '../side.ts'
 
+// Haraka fills nothing in where this file or a section of it is missing.
+const connectionIni = `[main]
+[haproxy]
+hosts[] =
+[headers]
+max_lines=1000
+max_received=100
+[max]
+bytes=50000000
+mime_parts=1000
+line_length=512
+data_line_length=992
+[message]
+helo=Haraka is at your service.
+close=closing connection.
+[uuid]
+banner_chars=6
+deny_chars=0
+`
+
 function writeConfig(directory: string, port: number, wish: Wish): void {
   const config = join(directory, 'config')
   mkdirSync(config, { recursive: true })
@@ -14,7 +34,7 @@ function writeConfig(directory: string, port: number, wish: Wish): void {
     plugins: 'auth/flat_file\nqueue/discard\n',
     'auth_flat_file.ini': `[core]\nmethods=PLAIN,LOGIN\n\n[users]\n${users.join('\n')}\n`,
     me: 'haraka.invalid\n',
-    databytes: '50000000\n',
+    'connection.ini': connectionIni,
     loglevel: 'WARN\n',
     'log.ini': '[main]\nlevel=WARN\n',
   }))
@@ -32,6 +52,8 @@ export const harakaSide = (bed: Bed): Side => ({
     writeConfig(directory, port, wish)
     const child = startProgram(findProgram('haraka') ?? 'haraka', ['-c', directory], {
       log: join(directory, 'log'),
+      // Without this its discarding plugin refuses to discard.
+      env: { YES_REALLY_DO_DISCARD: '1' },
     })
     await greets(port, child, 30)
     return {
