@@ -23,12 +23,24 @@ const RIGHT = 150
 const TOP = 46
 const BOTTOM = 52
 
+const onWhite = ['#1f6fd1', '#2a8a4a', '#8a4fbf', '#c2570c', '#a3275b']
+const onBlack = ['#6fb1ff', '#6fd08c', '#c39bf0', '#ff9d57', '#f07fae']
+
+// Written out per series: not every viewer of SVG knows CSS variables.
+const coloured = (colours: readonly string[]): string =>
+  colours
+    .map(
+      (colour, index) =>
+        `.s${index} .line,.s${index} .bar{stroke:${colour}}.s${index} .dot,.s${index} .name{fill:${colour}}`,
+    )
+    .join('')
+
 const style = `<style>
 .paper{fill:#fff}.grid{stroke:#e3e5e9}.axis{stroke:#8a8f99}text{fill:#333;font:12px system-ui,sans-serif}.title{font-size:15px;font-weight:600}
-.s0{--c:#1f6fd1}.s1{--c:#c2570c}.s2{--c:#2a8a4a}.s3{--c:#8a4fbf}.s4{--c:#a3275b}
-.line{fill:none;stroke:var(--c);stroke-width:2}.dot{fill:var(--c)}.bar{stroke:var(--c);opacity:.5}.name{fill:var(--c);font-weight:600}
+.line{fill:none;stroke-width:2}.bar{opacity:.5}.name{font-weight:600}
+${coloured(onWhite)}
 @media (prefers-color-scheme: dark){.paper{fill:#16181d}.grid{stroke:#2b2f37}.axis{stroke:#7b818c}text{fill:#d6d9de}
-.s0{--c:#6fb1ff}.s1{--c:#ff9d57}.s2{--c:#6fd08c}.s3{--c:#c39bf0}.s4{--c:#f07fae}}
+${coloured(onBlack)}}
 </style>`
 
 /** A decade either side of the data at most; 1, 2, 5 where there is room. */

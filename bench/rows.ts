@@ -271,7 +271,7 @@ export const rows: readonly Row[] = [
     against: 'chain',
     ours: {},
     load: { slow: 20_000, size: 16_000 },
-    points: [{ clients: 200 }],
+    points: [{ clients: 100 }],
     readings: [sessions(), cpu()],
   },
   {
