@@ -46,7 +46,7 @@ export function openrpcDocument(version: string): OpenrpcDocument {
         return {
           name: param,
           ...(typeof description === 'string' && { description }),
-          required: !isOptional(schema),
+          required: neededParams(params).has(param),
           schema: rest,
         }
       }),
@@ -63,9 +63,10 @@ export function openrpcDocument(version: string): OpenrpcDocument {
   }
 }
 
-export function isOptional(schema: z.core.$ZodType): boolean {
-  // oxlint-disable-next-line no-underscore-dangle -- zod's own name for what its documentation calls optionality of the input
-  return schema._zod.optin === 'optional'
+/** The names of the parameters that a caller must give. */
+export function neededParams(params: z.ZodObject): ReadonlySet<string> {
+  const { required } = jsonSchema(params)
+  return new Set(Array.isArray(required) ? required.map(String) : [])
 }
 
 function errorsOf(level: string, changes: boolean): { code: number; message: string }[] {

@@ -24,7 +24,9 @@ export interface CommandLine {
   readonly columns?: readonly string[]
   /** A member that is a count: 0 means that nothing matched. */
   readonly matched?: string
-  /** A parameter that is a text (`--NAME-file PATH`) or texts by name (`--NAME PATH ...`, in `[NAME=]PATH` form). */
+  /** A member that says whether what was asked about is good. */
+  readonly valid?: string
+  /** A parameter that is a text (`--NAME-file PATH`) or texts by name (`[NAME=]PATH` ... behind the options). */
   readonly file?: string
   /** A member that is a text to be shown as it is. */
   readonly raw?: string

@@ -159,7 +159,7 @@ void test('the sockets have their modes, and the status socket may only look', a
 
 void test('HTTP on the same socket: POST, metrics, and what is neither', async (t) => {
   const { control, metrics } = await bed(t)
-  const who = '{"jsonrpc":"2.0","id":1,"method":"server.pingami"}'
+  const who = '{"jsonrpc":"2.0","id":1,"method":"server.whoami"}'
   assert.equal(JSON.parse(await curl(control, '-d', who, 'http://acceptd/')).result.transport, 'http')
   assert.match(await curl(control, 'http://acceptd/metrics'), /^acceptd_draining 0$/m)
   assert.equal(await curl(control, '-o', '/dev/null', '-w', '%{http_code}', 'http://acceptd/x'), '404')

@@ -312,7 +312,7 @@ export const configMethods = {
         sha256: OTHER,
       },
     },
-    cli: { file: 'files', rows: 'errors', columns: ['file', 'line', 'column', 'message', 'hint'] },
+    cli: { file: 'files', valid: 'ok', rows: 'errors', columns: ['file', 'line', 'column', 'message', 'hint'] },
     run: async ({ daemon }, { files }) => {
       const { errors, warnings, sha256: of } = await daemon.config.check(files)
       return ok({

@@ -181,7 +181,7 @@ export const serverMethods = {
         ],
       },
     },
-    cli: { rows: 'counters', columns: ['name', 'labels', 'value'] },
+    cli: {},
     run: async (call) => {
       const samples = await samplesOf(call)
       return ok({

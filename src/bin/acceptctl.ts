@@ -1,0 +1,276 @@
+// acceptctl: asks and changes a running acceptd over its control socket. What it understands comes from the method table
+// (src/rpc/commandline.ts); this file is the terminal, the files and the exit codes.
+import { existsSync, readFileSync } from 'node:fs'
+import { err, ok, type Result } from 'neverthrow'
+import { type ClientProblem, openClient, type RpcClient } from '../rpc/client.ts'
+import { type Command, type Format, type Globals, parseCommand, type Request } from '../rpc/commandline.ts'
+import { FAILURES } from '../rpc/failure.ts'
+import { METHOD_MAP } from '../rpc/methods.ts'
+import type { CommandLine } from '../rpc/row.ts'
+import { cell, isRecord, plain, show, showEvent } from '../rpc/show.ts'
+import { type TopCounters, topCounters, topPicture } from '../rpc/top.ts'
+
+const EXIT = { done: 0, error: 1, usage: 2, nothing: 3, unreachable: 69, temporary: 75, invalid: 78 } as const
+
+/** What ends a command early: for stderr, or as JSON for -o json. */
+interface Failure {
+  readonly exit: number
+  readonly error: { readonly code: number; readonly message: string; readonly data: Readonly<Record<string, unknown>> }
+}
+
+function own(exit: number, reason: string, message: string): Failure {
+  return { exit, error: { code: 0, message, data: { reason, retryable: exit === EXIT.temporary } } }
+}
+
+function failureOf(problem: ClientProblem): Failure {
+  switch (problem.at) {
+    case 'connect':
+      return own(EXIT.unreachable, 'unreachable', `acceptd is not reachable: ${problem.message}`)
+    case 'closed':
+      return own(EXIT.unreachable, 'closed', 'acceptd closed the connection')
+    case 'timeout':
+      return own(EXIT.temporary, 'timeout', 'acceptd did not answer in time')
+    case 'reply': {
+      const row = Object.values(FAILURES).find(({ code }) => code === problem.error.code)
+      return { exit: row?.exit ?? EXIT.error, error: problem.error }
+    }
+  }
+}
+
+function write(text: string): Promise<void> {
+  return new Promise((resolve) => process.stdout.write(text, () => resolve()))
+}
+
+async function complain({ exit, error }: Failure, output: Format): Promise<number> {
+  if (output === 'json') await write(`${JSON.stringify({ error }, undefined, 2)}\n`)
+  else if (output === 'jsonl') await write(`${JSON.stringify({ error })}\n`)
+  else {
+    const errors = Array.isArray(error.data.errors) ? error.data.errors.filter(isRecord) : []
+    const lines = errors.map(
+      ({ file, line, column, message, hint }) =>
+        `${[file, line, column].map(cell).join(':')}: ${cell(message)}${hint ? ` (${cell(hint)})` : ''}`,
+    )
+    for (const line of lines.length > 0 ? lines : [error.message]) process.stderr.write(`acceptctl: ${plain(line)}\n`)
+  }
+  return exit
+}
+
+function socketPath({ socket }: Globals): string {
+  if (socket !== undefined) return socket
+  const { ACCEPTD_SOCKET: fromEnvironment } = process.env
+  if (fromEnvironment) return fromEnvironment
+  const usual = '/run/acceptd/control.sock'
+  const trial = 'var/run/control.sock'
+  return !existsSync(usual) && existsSync(trial) ? trial : usual
+}
+
+function terminalWidth(): number | undefined {
+  return process.stdout.isTTY ? process.stdout.columns : undefined
+}
+
+const CTRL_C = '\u0003'
+const CTRL_D = '\u0004'
+
+/** A secret: the first line of standard input; on a terminal asked for without echo. */
+async function readSecret(name: string): Promise<string> {
+  const { stdin } = process
+  if (stdin.isTTY) {
+    process.stderr.write(`${name}: `)
+    stdin.setRawMode(true)
+  }
+  const ends = ['\r', '\n', ...(stdin.isTTY ? [CTRL_C, CTRL_D] : [])]
+  const endIn = (text: string): number | undefined =>
+    ends
+      .map((end) => text.indexOf(end))
+      .filter((at) => at >= 0)
+      .toSorted((x, y) => x - y)[0]
+  let text = ''
+  stdin.setEncoding('utf8')
+  for await (const chunk of stdin) {
+    text += String(chunk)
+    if (endIn(text) !== undefined) break
+  }
+  if (stdin.isTTY) {
+    stdin.setRawMode(false)
+    process.stderr.write('\n')
+    if (text.includes(CTRL_C)) process.exit(130)
+  }
+  return text.slice(0, endIn(text))
+}
+
+async function paramsOf({ method, params, files }: Request): Promise<Result<Record<string, unknown>, Failure>> {
+  const all: Record<string, unknown> = { ...params }
+  for (const { param, name, path } of files) {
+    let text: string
+    try {
+      text = readFileSync(path === '-' ? 0 : path, 'utf8')
+    } catch (error) {
+      return err(own(EXIT.usage, 'unreadable', `${path}: ${error instanceof Error ? error.message : String(error)}`))
+    }
+    const before = all[param]
+    all[param] = name === undefined ? text : { ...(isRecord(before) && before), [name]: text }
+  }
+  const { secret } = method.cli
+  if (secret !== undefined) all[secret] = await readSecret(secret)
+  return ok(all)
+}
+
+/** Every page, if the words did not ask for one of them. */
+async function ask(
+  client: RpcClient,
+  request: Request,
+  params: Record<string, unknown>,
+  timeout: number,
+): Promise<Result<unknown, ClientProblem>> {
+  const { rows } = request.method.cli
+  const paged = rows !== undefined && 'cursor' in request.method.params.shape
+  if (!paged || params.limit !== undefined || params.cursor !== undefined)
+    return client.call(request.name, params, timeout)
+  const entries: unknown[] = []
+  let cursor: unknown
+  for (;;) {
+    const answer = await client.call(
+      request.name,
+      { ...params, limit: 1000, ...(cursor !== undefined && { cursor }) },
+      timeout,
+    )
+    if (answer.isErr() || !isRecord(answer.value)) return answer
+    const { [rows]: page, next, ...rest } = answer.value
+    if (Array.isArray(page)) entries.push(...page)
+    if (next === undefined) return ok({ [rows]: entries, ...rest })
+    cursor = next
+  }
+}
+
+function exitOf(result: unknown, cli: CommandLine): number {
+  if (!isRecord(result)) return EXIT.done
+  if (cli.valid !== undefined && result[cli.valid] === false) return EXIT.invalid
+  if (cli.matched !== undefined && result[cli.matched] === 0) return EXIT.nothing
+  return EXIT.done
+}
+
+/** Events until the connection or the stream ends. */
+async function follow(client: RpcClient, output: Format): Promise<number> {
+  const over = new Promise<void>((resolve) => {
+    client.onEvent((params) => {
+      process.stdout.write(output === 'table' || output === 'tsv' ? showEvent(params) : `${JSON.stringify(params)}\n`)
+      if (isRecord(params) && params.topic === 'trace' && params.name === 'ended') resolve()
+    })
+  })
+  const closed = client.closed.then(() => 'closed' as const)
+  if ((await Promise.race([over, closed])) === 'closed') return complain(failureOf({ at: 'closed' }), output)
+  return EXIT.done
+}
+
+async function top(client: RpcClient, command: Extract<Command, { do: 'top' }>): Promise<number> {
+  const { stdout, stdin } = process
+  const live = stdout.isTTY && !command.once
+  const { timeout, output } = command.globals
+  let before: TopCounters | undefined
+  let quit = false
+  let wake: (() => void) | undefined
+  const stop = () => {
+    quit = true
+    wake?.()
+  }
+  if (live) {
+    stdout.write('\u001B[?1049h\u001B[?25l')
+    if (stdin.isTTY) stdin.setRawMode(true)
+    stdin.on('data', (key) => {
+      if (['q', 'Q', CTRL_C].includes(String(key))) stop()
+      else wake?.()
+    })
+    stdout.on('resize', () => wake?.())
+    process.on('SIGINT', stop)
+    process.on('SIGTERM', stop)
+  }
+  const restore = () => {
+    if (!live) return
+    stdout.write('\u001B[?25h\u001B[?1049l')
+    if (stdin.isTTY) stdin.setRawMode(false)
+    stdin.pause()
+  }
+  for (;;) {
+    const height = live ? stdout.rows : 1000
+    const answers = await Promise.all([
+      client.call('server.info', {}, timeout),
+      client.call('server.stats', {}, timeout),
+      client.call('lane.list', {}, timeout),
+      client.call(
+        'session.list',
+        { sort: 'idle', descending: true, limit: Math.max(1, Math.min(1000, height)) },
+        timeout,
+      ),
+    ])
+    const failed = answers.find((answer) => answer.isErr())
+    if (failed?.isErr()) {
+      restore()
+      return complain(failureOf(failed.error), output)
+    }
+    const [info, stats, lanes, sessions] = answers.map((answer) => answer.unwrapOr(undefined))
+    const now = topCounters(stats, Date.now())
+    const lines = topPicture({ info, stats, lanes, sessions }, before, now, live ? stdout.columns : 80, height)
+    before = now
+    if (!live) {
+      await write(`${lines.join('\n')}\n`)
+      return EXIT.done
+    }
+    const [title = '', ...rest] = lines
+    const picture = [`\u001B[7m${title.padEnd(stdout.columns)}\u001B[0m`, ...rest.map((line) => `${line}\u001B[K`)]
+    stdout.write(`\u001B[H${picture.join('\r\n')}\u001B[J`)
+    if (!quit)
+      await new Promise<void>((resolve) => {
+        wake = resolve
+        setTimeout(resolve, command.interval * 1000)
+      })
+    if (quit) {
+      restore()
+      return EXIT.done
+    }
+  }
+}
+
+async function main(argv: readonly string[]): Promise<number> {
+  const parsed = parseCommand(argv)
+  if (parsed.isErr()) {
+    const { problem, hint, output } = parsed.error
+    return complain(own(EXIT.usage, 'usage', `${problem} (${hint})`), output)
+  }
+  const command = parsed.value
+  if (command.do === 'print') {
+    await write(command.text)
+    return EXIT.done
+  }
+  const { output, timeout } = command.globals
+  const read = command.do === 'request' ? await paramsOf(command.request) : ok({})
+  if (read.isErr()) return complain(read.error, output)
+  const opened = await openClient(socketPath(command.globals))
+  if (opened.isErr()) return complain(failureOf(opened.error), output)
+  const client = opened.value
+  if (command.do === 'top') return top(client, command)
+
+  const answer =
+    command.do === 'call'
+      ? await client.call(command.name, command.params, timeout)
+      : await ask(client, command.request, read.value, timeout)
+  if (answer.isErr()) return complain(failureOf(answer.error), output)
+  const cli = command.do === 'call' ? METHOD_MAP.get(command.name)?.cli : command.request.method.cli
+  const result = answer.value
+  if (cli?.stream) {
+    if (command.do === 'call') await write(show(result, {}, output === 'table' ? 'json' : output, terminalWidth()))
+    return follow(client, output)
+  }
+  if (command.do === 'call') await write(show(result, cli ?? {}, output === 'table' ? 'json' : output, terminalWidth()))
+  else await write(show(result, cli ?? {}, output, terminalWidth()))
+  return exitOf(result, cli ?? {})
+}
+
+// A reader that has enough (head, less) ends us without a word.
+process.stdout.on('error', () => process.exit(EXIT.done))
+main(process.argv.slice(2)).then(
+  (exit) => process.exit(exit),
+  (error: unknown) => {
+    process.stderr.write(`acceptctl: a bug: ${error instanceof Error ? error.stack : String(error)}\n`)
+    process.exit(EXIT.error)
+  },
+)

@@ -1,0 +1,113 @@
+// Results as text: tables for people, JSON and tab-separated lines for programs.
+import type { Format } from './commandline.ts'
+import type { CommandLine } from './row.ts'
+
+type Rec = Readonly<Record<string, unknown>>
+
+export function isRecord(value: unknown): value is Rec {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+function reach(value: unknown, path: string): unknown {
+  return path.split('.').reduce<unknown>((at, name) => (isRecord(at) ? at[name] : undefined), value)
+}
+
+/** Control characters, which could move the reader's cursor, as \xNN. */
+export function plain(text: string): string {
+  return text.replace(/\p{Cc}/gu, (c) => `\\x${c.charCodeAt(0).toString(16).padStart(2, '0')}`)
+}
+
+export function cell(value: unknown): string {
+  if (value === undefined || value === null) return '-'
+  if (typeof value === 'string') return plain(value)
+  if (typeof value === 'number') return Number.isInteger(value) ? `${value}` : `${Math.round(value * 1e6) / 1e6}`
+  if (isRecord(value))
+    return Object.entries(value)
+      .map(([name, member]) => `${name}=${cell(member)}`)
+      .join(' ')
+  if (Array.isArray(value) && value.every((entry) => typeof entry !== 'object')) return value.map(cell).join(' ')
+  return plain(JSON.stringify(value))
+}
+
+/** Columns as wide as they must be; numbers to the right. Cut to `width` if there is one. */
+export function table(columns: readonly string[], rows: readonly unknown[], width: number | undefined): string {
+  const head = columns.map((column) => column.replace(/([a-z])([A-Z])/g, '$1 $2').toUpperCase())
+  const cells = rows.map((row) => columns.map((column) => cell(reach(row, column))))
+  const right = columns.map(
+    (column) => rows.length > 0 && rows.every((row) => ['number', 'undefined'].includes(typeof reach(row, column))),
+  )
+  const widths = head.map((text, i) => Math.max(text.length, ...cells.map((line) => line[i]?.length ?? 0)))
+  return [head, ...cells]
+    .map((line) =>
+      line
+        .map((text, i) => (right[i] ? text.padStart(widths[i] ?? 0) : text.padEnd(widths[i] ?? 0)))
+        .join('  ')
+        .trimEnd(),
+    )
+    .map((line) => `${width === undefined ? line : line.slice(0, width)}\n`)
+    .join('')
+}
+
+function columnsOf(rows: readonly unknown[]): readonly string[] {
+  return [...new Set(rows.flatMap((row) => (isRecord(row) ? Object.keys(row) : [])))]
+}
+
+/** One record: its plain members, then each list of records as a table. */
+function record(value: Rec, width: number | undefined): string {
+  const lists = Object.entries(value).filter(([, member]) => Array.isArray(member) && member.some(isRecord))
+  const simple = Object.entries(value).filter(([name]) => !lists.some(([other]) => other === name))
+  const longest = Math.max(0, ...simple.map(([name]) => name.length))
+  const lines = simple.map(([name, member]) => `${name.padEnd(longest)}  ${cell(member)}\n`)
+  const tables = lists.map(([name, member]) => {
+    const rows = Array.isArray(member) ? member : []
+    return `\n${name}:\n${table(columnsOf(rows), rows, width)}`
+  })
+  return [...lines, ...tables].join('')
+}
+
+function tsvCell(value: unknown): string {
+  if (value === undefined || value === null) return ''
+  const text = typeof value === 'string' ? value : JSON.stringify(value)
+  return text.replace(/[\\\t\n\r]/g, (c) => ({ '\\': '\\\\', '\t': '\\t', '\n': '\\n', '\r': '\\r' })[c] ?? c)
+}
+
+/** With the newline at its end. */
+export function show(result: unknown, cli: CommandLine, format: Format, width: number | undefined): string {
+  const list = cli.rows === undefined ? undefined : reach(result, cli.rows)
+  const rows: readonly unknown[] | undefined = Array.isArray(list) ? list : undefined
+  switch (format) {
+    case 'json':
+      return `${JSON.stringify(result, undefined, 2)}\n`
+    case 'jsonl':
+      return (rows ?? [result]).map((row) => `${JSON.stringify(row)}\n`).join('')
+    case 'tsv':
+      return (rows ?? [result])
+        .map(
+          (row) =>
+            `${(cli.columns ?? columnsOf(rows ?? [result])).map((column) => tsvCell(reach(row, column))).join('\t')}\n`,
+        )
+        .join('')
+    case 'table': {
+      const raw = cli.raw === undefined ? undefined : reach(result, cli.raw)
+      if (typeof raw === 'string') return raw
+      if (rows) return rows.length === 0 ? '' : table(cli.columns ?? columnsOf(rows), rows, width)
+      return isRecord(result) ? record(result, width) : `${cell(result)}\n`
+    }
+  }
+}
+
+/** A line an event, for a person. */
+export function showEvent(params: unknown): string {
+  const session = reach(params, 'session')
+  const words = [
+    reach(params, 'at'),
+    reach(params, 'topic'),
+    reach(params, 'name'),
+    reach(session, 'id'),
+    reach(session, 'user'),
+    reach(session, 'ip'),
+    reach(params, 'data'),
+  ].filter((word) => word !== undefined)
+  const dropped = reach(params, 'dropped')
+  return `${words.map(cell).join(' ')}${dropped === undefined ? '' : ` (${cell(dropped)} events lost before this)`}\n`
+}
