@@ -56,6 +56,9 @@ export function createParking(most: number): Parking {
   const uses = new WeakMap<Socket, number>()
   let count = 0
 
+  /** A copy: discarding changes the lists. */
+  const everyone = (): Parked[] => Array.from(parked.values()).flat()
+
   function remove(one: Parked): void {
     const rest = parked.get(one.key)
     const at = rest?.indexOf(one) ?? -1
@@ -181,16 +184,16 @@ export function createParking(most: number): Parking {
       return true
     },
     drop(matches) {
-      for (const list of [...parked.values()]) for (const one of [...list]) if (matches(one)) discard(one)
+      for (const one of everyone()) if (matches(one)) discard(one)
     },
     sweep(now) {
-      for (const list of [...parked.values()]) {
-        for (const one of [...list]) if (now - one.since > LONGEST_PARKED_SECONDS * 1000) discard(one)
+      for (const one of everyone()) {
+        if (now - one.since > LONGEST_PARKED_SECONDS * 1000) discard(one)
       }
       for (const [key, at] of verifiedAt) if (now - at > LONGEST_PARKED_SECONDS * 1000) verifiedAt.delete(key)
     },
     clear() {
-      for (const list of [...parked.values()]) for (const one of [...list]) discard(one)
+      for (const one of everyone()) discard(one)
       verifiedAt.clear()
     },
     counts() {

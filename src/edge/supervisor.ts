@@ -83,13 +83,13 @@ export function supervise(
   const root = process.getuid?.() === 0
   const account = root ? findAccount(options.account) : { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 }
   if (account === undefined) {
-    return fail(
+    fail(
       78,
       `control/chains: there is no account \`${options.account}\` in /etc/passwd; make one with useradd --system --no-create-home ${options.account}`,
     )
   }
   const gid = (options.group === '' ? undefined : findGroup(options.group)) ?? account.gid
-  if (root && account.uid === 0) return fail(78, 'control/chains: the account must not be root')
+  if (root && account.uid === 0) fail(78, 'control/chains: the account must not be root')
 
   const bound: Bound[] = options.listeners.map((listener) => {
     const one = bindAddress(listener.address, listener.port)

@@ -49,8 +49,8 @@ export function createCounters(lane: string): Counters {
     },
     login(session, outcome) {
       add(`login\t${session.settings.dialogue.protocol}\t${session.mechanism}\t${outcome}`)
-      let histogram = loginTime.get(outcome)
-      if (histogram === undefined) loginTime.set(outcome, (histogram = newHistogram()))
+      const histogram = loginTime.get(outcome) ?? newHistogram()
+      loginTime.set(outcome, histogram)
       record(histogram, (Date.now() - session.askedAt) / 1000)
     },
     helper(seconds) {

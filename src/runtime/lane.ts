@@ -489,7 +489,6 @@ export default function lane({ start, port }: LaneTask): Promise<void> {
       const before = published
       published = next
       prepared = undefined
-      if (level === before.config.logLevel) level = next.config.logLevel
       if (before.users === 0) generations.delete(before.generation)
       parking.clear()
       if (all) for (const session of sessions.values()) session.stale = true
@@ -570,6 +569,13 @@ export default function lane({ start, port }: LaneTask): Promise<void> {
       return null
     },
     listeners: () => published.settings.map((_, i) => counters.listener(i)),
+    chains: () => {
+      const counts: Record<string, number> = {}
+      for (const session of sessions.values()) {
+        if (session.accepted !== undefined) counts[session.chain] = (counts[session.chain] ?? 0) + 1
+      }
+      return counts
+    },
     generations: () =>
       [...generations.values()].map((each) => ({
         generation: each.generation,

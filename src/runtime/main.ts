@@ -1,27 +1,50 @@
 // The runtime process: the main thread's own life, from the descriptors that the supervisor handed down to the last session.
 
-import { readControl } from './generations.ts'
+import { join } from 'node:path'
+import { openControlPlane } from '../rpc/open.ts'
+import { createDaemon } from './daemon.ts'
 import { describeError, type RuntimeOptions, startRuntime } from './runtime.ts'
 
 /** Seconds that running sessions have after TERM, and after INT. */
 const GRACE = { SIGTERM: 60, SIGINT: 1 } as const
 
-export async function runRuntime(options: RuntimeOptions, _version: string): Promise<void> {
+export async function runRuntime(options: RuntimeOptions, version: string): Promise<void> {
   const started = await startRuntime(options, (text) => void process.stderr.write(text))
   if (started.isErr()) {
     for (const error of started.error) process.stderr.write(`${describeError(error)}\n`)
     process.exit(78)
   }
   const runtime = started.value
-  runtime.log('info', 'started', { pid: process.pid, lanes: options.lanes, ports: options.ports.join(',') })
+  let stopping = false
+  const stop = (grace: number) => {
+    if (stopping) return
+    stopping = true
+    void Promise.all([plane.isOk() ? plane.value.close() : undefined, runtime.stop(grace)]).then(() => process.exit(0))
+  }
+  const daemon = createDaemon(runtime, version, stop)
+  const { statusGroup, metrics } = runtime.current().config
+  const plane = await openControlPlane(daemon, {
+    control: join(options.run, 'control.sock'),
+    status: { path: join(options.run, 'status.sock'), ...(statusGroup === undefined ? {} : { gid: statusGroup }) },
+    ...(metrics === undefined ? {} : { metrics }),
+  })
+  if (plane.isErr()) {
+    runtime.log('error', 'control-socket', { message: plane.error.message })
+    process.exit(71)
+  }
+  runtime.log('info', 'started', {
+    pid: process.pid,
+    lanes: options.lanes,
+    ports: options.ports.join(','),
+    control: plane.value.addresses.join(','),
+  })
   process.on('SIGHUP', () => {
-    const read = readControl(options.control)
-    void runtime.publish(read.texts, false, 'signal', undefined)
+    void Promise.resolve(daemon.config.reload({ apply: 'new-sessions', by: 'signal' }))
   })
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     process.on(signal, () => {
       runtime.log('info', 'stopping', { signal })
-      void runtime.stop(GRACE[signal]).then(() => process.exit(0))
+      stop(GRACE[signal])
     })
   }
 }

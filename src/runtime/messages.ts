@@ -53,7 +53,9 @@ export interface Questions {
   refuse: { ask: { refuse: boolean }; answer: { sessions: number } }
   pause: { ask: { listener: number; mode: PauseMode | null; descriptors: readonly number[] }; answer: null }
   listeners: { ask: null; answer: readonly { accepted: number; refused: number }[] }
-  /** Session ids by generation, rule hits by generation. */
+  /** Sessions whose backend serves, by chain. */
+  chains: { ask: null; answer: Readonly<Record<string, number>> }
+  /** Session counts and rule hits by generation. */
   generations: { ask: null; answer: readonly GenerationUse[] }
   listen: { ask: { events: boolean; level: LogLevel; traces: readonly SessionFilter[] }; answer: null }
   backendEnded: { ask: { session: string; how: string; code: number }; answer: null }

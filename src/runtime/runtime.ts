@@ -2,9 +2,10 @@
 // It reads nothing from a client.
 
 import { err, ok, type Result } from 'neverthrow'
-import { type LogFields, logLine } from '../edge/log.ts'
+import { isLogged, type LogFields, logLine } from '../edge/log.ts'
 import type { ConfigError } from '../protocol/errors.ts'
-import type { ChangedBy, DaemonEvent, LogLevel, PauseMode, TraceLine } from '../rpc/daemon.ts'
+import type { ChangedBy, DaemonEvent, LogLevel, PauseMode, SessionFilter, TraceLine } from '../rpc/daemon.ts'
+import { sessionMatcher } from '../rpc/pages.ts'
 import { type Config, type ControlTexts, compileConfig, KNOBS } from './config.ts'
 import { changedFiles, GENERATIONS_KEPT, hashOf, readControl, type StoredGeneration } from './generations.ts'
 import type { GenerationTexts, QuestionName, Questions } from './messages.ts'
@@ -69,7 +70,9 @@ export interface Runtime {
   block(user: string, blocked: boolean): Promise<readonly string[]>
   log(level: LogLevel, event: string, fields: LogFields): void
   onEvent(listener: (event: DaemonEvent) => void): () => void
-  onTrace(listener: (lines: readonly TraceLine[]) => void): () => void
+  /** Live verbs and replies of matching sessions, until the returned function is called. */
+  trace(filter: SessionFilter, listener: (lines: readonly TraceLine[]) => void): () => void
+  setLevel(level: LogLevel): Promise<void>
   emit(event: DaemonEvent): void
   /** Closes the listeners, lets sessions end, resolves when the last lane has. */
   stop(graceSeconds: number): Promise<void>
@@ -106,7 +109,8 @@ export async function startRuntime(
   const started = Date.now()
 
   const listeners = new Set<(event: DaemonEvent) => void>()
-  const tracers = new Set<(lines: readonly TraceLine[]) => void>()
+  const tracers = new Map<(lines: readonly TraceLine[]) => void, SessionFilter>()
+  let level: LogLevel = compiled.value.logLevel
   const spares = options.descriptors.map((list) => [...list])
   const handles = new Map<number, LaneHandle>()
   const draining = new Set<LaneHandle>()
@@ -117,7 +121,9 @@ export async function startRuntime(
   let refusing = false
   let stopping = false
 
-  const log = (level: LogLevel, event: string, fields: LogFields) => write(logLine(level, event, fields))
+  const log = (at: LogLevel, event: string, fields: LogFields) => {
+    if (isLogged(at, level)) write(logLine(at, event, fields))
+  }
 
   const most = (): number => {
     // Two descriptors a session, and some for everything else.
@@ -132,7 +138,12 @@ export async function startRuntime(
     said(lane, message) {
       if ('log' in message) write(message.log)
       else if ('events' in message) for (const event of message.events) for (const hear of listeners) hear(event)
-      else if ('traces' in message) for (const hear of tracers) hear(message.traces)
+      else if ('traces' in message)
+        for (const [hear, filter] of tracers) {
+          const matches = sessionMatcher(filter)
+          const lines = message.traces.filter((line) => matches(line, line.at))
+          if (lines.length > 0) hear(lines)
+        }
       else log('debug', 'lane-ready', { lane: lane.lane })
     },
     died(lane, why) {
@@ -172,7 +183,7 @@ export async function startRuntime(
       paused,
     })
     handles.set(number, handle)
-    if (listeners.size > 0) void tellListening(handle)
+    void tellListening(handle)
     return handle
   }
 
@@ -272,6 +283,10 @@ export async function startRuntime(
         if (published[i]?.status === 'fulfilled') lane.generation = stored.generation
       })
       lastError = undefined
+      if (changed.includes('loglevel')) {
+        level = stored.config.logLevel
+        void Promise.all(live().map(tellListening))
+      }
       const milliseconds = performance.now() - began
       log('info', 'published', {
         generation: stored.generation,
@@ -335,9 +350,17 @@ export async function startRuntime(
         if (listeners.size === 0) for (const lane of live()) void tellListening(lane)
       }
     },
-    onTrace(listener) {
-      tracers.add(listener)
-      return () => tracers.delete(listener)
+    trace(filter, listener) {
+      tracers.set(listener, filter)
+      for (const lane of live()) void tellListening(lane)
+      return () => {
+        tracers.delete(listener)
+        for (const lane of live()) void tellListening(lane)
+      }
+    },
+    async setLevel(wanted) {
+      level = wanted
+      await Promise.all(live().map(tellListening))
     },
     async stop(graceSeconds) {
       stopping = true
