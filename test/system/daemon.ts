@@ -9,7 +9,7 @@ import { endAll, isAlive, picture, signal, treeOf, until } from './processes.ts'
 export interface Daemon {
   readonly pid: number
   readonly controlSocket: string
-  /** The port of the only listener with this chain. */
+  /** The port of the first listener with this chain. */
   readonly port: (chain: string) => number
   readonly call: (method: string, params?: Readonly<Record<string, unknown>>) => Promise<unknown>
   /** stdout and stderr so far. */
@@ -33,21 +33,6 @@ export async function call(path: string, method: string, params: Readonly<Record
   throw new Error(`${method}: ${line.trim()}`)
 }
 
-interface Listening {
-  readonly chain: string
-  readonly port: number
-}
-
-function listenersOf(info: unknown): readonly Listening[] {
-  const list = typeof info === 'object' && info !== null && 'listeners' in info ? info.listeners : undefined
-  if (!Array.isArray(list)) throw new Error(`server.info without listeners: ${JSON.stringify(info)}`)
-  return list.map((one: unknown) => {
-    if (typeof one !== 'object' || one === null || !('chain' in one && 'port' in one))
-      throw new Error(`not a listener: ${JSON.stringify(one)}`)
-    return { chain: String(one.chain), port: Number(one.port) }
-  })
-}
-
 const hasEnded = (child: ChildProcess): boolean => child.exitCode !== null || child.signalCode !== null
 
 /** Starts it as root on `lines` of control/listeners, e.g. `127.0.0.1:0 smtp postfix`, and waits until it answers. */
@@ -68,22 +53,24 @@ export async function startDaemon(place: Installation, lines: readonly string[])
   child.stderr.setEncoding('utf8').on('data', hear)
   child.on('error', (error) => hear(`${error.message}\n`))
   const controlSocket = join(place.run, 'control.sock')
-  const listening = await until(
-    'acceptd to answer server.info',
-    async () => {
+  const ports = (): readonly number[] | undefined =>
+    / started pid=\d+ .*\bports=([\d,]+)$/m.exec(log)?.[1]?.split(',').map(Number)
+  const bound = await until(
+    'acceptd to start',
+    () => {
       if (pid === 0 || hasEnded(child)) throw new Error(`acceptd ended: ${child.exitCode ?? child.signalCode}\n${log}`)
-      const info = await call(controlSocket, 'server.info', {}).catch(() => undefined)
-      return info === undefined ? undefined : listenersOf(info)
+      return ports()
     },
     { timeout: 20_000, show: () => `${picture(treeOf(pid))}\n${log}` },
   )
+  const chains = lines.map((line) => line.split(' ')[2])
   return {
     pid,
     controlSocket,
     port: (chain) => {
-      const found = listening.filter((one) => one.chain === chain)
-      if (found.length !== 1 || found[0] === undefined) throw new Error(`${found.length} listeners with chain ${chain}`)
-      return found[0].port
+      const found = chains.indexOf(chain)
+      if (found < 0) throw new Error(`no listener with the chain ${chain}`)
+      return bound[found] ?? 0
     },
     call: (method, params = {}) => call(controlSocket, method, params),
     log: () => log,

@@ -3,13 +3,13 @@
 import assert from 'node:assert/strict'
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { chmodSync, writeFileSync } from 'node:fs'
 import { connect, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { after, before, it } from 'node:test'
 import { bytesOf } from '../../src/protocol/bytes.ts'
 import { encodeHelperRequest } from '../../src/protocol/helper.ts'
 import { fillMaildir, POP3_BACKENDS, pop3Backend, SMTP_BACKENDS, smtpBackend } from './backends.ts'
+import { script } from './bed.ts'
 import { messageFrom } from './clients.ts'
 import { type Installation, install } from './installation.ts'
 import { type Claim, claimMachine } from './machine.ts'
@@ -36,20 +36,14 @@ before(async () => {
 
   const passwords = join(claim.dir, 'passwords')
   await writePasswordFile(passwords, [{ name: 'root', uid: 0, gid: 0, home: '/root', password: 'right' }])
-  const script = (name: string, text: string): readonly [string] => {
-    const file = join(claim.dir, name)
-    writeFileSync(file, `#!/bin/sh\n${text}\n`)
-    chmodSync(file, 0o755)
-    return [file]
-  }
   const backend = ['/bin/true']
   place.writeChains(
     [
       ...[...smtp, ...pop3].map(({ name, argv }) => ({ name, checkpassword: ['builtin'], backend: argv })),
       { name: 'root', checkpassword: ['builtin', passwords], backend },
-      { name: 'temporary', checkpassword: script('temporary', 'exit 111'), backend },
-      { name: 'crash', checkpassword: script('crash', 'kill -SEGV $$'), backend },
-      { name: 'hang', checkpassword: script('hang', 'exec sleep 1000'), backend },
+      { name: 'temporary', checkpassword: [script(claim.dir, 'temporary', 'exit 111')], backend },
+      { name: 'crash', checkpassword: [script(claim.dir, 'crash', 'kill -SEGV $$')], backend },
+      { name: 'hang', checkpassword: [script(claim.dir, 'hang', 'exec sleep 1000')], backend },
       { name: 'missing', checkpassword: ['/nowhere/checkpassword'], backend },
     ],
     { 'login-timeout': 1 },

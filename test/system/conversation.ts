@@ -1,0 +1,75 @@
+// SMTP or POP3 by hand: what a test sends, byte for byte, and what comes back.
+import { once } from 'node:events'
+import { connect, type Socket } from 'node:net'
+import { until } from './processes.ts'
+
+export interface Conversation {
+  readonly socket: Socket
+  /** The next SMTP reply with all its lines, or the next line of POP3. Throws if the connection ends before. */
+  readonly reply: () => Promise<string>
+  /** Sends a line and gives its reply. */
+  readonly say: (line: string) => Promise<string>
+  readonly send: (bytes: string) => void
+  /** Waits for the other side to close, and gives everything not yet taken by reply(). */
+  readonly rest: () => Promise<string>
+  /** Resets the connection. */
+  readonly cut: () => void
+}
+
+const REPLY = /^(?:\d{3}-[^\n]*\n)*\d{3}(?: [^\n]*)?\n|^[+-][^\n]*\n/
+
+export async function converse(port: number, timeout = 15_000): Promise<Conversation> {
+  const socket = connect(port, '127.0.0.1').setNoDelay()
+  let [waiting, failure] = ['', '']
+  socket.setEncoding('latin1').on('data', (text: string) => {
+    waiting += text
+  })
+  socket.on('error', (error) => {
+    failure = error.message
+  })
+  await until('a connection', () => !socket.connecting || failure !== '')
+  const reply = async (): Promise<string> => {
+    const text = await until('a reply', () => REPLY.exec(waiting)?.[0] ?? (socket.closed ? 'closed' : undefined), {
+      timeout,
+      every: 2,
+      show: () => JSON.stringify(waiting),
+    })
+    if (!REPLY.test(waiting)) throw new Error(`closed instead of a reply: ${failure} ${JSON.stringify(waiting)}`)
+    waiting = waiting.slice(text.length)
+    return text
+  }
+  return {
+    socket,
+    reply,
+    send: (bytes) => void socket.write(bytes, 'latin1'),
+    say: (line) => {
+      socket.write(`${line}\r\n`, 'latin1')
+      return reply()
+    },
+    rest: async () => {
+      if (!socket.closed) await Promise.race([once(socket, 'close'), late(timeout)])
+      return waiting
+    },
+    cut: () => void socket.resetAndDestroy(),
+  }
+}
+
+async function late(timeout: number): Promise<never> {
+  await new Promise((resolve) => setTimeout(resolve, timeout).unref())
+  throw new Error(`not closed after ${timeout} ms`)
+}
+
+/** The argument of AUTH PLAIN. */
+export function plain(user: string, password: string): string {
+  return Buffer.from(`\0${user}\0${password}`, 'latin1').toString('base64')
+}
+
+/** Greeted, introduced and logged in. */
+export async function loggedIn(port: number, user: string, password: string): Promise<Conversation> {
+  const talk = await converse(port)
+  await talk.reply()
+  await talk.say('EHLO client.example')
+  const answer = await talk.say(`AUTH PLAIN ${plain(user, password)}`)
+  if (!answer.startsWith('235')) throw new Error(`login of ${user}: ${answer}`)
+  return talk
+}
