@@ -9,9 +9,9 @@ interface Handle {
 }
 
 /** node:net has had this since cluster needed it; it binds without listening. */
-const createServerHandle = (
-  net as unknown as { _createServerHandle(address: string, port: number, family: 4 | 6): Handle | number }
-)._createServerHandle
+const internals = net as unknown as {
+  _createServerHandle(address: string, port: number, family: 4 | 6): Handle | number
+}
 
 export interface Bound {
   readonly fd: number
@@ -22,7 +22,7 @@ export interface Bound {
 
 /** Binds; undefined if the address is taken or not ours. */
 export function bindAddress(address: string, port: number): Bound | undefined {
-  const handle = createServerHandle(address, port, address.includes(':') ? 6 : 4)
+  const handle = internals._createServerHandle(address, port, address.includes(':') ? 6 : 4)
   if (typeof handle === 'number') return undefined
   const name: { address?: string; port?: number } = {}
   // libuv keeps EADDRINUSE for listen(2); a socket that could not be bound has no port.

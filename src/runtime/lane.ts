@@ -82,8 +82,8 @@ export default function lane({ start, port }: LaneTask): Promise<void> {
 
   const tell = (message: FromLane) => port.postMessage(encodeMessage(message))
 
-  function log(at: LogLevel, event: string, fields: LogFields): void {
-    if (isLogged(at, level)) logged += logLine(at, event, fields)
+  function log(at: LogLevel, what: string, fields: LogFields): void {
+    if (isLogged(at, level)) logged += logLine(at, what, fields)
   }
 
   function flush(): void {

@@ -1,7 +1,7 @@
 // The lanes as the main thread sees them: a piscina pool with one never-ending task a lane, questions and answers, supervision.
 
 import { randomBytes } from 'node:crypto'
-import { MessageChannel, type MessagePort } from 'node:worker_threads'
+import { MessageChannel } from 'node:worker_threads'
 import { Piscina } from 'piscina'
 import type { LaneTask } from './lane.ts'
 import type { FromLane, LaneStart, QuestionName, Questions } from './messages.ts'
@@ -81,7 +81,7 @@ export function createPool(lanes: number, events: PoolEvents): Pool {
             waiting.delete(n)
             reject(new LaneSilent(`lane ${lane.lane} did not answer ${q} within ${withinSeconds} s`))
           }, withinSeconds * 1000)
-          waiting.set(n, { resolve: resolve as (answer: never) => void, reject, timer })
+          waiting.set(n, { resolve, reject, timer })
           near.postMessage(encodeMessage({ q, n, ask }))
         }),
       end: (why) => {
@@ -126,7 +126,7 @@ export function createPool(lanes: number, events: PoolEvents): Pool {
   }
 
   const run = (task: LaneTask, signal: AbortSignal): Promise<void> =>
-    pool.run(task, { transferList: [task.port as MessagePort], signal })
+    pool.run(task, { transferList: [task.port], signal })
 
   return { start, close: () => pool.destroy() }
 }
