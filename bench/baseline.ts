@@ -1,7 +1,7 @@
 // The classic chain under Debian's tcpserver: one C process per stage, four forks and six execs a session.
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
-import { type Bed, benchProgram, endProgram, findProgram, freePort, greets, program, startProgram } from './bed.ts'
+import { type Bed, builtProgram, endProgram, findProgram, freePort, greets, startProgram } from './bed.ts'
 import type { Side } from './side.ts'
 
 export const baselineSide = (bed: Bed): Side => ({
@@ -10,7 +10,7 @@ export const baselineSide = (bed: Bed): Side => ({
   packages: ['ucspi-tcp'],
   absent() {
     if (!findProgram('tcpserver')) return 'tcpserver is not installed (Debian: ucspi-tcp)'
-    const missing = ['checkpassword', 'checknotroot'].find((name) => !existsSync(program(name)))
+    const missing = ['checkpassword', 'checknotroot'].find((name) => !existsSync(builtProgram(name)))
     return missing && `dist/programs/${missing} is not built (npm run build)`
   },
   async start(wish) {
@@ -18,12 +18,12 @@ export const baselineSide = (bed: Bed): Side => ({
     const home = bed.home(wish.rules)
     // -c has room for the processes of sessions that have just ended.
     const listen = ['-H', '-R', '-l0', '-c', String(wish.clients * 2 + 100), '-b', '4096', '127.0.0.1', String(port)]
-    const login = [benchProgram('base-reup'), '-t', '5', benchProgram('base-authup'), wish.protocol]
-    const check = [program('checkpassword'), '-f', bed.users(wish.users), program('checknotroot')]
-    const filter = wish.protocol === 'smtp' ? [benchProgram('base-fixsmtpio')] : []
+    const login = [bed.program('base-reup'), '-t', '5', bed.program('base-authup'), wish.protocol]
+    const check = [bed.program('checkpassword'), '-f', bed.users(wish.users), bed.program('checknotroot')]
+    const filter = wish.protocol === 'smtp' ? [bed.program('base-fixsmtpio')] : []
     const child = startProgram(
       'tcpserver',
-      [...listen, ...login, ...check, ...filter, benchProgram('discard'), wish.protocol],
+      [...listen, ...login, ...check, ...filter, bed.program('discard'), wish.protocol],
       { log: join(bed.directory, `chain-${port}.log`), cwd: home, env: { BASEHOME: home } },
     )
     await greets(port, child)

@@ -3,6 +3,7 @@ import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import {
   chmodSync,
   closeSync,
+  copyFileSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -18,10 +19,9 @@ import { fileURLToPath } from 'node:url'
 
 /** The clone: this file runs as dist/bench/bed.js. */
 export const top = dirname(dirname(dirname(fileURLToPath(import.meta.url))))
-const programs = join(top, 'dist/programs')
 const benchPrograms = join(top, 'dist/bench/native')
 
-export const program = (name: string): string => join(programs, name)
+export const builtProgram = (name: string): string => join(top, 'dist/programs', name)
 export const benchProgram = (name: string): string => join(benchPrograms, name)
 
 /** Compiles bench/native into dist/bench/native. */
@@ -56,6 +56,8 @@ const recommendedRules = [
 
 export interface Bed {
   readonly directory: string
+  /** A copy of a program of bench/native or of dist/programs that every user can run, wherever the clone is. */
+  program(name: string): string
   /** user:hash:uid:gid:gecos:home:shell, as native/checkpassword and Dovecot's passwd-file read it. */
   users(count: number): string
   /** A directory with control/me, control/smtpcapabilities and so many rules; everybody may read it. */
@@ -72,6 +74,14 @@ export function makeBed(parent = tmpdir()): Bed {
   let homes = 0
   return {
     directory,
+    program(name) {
+      const file = join(directory, name)
+      if (!existsSync(file)) {
+        copyFileSync(existsSync(benchProgram(name)) ? benchProgram(name) : builtProgram(name), file)
+        chmodSync(file, 0o755)
+      }
+      return file
+    },
     users(count) {
       const file = join(directory, `users-${count}`)
       if (existsSync(file)) return file

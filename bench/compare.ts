@@ -57,7 +57,10 @@ export function problemsOf(side: string, { load }: Measured): readonly Problem[]
       ]
 }
 
-/** The measured runs of each contestant, in the order of the contestants. `loadOf` may differ from run to run. */
+/**
+ * The measured runs of each contestant, in the order of the contestants. Run 0 is not measured: it is what a server that has just
+ * started needs to compile its code and fill its caches.
+ */
 export async function interleave(
   contestants: readonly Contestant[],
   loadOf: (run: number, contestant: number) => Load,
@@ -68,10 +71,10 @@ export async function interleave(
   const running: Running[] = []
   try {
     for (const { side, wish } of contestants) running.push(await side.start(wish))
-    for (let run = 0; run < runs; run++) {
+    for (let run = 0; run <= runs; run++) {
       for (const [index, each] of running.entries()) {
         const result = await measure(each, loadOf(run, index))
-        measured[index]?.push(result)
+        if (run > 0) measured[index]?.push(result)
         problems.push(...problemsOf(contestants[index]?.side.name ?? '', result))
       }
     }

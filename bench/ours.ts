@@ -1,11 +1,161 @@
-// Everything the bench knows about starting acceptd.
-import { existsSync } from 'node:fs'
-import { type Bed, program } from './bed.ts'
-import type { Side } from './side.ts'
+// Everything the bench knows about installing and starting acceptd.
+import { execFileSync } from 'node:child_process'
+import {
+  chmodSync,
+  chownSync,
+  copyFileSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
+import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { type Bed, builtProgram, endProgram, freePort, greets, ruleLines, startProgram, top } from './bed.ts'
+import type { Side, Wish } from './side.ts'
 
-export const oursSide = (_bed: Bed): Side => ({
-  name: 'acceptd',
-  what: 'acceptd with rules, logs and metrics on, without TLS; messages discarded by the same backend',
-  absent: () => (existsSync(program('acceptd')) ? undefined : 'dist/programs/acceptd is not built (npm run build)'),
-  start: () => Promise.reject(new Error('acceptd cannot be started by the bench yet')),
-})
+/** Who runs acceptd: a number without an account. */
+const ACCOUNT = 39_999
+
+/** What a copy of acceptd needs of the clone when it runs. */
+function runtimeParts(): readonly string[] {
+  const lock: { packages: Record<string, { dev?: boolean }> } = JSON.parse(
+    readFileSync(join(top, 'package-lock.json'), 'utf8'),
+  )
+  const packages = Object.entries(lock.packages).filter(([path, { dev }]) => path !== '' && dev !== true)
+  return ['dist/src', 'dist/programs', 'package.json', ...packages.map(([path]) => path)]
+}
+
+interface Installation {
+  readonly directory: string
+  readonly programs: string
+  readonly helper: string
+  busy: boolean
+}
+
+/** As root: a copy that belongs to root all the way up and has a setuid helper of its own, for its chains file is compiled in. */
+function installAsRoot(): Installation {
+  const directory = mkdtempSync('/var/lib/acceptd-bench-')
+  process.once('exit', () => rmSync(directory, { recursive: true, force: true }))
+  chmodSync(directory, 0o755)
+  const home = join(directory, 'acceptd')
+  for (const part of runtimeParts())
+    if (existsSync(join(top, part)))
+      cpSync(join(top, part), join(home, part), { recursive: true, verbatimSymlinks: true })
+  const programs = join(home, 'dist/programs')
+  execFileSync('make', [
+    '-s',
+    '-C',
+    join(top, 'native'),
+    `OUT=${programs}`,
+    `CHAINS=${join(directory, 'control/chains')}`,
+  ])
+  execFileSync('chown', ['-R', 'root:root', home])
+  execFileSync('chmod', ['-R', 'go-w,a+rX', home])
+  const helper = join(programs, 'accept-helper')
+  chownSync(helper, 0, ACCOUNT)
+  chmodSync(helper, 0o4750)
+  return { directory, programs, helper, busy: false }
+}
+
+function installAsUser(bed: Bed): Installation {
+  return {
+    directory: mkdtempSync(join(bed.directory, 'acceptd-')),
+    programs: join(top, 'dist/programs'),
+    helper: builtProgram('accept-helper'),
+    busy: false,
+  }
+}
+
+/** The recommended control directory; only what limits how many may come is raised to what the row asks for. */
+function writeControl(bed: Bed, { directory, programs }: Installation, wish: Wish, port: number): string {
+  const control = join(directory, 'control')
+  rmSync(control, { recursive: true, force: true })
+  if (existsSync(join(top, 'control'))) cpSync(join(top, 'control'), control, { recursive: true })
+  else mkdirSync(control)
+  const users = bed.users(wish.users)
+  const account = process.getuid?.() === 0 ? ACCOUNT : process.getuid?.()
+  const checkpassword = wish.chain === 'builtin' ? `builtin ${users}` : `${join(programs, 'checkpassword')} -f ${users}`
+  const chains = [
+    `account ${account}`,
+    `socket ${join(directory, 'helper/helper.sock')}`,
+    `max-processes ${wish.clients * 2 + 4000}`,
+    'attempts-per-second 100000',
+    'chain bench',
+    `  checkpassword ${checkpassword}`,
+    ...(wish.warm ? ['  warm 60'] : []),
+    `  backend ${bed.program('discard')} ${wish.protocol}`,
+  ]
+  for (const [name, text] of Object.entries({
+    me: 'bench.invalid\n',
+    smtpcapabilities: 'PIPELINING\n8BITMIME\n',
+    fixsmtpio: ruleLines(wish.rules),
+    listeners: `127.0.0.1:${port} ${wish.protocol} bench\n`,
+    chains: `${chains.join('\n')}\n`,
+    ...(wish.lanes === undefined ? {} : { lanes: `${wish.lanes}\n` }),
+  }))
+    writeFileSync(join(control, name), text)
+  execFileSync('chmod', ['-R', 'go-w,a+rX', control])
+  return control
+}
+
+export function oursSide(bed: Bed): Side {
+  const installations: Installation[] = []
+  /** One that no running acceptd uses; two run at once where acceptd is compared with itself. */
+  const take = (): Installation => {
+    let free = installations.find(({ busy }) => !busy)
+    if (!free) {
+      free = process.getuid?.() === 0 ? installAsRoot() : installAsUser(bed)
+      installations.push(free)
+    }
+    free.busy = true
+    return free
+  }
+  return {
+    name: 'acceptd',
+    what: 'acceptd with rules, logs and metrics on, without TLS; messages discarded by the same backend',
+    absent() {
+      const missing = ['acceptd', 'accept-helper'].find((name) => !existsSync(builtProgram(name)))
+      return missing && `dist/programs/${missing} is not built (npm run build)`
+    },
+    async start(wish) {
+      const installation = take()
+      const port = await freePort()
+      const control = writeControl(bed, installation, wish, port)
+      const run = join(installation.directory, 'run')
+      const log = join(bed.directory, `acceptd-${port}.log`)
+      const child = startProgram(
+        join(installation.programs, 'acceptd'),
+        ['--control', control, '--run', run, '--helper', installation.helper],
+        { log, cwd: '/', env: profileEnvironment(bed, wish.profile) },
+      )
+      const stop = async (): Promise<void> => {
+        await endProgram(child)
+        installation.busy = false
+      }
+      try {
+        await greets(port, child)
+      } catch (error) {
+        await stop()
+        throw new Error(`acceptd: ${readFileSync(log, 'utf8').slice(-2000)}`, { cause: error })
+      }
+      return {
+        port,
+        controlSocket: join(run, 'control.sock'),
+        pids: [child.pid ?? 0],
+        isOwn: (command) => ['node', 'acceptd', 'accept-helper'].includes(command),
+        stop,
+      }
+    },
+  }
+}
+
+function profileEnvironment(bed: Bed, directory: string | undefined): Readonly<Record<string, string>> {
+  if (directory === undefined) return {}
+  const hook = join(bed.directory, 'profile-hook.mjs')
+  copyFileSync(join(top, 'dist/bench/profile-hook.js'), hook)
+  return { ACCEPTD_BENCH_PROFILE: directory, NODE_OPTIONS: `--import=${pathToFileURL(hook).href}` }
+}

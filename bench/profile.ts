@@ -1,5 +1,5 @@
 // Flame graphs of acceptd's threads under load.
-import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { sleep } from './bed.ts'
 import type { Problem } from './compare.ts'
@@ -20,8 +20,9 @@ export async function writeFlameGraphs(
     const name = warm ? 'warm' : 'cold'
     context.progress(`profile: ${name}`)
     const directory = join(context.bed.directory, `profile-${name}`)
-    mkdirSync(directory, { mode: 0o777 })
-    // The runtime is another user, and the umask may have narrowed the mode.
+    mkdirSync(directory)
+    // The runtime is another user.
+    chmodSync(directory, 0o777)
     const running = await context.ours.start({ ...plainWish, warm, profile: directory })
     try {
       const load = { clients: 64, users: 100 }

@@ -104,7 +104,7 @@ async function main(): Promise<number> {
     extent: options.extent,
     runs: options.runs ?? (quick ? 1 : 3),
     seconds: options.seconds ?? (quick ? 1 : 3),
-    warmup: quick ? 0.5 : 1,
+    warmup: quick ? 0.3 : 0.5,
     progress,
   }
 

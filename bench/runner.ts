@@ -64,7 +64,7 @@ function loadOf(row: Row, point: Point, context: Context, run: number, users: nu
     ...point.load,
   }
   if (!row.freshUsers) return load
-  const share = Math.floor(users / context.runs)
+  const share = Math.floor(users / (context.runs + 1))
   return { ...load, users: share, sessions: share, 'first-user': run * share }
 }
 

@@ -3,7 +3,7 @@
 import type { ChildProcess } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { type Bed, benchProgram, endProgram, findProgram, freePort, greets, sleep, startProgram } from '../bed.ts'
+import { type Bed, endProgram, findProgram, freePort, greets, sleep, startProgram } from '../bed.ts'
 import type { Side } from '../side.ts'
 
 let instances = 0
@@ -87,7 +87,7 @@ export const dovecotSide = (bed: Bed): Side => ({
     const limit = String(wish.clients * 2 + 100)
     const relay = startProgram(
       'tcpserver',
-      ['-H', '-R', '-l0', '-c', limit, '-b', '4096', '127.0.0.1', String(relayPort), benchProgram('discard')],
+      ['-H', '-R', '-l0', '-c', limit, '-b', '4096', '127.0.0.1', String(relayPort), bed.program('discard')],
       { log: join(bed.directory, `relay-${relayPort}.log`) },
     )
     await greets(relayPort, relay)
