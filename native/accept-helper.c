@@ -1,7 +1,7 @@
 /* accept-helper: the one program of acceptd with root rights. It reads a login from the daemon, runs the chain that the
  * root-owned chains file names for it, and says what became of it. README.md is its protocol and its threat model.
  *   serve    a monitor holds the socket and restarts the server, which answers any number of connections
- *   run      one request on descriptor 0; stays until its process ends and exits as that did
+ *   run [3]  one request on descriptor 0, or 3; stays until its process ends and exits as that did
  *   check    reads the chains file and says what is wrong with it
  *   classic  the helper of the program authup (classic.c); never with borrowed rights */
 #define _GNU_SOURCE
@@ -538,7 +538,7 @@ static int lock(const char *suffix, int operation)
   int fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
   if (fd < 0) fail(TEMPORARY, path, strerror(errno));
   for (int i = 0; flock(fd, operation) != 0; i++) {
-    if (i == 100 || errno != EWOULDBLOCK) fail(75, socket_path, "another helper serves here");
+    if (i == 60 || errno != EWOULDBLOCK) fail(75, socket_path, "another helper serves here");
     usleep(50000);
   }
   return fd;
@@ -680,6 +680,7 @@ int main(int argc, char **argv)
     if (borrowed) fail(77, "classic", "runs what it is told, so never with borrowed rights");
     return classic(argc - 2, argv + 2);
   }
+  if (strcmp(mode, "run") == 0 && argc > 2 && strcmp(argv[2], "3") == 0 && dup2(3, 0) == 0) argc--, argv++;
   clean_start();
   environ = empty;
   privileged = geteuid() == 0;

@@ -1,0 +1,190 @@
+import assert from 'node:assert/strict'
+import { type SpawnSyncReturns, spawn, spawnSync } from 'node:child_process'
+import { chmodSync, openSync, writeFileSync } from 'node:fs'
+import type { Socket } from 'node:net'
+import { join } from 'node:path'
+import { after, describe, test } from 'node:test'
+import { Bed, frame, gone, isRoot, Lines, until, user } from './bed.ts'
+
+const bed = new Bed()
+after(() => bed.remove())
+const program = (name: string) => join(bed.bin, name)
+
+const ask = (
+  credentials: string,
+  args: readonly string[] = ['/bin/sh', '-c', 'echo $USER $HOME $SHELL; id -u; id -g'],
+): SpawnSyncReturns<string> => {
+  const path = join(bed.folder, 'credentials')
+  writeFileSync(path, Buffer.from(credentials, 'latin1'))
+  return spawnSync(program('checkpassword'), ['-f', join(bed.folder, 'passwd'), ...args], {
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'pipe', openSync(path, 'r')],
+  })
+}
+
+const reup = (args: readonly string[]) => spawnSync(program('reup'), args, { encoding: 'utf8', timeout: 10_000 })
+
+const chain =
+  'read -r pw <&3 2>/dev/null; case $AUTHUP_USER in bad) exit 1;; dead) kill -9 $$;; esac; echo "as $AUTHUP_USER $UCSPITLS $SSL_PROTOCOL $EVIL"; read -r x; echo "got $x"'
+
+const start = (args: readonly string[]) => {
+  const child = spawn(program('accept-helper'), ['classic', '--', ...args], {
+    env: { PATH: '/usr/bin:/bin', UCSPITLS: '!', KEPT: 'yes' },
+    stdio: ['pipe', 'pipe', 'inherit', 'pipe', 'pipe'],
+  })
+  return { child, control: new Lines(child.stdio[3] as Socket), relay: new Lines(child.stdio[4] as Socket) }
+}
+
+const request = (kind: string, flags: string, env: readonly string[], credentials = '') =>
+  frame(`${[kind, flags, ...env, ''].map((text) => `${text}\0`).join('')}${credentials}`)
+
+void describe('checkpassword', () => {
+  void test('a right password runs the program as the user', () => {
+    const ran = ask('demo\0secret\0\0')
+    assert.equal(ran.stdout, `demo /tmp /bin/sh\n${user.uid}\n${user.gid}\n`)
+    assert.equal(ran.status, 0)
+  })
+  for (const [what, credentials, status] of [
+    ['a wrong password', 'demo\0wrong\0\0', 1],
+    ['nobody of that name', 'other\0secret\0\0', 1],
+    ['a locked account', 'locked\0secret\0\0', 1],
+    ['an empty hash', 'empty\0\0\0', 1],
+    ['a missing home', 'homeless\0secret\0\0', 111],
+    ['more than 512 bytes', `demo\0${'x'.repeat(510)}\0\0`, 2],
+    ['no password', 'demo', 2],
+    ['nothing', '', 2],
+  ] as const)
+    void test(`${what} is exit ${status}`, () => {
+      assert.equal(ask(credentials).status, status)
+    })
+  void test('no program is exit 2, and so is no descriptor 3', () => {
+    assert.equal(ask('demo\0secret\0\0', []).status, 2)
+    assert.equal(spawnSync('/bin/sh', ['-c', `exec ${program('checkpassword')} true 3<&-`]).status, 2)
+  })
+  void test('a password file that others can write is exit 111', () => {
+    chmodSync(join(bed.folder, 'passwd'), 0o622)
+    assert.equal(ask('demo\0secret\0\0').status, 111)
+    chmodSync(join(bed.folder, 'passwd'), 0o600)
+  })
+  void test('somebody else cannot log in without root rights', () => {
+    const who = isRoot ? { uid: 54329, gid: 54329 } : {}
+    const file = join(bed.folder, 'passwd.open')
+    writeFileSync(
+      file,
+      spawnSync('sed', ['s/^demo:\\([^:]*\\):[0-9]*/demo:\\1:54399/', join(bed.folder, 'passwd')]).stdout,
+      { mode: 0o644 },
+    )
+    const ran = spawnSync(
+      '/bin/sh',
+      ['-c', `printf 'demo\\0secret\\0\\0' | ${program('checkpassword')} -f ${file} id 3<&0`],
+      { ...who, encoding: 'utf8' },
+    )
+    assert.equal(ran.status, 111)
+    assert.match(ran.stderr, /without root rights/)
+  })
+})
+
+void describe('reup', () => {
+  void test('tries until 0, 12 or the last try, counting in REUP', () => {
+    const ran = reup(['-t', '5', '/bin/sh', '-c', 'exit $((10 + REUP))'])
+    assert.equal(ran.status, 12)
+    assert.match(ran.stderr, /^reup \d+ \/bin\/sh \d+ \(1\/5\): exit 11\nreup \d+ \/bin\/sh \d+ \(2\/5\): exit 12\n$/)
+  })
+  void test('a missing program without a limit is not tried in a tight loop', () => {
+    const ran = spawnSync('timeout', ['1.5', program('reup'), '/nonexistent/program'], { encoding: 'utf8' })
+    const tries = ran.stderr.split(': exit 111\n').length - 1
+    assert.ok(tries >= 2 && tries <= 6, ran.stderr)
+  })
+  void test('a signal is passed on, and reup ends by it when its program has', async () => {
+    const child = spawn(
+      program('reup'),
+      ['/bin/sh', '-c', 'trap "exit 3" TERM; echo up; while :; do sleep 0.05; done'],
+      { stdio: ['ignore', 'pipe', 'pipe'] },
+    )
+    await new Promise((resolve) => child.stdout.once('data', resolve))
+    child.kill('SIGTERM')
+    assert.equal(await new Promise((resolve) => child.once('exit', (_code, signal) => resolve(signal))), 'SIGTERM')
+  })
+})
+
+void describe('checknotroot', () => {
+  void test('root is refused in capitals, anybody else goes on', () => {
+    const ran = spawnSync(program('checknotroot'), ['echo', 'on'], { encoding: 'utf8' })
+    assert.deepEqual(
+      [ran.status, ran.stdout, ran.stderr],
+      isRoot ? [1, '', 'checknotroot: WAS RUNNING AS ROOT, TERMINATING\n'] : [0, 'on\n', ''],
+    )
+  })
+})
+
+void describe('accept-helper classic', () => {
+  void test('a refused attempt, a killed one, then one that gets the client', async () => {
+    const { child, control } = start(['/bin/sh', '-c', chain])
+    for (const [name, end] of [
+      ['bad', 'exit 1'],
+      ['dead', 'signal 9'],
+    ] as const) {
+      control.socket.write(request('auth', '', [`AUTHUP_USER=${name}`], `${name}\0x\0\0`))
+      assert.match(await control.line(), /^pid \d+$/)
+      assert.equal(await control.line(), end)
+    }
+    control.socket.write(request('auth', '', ['AUTHUP_USER=me', 'SSL_PROTOCOL=TLSv1.3', 'EVIL=1'], 'me\0x\0\0'))
+    assert.match(await control.line(), /^pid \d+$/)
+    let out = ''
+    child.stdout?.on('data', (data) => {
+      out += String(data)
+    })
+    child.stdin?.write('hello\n')
+    assert.equal(await control.line(), 'exit 0')
+    await until('all output', () => out.includes('got'))
+    assert.equal(out, 'as me  TLSv1.3 \ngot hello\n')
+    control.socket.end()
+    assert.equal(await new Promise((resolve) => child.once('exit', resolve)), 0)
+  })
+  void test('with relay the chain talks to authup, and its end is told after its last byte', async () => {
+    const { control, relay } = start(['/bin/sh', '-c', chain])
+    control.socket.write(request('auth', 'relay', ['AUTHUP_USER=me'], 'me\0x\0\0'))
+    assert.match(await control.line(), /^pid \d+$/)
+    assert.equal(await relay.line(), 'as me   ')
+    assert.equal(await relay.ask('there'), 'got there')
+    assert.equal(await control.line(), 'exit 0')
+    control.socket.end()
+  })
+  void test('a guest gets the other chain, no descriptor 3 and no user', async () => {
+    const { child, control } = start([
+      '/bin/false',
+      '--',
+      '/bin/sh',
+      '-c',
+      'echo "user=$AUTHUP_USER"; [ -e /proc/$$/fd/3 ] && echo 3; exit 4',
+    ])
+    let out = ''
+    child.stdout?.on('data', (data) => {
+      out += String(data)
+    })
+    control.socket.write(request('guest', '', ['AUTHUP_USER=x']))
+    assert.match(await control.line(), /^pid \d+$/)
+    assert.equal(await control.line(), 'exit 4')
+    await until('the output', () => out.includes('\n'))
+    assert.equal(out, 'user=\n')
+    control.socket.end()
+  })
+  void test('a chain that cannot be run is missing', async () => {
+    const { control } = start(['nonexistent-program'])
+    control.socket.write(request('auth', '', [], 'me\0x\0\0'))
+    assert.match(await control.line(), /^pid \d+$/)
+    assert.equal(await control.line(), 'missing nonexistent-program: No such file or directory')
+    control.socket.write(request('what', '', []))
+    assert.match(await control.line(), /^bad /)
+    control.socket.end()
+  })
+  void test('the end of the control stream leaves the running chain alone', async () => {
+    const { child, control } = start(['/bin/sh', '-c', 'read -r x; exit 0'])
+    control.socket.write(request('auth', '', [], 'me\0x\0\0'))
+    const pid = Number((await control.line()).split(' ')[1])
+    control.socket.destroy()
+    assert.equal(gone(pid), false)
+    child.stdin?.write('\n')
+    await until('the chain to end', () => gone(pid))
+  })
+})
