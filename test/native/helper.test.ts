@@ -188,6 +188,7 @@ for (const [build, make] of [
     })
 
     void test('a watcher hears how every accepted session ended, and can end one with all it started', async () => {
+      await until('earlier processes to end', () => helper.children(helper.server()).length === 0)
       const watcher = await helper.watch()
       const first = helper.login({ chain: 'submission', session: 'w.1' })
       const pid = (await first.line()).split(' ')[3]
