@@ -50,11 +50,17 @@ static int addition_allowed(const char *variable)
   return 0;
 }
 
-/* authup's libuv may have made the client's descriptors non-blocking; a chain expects them as they come. */
-static void blocking(int fd)
+/* authup's libuv may have made the client's descriptors non-blocking; a chain expects them as they come. Answers the flags to go back to
+ * after the chain, since authup reads on then, or -1. */
+static int blocking(int fd)
 {
   int flags = fcntl(fd, F_GETFL);
-  if (flags >= 0 && (flags & O_NONBLOCK) != 0) fcntl(fd, F_SETFL, flags & ~O_NONBLOCK);
+  return flags >= 0 && (flags & O_NONBLOCK) != 0 && fcntl(fd, F_SETFL, flags & ~O_NONBLOCK) == 0 ? flags : -1;
+}
+
+static void as_before(int fd, int flags)
+{
+  if (flags >= 0) fcntl(fd, F_SETFL, flags);
 }
 
 static volatile int classic_errno;
@@ -99,8 +105,7 @@ static void classic_request(char *at, const char *end, char **chain, char **gues
   }
   env[variables] = NULL;
   int tls = has_flag(flags, "tls"), relay = has_flag(flags, "relay"), in = relay ? 4 : tls ? 5 : 0, out = relay ? 4 : tls ? 6 : 1;
-  blocking(in);
-  blocking(out);
+  int in_flags = blocking(in), out_flags = blocking(out);
   if (!guest && (pipe2(credentials, O_CLOEXEC) != 0 || write(credentials[1], at, end - at) != end - at))
     return (void)dprintf(CONTROL, "bad no pipe: %s\n", strerror(errno));
   if (!guest) close(credentials[1]);
@@ -109,6 +114,8 @@ static void classic_request(char *at, const char *end, char **chain, char **gues
   if (pid < 0) return (void)dprintf(CONTROL, "bad no process: %s\n", strerror(errno));
   dprintf(CONTROL, "pid %d\n", pid);
   while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {}
+  as_before(in, in_flags);
+  as_before(out, out_flags);
   wait_for_relay(relay);
   if (classic_errno != 0) dprintf(CONTROL, "missing %s: %s\n", (guest ? guest_chain : chain)[0], strerror(classic_errno));
   else if (WIFSIGNALED(status)) dprintf(CONTROL, "signal %d\n", WTERMSIG(status));
