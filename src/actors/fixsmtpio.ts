@@ -83,6 +83,9 @@ export type FixsmtpioFrame =
 const MOST_AWAITED = 256
 const LONGEST_REPLY = 65_536
 
+/** The program's exit code where a session ends by our own doing; authup would take 1 for a refused password. */
+const NOT_NOW = 14
+
 const GREETING: Awaited = { event: 'greeting', swallow: 'no', plain: true }
 
 export function newFixsmtpio(settings: FixsmtpioSettings): FixsmtpioState {
@@ -138,7 +141,7 @@ export function fixsmtpio(state: FixsmtpioState, frame: FixsmtpioFrame): Step<Fi
     case TAG.backendEnd:
       return backendEnded(state, frame[2])
     case TAG.timeout:
-      return over(state, [log('timeout'), say(SAYS.timeout)], 1, 'timeout')
+      return timedOut(state)
     case TAG.tls:
       return tlsStarted(state, frame[2])
     case TAG.shutdown:
@@ -260,7 +263,7 @@ function takeBackend(from: FixsmtpioState, bytes: Uint8Array): Step<FixsmtpioSta
     if (state.at === 'over') return { state, effects }
   }
   if (taken.tooLong)
-    return over(state, [...effects, log('backend-died'), say(SAYS.replyTooLong)], 1, 'backend-nonsense')
+    return over(state, [...effects, log('backend-died'), say(SAYS.replyTooLong)], NOT_NOW, 'backend-nonsense')
   return resume(state, effects)
 }
 
@@ -305,7 +308,7 @@ function takeReply(from: FixsmtpioState, reply: string, effects: Effect[]): Fixs
     // Proxy, client and backend must agree whether a message follows.
     if (opened && !toldGo) {
       effects.push(say(text), say(SAYS.noMessage))
-      return over(state, effects, told.exit ?? 1, 'data-refused').state
+      return over(state, effects, told.exit ?? NOT_NOW, 'data-refused').state
     }
     if (!opened && toldGo) text = code === 354 ? SAYS.noMessage : original
     if (opened && told.exit === undefined) {
@@ -382,8 +385,15 @@ function tlsStarted(state: FixsmtpioState, on: boolean): Step<FixsmtpioState> {
 
 // ---- ends
 
+function timedOut(state: FixsmtpioState): Step<FixsmtpioState> {
+  // By itself the program has authup behind it, which says what exit code 16 means: the event's rules decide, as for the backend's timeout.
+  const told = state.settings.classic ? toClient(state, 'timeout', SAYS.timeout) : undefined
+  const effects = told?.effects ?? []
+  return over(state, [log('timeout'), ...effects, say(told?.reply ?? SAYS.timeout)], told?.exit ?? NOT_NOW, 'timeout')
+}
+
 function bodyEnded(state: FixsmtpioState, rest: Uint8Array, refused: boolean): Step<FixsmtpioState> {
-  if (refused) return over(state, [log('bare-line-end'), say(SAYS.bareLineEnd)], 1, 'bare-line-end')
+  if (refused) return over(state, [log('bare-line-end'), say(SAYS.bareLineEnd)], NOT_NOW, 'bare-line-end')
   if (state.at === 'ending') return { state, effects: NOTHING }
   return resume({ ...state, at: 'commands', rest: rest.slice() }, [])
 }
