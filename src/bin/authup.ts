@@ -1,0 +1,111 @@
+// authup [ -t TRIES ] <smtp|pop3> PROG [ ARG ... ] [ -- PROG [ ARG ... ] ]: lets a client log in, then PROG serves it.
+
+import { accountOf, become } from '../edge/classic-account.ts'
+import { runAuthup } from '../edge/classic-authup.ts'
+import { type Controls, controlsOf, homeOf, leadingNumber, Unreadable } from '../edge/classic-control.ts'
+import { NoHelper, startHelper } from '../edge/classic-helper.ts'
+import { readOptions } from '../edge/classic-options.ts'
+import { calledAs, die, say, tell } from '../edge/classic-process.ts'
+import { tlsDescriptors, tlsLevel } from '../edge/classic-ucspi.ts'
+import type { DialogueSettings } from '../protocol/dialogue.ts'
+import { pop3 } from '../protocol/pop3.ts'
+import { smtp } from '../protocol/smtp.ts'
+
+const DEFAULT_TRIES = { smtp: 5, pop3: 1 }
+const TIMEOUT_FILES = { smtp: 'timeoutsmtpd', pop3: 'timeoutpop3d' }
+
+interface CommandLine {
+  readonly protocol: 'smtp' | 'pop3'
+  readonly tries: number
+  readonly chain: readonly string[]
+  readonly guestChain: readonly string[]
+}
+
+const usage = (): never => die('authup: usage: authup [ -t tries ] <smtp|pop3> prog', 1)
+
+function commandLine(words: readonly string[]): CommandLine {
+  const options = readOptions(words, 't')
+  if (options.problem !== undefined) {
+    tell(`${calledAs()}: ${options.problem}`)
+    usage()
+  }
+  const given = options.given.get('t')
+  const tries = given === undefined ? 0 : (leadingNumber(given) ?? usage())
+  const [name = '', ...rest] = options.rest
+  const protocol = name.toLowerCase()
+  if (protocol !== 'smtp' && protocol !== 'pop3') return usage()
+  const divider = rest.indexOf('--')
+  const chain = divider < 0 ? rest : rest.slice(0, divider)
+  const guestChain = divider < 0 ? [] : rest.slice(divider + 1)
+  if (chain.length === 0 || (divider >= 0 && guestChain.length === 0)) usage()
+  return { protocol, chain, guestChain, tries: tries === 0 ? DEFAULT_TRIES[protocol] : tries }
+}
+
+function dialogueFrom(controls: Controls, protocol: 'smtp' | 'pop3', guest: boolean): DialogueSettings {
+  const capabilities = controls.lines(`${protocol}capabilities`)
+  const greeting = controls.greeting(`${protocol}greeting`)
+  if (capabilities === undefined) throw new Unreadable(`there is no control/${protocol}capabilities`)
+  return {
+    protocol,
+    greeting,
+    capabilities,
+    tls: tlsLevel(process.env),
+    brokenClients: process.env['AUTHUP_SASL_BROKEN_CLIENTS'] !== undefined,
+    guest: guest && protocol === 'smtp',
+    apop: protocol === 'pop3' && controls.number('pop3apop', 0) === 1,
+    classic: true,
+  }
+}
+
+const NO_DIALOGUE: DialogueSettings = {
+  protocol: 'smtp',
+  greeting: '',
+  capabilities: [],
+  tls: 'none',
+  brokenClients: false,
+  guest: false,
+  apop: false,
+  classic: true,
+}
+
+function main(words: readonly string[]): void {
+  const { protocol, tries, chain, guestChain } = commandLine(words)
+  const { env } = process
+  const attempt = env['REUP']
+  const once = attempt !== undefined
+  if (!once) tell(`authup ${process.pid} protocol ${protocol}`)
+  const controls = controlsOf(homeOf(env))
+  try {
+    const dialogue = dialogueFrom(controls, protocol, guestChain.length > 0)
+    const timeout = controls.number(TIMEOUT_FILES[protocol], 1200)
+    const tls = dialogue.tls === 'none' ? undefined : tlsDescriptors(env)
+    const bareLineEnd = controls.line('barelineend') === 'refuse' ? 'refuse' : 'fix'
+    const root = process.geteuid?.() === 0 || process.getuid?.() === 0
+    const name = controls.line('authupuser') || 'nobody'
+    const account = root ? accountOf(name) : undefined
+    if (root && account === undefined)
+      throw new Unreadable(`control/authupuser: ${name} is no account without privileges`)
+    runAuthup({
+      dialogue,
+      tries,
+      tls,
+      timeout,
+      bareLineEnd,
+      once,
+      greet: (leadingNumber(attempt ?? '') ?? 1) === 1,
+      startHelper: (answered) => startHelper(chain, guestChain, tls, root, answered),
+      drop: () => {
+        if (account !== undefined) become(account)
+      },
+    })
+  } catch (error) {
+    if (!(error instanceof Unreadable || error instanceof NoHelper)) throw error
+    if (error instanceof NoHelper) tell(`authup: ${error.message}`)
+    const view = { settings: { ...NO_DIALOGUE, protocol }, tlsOn: false, timestamp: '', user: undefined }
+    const said = (protocol === 'smtp' ? smtp : pop3).fault('control', view)
+    say(said)
+    process.exit(once ? 12 : 1)
+  }
+}
+
+main(process.argv.slice(2))

@@ -1,0 +1,44 @@
+// fixsmtpio PROG [ ARG ... ]: puts what PROG and its client say to each other through control/fixsmtpio.
+
+import { controlsOf, homeOf, Unreadable } from '../edge/classic-control.ts'
+import { runFixsmtpio, runInstead } from '../edge/classic-fixsmtpio.ts'
+import { die, tell } from '../edge/classic-process.ts'
+import { tlsLevel } from '../edge/classic-ucspi.ts'
+import { parseRules } from '../rules/parse.ts'
+import { rulesFor } from '../rules/rewrite.ts'
+
+const PARSE_FAILED = 18
+
+function main(argv: readonly string[]): void {
+  const { env } = process
+  if (argv.length === 0) die('fixsmtpio: usage: fixsmtpio prog [ arg ... ]', 1)
+  if (env['NOFIXSMTPIO'] !== undefined) {
+    runInstead(argv)
+    return
+  }
+  const controls = controlsOf(homeOf(env))
+  const debug = env['FIXSMTPIODEBUG'] !== undefined
+  try {
+    const greeting = controls.greeting('smtpgreeting')
+    const timeout = controls.number('timeoutsmtpd', 1200)
+    const bareLineEnd = controls.line('barelineend') === 'refuse' ? 'refuse' : 'fix'
+    const parsed = parseRules(controls.text('fixsmtpio') ?? '', 'control/fixsmtpio')
+    if (parsed.isErr()) {
+      tell('fixsmtpio: unable to parse control/fixsmtpio')
+      // Recorded as one line; who debugs hears where.
+      if (debug)
+        for (const { file, line, column, problem, hint } of parsed.error)
+          tell(`${file}:${line}:${column}: ${problem}; ${hint}`)
+      process.exit(PARSE_FAILED)
+    }
+    const rules = rulesFor(parsed.value, (name) => env[name] !== undefined)
+    runFixsmtpio({ argv, rules, greeting, timeout, tls: tlsLevel(env), bareLineEnd, debug })
+  } catch (error) {
+    if (!(error instanceof Unreadable)) throw error
+    tell('fixsmtpio: unable to read controls')
+    if (debug) tell(error.message)
+    process.exit(1)
+  }
+}
+
+main(process.argv.slice(2))

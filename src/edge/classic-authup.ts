@@ -1,0 +1,264 @@
+// The program authup: the dialogue before login on descriptors 0 and 1; then the chain has them, or, for a guest, a relay.
+//
+//   0, 1 ══> [ reup ── authup ── checkpassword ]      accept-helper classic ──> CHAIN on the same 0, 1
+//   0, 1 ══> [ fixsmtpio ] <══ relay ══> GUEST CHAIN  for a peer that has not authenticated
+
+import { newAuthup } from '../actors/authup.ts'
+import { newCheckpassword } from '../actors/checkpassword.ts'
+import type { Effect } from '../actors/effects.ts'
+import { newFixsmtpio } from '../actors/fixsmtpio.ts'
+import { type Frame, TAG } from '../actors/frames.ts'
+import { newReup } from '../actors/reup.ts'
+import type { DialogueSettings } from '../protocol/dialogue.ts'
+import type { BareLineEnd } from '../protocol/end-of-data.ts'
+import { parseRules } from '../rules/parse.ts'
+import { rulesFor } from '../rules/rewrite.ts'
+import { noRules } from '../rules/ruleset.ts'
+import { createStages, type Staged } from '../runtime/stages.ts'
+import { Client } from './classic-client.ts'
+import type { ClassicHelper } from './classic-helper.ts'
+import { tell } from './classic-process.ts'
+import { Relay } from './classic-relay.ts'
+import { negotiateTls, type TlsDescriptors } from './classic-ucspi.ts'
+
+export interface AuthupProgram {
+  readonly dialogue: DialogueSettings
+  readonly tries: number
+  readonly tls: TlsDescriptors | undefined
+  /** Seconds that the client may be silent. */
+  readonly timeout: number
+  readonly bareLineEnd: BareLineEnd
+  /** REUP is set: one attempt, and the log lines of 2018. */
+  readonly once: boolean
+  readonly greet: boolean
+  readonly startHelper: (answered: (line: string) => void) => ClassicHelper
+  /** Gives up root; called once the helper runs, before anything is read from the client. */
+  readonly drop: () => void
+}
+
+const SESSION = 0
+const FAILED = 1
+const LONGEST_REQUEST = 65_536
+
+/** After the hand-over nobody logs in any more (RFC 4954 section 4: AUTH only once, and not during a mail transaction). */
+const GUEST_RULES = parseRules(
+  ':auth:NOOP :*::503 authup mail is being served without authentication (#5.5.1)\n',
+  '',
+).unwrapOr(noRules)
+
+export function runAuthup(program: AuthupProgram): void {
+  const { dialogue, once } = program
+  let chainPid = 0
+  let user = ''
+  let answer = ''
+  let variables: readonly string[] = []
+  let wantTls = false
+  let asking = false
+  let asked: 'auth' | 'guest' = 'auth'
+  let tlsOn = false
+  /** The relay is on. */
+  let guest = false
+  let clientGone = false
+  let exit: number | undefined
+
+  const session: Staged = {
+    front: 'authup',
+    actors: {
+      reup: newReup(program.tries),
+      authup: newAuthup(
+        dialogue,
+        `<${process.pid}.${Math.floor(Date.now() / 1000)}@${dialogue.greeting}>`,
+        false,
+        once,
+      ),
+      checkpassword: newCheckpassword,
+      fixsmtpio: undefined,
+    },
+  }
+  const stages = createStages<Staged>(
+    (_session, effect) => perform(effect),
+    (_session, _actor, error) => {
+      tell(`authup: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`)
+      process.exit(FAILED)
+    },
+  )
+  const helper = program.startHelper((line) => answered(line))
+  program.drop()
+
+  const client = new Client(0, 1, 'lines', {
+    input: (bytes) => {
+      timer.refresh()
+      if (guest) relay.fromClient(bytes)
+      else post([TAG.input, SESSION, bytes])
+    },
+    ended: () => {
+      if (clientGone) return
+      clientGone = true
+      // While a chain has the client's descriptors their end is its business.
+      if (!asking) post([TAG.eof, SESSION])
+    },
+    drained: () => relay.clientDrained(),
+  })
+  const silence = Math.min(program.timeout * 1000, 2 ** 31 - 1)
+  const timer = setTimeout(() => {
+    if (asking) timer.refresh()
+    else post([TAG.timeout, SESSION])
+  }, silence)
+  const relay = new Relay({
+    client,
+    bareLineEnd: program.bareLineEnd,
+    post,
+    seen: () => timer.refresh(),
+    debug: undefined,
+  })
+
+  let depth = 0
+  function post(frame: Frame): void {
+    depth += 1
+    stages.post(session, frame)
+    depth -= 1
+    if (depth > 0) return
+    if (wantTls) {
+      wantTls = false
+      startTls()
+    } else relay.settle()
+    if (exit !== undefined) finish()
+  }
+
+  function perform(effect: Effect): void {
+    switch (effect.do) {
+      case 'ask-helper': {
+        asking = true
+        user = effect.user
+        chainPid = 0
+        const { kind, credentials } = effect
+        asked = kind
+        const environment = kind === 'auth' ? [`AUTHUP_USER=${user}`, `AUTHUSER=${user}`, ...variables] : variables
+        // What we have said must have left before the chain speaks on the same descriptor.
+        client.whenWritten(() => helper.ask(kind, tlsOn, environment, credentials))
+        break
+      }
+      case 'start-tls':
+        wantTls = true
+        break
+      case 'switch':
+        serveGuest()
+        break
+      case 'close':
+        exit ??= effect.exit
+        break
+      case 'log':
+        report(effect.event, effect.n)
+        break
+      case 'reply':
+      case 'request':
+      case 'hold':
+      case 'room':
+      case 'body':
+      case 'end-requests':
+      case 'debug':
+      case 'note':
+      case 'helo':
+      case 'hits':
+      case 'send':
+      case 'splice':
+      case 'restart-backend':
+        relay.perform(effect)
+        break
+    }
+  }
+
+  // ---- the helper
+
+  function answered(line: string): void {
+    const [word, first = ''] = line.split(' ')
+    if (word === 'pid') {
+      chainPid = Number(first)
+      if (asked === 'guest') post([TAG.answer, SESSION, `ok 0 0 ${chainPid}`])
+      else tell(once ? `authup: login attempt by ${user}` : `${checkpassword()} attempt for ${user}`)
+      return
+    }
+    answer = line
+    const code = word === 'exit' ? Number(first) : word === 'signal' ? 256 : -1
+    if (guest) {
+      relay.ended(code)
+      return
+    }
+    if (!asking) return
+    if (word === 'missing' || word === 'bad' || word === 'lost')
+      tell(`${us} ${line === 'lost' ? 'accept-helper is gone' : line}`)
+    asking = false
+    timer.refresh()
+    post([TAG.answer, SESSION, word === 'exit' ? `chain-exit ${first}` : line])
+    if (clientGone && exit === undefined) post([TAG.eof, SESSION])
+  }
+
+  const us = `authup ${process.pid}`
+  const checkpassword = (): string => `${us} checkpassword ${chainPid}`
+
+  function report(event: (Effect & { do: 'log' })['event'], n: number): void {
+    if (event === 'tls-failed') tell(`${us} TLS failed`)
+    else if (once || guest) return
+    else if (event === 'login-failed' || event === 'login-root') tell(`${checkpassword()} failed, ${n} remaining`)
+    else if (event === 'chain-completed') tell(`${checkpassword()} succeeded, child completed`)
+    else if (event === 'login-tempfail' && answer === 'exit 111') tell(`${checkpassword()} failed temporarily`)
+  }
+
+  // ---- a peer that does not authenticate
+
+  function serveGuest(): void {
+    asking = false
+    guest = true
+    session.front = 'fixsmtpio'
+    session.actors.fixsmtpio = newFixsmtpio({
+      rules: rulesFor(GUEST_RULES, () => false),
+      greeting: dialogue.greeting,
+      tls: 'none',
+      debug: false,
+      classic: false,
+      longest: LONGEST_REQUEST,
+      warm: false,
+      introduced: false,
+    })
+    client.streamed()
+    relay.attach({ input: helper.relay, output: helper.relay })
+    helper.relay.resume()
+  }
+
+  // ---- TLS
+
+  function startTls(): void {
+    client.discardPlaintext((octets) => {
+      if (octets > 0) tell(`${us} attack: discarded ${octets} octets of plaintext sent before TLS`)
+      client.whenWritten(() =>
+        negotiateTls(program.tls, silence, (given) => {
+          if (given !== undefined && program.tls !== undefined) {
+            client.replace(program.tls.read, program.tls.write)
+            variables = given
+            tlsOn = true
+            if (!once) tell(`${us} negotiated TLS`)
+          }
+          timer.refresh()
+          post([TAG.tls, SESSION, given !== undefined])
+          if (exit === undefined) client.resume()
+        }),
+      )
+    })
+  }
+
+  // ---- the end
+
+  let finishing = false
+  function finish(): void {
+    if (finishing) return
+    finishing = true
+    clearTimeout(timer)
+    const code = exit ?? FAILED
+    relay.close()
+    setTimeout(() => process.exit(code), Math.max(silence, 1000))
+    client.whenWritten(() => process.exit(code))
+  }
+
+  post(program.greet ? [TAG.start, SESSION] : [TAG.attempt, SESSION, false])
+  client.resume()
+}

@@ -1,0 +1,57 @@
+// The control directory as a classic program reads it: with qmail's rules, and in trouble only if qmail would be.
+
+import { controlLines, firstLine } from '../protocol/control-lines.ts'
+import { readControlFile } from './control-files.ts'
+
+export class Unreadable extends Error {}
+
+export const homeOf = (env: Readonly<Record<string, string | undefined>>): string => env['QMAILHOME'] || '/var/qmail'
+
+/** The control files of one home; each method throws Unreadable where qmail's own would answer -1. */
+export interface Controls {
+  /** control_readfile: undefined without the file. */
+  readonly lines: (name: string) => readonly string[] | undefined
+  /** control_readline: undefined without the file. */
+  readonly line: (name: string) => string | undefined
+  /** control_readint: the fallback without the file, or without a number in it. */
+  readonly number: (name: string, fallback: number) => number
+  /** control_rldef: control/me without the file; neither is trouble. */
+  readonly greeting: (name: string) => string
+  /** The whole file as it is. */
+  readonly text: (name: string) => string | undefined
+}
+
+export function controlsOf(home: string): Controls {
+  const directory = `${home}/control`
+  function text(name: string): string | undefined {
+    const file = readControlFile(directory, name)
+    if (file.trouble !== undefined) throw new Unreadable(`${file.path}: ${file.trouble}`)
+    return file.text
+  }
+  const line = (name: string): string | undefined => {
+    const found = text(name)
+    return found === undefined ? undefined : firstLine(found)
+  }
+  return {
+    text,
+    line,
+    lines: (name) => {
+      const found = text(name)
+      return found === undefined ? undefined : controlLines(found).map((each) => each.text)
+    },
+    number: (name, fallback) => leadingNumber(line(name) ?? '') ?? fallback,
+    greeting: (name) => {
+      // control_init reads it first, so a control/me that cannot be read is trouble even where it is not needed.
+      const me = line('me')
+      const found = line(name) ?? me
+      if (found === undefined) throw new Unreadable(`${directory}/me: no such file, and no ${name}`)
+      return found
+    },
+  }
+}
+
+/** scan_ulong: the digits that a text begins with; undefined if it begins with none. */
+export function leadingNumber(text: string): number | undefined {
+  const digits = /^\d+/.exec(text)?.[0]
+  return digits === undefined ? undefined : Math.min(Number(digits), Number.MAX_SAFE_INTEGER)
+}

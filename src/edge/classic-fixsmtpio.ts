@@ -1,0 +1,283 @@
+// The program fixsmtpio: client on descriptors 0 and 1, the mail program as a child.
+//
+//   0, 1 (after STARTTLS: SSLREADFD, SSLWRITEFD) ══> fixsmtpio actor <══ stdin and stdout of the child
+
+import { type ChildProcess, spawn } from 'node:child_process'
+import type { Socket } from 'node:net'
+import { newAuthup } from '../actors/authup.ts'
+import { newCheckpassword } from '../actors/checkpassword.ts'
+import type { Effect } from '../actors/effects.ts'
+import { newFixsmtpio } from '../actors/fixsmtpio.ts'
+import { type Frame, TAG } from '../actors/frames.ts'
+import { newReup } from '../actors/reup.ts'
+import type { DialogueSettings } from '../protocol/dialogue.ts'
+import type { BareLineEnd } from '../protocol/end-of-data.ts'
+import type { SessionRules } from '../rules/rewrite.ts'
+import { createStages, type Staged } from '../runtime/stages.ts'
+import { Client } from './classic-client.ts'
+import { tell } from './classic-process.ts'
+import { Relay } from './classic-relay.ts'
+import { negotiateTls, type TlsLevel, tlsDescriptors } from './classic-ucspi.ts'
+
+export interface FixsmtpioProgram {
+  readonly argv: readonly string[]
+  readonly rules: SessionRules
+  readonly greeting: string
+  /** Seconds that client and backend may both be silent. */
+  readonly timeout: number
+  readonly tls: TlsLevel
+  readonly bareLineEnd: BareLineEnd
+  readonly debug: boolean
+}
+
+const NAME = 'fixsmtpio'
+const SESSION = 0
+const LONGEST_REQUEST = 65_536
+const CRASHED = 1
+const SIGNALLED = 256
+/** A child that does not end on the end of its input is told to, and then made to. */
+const TERM_AFTER = 30_000
+const KILL_AFTER = 5_000
+
+const NO_DIALOGUE: DialogueSettings = {
+  protocol: 'smtp',
+  greeting: '',
+  capabilities: [],
+  tls: 'none',
+  brokenClients: false,
+  guest: false,
+  apop: false,
+  classic: true,
+}
+
+const plaintextDropped = (octets: number): void =>
+  tell(`${NAME} ${process.pid} attack: discarded ${octets} octets of plaintext sent before TLS`)
+
+export function runFixsmtpio(program: FixsmtpioProgram): void {
+  const [path = '', ...words] = program.argv
+  const base = path.split('/').filter(Boolean).pop() ?? path
+  let child: ChildProcess | undefined
+  /** It has been waited for; its last words may still be on the way. */
+  let childGone = true
+  let exit: number | undefined
+  let wantTls = false
+  let restart = false
+  let clientGone = false
+
+  const session: Staged = {
+    front: 'fixsmtpio',
+    actors: {
+      reup: newReup(0),
+      authup: newAuthup(NO_DIALOGUE, ''),
+      checkpassword: newCheckpassword,
+      fixsmtpio: newFixsmtpio({
+        rules: program.rules,
+        greeting: program.greeting,
+        tls: program.tls,
+        debug: program.debug,
+        classic: true,
+        longest: LONGEST_REQUEST,
+        warm: false,
+        introduced: false,
+      }),
+    },
+  }
+  const stages = createStages<Staged>(
+    (_session, effect) => perform(effect),
+    (_session, _actor, error) => {
+      tell(`${NAME}: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`)
+      process.exit(CRASHED)
+    },
+  )
+
+  const client = new Client(0, 1, 'stream', {
+    input: (bytes) => relay.fromClient(bytes),
+    ended: () => {
+      if (clientGone) return
+      clientGone = true
+      post([TAG.eof, SESSION])
+    },
+    drained: () => relay.clientDrained(),
+  })
+  // The mail program behind us counts the same seconds and has the better last words, so it goes first.
+  const silence = program.timeout * 1000 + Math.min(10_000, program.timeout * 100 + 50)
+  const timer = setTimeout(() => post([TAG.timeout, SESSION]), Math.min(silence, 2 ** 31 - 1))
+  const relay = new Relay({
+    client,
+    bareLineEnd: program.bareLineEnd,
+    post,
+    seen: () => timer.refresh(),
+    debug: program.debug
+      ? (mark, text) => {
+          const line = text.endsWith('\n') ? text.slice(0, -1) : `${text}\r`
+          tell(`${NAME} ${process.pid} ${base} ${child?.pid ?? 0} ${mark}: ${line}`)
+        }
+      : undefined,
+  })
+
+  let depth = 0
+  function post(frame: Frame): void {
+    depth += 1
+    stages.post(session, frame)
+    depth -= 1
+    if (depth > 0) return
+    if (wantTls) {
+      wantTls = false
+      startTls()
+    } else relay.settle()
+    if (exit !== undefined) finish()
+  }
+
+  function perform(effect: Effect): void {
+    switch (effect.do) {
+      case 'start-tls':
+        if (effect.discarded > 0) plaintextDropped(effect.discarded)
+        wantTls = true
+        break
+      case 'restart-backend':
+        restart = true
+        break
+      case 'room':
+        if (restart) restartChild()
+        else relay.perform(effect)
+        break
+      case 'close':
+        exit ??= effect.exit
+        break
+      case 'log':
+        if (effect.event === 'tls-failed') tell(`${NAME}: TLS temporarily not available`)
+        break
+      case 'reply':
+      case 'request':
+      case 'hold':
+      case 'body':
+      case 'end-requests':
+      case 'debug':
+      case 'note':
+      case 'helo':
+      case 'hits':
+      case 'send':
+      case 'switch':
+      case 'splice':
+      case 'ask-helper':
+        relay.perform(effect)
+        break
+    }
+  }
+
+  // ---- the child
+
+  function start(): void {
+    const started = spawn(path, words, { stdio: ['pipe', 'pipe', 'inherit'] })
+    child = started
+    childGone = false
+    let outputEnded = false
+    let how: number | undefined
+    const settle = (): void => {
+      if (how === undefined || child !== started) return
+      childGone = true
+      if (exit !== undefined) finish()
+      else if (restart) afterRestart()
+      else if (outputEnded) {
+        if (how >= SIGNALLED) tell(`${NAME}: aack, child crashed`)
+        relay.ended(how)
+      }
+    }
+    started.on('error', () => {
+      if (started.pid !== undefined) return
+      tell(`${NAME}: unable to exec`)
+      process.exit(1)
+    })
+    started.on('exit', (code, signal) => {
+      how = signal === null ? (code ?? 0) : SIGNALLED
+      settle()
+    })
+    if (started.pid === undefined) return
+    const output = started.stdout as unknown as Socket
+    output.on('close', () => {
+      outputEnded = true
+      settle()
+    })
+    relay.attach({ input: started.stdin as unknown as Socket, output })
+  }
+
+  function restartChild(): void {
+    relay.detach()
+    if (childGone) afterRestart()
+    else stop(0)
+  }
+
+  function afterRestart(): void {
+    restart = false
+    start()
+    relay.perform({ do: 'room' })
+  }
+
+  function stop(delay: number): void {
+    const stopping = child
+    const term = (): void => {
+      stopping?.kill('SIGTERM')
+      setTimeout(() => stopping?.kill('SIGKILL'), KILL_AFTER).unref()
+    }
+    if (delay === 0) term()
+    else setTimeout(term, delay)
+  }
+
+  // ---- TLS
+
+  function startTls(): void {
+    client.discardPlaintext((octets) => {
+      if (octets > 0) plaintextDropped(octets)
+      client.whenWritten(() => {
+        const descriptors = tlsDescriptors(process.env)
+        negotiateTls(descriptors, silence, (variables) => {
+          if (variables !== undefined && descriptors !== undefined) {
+            client.replace(descriptors.read, descriptors.write)
+            for (const variable of variables) {
+              const at = variable.indexOf('=')
+              process.env[variable.slice(0, at)] = variable.slice(at + 1)
+            }
+            process.env['FIXSMTPIOTLS'] = '1'
+            delete process.env['UCSPITLS']
+            delete process.env['DISABLETLS']
+          }
+          post([TAG.tls, SESSION, variables !== undefined])
+        })
+      })
+    })
+  }
+
+  // ---- the end
+
+  let finishing = false
+  function finish(): void {
+    clearTimeout(timer)
+    if (!finishing) {
+      finishing = true
+      relay.close()
+      if (!childGone) stop(TERM_AFTER)
+    }
+    if (!childGone) return
+    // A client that does not take its last bytes cannot keep us for ever.
+    setTimeout(() => process.exit(exit ?? CRASHED), silence)
+    client.whenWritten(() => process.exit(exit ?? CRASHED))
+  }
+
+  start()
+}
+
+/** NOFIXSMTPIO: the program itself, with our descriptors; its end is ours. */
+export function runInstead([path = '', ...words]: readonly string[]): void {
+  const child = spawn(path, words, { stdio: 'inherit' })
+  child.on('error', () => {
+    tell(`${NAME}: unable to exec`)
+    process.exit(1)
+  })
+  for (const signal of ['SIGTERM', 'SIGHUP', 'SIGINT', 'SIGQUIT', 'SIGALRM'] as const)
+    process.on(signal, () => child.kill(signal))
+  child.on('exit', (code, signal) => {
+    if (signal === null) process.exit(code ?? 0)
+    process.removeAllListeners(signal)
+    process.kill(process.pid, signal)
+  })
+}
