@@ -43,6 +43,8 @@ export interface Pop3Backend {
   /** As for SMTP. */
   readonly argv: readonly string[]
   readonly greeting: RegExp
+  /** What it puts behind each message, as qmail-pop3d does. */
+  readonly tail: string
   readonly prepare: () => Promise<void>
   readonly clean: () => Promise<void>
 }
@@ -256,6 +258,7 @@ function dovecot(dir: string): Pop3Backend {
     name: 'dovecot',
     argv: [script],
     greeting: /^\+OK Logged in\.\r\n/,
+    tail: '',
     prepare: async () => {
       writeFileSync(configuration, 'protocols = pop3\nmail_location = maildir:~/Maildir\nlog_path = /dev/stderr\n')
       writeFileSync(
@@ -278,6 +281,7 @@ function mailfront(): Pop3Backend {
     name: 'mailfront',
     argv: ['/usr/sbin/pop3front-maildir', 'Maildir'],
     greeting: /^\+OK \r\n/,
+    tail: '\n',
     prepare: nothing,
     clean: nothing,
   }

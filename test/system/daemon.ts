@@ -33,6 +33,21 @@ export async function call(path: string, method: string, params: Readonly<Record
   throw new Error(`${method}: ${line.trim()}`)
 }
 
+interface Listening {
+  readonly chain: string
+  readonly port: number
+}
+
+function listenersOf(answer: unknown): readonly Listening[] {
+  const list = typeof answer === 'object' && answer !== null && 'listeners' in answer ? answer.listeners : undefined
+  if (!Array.isArray(list)) throw new Error(`no listeners in ${JSON.stringify(answer)}`)
+  return list.map((one: unknown) => {
+    if (typeof one !== 'object' || one === null || !('chain' in one && 'port' in one))
+      throw new Error(`not a listener: ${JSON.stringify(one)}`)
+    return { chain: String(one.chain), port: Number(one.port) }
+  })
+}
+
 const hasEnded = (child: ChildProcess): boolean => child.exitCode !== null || child.signalCode !== null
 
 /** Starts it as root on `lines` of control/listeners, e.g. `127.0.0.1:0 smtp postfix`, and waits until it answers. */
@@ -53,24 +68,22 @@ export async function startDaemon(place: Installation, lines: readonly string[])
   child.stderr.setEncoding('utf8').on('data', hear)
   child.on('error', (error) => hear(`${error.message}\n`))
   const controlSocket = join(place.run, 'control.sock')
-  const ports = (): readonly number[] | undefined =>
-    / started pid=\d+ .*\bports=([\d,]+)$/m.exec(log)?.[1]?.split(',').map(Number)
-  const bound = await until(
-    'acceptd to start',
-    () => {
+  const listening = await until(
+    'acceptd to answer',
+    async () => {
       if (pid === 0 || hasEnded(child)) throw new Error(`acceptd ended: ${child.exitCode ?? child.signalCode}\n${log}`)
-      return ports()
+      const list = await call(controlSocket, 'listener.list', {}).catch(() => undefined)
+      return list === undefined ? undefined : listenersOf(list)
     },
     { timeout: 20_000, show: () => `${picture(treeOf(pid))}\n${log}` },
   )
-  const chains = lines.map((line) => line.split(' ')[2])
   return {
     pid,
     controlSocket,
     port: (chain) => {
-      const found = chains.indexOf(chain)
-      if (found < 0) throw new Error(`no listener with the chain ${chain}`)
-      return bound[found] ?? 0
+      const found = listening.find((one) => one.chain === chain)
+      if (found === undefined) throw new Error(`no listener with the chain ${chain}: ${JSON.stringify(listening)}`)
+      return found.port
     },
     call: (method, params = {}) => call(controlSocket, method, params),
     log: () => log,

@@ -1,0 +1,207 @@
+// What must hold when a login goes wrong for reasons that are not the client's, with the real helper and real processes.
+import assert from 'node:assert/strict'
+import { join } from 'node:path'
+import { after, before, describe, it } from 'node:test'
+import { type Bed, makeBed, script } from './bed.ts'
+import { messageFrom } from './clients.ts'
+import { type Conversation, converse, loggedIn, plain } from './conversation.ts'
+import { isAlive, type Process, picture, signal, treeOf, until } from './processes.ts'
+import { writePasswordFile } from './users.ts'
+
+let bed: Bed
+/** Wrong passwords a session may send. */
+const TRIES = 3
+
+before(async () => {
+  bed = await makeBed({
+    smtp: ['postfix'],
+    options: `tries=${TRIES}`,
+    globals: { 'login-timeout': 1 },
+    chains: async ({ claim: { dir }, people: [user] }) => {
+      const passwords = join(dir, 'passwords')
+      await writePasswordFile(passwords, [
+        { name: 'root', uid: 0, gid: 0, home: '/root', password: 'right' },
+        { name: 'toor', uid: 0, gid: 0, home: '/root', password: 'right' },
+        user,
+      ])
+      // A checkpassword whose mood is the user's name; it accepts nobody.
+      const moody = script(
+        dir,
+        'moody',
+        `case $(tr '\\0' '\\n' <&3 | head -n 1) in
+temporary) exit 111 ;;
+crash) kill -SEGV $$ ;;
+hang) exec sleep 1000 ;;
+strange) exit 77 ;;
+misused) exit 2 ;;
+esac
+exit 1`,
+      )
+      const backend = ['/usr/sbin/sendmail', '-bs']
+      return [
+        { name: 'file', checkpassword: ['builtin', passwords], backend },
+        { name: 'moody', checkpassword: [moody], backend },
+        { name: 'missing', checkpassword: [join(dir, 'nowhere')], backend },
+        { name: 'nobackend', checkpassword: ['builtin'], backend: [join(dir, 'nowhere')] },
+      ]
+    },
+  })
+})
+after(() => bed.end())
+
+async function introduced(chain: string): Promise<Conversation> {
+  const talk = await converse(bed.daemon.port(chain))
+  await talk.reply()
+  await talk.say('EHLO client.example')
+  return talk
+}
+
+const login = (talk: Conversation, user: string, password: string): Promise<string> =>
+  talk.say(`AUTH PLAIN ${plain(user, password)}`)
+
+/** What a session says from greeting to close when every attempt is this one. */
+async function exhausted(chain: string, user: string, password: string): Promise<string> {
+  const talk = await introduced(chain)
+  const said: string[] = []
+  for (let n = 0; n < TRIES; n += 1) said.push(await login(talk, user, password))
+  return said.join('') + (await talk.rest())
+}
+
+void describe('root', () => {
+  for (const name of ['root', 'toor'])
+    void it(`${name}'s right password gets what a wrong one gets, and a log line in capitals`, async () => {
+      const start = bed.daemon.log().length
+      const right = await exhausted('file', name, 'right')
+      const line = await until('the log line', () => / [A-Z][A-Z-]{9,} .*$/m.exec(bed.daemon.log().slice(start))?.[0], {
+        show: () => bed.daemon.log().slice(start),
+      })
+      assert.match(line, new RegExp(`\\b${name}\\b`))
+      assert.equal(right, await exhausted('file', name, 'wrong'))
+      assert.match(right, /^(535 [^\r]*\r\n){3}$/)
+    })
+})
+
+void describe('what is not the client\u2019s fault', () => {
+  for (const [what, chain, user] of [
+    ['exit 111', 'moody', 'temporary'],
+    ['a crash', 'moody', 'crash'],
+    ['an exit code that means nothing', 'moody', 'strange'],
+    ['a missing checkpassword', 'missing', 'anybody'],
+  ] as const)
+    void it(`${what} is 454 more often than there are tries, and the session goes on`, async () => {
+      const talk = await introduced(chain)
+      for (let n = 0; n < TRIES + 2; n += 1) assert.match(await login(talk, user, 'any'), /^454 /)
+      assert.match(await talk.say('NOOP'), /^250 /)
+      assert.match(await talk.say('QUIT'), /^221 /)
+    })
+
+  void it('a checkpassword that hangs is 454 when its time is over, and is ended', async () => {
+    const talk = await introduced('moody')
+    assert.match(await login(talk, 'hang', 'any'), /^454 /)
+    assert.match(await talk.say('NOOP'), /^250 /)
+    await until('the sleeper to be gone', () => treeOf(bed.daemon.pid).every((one) => one.comm !== 'sleep'), {
+      show: () => picture(treeOf(bed.daemon.pid)),
+    })
+    talk.cut()
+  })
+
+  void it('a missing backend is 454', async () => {
+    const [user] = bed.people
+    const talk = await introduced('nobackend')
+    assert.match(await login(talk, user.name, user.password), /^454 /)
+    talk.cut()
+  })
+
+  void it('costs no try between those that do', async () => {
+    const talk = await introduced('moody')
+    const said: string[] = []
+    for (const user of ['wrong', 'temporary', 'crash', 'misused', 'temporary', 'hang', 'wrong'])
+      said.push((await login(talk, user, 'any')).slice(0, 3))
+    assert.deepEqual(said, ['535', '454', '454', '535', '454', '454', '535'])
+    assert.equal(await talk.rest(), '')
+  })
+})
+
+const helpers = (): readonly Process[] =>
+  treeOf(bed.daemon.pid).filter((one) => one.argv[0]?.endsWith('/accept-helper') === true)
+
+void describe('the helper', () => {
+  const submit = async (talk: Conversation, subject: string): Promise<void> => {
+    assert.match(await talk.say('MAIL FROM:<me@example.org>'), /^250 /)
+    assert.match(await talk.say('RCPT TO:<you@example.org>'), /^250 /)
+    assert.match(await talk.say('DATA'), /^354 /)
+    assert.match(
+      await talk.say(`${messageFrom('me@example.org', subject).replaceAll('\n', '\r\n')}.`),
+      bed.backend('postfix').queued,
+    )
+  }
+
+  void it('killed: 454 and no try lost while it is away, running sessions go on, and it comes back', async () => {
+    const [user] = bed.people
+    const running = await loggedIn(bed.daemon.port('postfix'), user.name, user.password)
+    const talk = await introduced('postfix')
+    // Stopped, the supervisor cannot start another helper before we have seen that there is none.
+    signal(bed.daemon.pid, 'SIGSTOP')
+    try {
+      const all = helpers()
+      for (const { pid } of all) signal(pid, 'SIGKILL')
+      await until('the helper to be gone', () => all.every(({ pid }) => !isAlive(pid)))
+      for (let n = 0; n < TRIES + 1; n += 1) assert.match(await login(talk, user.name, user.password), /^454 /)
+    } finally {
+      signal(bed.daemon.pid, 'SIGCONT')
+    }
+    await submit(running, 'while the helper was away')
+    await until('the helper to come back', async () => {
+      const answer = await login(talk, user.name, user.password)
+      if (!answer.startsWith('235')) assert.match(answer, /^454 /)
+      return answer.startsWith('235')
+    })
+    await submit(talk, 'after the helper came back')
+    const queued = await bed.backend('postfix').delivered(user)
+    assert.equal(queued.length, 2)
+    running.cut()
+    talk.cut()
+  })
+
+  void it('its server process killed: its monitor starts another', async () => {
+    const [user] = bed.people
+    const [monitor, server] = helpers()
+    assert.ok(monitor !== undefined && server !== undefined)
+    signal(server.pid, 'SIGKILL')
+    await until('another server', () => helpers().some(({ pid, ppid }) => ppid === monitor.pid && pid !== server.pid))
+    const talk = await introduced('postfix')
+    await until('a login', async () => (await login(talk, user.name, user.password)).startsWith('235'))
+    talk.cut()
+  })
+})
+
+void describe('the runtime', () => {
+  const runtime = (): Process | undefined =>
+    treeOf(bed.daemon.pid).find((one) => one.ppid === bed.daemon.pid && one.argv[0]?.endsWith('node') === true)
+
+  void it('killed: its backends end, connections wait in the kernel and are served by the next one', async () => {
+    const [user] = bed.people
+    const port = bed.daemon.port('postfix')
+    const cut = await loggedIn(port, user.name, user.password)
+    await cut.say('MAIL FROM:<me@example.org>')
+    await cut.say('RCPT TO:<you@example.org>')
+    await cut.say('DATA')
+    cut.send('Subject: cut by the death of the runtime\r\n\r\nhalf')
+    const first = runtime()
+    assert.ok(first !== undefined)
+    signal(first.pid, 'SIGKILL')
+    const started = Date.now()
+    const waiting = await converse(port)
+    assert.match(await waiting.reply(), /^220 /)
+    assert.ok(Date.now() - started < 5000)
+    await waiting.say('EHLO client.example')
+    assert.match(await login(waiting, user.name, user.password), /^235 /)
+    assert.equal((await waiting.say('QUIT')).slice(0, 3), '221')
+    await until('the backends to end', () => treeOf(bed.daemon.pid).every((one) => one.comm !== 'smtpd'), {
+      show: () => picture(treeOf(bed.daemon.pid)),
+    })
+    const queued = await bed.backend('postfix').delivered(user)
+    assert.ok(queued.every(({ content }) => !content.includes('cut by the death')))
+    assert.notEqual(runtime()?.pid, first.pid)
+  })
+})
