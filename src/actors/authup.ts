@@ -81,8 +81,12 @@ export function authup(state: AuthupState, frame: AuthupFrame): Step<AuthupState
   switch (frame[0]) {
     case TAG.attempt:
       return { state, effects: frame[2] ? [say(protocolOf(state).greet(state))] : NOTHING }
-    case TAG.input:
-      return converse({ ...state, rest: state.rest.length === 0 ? frame[2] : concat([state.rest, frame[2]]) }, frame[1])
+    case TAG.input: {
+      const rest = state.rest.length === 0 ? frame[2] : concat([state.rest, frame[2]])
+      // Who sends on while the helper is asked is held; nearly nobody does, so nobody is held before.
+      if (state.at === 'checking') return { state: { ...state, rest: rest.slice() }, effects: [{ do: 'hold' }] }
+      return converse({ ...state, rest }, frame[1])
+    }
     case TAG.eof:
       return fatal(state, 'eof', 'client-eof')
     case TAG.timeout:
@@ -164,7 +168,7 @@ function carryOut(state: AuthupState, answer: Answer, line: string, session: Ses
     case 'guest':
       return {
         state: { ...state, at: 'checking', guestCommand: line },
-        effects: [{ do: 'hold' }, send([TAG.guest, session])],
+        effects: [send([TAG.guest, session])],
       }
     case 'login': {
       const { user, password, mechanism } = answer.login
@@ -174,7 +178,7 @@ function carryOut(state: AuthupState, answer: Answer, line: string, session: Ses
       if (credentials.isErr()) return carryOut(state, { do: 'fault', fault: 'input' }, line, session)
       return {
         state: { ...state, at: 'checking' },
-        effects: [{ do: 'hold' }, send([TAG.login, session, user, credentials.value, mechanism])],
+        effects: [send([TAG.login, session, user, credentials.value, mechanism])],
       }
     }
   }

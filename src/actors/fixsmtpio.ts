@@ -221,7 +221,7 @@ function takeRequests(from: FixsmtpioState, bytes: Uint8Array, effects: Effect[]
   if (requests !== '') effects.push({ do: 'request', text: requests })
   input = input.subarray(next)
   // What cannot be taken yet must not grow: the client is held until the replies are there.
-  const held = state.at !== 'commands' || state.awaited.length >= MOST_AWAITED
+  const held = input.length > 0 && (state.at !== 'commands' || state.awaited.length >= MOST_AWAITED)
   if (held) effects.push({ do: 'hold' })
   // The bytes alias the read: what outlives this step is copied.
   return { state: { ...state, rest: input.length === 0 ? NO_BYTES : input.slice() }, effects }

@@ -107,7 +107,7 @@ function run(values: Values): void {
       listeners: config.listeners,
       lanes: config.lanes === 0 ? availableParallelism() : config.lanes,
       statusGroup: config.statusGroup,
-      runtimeProgram: [process.execPath, program],
+      runtimeProgram: [process.execPath, ...process.execArgv, program],
     },
     (event, fields) => void writeSync(2, logLine('info', event, fields)),
   )

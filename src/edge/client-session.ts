@@ -95,8 +95,6 @@ export class ClientSession {
   readonly name: string
   readonly ip: string
   readonly port: number
-  readonly localIp: string
-  readonly localPort: number
   readonly settings: SessionSettings
   private readonly socket: Socket
   private readonly around: Surroundings
@@ -117,8 +115,6 @@ export class ClientSession {
     this.chain = settings.chain
     this.ip = socket.remoteAddress ?? ''
     this.port = socket.remotePort ?? 0
-    this.localIp = socket.localAddress ?? ''
-    this.localPort = socket.localPort ?? 0
     this.started = around.now()
     this.seen = this.started
     this.actors = {
@@ -127,7 +123,6 @@ export class ClientSession {
       checkpassword: newCheckpassword,
       fixsmtpio: undefined,
     }
-    socket.setNoDelay(true)
     socket.on('data', (bytes: Buffer) => this.fromClient(bytes))
     socket.on('drain', () => this.backend?.resume())
     socket.on('end', () => this.clientEnded())
@@ -293,6 +288,7 @@ export class ClientSession {
         this.pauseOrResume()
         break
       case 'room':
+        if (!this.held) break
         this.held = false
         this.pauseOrResume()
         break
@@ -429,6 +425,11 @@ export class ClientSession {
     this.over = true
     this.socket.destroy()
     this.around.ended(this, this.why)
+  }
+
+  /** Asked for at login only: it costs a system call. */
+  get local(): { readonly ip: string; readonly port: number } {
+    return { ip: this.socket.localAddress ?? '', port: this.socket.localPort ?? 0 }
   }
 
   get closing(): boolean {

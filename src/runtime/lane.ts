@@ -637,16 +637,13 @@ export default function lane({ start, port }: LaneTask): Promise<void> {
 function environmentOf(session: ClientSession, kind: 'auth' | 'guest'): readonly string[] {
   const ipv6 = session.ip.includes(':') && !session.ip.startsWith('::ffff:')
   const ip = session.ip.replace(/^::ffff:/, '')
-  const localIp = session.localIp.replace(/^::ffff:/, '')
+  const { local } = session
+  const localIp = local.ip.replace(/^::ffff:/, '')
   const prefix = ipv6 ? 'TCP6' : 'TCP'
   const environment = [`PROTO=${prefix}`, `TCPREMOTEIP=${ip}`, `TCPLOCALIP=${localIp}`]
   if (ipv6) environment.push(`TCP6REMOTEIP=${ip}`, `TCP6LOCALIP=${localIp}`)
   if (!(session.settings.warm && kind === 'auth')) {
-    environment.push(
-      `TCPREMOTEPORT=${session.port}`,
-      `TCPLOCALPORT=${session.localPort}`,
-      `ACCEPTD_SESSION=${session.name}`,
-    )
+    environment.push(`TCPREMOTEPORT=${session.port}`, `TCPLOCALPORT=${local.port}`, `ACCEPTD_SESSION=${session.name}`)
   }
   return environment
 }
