@@ -45,6 +45,8 @@ export interface LoadReport {
     readonly text: string
   }[]
   readonly ms: Readonly<Record<'banner' | 'login' | 'session' | 'message', Times>>
+  /** Nobody heard anything for so long though somebody waited. */
+  readonly longestSilence: number
   readonly cpu: { readonly user: number; readonly system: number }
 }
 

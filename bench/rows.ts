@@ -2,7 +2,7 @@
 // put on two sides are in special.ts.
 import type { Measured } from './compare.ts'
 import type { Target } from './figures.ts'
-import type { Load } from './loadgen.ts'
+import type { Load, Times } from './loadgen.ts'
 import type { Wish } from './side.ts'
 
 export interface Reading {
@@ -46,6 +46,9 @@ export interface Row {
 const ratio = (least: number, aim?: number): Target => ({ of: 'ratio', least, ...(aim === undefined ? {} : { aim }) })
 const ours = (least: number, aim?: number): Target => ({ of: 'ours', least, ...(aim === undefined ? {} : { aim }) })
 
+/** NaN, which no sample takes in, where nothing was timed. */
+const quantile = (times: Times, name: 'p50' | 'p99'): number => (times.count > 0 ? times[name] : Number.NaN)
+
 type About = Partial<Pick<Reading, 'target' | 'from' | 'oursOnly'>>
 const sessions = (about: About = {}): Reading => ({
   figure: 'sessions/s',
@@ -65,14 +68,14 @@ const p99 = (about: About = {}): Reading => ({
   figure: 'session p99',
   unit: 'ms',
   better: 'less',
-  of: (run) => run.load.ms.session.p99,
+  of: (run) => quantile(run.load.ms.session, 'p99'),
   ...about,
 })
 const login = (about: About = {}): Reading => ({
   figure: 'login p50',
   unit: 'ms',
   better: 'less',
-  of: (run) => run.load.ms.login.p50,
+  of: (run) => quantile(run.load.ms.login, 'p50'),
   ...about,
 })
 const cpu = (about: About = {}): Reading => ({
@@ -93,14 +96,14 @@ const latency = (about: About = {}): Reading => ({
   figure: 'message p50',
   unit: 'ms',
   better: 'less',
-  of: (run) => run.load.ms.message.p50,
+  of: (run) => quantile(run.load.ms.message, 'p50'),
   ...about,
 })
 const octets = (about: About = {}): Reading => ({
   figure: 'MB/s in a message',
   unit: 'MB/s',
   better: 'more',
-  of: (run) => run.load.octets / Math.max(1, run.load.messages) / 1e3 / run.load.ms.message.p50,
+  of: (run) => run.load.octets / Math.max(1, run.load.messages) / 1e3 / quantile(run.load.ms.message, 'p50'),
   ...about,
 })
 

@@ -50,6 +50,12 @@ function install(sides: readonly Side[]): void {
   })
 }
 
+/** With the cause: that a server did not listen says less than what it wrote before. */
+const describe = (error: unknown): string =>
+  error instanceof Error
+    ? `${error.message.trim()}${error.cause === undefined ? '' : ` (${describe(error.cause)})`}`
+    : String(error)
+
 async function runAll(chosen: readonly AnyRow[], context: Context): Promise<Outcome> {
   const figures: Figure[] = []
   const problems: Problem[] = []
@@ -59,7 +65,7 @@ async function runAll(chosen: readonly AnyRow[], context: Context): Promise<Outc
       figures.push(...outcome.figures.filter(({ ours, baseline }) => ours || baseline))
       problems.push(...outcome.problems)
     } catch (error) {
-      problems.push({ side: row.row, text: error instanceof Error ? error.message : String(error) })
+      problems.push({ side: row.row, text: describe(error) })
     }
   }
   return { figures, problems }
@@ -137,7 +143,7 @@ async function main(): Promise<number> {
 main().then(
   (code) => process.exit(code),
   (error: unknown) => {
-    process.stderr.write(`bench: ${error instanceof Error ? error.message : String(error)}\n`)
+    process.stderr.write(`bench: ${describe(error)}\n`)
     process.exit(1)
   },
 )

@@ -56,7 +56,7 @@ function loadOf(row: Row, point: Point, context: Context, run: number, users: nu
   const load: Load = {
     clients: point.clients,
     users,
-    duration: context.seconds + context.warmup,
+    duration: (run === 0 ? context.seconds / 2 : context.seconds) + context.warmup,
     warmup: context.warmup,
     // A real crowd does not come in one millisecond; the row `burst` is about the one that does.
     ramp: Math.min(context.warmup, point.clients / 1000),

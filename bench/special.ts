@@ -87,34 +87,46 @@ async function onSide<T>(side: Side, wish: Partial<Wish>, work: (running: Runnin
   }
 }
 
-/** KB a session of everything that the side runs, by the growth from none to `clients` idle sessions. */
-async function memoryOf(side: Side, clients: number, how: 'greeting' | 'login', problems: Problems): Promise<number> {
-  return await onSide(side, { clients }, async (running) => {
-    // Buffers and code that the first sessions bring in belong to no session.
+/** How many idle sessions there are at the first and at the second reading. */
+type Crowd = readonly [few: number, many: number]
+
+/**
+ * KB a session of everything that the side runs, by the growth from few to many idle sessions: what the first ones bring in, code and
+ * room in heaps, belongs to no session.
+ */
+async function memoryOf(
+  side: Side,
+  [few, many]: Crowd,
+  how: 'greeting' | 'login',
+  problems: Problems,
+): Promise<number> {
+  return await onSide(side, { clients: many }, async (running) => {
     await runLoad(running.port, { clients: 20, sessions: 200, users: 100 })
-    await sleep(500)
+    const first = await hold(running, few, how, 100)
+    await sleep(700)
     const before = pssOf(running.pids)
-    const held = await hold(running, clients, how, 100)
-    await sleep(1500)
+    const second = await hold(running, many - few, how, 100)
+    await sleep(700)
     const after = pssOf(running.pids)
-    await release(side, held, problems)
-    return (after - before) / clients
+    await release(side, [...first, ...second], problems)
+    return (after - before) / (many - few)
   })
 }
 
 async function memory(context: Context): Promise<Outcome> {
   const problems: Problems = []
   const figures: Figure[] = []
-  const crowd = context.extent === 'quick' ? 500 : 2000
-  const few = context.extent === 'quick' ? 100 : 300
-  for (const [how, name, target] of [
-    ['greeting', 'before login', { of: 'ratio', least: 1 / 30, aim: 1 / 60 }],
-    ['login', 'after login', { of: 'ratio', least: 1 / 3, aim: 1 / 4 }],
-  ] as const) {
+  const quick = context.extent === 'quick'
+  const ofChain: Crowd = quick ? [50, 150] : [100, 500]
+  const rows: readonly (readonly ['greeting' | 'login', string, Target, Crowd])[] = [
+    ['greeting', 'before login', { of: 'ratio', least: 1 / 30, aim: 1 / 60 }, quick ? [500, 2000] : [1000, 8000]],
+    ['login', 'after login', { of: 'ratio', least: 1 / 3, aim: 1 / 4 }, ofChain],
+  ]
+  for (const [how, name, target, ofOurs] of rows) {
     context.progress(`memory: ${name}`)
-    const clients = how === 'greeting' ? crowd : few
-    const ours = context.ours && [await memoryOf(context.ours, clients, how, problems)]
-    const baseline = context.chain && [await memoryOf(context.chain, few, how, problems)]
+    const clients = ofOurs[1]
+    const ours = context.ours && [await memoryOf(context.ours, ofOurs, how, problems)]
+    const baseline = context.chain && [await memoryOf(context.chain, ofChain, how, problems)]
     figures.push(
       figure({
         row: 'memory',
@@ -135,7 +147,7 @@ async function slowestLogin(side: Side, running: Running, problems: Problems): P
   const report = await runLoad(running.port, { sessions: 5, users: 100, sources: 200 })
   if (report.errors.total > 0)
     problems.push({ side: side.name, text: `a real user did not get through: ${JSON.stringify(report.samples)}` })
-  return report.ms.session.max
+  return report.ms.session.count > 0 ? report.ms.session.max : Number.NaN
 }
 
 async function idleLimit(context: Context): Promise<Outcome> {
@@ -173,6 +185,7 @@ interface Burst {
   readonly overflows: number
   readonly errors: number
   readonly banner: number
+  readonly silence: number
   readonly seconds: number
 }
 
@@ -184,6 +197,7 @@ async function burstOn(side: Side, clients: number): Promise<Burst> {
       overflows: listenOverflows() - before,
       errors: report.errors.total,
       banner: report.ms.banner.max,
+      silence: report.longestSilence,
       seconds: report.seconds,
     }
   })
@@ -211,6 +225,7 @@ async function burst(context: Context): Promise<Outcome> {
     figures: [
       row('listen queue overflows', '', 'overflows', { of: 'ours', least: 0 }),
       row('errors', '', 'errors', { of: 'ours', least: 0 }),
+      row('longest silence', 'ms', 'silence', { of: 'ours', least: 1000 }),
       row('slowest greeting', 'ms', 'banner'),
       row('until all are served', 's', 'seconds'),
     ],

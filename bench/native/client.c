@@ -188,7 +188,7 @@ static void next_message(struct client *c, uint64_t now) {
 }
 
 static void logged_in(struct client *c, uint64_t now) {
-  if (measured(c->intended)) histogram_add(&tally.login, now - c->login_at);
+  if (measured(c->login_at)) histogram_add(&tally.login, now - c->login_at);
   if (measured(now)) tally.logins++;
   tally.all_logins++;
 }
@@ -283,7 +283,7 @@ static bool take_line(struct client *c, const char *line, uint64_t now) {
       return true;
     case BODY:
       if (!good || c->body_left > 0) break;
-      if (measured(c->intended)) histogram_add(&tally.message, now - c->message_at);
+      if (measured(c->message_at)) histogram_add(&tally.message, now - c->message_at);
       if (measured(now)) tally.messages++, tally.octets += body_length - 3;
       tally.all_messages++;
       next_message(c, now);

@@ -255,6 +255,7 @@ int main(int argc, char **argv) {
 
   uint64_t begun = clock_now(), now = begun, last_start = begun + plan.duration, next_tick = begun + TICK;
   bool told_holding = false;
+  uint64_t last_heard = begun;
   measure_from = begun + plan.warmup;
   /* Bounded by a count alone, everything is measured. */
   measure_to = plan.sessions > 0 && plan.duration >= UINT64_C(3600000000000) ? UINT64_MAX : last_start;
@@ -263,6 +264,7 @@ int main(int argc, char **argv) {
     uint64_t next_start = start_due(begun, last_start, now);
     if (now >= next_tick) tick_all(now), next_tick = now + TICK;
     unsigned busy = plan.clients - free_count - resting_count;
+    if (busy == tally.held) last_heard = now;
     if (plan.hold != HOLD_NOT) {
       if (!told_holding && tally.started >= plan.clients && busy == tally.held) {
         fprintf(stderr, "loadgen: holding %u\n", tally.held);
@@ -282,7 +284,10 @@ int main(int argc, char **argv) {
         if (read(timer, &expired, sizeof expired) < 0 && errno != EAGAIN) return 1;
       } else if (c->fd >= 0) {
         /* The clock is read per event: at 1000 clients a batch is long enough to matter. */
-        client_ready(c, events[i].events, now = clock_now());
+        now = clock_now();
+        if (now - last_heard > tally.longest_silence) tally.longest_silence = now - last_heard;
+        last_heard = now;
+        client_ready(c, events[i].events, now);
       }
     }
   }

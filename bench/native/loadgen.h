@@ -57,6 +57,7 @@ struct tally {
   uint64_t sessions, logins, refused_logins, messages, octets; /* inside the measured time */
   uint64_t all_sessions, all_logins, all_refused_logins, all_messages, started, late;
   uint64_t errors[ERRORS];
+  uint64_t longest_silence; /* nanoseconds in which nobody heard anything though somebody waited */
   struct sample samples[SAMPLES];
   unsigned sample_count, held, most_held;
   struct histogram banner, login, session, message;

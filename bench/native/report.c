@@ -57,5 +57,5 @@ void report(double seconds) {
   print_times("login", &t->login, false);
   print_times("session", &t->session, false);
   print_times("message", &t->message, true);
-  printf("},\"cpu\":{\"user\":%.4f,\"system\":%.4f}}\n", seconds_of(used.ru_utime), seconds_of(used.ru_stime));
+  printf("},\"longestSilence\":%.4f,\"cpu\":{\"user\":%.4f,\"system\":%.4f}}\n", (double)t->longest_silence / 1e6, seconds_of(used.ru_utime), seconds_of(used.ru_stime));
 }
