@@ -2,8 +2,7 @@
  * root-owned chains file names for it, and says what became of it. README.md is its protocol and its threat model.
  *   serve    a monitor holds the socket and restarts the server, which answers any number of connections
  *   run [3]  one request on descriptor 0, or 3; stays until its process ends and exits as that did
- *   check    reads the chains file and says what is wrong with it
- *   classic  the helper of the program authup (classic.c); never with borrowed rights */
+ *   check    reads the chains file and says what is wrong with it */
 #define _GNU_SOURCE
 #include "helper.h"
 #include <errno.h>
@@ -675,11 +674,7 @@ int main(int argc, char **argv)
 {
   static char *empty[] = {NULL};
   const char *mode = argc > 1 ? argv[1] : "", *why = NULL;
-  int checking = strcmp(mode, "check") == 0, borrowed = getuid() != geteuid() || getgid() != getegid();
-  if (strcmp(mode, "classic") == 0) {
-    if (borrowed) fail(77, "classic", "runs what it is told, so never with borrowed rights");
-    return classic(argc - 2, argv + 2);
-  }
+  int checking = strcmp(mode, "check") == 0;
   if (strcmp(mode, "run") == 0 && argc > 2 && strcmp(argv[2], "3") == 0 && dup2(3, 0) == 0) argc--, argv++;
   clean_start();
   environ = empty;
@@ -690,7 +685,7 @@ int main(int argc, char **argv)
     if (option == 's') socket_path = optarg;
   }
   if (!checking && strcmp(mode, "serve") != 0 && strcmp(mode, "run") != 0)
-    fail(100, "usage", "accept-helper serve|run|check|classic");
+    fail(100, "usage", "accept-helper serve|run|check");
   if (stat(chains_path, &config_stat) != 0) memset(&config_stat, 0, sizeof config_stat);
   config = config_read(chains_path, privileged);
   if (config == NULL) return 78;

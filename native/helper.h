@@ -1,5 +1,5 @@
 /* What the files of accept-helper share. START HERE, then chains.c (what may run), accept-helper.c (who may ask, how it runs),
- * verify.c (whose password it is), handover.c (the step from login to backend), classic.c (the helper of the program authup). */
+ * verify.c (whose password it is), handover.c (the step from login to backend). */
 #ifndef HELPER_H
 #define HELPER_H
 #include <stddef.h>
@@ -60,5 +60,4 @@ int split_credentials(char *bytes, size_t length, char *fields[3]);
  * minimum 0 says that the helper has no privileges: then a group 0 is no concern. */
 _Noreturn void hand_over(int stream, int status, uid_t minimum, char **backend);
 
-int classic(int argc, char **argv);
 #endif

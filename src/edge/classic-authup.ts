@@ -1,6 +1,6 @@
 // The program authup: the dialogue before login on descriptors 0 and 1; then the chain has them, or, for a guest, a relay.
 //
-//   0, 1 ══> [ reup ── authup ── checkpassword ]      accept-helper classic ──> CHAIN on the same 0, 1
+//   0, 1 ══> [ reup ── authup ── checkpassword ]      authup-helper ──> CHAIN on the same 0, 1
 //   0, 1 ══> [ fixsmtpio ] <══ relay ══> GUEST CHAIN  for a peer that has not authenticated
 
 import { newAuthup } from '../actors/authup.ts'
@@ -186,7 +186,7 @@ export function runAuthup(program: AuthupProgram): void {
     }
     if (!asking) return
     if (word === 'missing' || word === 'bad' || word === 'lost')
-      tell(`${us} ${line === 'lost' ? 'accept-helper is gone' : line}`)
+      tell(`${us} ${line === 'lost' ? 'authup-helper is gone' : line}`)
     asking = false
     timer.refresh()
     post([TAG.answer, SESSION, word === 'exit' ? `chain-exit ${first}` : line])

@@ -1,4 +1,4 @@
-// accept-helper classic: the one process of a classic session that keeps the rights authup was started with (native/README.md).
+// authup-helper: the one process of a classic session that keeps the rights authup was started with (native/README.md).
 
 import { type ChildProcess, spawn } from 'node:child_process'
 import { realpathSync } from 'node:fs'
@@ -23,7 +23,7 @@ export interface ClassicHelper {
 export class NoHelper extends Error {}
 
 /** Beside the program, wherever it is called from. */
-const besideUs = (): string => join(dirname(realpathSync(process.argv[1] ?? '')), 'accept-helper')
+const besideUs = (): string => join(dirname(realpathSync(process.argv[1] ?? '')), 'authup-helper')
 
 /**
  * Starts the helper. `answered` hears its lines: `pid N`, then `exit N`, `signal N` or `missing TEXT`; `bad TEXT` instead of these;
@@ -36,7 +36,7 @@ export function startHelper(
   asRoot: boolean,
   answered: (line: string) => void,
 ): ClassicHelper {
-  const words = ['classic', ...(asRoot ? ['--need-root'] : []), '--', ...chain]
+  const words = [...(asRoot ? ['--need-root'] : []), '--', ...chain]
   if (guestChain.length > 0) words.push('--', ...guestChain)
   const helper: ChildProcess = spawn(besideUs(), words, {
     stdio: ['inherit', 'inherit', 'inherit', 'pipe', 'pipe', tls?.read ?? 'ignore', tls?.write ?? 'ignore'],

@@ -377,7 +377,7 @@ for (const [build, make] of [
       assert.equal(bed.run(['check']).status, 0)
     })
 
-    void test('borrowed rights are for the account only, for its own file only, and never for classic', (t) => {
+    void test('borrowed rights are for the account only, and for its own file only', (t) => {
       if (!isRoot) {
         t.diagnostic('needs root to borrow from')
         assert.equal(bed.run(['nonsense']).status, 100)
@@ -392,9 +392,6 @@ for (const [build, make] of [
         ['run', '-s', '/tmp/x.sock'],
       ])
         assert.equal(bed.run(args).status, 100)
-      const classic = bed.run(['classic', '--', '/bin/id'])
-      assert.equal(classic.status, 77)
-      assert.equal(classic.stdout, '')
     })
 
     void test('the account cannot signal the helper, and its end of file ends it', async (t) => {

@@ -28,7 +28,7 @@ const chain =
   'read -r pw <&3 2>/dev/null; case $AUTHUP_USER in bad) exit 1;; dead) kill -9 $$;; esac; echo "as $AUTHUP_USER $UCSPITLS $SSL_PROTOCOL $EVIL"; read -r x; echo "got $x"'
 
 const start = (args: readonly string[]) => {
-  const child = spawn(program('accept-helper'), ['classic', '--', ...args], {
+  const child = spawn(program('authup-helper'), ['--', ...args], {
     env: { PATH: '/usr/bin:/bin', UCSPITLS: '!', KEPT: 'yes' },
     stdio: ['pipe', 'pipe', 'inherit', 'pipe', 'pipe'],
   })
@@ -117,7 +117,7 @@ void describe('checknotroot', () => {
   })
 })
 
-void describe('accept-helper classic', () => {
+void describe('authup-helper', () => {
   void test('a refused attempt, a killed one, then one that gets the client', async () => {
     const { child, control } = start(['/bin/sh', '-c', chain])
     for (const [name, end] of [

@@ -1,8 +1,7 @@
-/* accept-helper classic [ --need-root ] -- chain [ -- guest chain ]: keeps the rights that the program authup was started with, so
- * that authup can give its own up before it greets. Never reads from a client. Descriptors: 0 and 1 the client's, 3 requests and
- * answers, 4 a relay to authup, 5 and 6 the client's data inside TLS. One request at a time; the end of 3 ends it. */
+/* authup-helper [ --need-root ] -- chain [ -- guest chain ]: keeps the rights that the program authup was started with, so that
+ * authup can give its own up before it greets. Never setuid, never reads from a client. Descriptors: 0 and 1 the client's, 3 requests
+ * and answers, 4 a relay to authup, 5 and 6 the client's data inside TLS. One request at a time; the end of 3 ends it. */
 #define _GNU_SOURCE
-#include "helper.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/sockios.h>
@@ -15,7 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { CONTROL = 20, CLASSIC_VARIABLES = 1024 };
+enum { CONTROL = 20, MAX_VARIABLES = 1024, MAX_REQUEST = 65536, MAX_CREDENTIALS = 512, TEMPORARY = 111 };
 
 static int read_all(char *bytes, size_t length)
 {
@@ -63,18 +62,18 @@ static void as_before(int fd, int flags)
   if (flags >= 0) fcntl(fd, F_SETFL, flags);
 }
 
-static volatile int classic_errno;
+static volatile int exec_errno;
 
-static pid_t classic_start(char **chain, char **env, int credentials, int in, int out)
+static pid_t start(char **chain, char **env, int credentials, int in, int out)
 {
-  classic_errno = 0;
+  exec_errno = 0;
   pid_t pid = vfork();
   if (pid != 0) return pid;
   signal(SIGPIPE, SIG_DFL);
   if (credentials >= 0 ? dup2(credentials, 3) < 0 : (close(3), 0)) _exit(TEMPORARY);
   if ((in != 0 && dup2(in, 0) < 0) || (out != 1 && dup2(out, 1) < 0)) _exit(TEMPORARY);
   execvpe(chain[0], chain, env);
-  classic_errno = errno;
+  exec_errno = errno;
   _exit(TEMPORARY);
 }
 
@@ -87,17 +86,17 @@ static void wait_for_relay(int relayed)
   }
 }
 
-static void classic_request(char *at, const char *end, char **chain, char **guest_chain)
+static void serve(char *at, const char *end, char **chain, char **guest_chain)
 {
-  char *env[CLASSIC_VARIABLES + 1], *variable, *what = next_string(&at, end), *flags = next_string(&at, end);
+  char *env[MAX_VARIABLES + 1], *variable, *what = next_string(&at, end), *flags = next_string(&at, end);
   int variables = 0, guest = what != NULL && strcmp(what, "guest") == 0, credentials[2] = {-1, -1}, status;
   if (flags == NULL || (!guest && strcmp(what, "auth") != 0)) return (void)dprintf(CONTROL, "bad request\n");
   if (guest && guest_chain == NULL) return (void)dprintf(CONTROL, "bad no chain for guests\n");
   while ((variable = next_string(&at, end)) != NULL && *variable != '\0')
-    if (addition_allowed(variable) && !(guest && strncmp(variable, "AUTH", 4) == 0) && variables < CLASSIC_VARIABLES / 2)
+    if (addition_allowed(variable) && !(guest && strncmp(variable, "AUTH", 4) == 0) && variables < MAX_VARIABLES / 2)
       env[variables++] = variable;
   if (variable == NULL || end - at > MAX_CREDENTIALS || (guest && end != at)) return (void)dprintf(CONTROL, "bad request\n");
-  for (char **e = environ; *e != NULL && variables < CLASSIC_VARIABLES; e++) {
+  for (char **e = environ; *e != NULL && variables < MAX_VARIABLES; e++) {
     int known = strncmp(*e, "UCSPITLS=", 9) == 0 || strncmp(*e, "DISABLETLS=", 11) == 0 ||
                 (guest && (strncmp(*e, "AUTHUP_USER=", 12) == 0 || strncmp(*e, "AUTHUSER=", 9) == 0));
     for (int i = 0; i < variables; i++) known |= strncmp(*e, env[i], strcspn(env[i], "=") + 1) == 0;
@@ -109,7 +108,7 @@ static void classic_request(char *at, const char *end, char **chain, char **gues
   if (!guest && (pipe2(credentials, O_CLOEXEC) != 0 || write(credentials[1], at, end - at) != end - at))
     return (void)dprintf(CONTROL, "bad no pipe: %s\n", strerror(errno));
   if (!guest) close(credentials[1]);
-  pid_t pid = classic_start(guest ? guest_chain : chain, env, credentials[0], in, out);
+  pid_t pid = start(guest ? guest_chain : chain, env, credentials[0], in, out);
   if (!guest) close(credentials[0]);
   if (pid < 0) return (void)dprintf(CONTROL, "bad no process: %s\n", strerror(errno));
   dprintf(CONTROL, "pid %d\n", pid);
@@ -117,37 +116,39 @@ static void classic_request(char *at, const char *end, char **chain, char **gues
   as_before(in, in_flags);
   as_before(out, out_flags);
   wait_for_relay(relay);
-  if (classic_errno != 0) dprintf(CONTROL, "missing %s: %s\n", (guest ? guest_chain : chain)[0], strerror(classic_errno));
+  if (exec_errno != 0) dprintf(CONTROL, "missing %s: %s\n", (guest ? guest_chain : chain)[0], strerror(exec_errno));
   else if (WIFSIGNALED(status)) dprintf(CONTROL, "signal %d\n", WTERMSIG(status));
   else dprintf(CONTROL, "exit %d\n", WEXITSTATUS(status));
 }
 
-int classic(int argc, char **argv)
+int main(int argc, char **argv)
 {
   static char bytes[4 + MAX_REQUEST];
   char **chain, **guest_chain = NULL;
   sigset_t none;
-  if (argc > 0 && strcmp(argv[0], "--need-root") == 0) {
-    if (geteuid() != 0) return dprintf(2, "accept-helper: classic: root is needed\n"), 77;
-    argc--, argv++;
+  if (getuid() != geteuid() || getgid() != getegid()) return dprintf(2, "authup-helper: it runs what it is told, so never setuid\n"), 77;
+  argv++;
+  if (argc > 1 && strcmp(*argv, "--need-root") == 0) {
+    if (geteuid() != 0) return dprintf(2, "authup-helper: root is needed\n"), 77;
+    argv++;
   }
-  if (argc < 2 || strcmp(argv[0], "--") != 0) return dprintf(2, "accept-helper: usage: accept-helper classic -- chain [ -- guest chain ]\n"), 100;
+  if (*argv == NULL || strcmp(*argv, "--") != 0) return dprintf(2, "authup-helper: usage: authup-helper -- chain [ -- guest chain ]\n"), 100;
   chain = argv + 1;
   for (char **word = chain; *word != NULL && guest_chain == NULL; word++)
     if (strcmp(*word, "--") == 0) *word = NULL, guest_chain = word + 1;
-  if (*chain == NULL || (guest_chain != NULL && *guest_chain == NULL)) return dprintf(2, "accept-helper: classic: empty chain\n"), 100;
+  if (*chain == NULL || (guest_chain != NULL && *guest_chain == NULL)) return dprintf(2, "authup-helper: empty chain\n"), 100;
   for (int s = 1; s < NSIG; s++) signal(s, SIG_DFL);
   sigemptyset(&none);
   sigprocmask(SIG_SETMASK, &none, NULL);
   signal(SIGPIPE, SIG_IGN); /* ours; the chain gets the default back */
-  if (dup3(3, CONTROL, O_CLOEXEC) < 0) return dprintf(2, "accept-helper: classic: no control stream: %s\n", strerror(errno)), 100;
+  if (dup3(3, CONTROL, O_CLOEXEC) < 0) return dprintf(2, "authup-helper: no control stream: %s\n", strerror(errno)), 100;
   for (int fd = 3; fd <= 6; fd++) fcntl(fd, F_SETFD, FD_CLOEXEC);
   /* 3 stays taken, so that no pipe of ours gets the number that the chain's descriptor has. */
   while (read_all(bytes, 4)) {
     const unsigned char *b = (const unsigned char *)bytes;
     size_t length = (size_t)b[0] << 24 | b[1] << 16 | b[2] << 8 | b[3];
     if (length == 0 || length > MAX_REQUEST || !read_all(bytes + 4, length)) break;
-    classic_request(bytes + 4, bytes + 4 + length, chain, guest_chain);
+    serve(bytes + 4, bytes + 4 + length, chain, guest_chain);
     explicit_bzero(bytes, sizeof bytes);
   }
   return 0;
