@@ -88,7 +88,8 @@ export function authup(state: AuthupState, frame: AuthupFrame): Step<AuthupState
       return converse({ ...state, rest }, frame[1])
     }
     case TAG.eof:
-      return fatal(state, 'eof', 'client-eof')
+      // While the helper is asked the client waits, with its side closed or not; the edge says it again after the answer.
+      return state.at === 'checking' ? { state, effects: NOTHING } : fatal(state, 'eof', 'client-eof')
     case TAG.timeout:
       return fatal(state, 'timeout', 'timeout')
     case TAG.shutdown:

@@ -7,7 +7,7 @@ import { takeLine } from '../protocol/lines.ts'
 import { noReply, type ReplyBuffer, replyCode, takeReplies } from '../protocol/replies.ts'
 import type { SessionRules } from '../rules/rewrite.ts'
 import { type Identity, rewriteReply, rewriteRequest } from '../rules/rewrite.ts'
-import { close, type Effect, log, NOTHING, type Step, say } from './effects.ts'
+import { close, type Effect, log, NOTHING, type Step, say, send } from './effects.ts'
 import {
   type BackendEndFrame,
   type BackendFrame,
@@ -15,6 +15,7 @@ import {
   type EofFrame,
   type RequestFrame,
   type ServeFrame,
+  type SessionId,
   type ShutdownFrame,
   TAG,
   type TimeoutFrame,
@@ -66,6 +67,8 @@ export interface FixsmtpioState {
   /** What a rule said at the client's end of file. */
   readonly exit: number | undefined
   readonly shutdown: string
+  /** The client has closed its side while requests of it were still waiting: its session's number. */
+  readonly eof: SessionId | undefined
 }
 
 export type FixsmtpioFrame =
@@ -104,6 +107,7 @@ export function newFixsmtpio(settings: FixsmtpioSettings): FixsmtpioState {
     transaction: false,
     exit: undefined,
     shutdown: '',
+    eof: undefined,
   }
 }
 
@@ -137,7 +141,7 @@ export function fixsmtpio(state: FixsmtpioState, frame: FixsmtpioFrame): Step<Fi
     case TAG.bodyEnd:
       return bodyEnded(state, frame[2], frame[3])
     case TAG.eof:
-      return clientEnded(state)
+      return clientEnded(state, frame[1])
     case TAG.backendEnd:
       return backendEnded(state, frame[2])
     case TAG.timeout:
@@ -213,6 +217,7 @@ function takeRequests(from: FixsmtpioState, bytes: Uint8Array, effects: Effect[]
         effects.push(
           { do: 'request', text: requests },
           { do: 'body', rest: input.slice(next), octets, discard: !plain },
+          ...eofAgain(state),
         )
         return { state: { ...state, at: 'body', rest: NO_BYTES }, effects }
       }
@@ -272,7 +277,10 @@ function resume(state: FixsmtpioState, effects: Effect[]): Step<FixsmtpioState> 
   if (state.at !== 'commands') return { state, effects }
   const step =
     state.rest.length === 0 ? { state, effects } : takeRequests({ ...state, rest: NO_BYTES }, state.rest, effects)
-  if (step.state.at === 'commands' && step.state.awaited.length < MOST_AWAITED) effects.push({ do: 'room' })
+  if (step.state.at === 'commands' && step.state.awaited.length < MOST_AWAITED) {
+    if (step.state.eof !== undefined) return clientEnded(step.state, step.state.eof, effects)
+    effects.push({ do: 'room' })
+  }
   return atBoundary(step.state, effects)
 }
 
@@ -312,7 +320,7 @@ function takeReply(from: FixsmtpioState, reply: string, effects: Effect[]): Fixs
     }
     if (!opened && toldGo) text = code === 354 ? SAYS.noMessage : original
     if (opened && told.exit === undefined) {
-      effects.push(say(text), { do: 'body', rest: state.rest, octets: undefined, discard: false })
+      effects.push(say(text), { do: 'body', rest: state.rest, octets: undefined, discard: false }, ...eofAgain(state))
       return {
         ...state,
         at: 'body',
@@ -398,19 +406,27 @@ function bodyEnded(state: FixsmtpioState, rest: Uint8Array, refused: boolean): S
   return resume({ ...state, at: 'commands', rest: rest.slice() }, [])
 }
 
-function clientEnded(state: FixsmtpioState): Step<FixsmtpioState> {
-  const inBody = state.at === 'body'
+function clientEnded(state: FixsmtpioState, session: SessionId, effects: Effect[] = []): Step<FixsmtpioState> {
+  if (state.at === 'ending') return { state, effects }
+  const full = state.rest.length > 0 && state.awaited.length >= MOST_AWAITED
+  if (state.at !== 'body' && (state.at !== 'commands' || full)) {
+    // What it sent before is still carried out (RFC 5321 section 3.8: a command that was sent may be waited for).
+    return { state: { ...state, eof: session }, effects }
+  }
   if (state.at === 'commands' && state.rest.length === 0 && mayPark(state, true)) {
-    return over(state, [], 0, 'client-eof', state.greeted)
+    return over(state, effects, 0, 'client-eof', state.greeted)
   }
   const { rules, greeting } = state.settings
-  const left = inBody ? '' : textOf(state.rest)
+  const left = state.at === 'body' ? '' : textOf(state.rest)
   const { exitcode, hits } = rewriteReply(rules, 'clienteof', left, { greeting, tls: 'none' })
-  const effects: Effect[] = [{ do: 'end-requests' }]
+  effects.push({ do: 'end-requests' })
   if (hits.length > 0) effects.push({ do: 'hits', rules: hits })
   // Replies in flight are still delivered; the session ends with the backend.
   return { state: { ...state, at: 'ending', rest: NO_BYTES, exit: exitcode }, effects }
 }
+
+/** Behind a body that is carried from what was read before the client closed. */
+const eofAgain = (state: FixsmtpioState): Effect[] => (state.eof === undefined ? [] : [send([TAG.eof, state.eof])])
 
 function backendEnded(state: FixsmtpioState, exit: number): Step<FixsmtpioState> {
   if (exit >= 256) return over(state, [log('backend-died'), ...died(state)], 1, 'backend-died')

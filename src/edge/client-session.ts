@@ -199,6 +199,8 @@ export class ClientSession {
       this.loginAt = this.seen
     }
     this.around.post(this, [TAG.answer, this.id, line])
+    if (this.clientClosed && this.mode !== 'closing' && this.mode !== 'splice')
+      this.around.post(this, [TAG.eof, this.id])
     if (this.backend === undefined || stream === undefined) return
     stream.on('data', (bytes: Buffer) => this.fromBackend(bytes))
     stream.on('drain', () => this.pauseOrResume())
