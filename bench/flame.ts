@@ -33,7 +33,8 @@ export function boxesOf(profile: CpuProfile): Box {
   const boxOf = (nodes: readonly ProfileNode[], name: string, place: string): Box => {
     const groups = new Map<string, ProfileNode[]>()
     for (const child of nodes.flatMap((node) => node.children ?? []).map((id) => byId.get(id))) {
-      if (!child || child.callFrame.functionName === '(idle)') continue
+      // The sampler's own work is no part of the picture.
+      if (!child || child.callFrame.functionName === '(idle)' || child.callFrame.url.includes('profile-hook')) continue
       const key = `${nameOf(child)}\n${placeOf(child)}`
       const group = groups.get(key)
       if (group) group.push(child)
@@ -63,7 +64,7 @@ function depthOf(box: Box, least: number): number {
 
 /** Own code warm, Node's grey, the engine's own work violet, so that one sees where to look. */
 function colourOf(box: Box): string {
-  if (box.name.startsWith('(')) return '#b9a3e3'
+  if (box.name.startsWith('(') && box.place === '') return '#b9a3e3'
   if (box.place === '' || box.place.startsWith('node:')) return '#b8bcc4'
   if (box.place.includes('node_modules')) return '#8fc1e3'
   return '#f2a65a'

@@ -6,7 +6,8 @@ import { join } from 'node:path'
 import { isMainThread, threadId } from 'node:worker_threads'
 
 const directory = process.env.ACCEPTD_BENCH_PROFILE
-if (directory !== undefined) {
+// The supervisor, which has nothing to do under load, is no runtime.
+if (directory !== undefined && process.env.ACCEPTD_RUNTIME !== undefined) {
   const session = new Session()
   session.connect()
   let state: 'waiting' | 'sampling' = 'waiting'
