@@ -5,6 +5,7 @@ import { availableParallelism } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { logLine } from '../edge/log.ts'
+import { hostFacts, sizingWarnings } from '../edge/sizing.ts'
 import { checkHelper, findAccount, supervise } from '../edge/supervisor.ts'
 import type { ConfigError } from '../protocol/errors.ts'
 import { compileConfig } from '../runtime/config.ts'
@@ -94,6 +95,13 @@ function run(values: Values): void {
     process.stdout.write(
       `acceptd: ${control}: ${checked.ok ? 'ok' : 'the helper refuses its chains'}: ${listeners.length} listeners, ${chains.chains.length} chains, ${rules.rules.length} rules\n`,
     )
+    const demand = {
+      maxSessions: config.maxSessions,
+      lanes: config.lanes === 0 ? availableParallelism() : config.lanes,
+      listeners: listeners.length,
+      maxProcesses: chains.maxProcesses,
+    }
+    for (const warning of sizingWarnings(demand, hostFacts())) process.stdout.write(`acceptd: warning: ${warning}\n`)
     process.exit(checked.ok ? 0 : 78)
   }
   supervise(

@@ -48,7 +48,7 @@ export interface Parking {
   counts(): Readonly<Record<string, number>>
 }
 
-export function createParking(most: number): Parking {
+export function createParking(most: () => number): Parking {
   const secret = randomBytes(32)
   /** When a run of the chain accepted, by key. A warm match never renews it. */
   const verifiedAt = new Map<string, number>()
@@ -156,7 +156,7 @@ export function createParking(most: number): Parking {
     park(session, stream, accepted, greeting) {
       const key = session.warmKey
       const used = (uses.get(stream) ?? 0) + 1
-      if (key === '' || count >= most || used > MOST_USES || stream.destroyed || stream.readableEnded) return false
+      if (key === '' || count >= most() || used > MOST_USES || stream.destroyed || stream.readableEnded) return false
       uses.set(stream, used)
       const one: Parked = {
         key,

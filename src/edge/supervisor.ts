@@ -181,7 +181,7 @@ export function supervise(
     return spawn(program, args, { stdio, env: { ...process.env, ACCEPTD_RUNTIME: JSON.stringify(handed) } })
   })
 
-  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGUSR2'] as const) {
+  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) {
     process.on(signal, () => {
       if (signal === 'SIGTERM' || signal === 'SIGINT') stopping = true
       const { runtime } = children

@@ -22,6 +22,8 @@ export interface ChainsFile {
   readonly account: string
   readonly group: string
   readonly socket: string
+  /** Processes of sessions at once. */
+  readonly maxProcesses: number
   readonly chains: readonly ChainConfig[]
 }
 
@@ -108,6 +110,7 @@ export function parseChains(text: string | undefined, file: string): Result<Chai
     account: top.account as string,
     group: top.group as string,
     socket: top.socket as string,
+    maxProcesses: Number(top['max-processes']),
     chains,
   })
 }

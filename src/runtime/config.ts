@@ -75,7 +75,7 @@ export const KNOBS = [
   },
   {
     name: 'chains',
-    changes: 'restart',
+    changes: 'reload',
     fallback: undefined,
     about: 'What is run for a login; the helper reads it too.',
   },

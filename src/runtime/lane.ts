@@ -74,6 +74,12 @@ export default function lane({ start, port }: LaneTask): Promise<void> {
     resolveEnd = resolve
   })
 
+  /** Sessions at once in this lane. */
+  const most = (): number => {
+    const wanted = published.config.maxSessions
+    return Math.max(1, Math.floor(Math.min(wanted === 0 ? start.possible : wanted, start.possible) / start.lanes))
+  }
+
   // ---- what is said to the main thread, gathered
 
   let logged = ''
@@ -197,7 +203,7 @@ export default function lane({ start, port }: LaneTask): Promise<void> {
     },
   )
 
-  const parking = createParking(start.most)
+  const parking = createParking(() => most())
 
   const around: Surroundings = {
     now: Date.now,
@@ -374,7 +380,7 @@ export default function lane({ start, port }: LaneTask): Promise<void> {
       ? 'shutting down'
       : mode === '421'
         ? 'paused'
-        : sessions.size >= start.most
+        : sessions.size >= most()
           ? 'too many sessions'
           : ''
     if (why !== '') {

@@ -31,8 +31,8 @@ export interface LaneStart {
   /** Listening descriptors, by index of the listener in control/listeners. */
   readonly descriptors: readonly (readonly number[])[]
   readonly helperSocket: string
-  /** Sessions at once in this lane. */
-  readonly most: number
+  /** Sessions that the descriptors of the process allow, over all lanes. */
+  readonly possible: number
   readonly blocked: readonly string[]
   readonly refusing: boolean
   readonly paused: readonly (PauseMode | undefined)[]

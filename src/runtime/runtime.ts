@@ -125,12 +125,8 @@ export async function startRuntime(
     if (isLogged(at, level)) write(logLine(at, event, fields))
   }
 
-  const most = (): number => {
-    // Two descriptors a session, and some for everything else.
-    const possible = Math.max(64, Math.floor((options.descriptorLimit - 512 - options.descriptors.flat().length) / 2))
-    const wanted = current.config.maxSessions
-    return Math.max(1, Math.floor(Math.min(wanted === 0 ? possible : wanted, possible) / options.lanes))
-  }
+  // Two descriptors a session, and some for everything else.
+  const possible = Math.max(64, Math.floor((options.descriptorLimit - 512 - options.descriptors.flat().length) / 2))
 
   const takeDescriptors = (): number[][] => spares.map((list) => list.splice(0, DESCRIPTORS_A_LANE))
 
@@ -177,7 +173,7 @@ export async function startRuntime(
       published: textsOf(current),
       descriptors,
       helperSocket: options.helperSocket,
-      most: most(),
+      possible,
       blocked: [...blocked],
       refusing,
       paused,
@@ -258,7 +254,14 @@ export async function startRuntime(
         return err({ kind: 'invalid', errors: next.error })
       }
       const changed = changedFiles(current.texts, texts)
-      const restart = changed.filter((name) => KNOBS.some((knob) => knob.name === name && knob.changes === 'restart'))
+      const restart: string[] = changed.filter((name) =>
+        KNOBS.some((knob) => knob.name === name && knob.changes === 'restart'),
+      )
+      // Chains may come and go, but the account and its helper are those that acceptd was started with.
+      const [was, will] = [current.config.chains, next.value.chains]
+      if (was.account !== will.account || was.group !== will.group || was.socket !== will.socket) {
+        restart.push('account, group and socket in chains')
+      }
       if (restart.length > 0) return err({ kind: 'restart', files: restart })
       lastNumber += 1
       const stored = generation(lastNumber, texts, next.value, by, reason)

@@ -1,0 +1,69 @@
+// What a host needs for the load that control/ asks for: docs/sizing.md has the sums, `acceptd --check` warns from them.
+
+import { readFileSync } from 'node:fs'
+
+export interface HostFacts {
+  readonly descriptors: number
+  readonly somaxconn: number
+  readonly pidMax: number
+  readonly memoryBytes: number
+}
+
+export interface Demand {
+  /** control/maxsessions; 0: as many as descriptors allow. */
+  readonly maxSessions: number
+  readonly lanes: number
+  readonly listeners: number
+  /** max-processes of control/chains. */
+  readonly maxProcesses: number
+}
+
+/** Descriptors for everything but sessions: control sockets, modules, the helper, and each listener's own and spare ones. */
+export const otherDescriptors = (listeners: number, lanes: number): number => 512 + listeners * 3 * (lanes + 12)
+
+/** An authenticated session with its backend, measured with a small C backend: docs/sizing.md. */
+const BYTES_A_SESSION = 200 * 1024
+
+export function hostFacts(): HostFacts {
+  const limits = readFileSync('/proc/self/limits', 'latin1')
+  const open = /^Max open files\s+\S+\s+(\d+|unlimited)/m.exec(limits)?.[1] ?? '1024'
+  const meminfo = /^MemTotal:\s+(\d+) kB/m.exec(readFileSync('/proc/meminfo', 'latin1'))
+  const number = (path: string): number => Number(readFileSync(path, 'latin1'))
+  return {
+    descriptors: open === 'unlimited' ? 1_048_576 : Number(open),
+    somaxconn: number('/proc/sys/net/core/somaxconn'),
+    pidMax: number('/proc/sys/kernel/pid_max'),
+    memoryBytes: Number(meminfo?.[1] ?? 0) * 1024,
+  }
+}
+
+/** Sentences for the operator; none if the host fits. */
+export function sizingWarnings(demand: Demand, host: HostFacts): readonly string[] {
+  const warnings: string[] = []
+  const other = otherDescriptors(demand.listeners, demand.lanes)
+  const possible = Math.max(64, Math.floor((host.descriptors - other) / 2))
+  if (demand.maxSessions > possible) {
+    warnings.push(
+      `control/maxsessions: ${demand.maxSessions} sessions need ${demand.maxSessions * 2 + other} descriptors, the hard limit is ${host.descriptors}: ${possible} will be taken; raise nofile`,
+    )
+  }
+  const sessions = Math.min(demand.maxSessions === 0 ? possible : demand.maxSessions, possible)
+  if (demand.maxProcesses < sessions && demand.maxSessions !== 0) {
+    warnings.push(
+      `control/chains: max-processes ${demand.maxProcesses} is less than ${sessions} sessions: logins beyond it are answered 454`,
+    )
+  }
+  if (demand.maxProcesses + 1000 > host.pidMax) {
+    warnings.push(`control/chains: max-processes ${demand.maxProcesses} does not fit kernel.pid_max ${host.pidMax}`)
+  }
+  if (host.somaxconn < 4096) {
+    warnings.push(`net.core.somaxconn is ${host.somaxconn}: a burst of more clients is lost; set it to 4096 or more`)
+  }
+  const memory = Math.min(demand.maxProcesses, sessions) * BYTES_A_SESSION
+  if (memory > host.memoryBytes) {
+    warnings.push(
+      `control/chains: ${Math.min(demand.maxProcesses, sessions)} sessions with their backends take about ${Math.ceil(memory / 2 ** 20)} MB, the host has ${Math.floor(host.memoryBytes / 2 ** 20)}`,
+    )
+  }
+  return warnings
+}
