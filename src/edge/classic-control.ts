@@ -1,7 +1,7 @@
 // The control directory as a classic program reads it: with qmail's rules, and in trouble only if qmail would be.
 
+import { readFileSync } from 'node:fs'
 import { controlLines, firstLine } from '../protocol/control-lines.ts'
-import { readControlFile } from './control-files.ts'
 
 export class Unreadable extends Error {}
 
@@ -24,9 +24,13 @@ export interface Controls {
 export function controlsOf(home: string): Controls {
   const directory = `${home}/control`
   function text(name: string): string | undefined {
-    const file = readControlFile(directory, name)
-    if (file.trouble !== undefined) throw new Unreadable(`${file.path}: ${file.trouble}`)
-    return file.text
+    try {
+      return readFileSync(`${directory}/${name}`, 'latin1')
+    } catch (error) {
+      const { code, message } = error as NodeJS.ErrnoException
+      if (code === 'ENOENT') return undefined
+      throw new Unreadable(message)
+    }
   }
   const line = (name: string): string | undefined => {
     const found = text(name)
