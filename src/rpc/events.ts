@@ -1,7 +1,7 @@
 // The daemon's events, to whoever asked for them.
 import type { Daemon, DaemonEvent, SessionFilter, SessionIdentity, Topic } from './daemon.ts'
 import { sessionMatcher } from './pages.ts'
-import type { Stream, StreamParams } from './streams.ts'
+import { type EventText, eventText, type Stream, type StreamParams } from './streams.ts'
 import { timeOf } from './wire.ts'
 
 interface Subscriber {
@@ -22,11 +22,11 @@ export function createEventHub(daemon: Daemon): EventHub {
   let stop: (() => void) | undefined
 
   const hear = (event: DaemonEvent): void => {
-    let params: StreamParams | undefined
+    let text: EventText | undefined
     for (const [{ stream }, wanted] of subscribers) {
       if (!wanted(event)) continue
-      params ??= wireEvent(event)
-      stream.push(params)
+      text ??= eventText(wireEvent(event))
+      stream.push(text)
     }
   }
 

@@ -2,7 +2,7 @@
 // the subcommands of acceptctl with help and completion (commandline.ts), docs/rpc.md (document.ts) and a test per example.
 //
 // To add one: a row in a file of methods/, with all its columns; its name in MethodName below; what it needs of the runtime in daemon.ts;
-// then `npm run build && node dist/src/rpc/document.js` writes docs/rpc.md. The tests fail until all of these agree.
+// then `npm run build && UPDATE_DOCS=1 node --test dist/test/rpc/document.test.js` writes docs/rpc.md. The tests fail until all agree.
 import { configMethods } from './methods/config.ts'
 import { eventMethods, laneMethods, listenerMethods, userMethods } from './methods/operations.ts'
 import { rulesMethods } from './methods/rules.ts'

@@ -28,7 +28,16 @@ export interface OpenrpcDocument {
   readonly [more: string]: unknown
 }
 
+const made = new Map<string, OpenrpcDocument>()
+
+/** Made once: it is a hundred kilobytes, and always the same. */
 export function openrpcDocument(version: string): OpenrpcDocument {
+  const document = made.get(version) ?? makeDocument(version)
+  made.set(version, document)
+  return document
+}
+
+function makeDocument(version: string): OpenrpcDocument {
   return {
     openrpc: '1.3.2',
     info: {
@@ -36,27 +45,27 @@ export function openrpcDocument(version: string): OpenrpcDocument {
       version,
       description: 'JSON-RPC 2.0 over Unix stream sockets, one JSON text per line each way, or HTTP/1.1 POST /.',
     },
-    methods: [...methods].map(([name, { sentence, params, result, level, changes, example }]) => ({
+    methods: [...methods].map(([name, method]) => ({
       name,
-      summary: sentence,
+      summary: method.sentence,
       paramStructure: 'by-name',
-      tags: [{ name: level }, ...(changes ? [{ name: 'changes' }] : [])],
-      params: Object.entries(params.shape).map(([param, schema]) => {
+      tags: [{ name: method.level }, ...(method.changes ? [{ name: 'changes' }] : [])],
+      params: Object.entries(method.params.shape).map(([param, schema]) => {
         const { description, ...rest } = jsonSchema(schema)
         return {
           name: param,
           ...(typeof description === 'string' && { description }),
-          required: neededParams(params).has(param),
+          required: neededParams(method.params).has(param),
           schema: rest,
         }
       }),
-      result: { name: 'result', schema: jsonSchema(result) },
-      errors: errorsOf(level, changes),
+      result: { name: 'result', schema: jsonSchema(method.result) },
+      errors: errorsOf(method),
       examples: [
         {
           name: 'example',
-          params: Object.entries(example.params).map(([param, value]) => ({ name: param, value })),
-          result: { name: 'result', value: example.result },
+          params: Object.entries(method.example.params).map(([param, value]) => ({ name: param, value })),
+          result: { name: 'result', value: method.example.result },
         },
       ],
     })),
@@ -69,8 +78,24 @@ export function neededParams(params: z.ZodObject): ReadonlySet<string> {
   return new Set(Array.isArray(required) ? required.map(String) : [])
 }
 
-function errorsOf(level: string, changes: boolean): { code: number; message: string }[] {
+/** Failures that only some methods know. */
+function mayFail(name: string, { level, params }: Method): boolean {
+  switch (name) {
+    case 'permission':
+      return level === 'control'
+    case 'conflict':
+    case 'config-invalid':
+    case 'lane-refused':
+      return 'ifSha256' in params.shape
+    case 'helper-unavailable':
+      return 'password' in params.shape
+    default:
+      return true
+  }
+}
+
+function errorsOf(method: Method): { code: number; message: string }[] {
   return Object.entries(FAILURES)
-    .filter(([name]) => (name !== 'permission' || level === 'control') && (name !== 'conflict' || changes))
+    .filter(([name]) => mayFail(name, method))
     .map(([, { code, sentence }]) => ({ code, message: sentence }))
 }

@@ -13,11 +13,14 @@ type Write = (line: string) => boolean
 
 export type StreamParams = Readonly<Record<string, unknown>>
 
+/** Parameters of an event as JSON. */
+export type EventText = string
+
 export interface Stream {
   readonly id: string
-  push(params: StreamParams): void
+  push(text: EventText): void
   /** Removes it; `last` is still sent if the reader keeps up. */
-  end(last?: StreamParams): void
+  end(last?: EventText): void
 }
 
 export interface Client {
@@ -50,12 +53,14 @@ interface Open {
 
 let lastId = 0
 
-function lineOf(id: string, seq: number, params: StreamParams, lost: number): string {
-  return JSON.stringify({
-    jsonrpc: '2.0',
-    method: 'event',
-    params: { subscription: id, seq, ...params, ...(lost > 0 && { dropped: lost }) },
-  })
+/** Made once for all who hear it; `params` has a member at least. */
+export function eventText(params: StreamParams): EventText {
+  return JSON.stringify(params)
+}
+
+function lineOf(id: string, seq: number, text: EventText, lost: number): string {
+  const dropped = lost > 0 ? `"dropped":${lost},` : ''
+  return `{"jsonrpc":"2.0","method":"event","params":{"subscription":"${id}","seq":${seq},${dropped}${text.slice(1)}}`
 }
 
 /** `idle` is called whenever the last stream has ended and all of it is written. */
@@ -70,11 +75,23 @@ export function createClient(
   let queue: { readonly id: string; readonly line: string }[] = []
   let queuedBytes = 0
   let behind = false
+  /** Something did not fit: until the queue has been written, nothing is even looked at. */
+  let full = false
   let dropped = 0
 
-  const emit = (id: string, open: Open, params: StreamParams): void => {
+  const drop = (open: Open): void => {
+    open.dropped++
+    dropped++
+    onLost(1)
+  }
+
+  const emit = (id: string, open: Open, text: EventText): void => {
     open.seq++
-    const line = lineOf(id, open.seq, params, open.dropped)
+    if (full) {
+      drop(open)
+      return
+    }
+    const line = lineOf(id, open.seq, text, open.dropped)
     if (open.announced && !behind && queue.length === 0) {
       open.dropped = 0
       behind = !write(line)
@@ -83,9 +100,8 @@ export function createClient(
       queue.push({ id, line })
       queuedBytes += line.length
     } else {
-      open.dropped++
-      dropped++
-      onLost(1)
+      full = true
+      drop(open)
     }
   }
 
@@ -99,13 +115,15 @@ export function createClient(
     }
     queue = queue.slice(sent)
     if (behind || queue.length > 0) return
+    full = false
     // Whoever lost events hears of it now, not with an event that may never come.
     for (const [id, open] of streams)
-      if (open.dropped > 0) emit(id, open, { at: new Date().toISOString(), topic: 'events', name: 'dropped' })
+      if (open.dropped > 0)
+        emit(id, open, eventText({ at: new Date().toISOString(), topic: 'events', name: 'dropped' }))
     if (streams.size === 0) idle()
   }
 
-  const end = (id: string, last?: StreamParams): void => {
+  const end = (id: string, last?: EventText): void => {
     const open = streams.get(id)
     if (!open) return
     if (last) emit(id, open, last)
@@ -122,7 +140,7 @@ export function createClient(
       const id = `e${++lastId}`
       const open: Open = { onEnd, seq: 0, dropped: 0, announced: false }
       streams.set(id, open)
-      return { id, push: (params) => streams.has(id) && emit(id, open, params), end: (last) => end(id, last) }
+      return { id, push: (text) => streams.has(id) && emit(id, open, text), end: (last) => end(id, last) }
     },
     endStream(id) {
       const known = streams.has(id)

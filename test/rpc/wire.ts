@@ -55,8 +55,8 @@ export function wire(path: string): Wire {
   let wake: (() => void) | undefined
   socket.setEncoding('utf8')
   socket.on('data', (chunk: string) => {
-    text += chunk
-    const parts = text.split('\n')
+    const parts = chunk.split('\n')
+    parts[0] = text + (parts[0] ?? '')
     text = parts.pop() ?? ''
     for (const part of parts) lines.push(JSON.parse(part))
     wake?.()

@@ -260,9 +260,9 @@ export const configMethods = {
             {
               file: 'control/fixsmtpio',
               line: 7,
-              column: 1,
-              message: 'a rule has six fields, this has four',
-              hint: 'event:request-prepend:request:response-line-glob:exitcode:response',
+              column: 14,
+              message: 'the rule ends after 4 of 6 fields',
+              hint: '[env]:event:[request-prepend]:response-line-glob:[exitcode]:[response]',
             },
           ],
         },
@@ -296,16 +296,16 @@ export const configMethods = {
     level: 'status',
     changes: false,
     example: {
-      params: { files: { fixsmtpio: 'greeting:220 *::\n' } },
+      params: { files: { fixsmtpio: ':greeting::2*\n' } },
       result: {
         ok: false,
         errors: [
           {
             file: 'fixsmtpio',
             line: 1,
-            column: 1,
-            message: 'a rule has six fields, this has four',
-            hint: 'event:request-prepend:request:response-line-glob:exitcode:response',
+            column: 14,
+            message: 'the rule ends after 4 of 6 fields',
+            hint: '[env]:event:[request-prepend]:response-line-glob:[exitcode]:[response]',
           },
         ],
         warnings: [],

@@ -31,7 +31,15 @@ export const rulesMethods = {
       result: {
         generation: 3,
         sha256: HASH,
-        rules: [{ line: 4, text: 'greeting:4*::14:', event: 'greeting', hits: 2, lastHit: '2026-11-22T08:59:00.000Z' }],
+        rules: [
+          {
+            line: 31,
+            text: 'AUTHUP_USER:greeting::4*:14:&fixsmtpio_noop',
+            event: 'greeting',
+            hits: 2,
+            lastHit: '2026-11-22T08:59:00.000Z',
+          },
+        ],
       },
     },
     cli: { rows: 'rules', columns: ['line', 'hits', 'lastHit', 'text'] },
@@ -74,13 +82,13 @@ export const rulesMethods = {
     level: 'status',
     changes: false,
     example: {
-      params: { event: 'greeting', reply: '421 try later', text: 'greeting:4*::14:&ok\n' },
+      params: { event: 'greeting', reply: '421 try later', text: ':greeting::4*:14:&fixsmtpio_noop\n' },
       result: {
         reply: '421 try later',
         exitcode: 14,
         trace: [
           {
-            rule: 'greeting:4*::14:&ok',
+            rule: ':greeting::4*:14:&fixsmtpio_noop',
             line: 1,
             matched: true,
             before: { reply: '421 try later' },

@@ -5,7 +5,7 @@ import { wireIdentity } from '../events.ts'
 import { addressMatcher, afterCursor, cursorAfter } from '../pages.ts'
 import { method } from '../row.ts'
 import { count, dryRun, filter, filterNames, id, list, reason, session, silentLanes, time, ttl } from '../schema.ts'
-import type { StreamParams } from '../streams.ts'
+import { type EventText, eventText } from '../streams.ts'
 import { filterOf, timeOf, wireSession, without } from '../wire.ts'
 
 const PAGE = 1000
@@ -276,13 +276,15 @@ export const sessionMethods = {
       stop = daemon.sessions.trace(of, ({ at, from, verb, text, ...identity }) => {
         if (left <= 0) return
         left--
-        stream.push({
-          at: timeOf(at),
-          topic: 'trace',
-          name: from,
-          session: wireIdentity(identity),
-          data: { verb, ...(text !== undefined && client.level === 'control' && { text }) },
-        })
+        stream.push(
+          eventText({
+            at: timeOf(at),
+            topic: 'trace',
+            name: from,
+            session: wireIdentity(identity),
+            data: { verb, ...(text !== undefined && client.level === 'control' && { text }) },
+          }),
+        )
         if (left === 0) stream.end(ending('lines'))
       })
       const { ends } = plane.overrides.add({
@@ -297,8 +299,8 @@ export const sessionMethods = {
   }),
 }
 
-function ending(why: string): StreamParams {
-  return { at: timeOf(Date.now()), topic: 'trace', name: 'ended', data: { why } }
+function ending(why: string): EventText {
+  return eventText({ at: timeOf(Date.now()), topic: 'trace', name: 'ended', data: { why } })
 }
 
 function pick<T extends object>(value: T, names: ReadonlySet<string>): Partial<T> {

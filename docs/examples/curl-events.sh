@@ -1,0 +1,6 @@
+#!/bin/sh
+# The reply, then events as they happen, a JSON text each, until it is interrupted. Needs curl.
+#   curl-events.sh SOCKET
+set -eu
+exec curl -sSN --unix-socket "$1" http://acceptd/ \
+  -d '{"jsonrpc":"2.0","id":1,"method":"event.subscribe","params":{"topics":["session","auth","config","lane"]}}'

@@ -1,0 +1,6 @@
+#!/bin/sh
+# Reads the control files again; the answer names the new generation, or every error by file, line and column. Needs curl.
+#   curl-reload.sh SOCKET
+set -eu
+exec curl -sS --unix-socket "$1" http://acceptd/ \
+  -d '{"jsonrpc":"2.0","id":1,"method":"config.reload","params":{"reason":"curl-reload.sh"}}'

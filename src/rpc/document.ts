@@ -1,0 +1,134 @@
+// The method table as docs/rpc.md.
+import { usageOf } from './commandline.ts'
+import { FAILURES } from './failure.ts'
+import { METHOD_MAP } from './methods.ts'
+import { METRICS } from './metrics.ts'
+import { jsonSchema, neededParams } from './openrpc.ts'
+import type { Method } from './row.ts'
+import { isRecord } from './show.ts'
+
+const INTRODUCTION = `# The control plane
+
+Generated from the method table, src/rpc/methods.ts; do not edit. \`acceptctl rpc discover\` gives the same as an OpenRPC document.
+
+acceptd answers JSON-RPC 2.0 on two Unix stream sockets, one JSON text a line each way:
+
+    echo '{"jsonrpc":"2.0","id":1,"method":"server.ping"}' | socat -t5 - UNIX-CONNECT:/run/acceptd/control.sock
+
+A connection whose first line is an HTTP request speaks HTTP/1.1: \`POST /\` with one JSON-RPC text, \`GET /metrics\` for Prometheus:
+
+    curl --unix-socket /run/acceptd/control.sock -d '{"jsonrpc":"2.0","id":1,"method":"server.ping"}' http://acceptd/
+
+control.sock (mode 0600) answers everything. status.sock (mode 0660) answers the methods marked R below; verbs come without their
+arguments there, and the texts of control files are left out.
+
+- Parameters have names; an unknown one is refused before anything happens.
+- What changes something takes \`dryRun\`; what ends by itself takes \`ttl\`, in seconds, and stands in op.list until then.
+- Times are RFC 3339 in UTC with milliseconds, durations are seconds. Results only gain members.
+- A batch holds at most 100 requests and is answered in order. A line holds at most a megabyte. A connection's requests are answered one
+  after the other.
+- Events and traces come as notifications named \`event\` behind the reply that announces them, numbered by \`seq\`. A reader who is too
+  slow loses some: the next one says how many in \`dropped\`. Over HTTP they follow the reply as lines of the same body. To a client that
+  has ended its side of the connection an empty line is sent now and then.
+
+docs/examples holds scripts that need nothing but socat and jq, or nothing but curl.
+`
+
+function inCell(text: string): string {
+  return text.replace(/\|/g, '\\|')
+}
+
+function typeOf(schema: unknown): string {
+  if (!isRecord(schema)) return ''
+  if (Array.isArray(schema.enum)) return schema.enum.map((value) => `\`${String(value)}\``).join(', ')
+  if (schema.const !== undefined) return `\`${JSON.stringify(schema.const)}\``
+  if (Array.isArray(schema.anyOf)) return schema.anyOf.map(typeOf).join(' or ')
+  if (schema.format === 'date-time') return 'time'
+  if (schema.type === 'array') return `list of ${typeOf(schema.items)}`
+  if (schema.type === 'object') {
+    const { properties, additionalProperties, required } = schema
+    if (!isRecord(properties))
+      return isRecord(additionalProperties) ? `{name: ${typeOf(additionalProperties)}}` : 'object'
+    const needed: readonly unknown[] = Array.isArray(required) ? required : []
+    return `{${Object.keys(properties)
+      .map((name) => `${name}${needed.includes(name) ? '' : '?'}`)
+      .join(', ')}}`
+  }
+  return typeof schema.type === 'string' ? schema.type : ''
+}
+
+function membersOf(method: Method): readonly string[] {
+  const { properties, required } = jsonSchema(method.result)
+  if (!isRecord(properties)) return []
+  const needed: readonly unknown[] = Array.isArray(required) ? required : []
+  return Object.entries(properties).map(([name, schema]) => {
+    const sentence = isRecord(schema) && typeof schema.description === 'string' ? schema.description : ''
+    return `| ${name}${needed.includes(name) ? '' : '?'} | ${inCell(typeOf(schema))} | ${inCell(sentence)} |`
+  })
+}
+
+function paramsOf(method: Method): readonly string[] {
+  const needed = neededParams(method.params)
+  return Object.entries(method.params.shape).map(([name, schema]) => {
+    const { description, default: fallback, ...rest } = jsonSchema(schema)
+    const notes = [
+      typeof description === 'string' ? description : '',
+      fallback === undefined ? '' : `Default ${JSON.stringify(fallback)}.`,
+    ]
+    return `| ${name}${needed.has(name) ? '' : '?'} | ${inCell(typeOf(rest))} | ${inCell(notes.filter((note) => note !== '').join(' '))} |`
+  })
+}
+
+function section(name: string, method: Method): string {
+  const { sentence, level, changes, example } = method
+  const params = paramsOf(method)
+  const request = { jsonrpc: '2.0', id: 1, method: name, params: example.params }
+  return `## ${name}
+
+${sentence} ${level === 'status' ? 'R.' : 'control.sock only.'}${changes ? ' Changes the running daemon.' : ''}
+
+    ${usageOf(name, method)}
+${params.length > 0 ? `\n| parameter | | |\n|---|---|---|\n${params.join('\n')}\n` : ''}
+| result | | |
+|---|---|---|
+${membersOf(method).join('\n')}
+
+\`\`\`json
+${JSON.stringify(request)}
+${JSON.stringify({ jsonrpc: '2.0', id: 1, result: example.result })}
+\`\`\`
+`
+}
+
+export function rpcDocument(): string {
+  const errors = Object.entries(FAILURES).map(
+    ([, { code, sentence, retryable, exit }]) => `| ${code} | ${sentence} | ${retryable ? 'yes' : 'no'} | ${exit} |`,
+  )
+  const metrics = Object.entries(METRICS).map(
+    ([name, { type, help, labels }]) => `| ${name} | ${type} | ${labels.join(', ')} | ${help} |`,
+  )
+  const methods = [...METHOD_MAP].map(
+    ([name, { level, changes, sentence }]) =>
+      `| [${name}](#${name.replace('.', '')}) | ${level === 'status' ? 'R' : ''}${changes ? ' changes' : ''} | ${sentence} |`,
+  )
+  return `${INTRODUCTION}
+| method | | |
+|---|---|---|
+${methods.join('\n')}
+
+## Errors
+
+\`data\` is always \`{reason, retryable, ...}\`: reason is a stable word, the message is for people.
+
+| code | | retryable | exit code of acceptctl |
+|---|---|---|---|
+${errors.join('\n')}
+
+## Metrics
+
+| name | | labels | |
+|---|---|---|---|
+${metrics.join('\n')}
+
+${[...METHOD_MAP].map(([name, method]) => section(name, method)).join('\n')}`
+}

@@ -1,0 +1,289 @@
+// acceptctl as it is installed, against a daemon in memory; and what its words mean, without one.
+import assert from 'node:assert/strict'
+import { spawn, spawnSync } from 'node:child_process'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { type TestContext, test } from 'node:test'
+import { fileURLToPath } from 'node:url'
+import { parseCommand } from '../../src/rpc/commandline.ts'
+import { METHOD_MAP } from '../../src/rpc/methods.ts'
+import { cell, show, table } from '../../src/rpc/show.ts'
+import { topCounters, topPicture } from '../../src/rpc/top.ts'
+import { fakeSession, PASSWORD } from './fake.ts'
+import { type Bed, bed, type Json } from './wire.ts'
+
+const program = fileURLToPath(new URL('../../programs/acceptctl', import.meta.url))
+
+interface Ran {
+  readonly out: string
+  readonly err: string
+  readonly code: number | null
+}
+
+function acceptctl(socket: string, args: readonly string[], input = ''): Promise<Ran> {
+  return new Promise((resolve) => {
+    const child = spawn(process.execPath, [program, ...args], { env: { ...process.env, ACCEPTD_SOCKET: socket } })
+    let out = ''
+    let err = ''
+    child.stdout.on('data', (chunk: Buffer) => {
+      out += chunk.toString()
+    })
+    child.stderr.on('data', (chunk: Buffer) => {
+      err += chunk.toString()
+    })
+    child.stdin.on('error', () => {})
+    child.stdin.end(input)
+    child.on('close', (code) => resolve({ out, err, code }))
+  })
+}
+
+async function started(t: TestContext): Promise<Bed & { readonly ctl: (...args: string[]) => Promise<Ran> }> {
+  const b = await bed(t)
+  return { ...b, ctl: (...args) => acceptctl(b.control, args) }
+}
+
+void test('results as tables, lines and JSON', async (t) => {
+  const { ctl } = await started(t)
+  const tabular = await ctl('session', 'list', '--user', 'a*')
+  assert.match(tabular.out, /^ID +PROTOCOL +STATE +USER .*\n1\.0003 +smtp +ready +alice .*\n$/)
+  assert.equal(tabular.code, 0)
+  assert.match(
+    (await ctl('session', 'list', '-otsv', '--user=alice')).out,
+    /^1\.0003\tsmtp\tready\talice\t192\.0\.2\.3\t[\d.]+\t3\t30\t1\t1\tRSET\n$/,
+  )
+  const lines = (await ctl('session', 'list', '-o', 'jsonl', '--fields', 'user')).out.trim().split('\n')
+  assert.deepEqual(
+    lines.map((line): Json => JSON.parse(line).user),
+    ['user1', 'user2', 'alice'],
+  )
+  assert.equal(JSON.parse((await ctl('-o', 'json', 'session.list')).out).matched, 3)
+  assert.match((await ctl('server', 'metrics')).out, /^# HELP acceptd_info/)
+  assert.equal(JSON.parse((await ctl('call', 'session.list', 'user=alice', 'limit:=1')).out).sessions[0].id, '1.0003')
+})
+
+void test('exit codes', async (t) => {
+  const { ctl, fake, directory, status } = await started(t)
+  const bad = join(directory, 'bad')
+  writeFileSync(bad, 'one\nso bad\n')
+  const cases: readonly [args: string, code: number, err: RegExp][] = [
+    ['server ping', 0, /^$/],
+    ['', 2, /no command given/],
+    ['sesion list', 2, /did you mean session\?/],
+    ['session lst', 2, /did you mean list\?/],
+    ['session list --usr x', 2, /did you mean --user\?/],
+    ['session list --limit many', 2, /--limit is a number/],
+    ['session list --state asleep', 2, /--state is one of greeting, /],
+    ['session list --user', 2, /--user needs a value/],
+    ['session list alice', 2, /takes no alice/],
+    ['session get', 2, /id is missing/],
+    ['session kill', 2, /empty filter/],
+    ['session list --ip 1.2.3', 2, /neither an address/],
+    ['call no.such', 2, /There is no method no\.such/],
+    ['call server.ping x', 2, /not name=text/],
+    ['session list --user nobody', 3, /^$/],
+    ['session get nope', 3, /no-such-session/],
+    ['session kill --user nobody', 3, /^$/],
+    [`config reload --if-sha256 ${'0'.repeat(64)}`, 4, /The published configuration is generation 1/],
+    [`config check fixsmtpio=${bad}`, 78, /^$/],
+    ['config check /no/such/file', 2, /ENOENT/],
+    ['server ping --socket /no/such.sock', 69, /not reachable/],
+    [`server drain --socket ${status}`, 1, /control socket only/],
+  ]
+  for (const [args, code, err] of cases) {
+    const words = args.split(' ').filter((word) => word !== '')
+    const parsed = parseCommand(words)
+    if (parsed.isErr() && args !== 'session get') {
+      // What is not understood ends the same way for all; one of them is seen through.
+      assert.match(parsed.error.problem, err)
+      assert.equal(code, 2)
+      continue
+    }
+    const ran = await ctl(...words)
+    assert.equal(ran.code, code, `${args}: ${ran.err}`)
+    assert.match(ran.err, err, args)
+    // A process each: one of a kind is enough.
+    if (!['session get', 'session get nope', 'server ping --socket /no/such.sock', 'session kill'].includes(args))
+      continue
+    const json = await ctl(...words, '-o', 'json')
+    assert.equal(json.code, code, args)
+    const { error } = JSON.parse(json.out)
+    assert.equal(typeof error.data.reason, 'string', args)
+  }
+  fake.disk.set('fixsmtpio', 'one\nso bad\n')
+  const reload = await ctl('config', 'reload')
+  assert.deepEqual([reload.code, reload.err], [78, 'acceptctl: control/fixsmtpio:2:4: no rule says bad (good)\n'])
+  assert.deepEqual(fake.done, ['kill graceful 0'])
+})
+
+void test('auth test reads the password and shows it to nobody', async (t) => {
+  const { control } = await bed(t)
+  const right = await acceptctl(control, ['auth', 'test', 'alice', '-o', 'json'], `${PASSWORD}\n`)
+  assert.equal(JSON.parse(right.out).verdict, 'accepted')
+  const wrong = await acceptctl(control, ['auth', 'test', 'alice'], 'guess')
+  assert.match(wrong.out, /^verdict +refused$/m)
+  assert.ok(![right.out, right.err].join('').includes(PASSWORD))
+  const given = await acceptctl(control, ['auth', 'test', 'alice', '--password', PASSWORD])
+  assert.deepEqual([given.code, given.err.includes(PASSWORD)], [2, false])
+})
+
+void test('watch and trace print what happens, until it ends', async (t) => {
+  const { control, fake } = await bed(t)
+  const timer = setInterval(() => {
+    fake.emit({
+      topic: 'session',
+      name: 'accepted',
+      session: fakeSession(3, { user: 'a\u001b[2Jb' }),
+      data: { tls: true },
+    })
+    fake.traced({ ...fakeSession(3), at: Date.now(), from: 'client', verb: 'NOOP' })
+  }, 20)
+  t.after(() => clearInterval(timer))
+  const child = spawn(process.execPath, [program, '--socket', control, 'watch', 'session', 'auth', '--user', 'a*'])
+  let out = ''
+  child.stdout.on('data', (chunk: Buffer) => {
+    out += chunk.toString()
+    if (out.split('\n').length > 2) child.kill()
+  })
+  await new Promise((resolve) => child.on('close', resolve))
+  assert.match(out, /^\d{4}-\S+Z session accepted 1\.0003 a\\x1b\[2Jb 192\.0\.2\.3 tls=true\n/)
+  const trace = await acceptctl(control, ['session', 'trace', '--lines', '3', '-o', 'jsonl'])
+  const events = trace.out
+    .trim()
+    .split('\n')
+    .map((line): Json => JSON.parse(line))
+  assert.deepEqual([trace.code, events.length, events[0].data.verb, events[3].name], [0, 4, 'NOOP', 'ended'])
+})
+
+void test('top off a terminal is one picture of 80 columns', async (t) => {
+  const { ctl } = await started(t)
+  const { out, code } = await ctl('top')
+  assert.equal(code, 0)
+  assert.ok(out.split('\n').every((line) => line.length <= 80))
+  assert.match(out, /^sessions 3 /m)
+  assert.match(out, /^1\.0003 +alice +192\.0\.2\.3 +ready /m)
+})
+
+function stats(value: number): object {
+  return { counters: [{ name: 'acceptd_sessions_accepted_total', labels: {}, value }] }
+}
+
+void test('rates in top are changes by seconds, and the picture fits', () => {
+  const before = topCounters(stats(100), 1000)
+  const now = topCounters(stats(150), 6000)
+  const sessions = {
+    matched: 500,
+    sessions: Array.from({ length: 500 }, (_, n) => ({ ...fakeSession(n), ip: '2001:db8::1:2:3:4:5' })),
+  }
+  const input = { info: { version: '1', uptime: 90_061 }, stats: stats(150), lanes: { lanes: [] }, sessions }
+  for (const width of [40, 80, 200]) {
+    const picture = topPicture(input, before, now, width, 24)
+    assert.equal(picture.length, 24)
+    assert.ok(picture.every((line) => line.length <= width))
+  }
+  assert.match(topPicture(input, before, now, 80, 24)[1] ?? '', /accepted 10\/s/)
+  assert.match(topPicture(input, undefined, now, 80, 24)[0] ?? '', /up 1d01h/)
+})
+
+function printed(...words: string[]): string {
+  return parseCommand(words).match(
+    (command) => (command.do === 'print' ? command.text : command.do),
+    ({ problem }) => problem,
+  )
+}
+
+function params(...words: string[]): unknown {
+  return parseCommand(words).match(
+    (command) => (command.do === 'request' ? command.request.params : command.do),
+    ({ problem }) => problem,
+  )
+}
+
+void test('help at every level', () => {
+  assert.match(printed('--help'), /usage: acceptctl/)
+  assert.match(printed('session', '--help'), /acceptctl session list/)
+  assert.equal(printed('help', 'session', 'kill'), printed('session', 'kill', '--help'))
+  assert.match(printed('watch', '--help'), /acceptctl watch \[TOPICS\.\.\.\]/)
+  for (const word of ['top', 'watch', 'call', 'completion']) assert.match(printed(word, '--help'), /--socket/, word)
+  for (const name of METHOD_MAP.keys()) {
+    const command = parseCommand([...name.split('.'), '--help'])
+    assert.ok(command.isOk() && command.value.do === 'print' && command.value.text.includes('usage: acceptctl'), name)
+  }
+})
+
+void test("every method's example can be said in words", () => {
+  for (const [name, { example, cli }] of METHOD_MAP) {
+    const words = Object.entries(example.params).flatMap(([param, value]): string[] => {
+      if (param === cli.secret || !['string', 'number', 'boolean'].includes(typeof value)) return []
+      return [`--${param.replace(/[A-Z]/g, (c) => `-${c.toLowerCase()}`)}=${cell(value)}`]
+    })
+    const command = parseCommand([...name.split('.'), ...words])
+    assert.ok(
+      command.isOk() && command.value.do === 'request',
+      `${name}: ${command.isErr() ? command.error.problem : ''}`,
+    )
+    for (const [param, value] of Object.entries(command.value.request.params))
+      assert.deepEqual(value, example.params[param], `${name} ${param}`)
+  }
+})
+
+void test('words', () => {
+  assert.deepEqual(params('session', 'list', '--no-tls', '--older-than', '60'), { tls: false, olderThan: 60 })
+  assert.deepEqual(params('session', 'list', '--tls=true', '--descending'), { tls: true, descending: true })
+  assert.deepEqual(params('rules', 'eval', 'ehlo', '--env', 'A=1', '--env', 'B=x=y'), {
+    event: 'ehlo',
+    env: { A: '1', B: 'x=y' },
+  })
+  assert.deepEqual(params('watch', 'session', 'auth'), { topics: ['session', 'auth'] })
+  assert.deepEqual(params('watch', '--topics', 'lane,tls'), { topics: ['lane', 'tls'] })
+  assert.deepEqual(params('user', 'block', '--', '-odd'), { user: '-odd' })
+  assert.deepEqual(params('log', 'set', 'session', 'debug'), { component: 'session', level: 'debug' })
+  assert.equal(params('log', 'set', 'session', 'loud'), 'level is one of error, warn, info, debug')
+  assert.deepEqual(params('session', 'kill', '1.2f', '--dry-run'), { id: '1.2f', dryRun: true })
+})
+
+void test('tables are safe to print', () => {
+  assert.equal(
+    table(['a', 'n'], [{ a: '\u001b[31mred\r\n', n: 1 }], undefined),
+    'A                    N\n\\x1b[31mred\\x0d\\x0a  1\n',
+  )
+  assert.equal(table(['aWord'], [{ aWord: 'long text' }], 6), 'A WORD\nlong t\n')
+  assert.equal(
+    show({ rows: [{ a: 'x\ty\\' }] }, { rows: 'rows', columns: ['a', 'b'] }, 'tsv', undefined),
+    'x\\ty\\\\\t\n',
+  )
+})
+
+function completionOf(shell: string): string {
+  const command = parseCommand(['completion', shell])
+  assert.ok(command.isOk() && command.value.do === 'print')
+  return command.value.text
+}
+
+const shells = ['bash', 'zsh'].filter((shell) => spawnSync('which', [shell]).status === 0)
+
+void test('completion in bash knows commands, options and their values', { skip: !shells.includes('bash') }, () => {
+  const script = `source <(printf %s "$0")
+COMP_WORDS=("$@")
+COMP_CWORD=$(($# - 1))
+_acceptctl
+echo "\${COMPREPLY[*]}"`
+  const complete = (...words: string[]): string =>
+    spawnSync('bash', ['-c', script, completionOf('bash'), 'acceptctl', ...words], { encoding: 'utf8' }).stdout.trim()
+  assert.match(complete(''), /\bsession\b.*\btop\b/)
+  assert.equal(complete('session', ''), 'list get kill trace')
+  assert.equal(complete('session', 'kill', '--mo'), '--mode')
+  assert.equal(complete('session', 'kill', '--mode', ''), 'graceful now')
+  assert.equal(complete('listener', 'pause', '--mode', ''), '421 hold')
+  assert.equal(complete('-o', ''), 'table json jsonl tsv')
+  assert.equal(complete('-o', 'json', 'config', 'rel'), 'reload')
+  assert.equal(complete('watch', 'session', 'au'), 'auth')
+  assert.equal(complete('call', 'session.k'), 'session.kill')
+  assert.equal(complete('completion', ''), 'bash zsh')
+})
+
+void test('completion scripts are valid shell', () => {
+  for (const shell of shells) {
+    const parsed = spawnSync(shell, ['-n'], { input: completionOf(shell), encoding: 'utf8' })
+    assert.deepEqual([parsed.status, parsed.stderr], [0, ''], shell)
+  }
+})

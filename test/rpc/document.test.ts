@@ -1,0 +1,151 @@
+// Everything that comes from the method table: the OpenRPC document, docs/rpc.md, the examples, and what else names methods and metrics.
+import assert from 'node:assert/strict'
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { fileURLToPath } from 'node:url'
+import { Ajv } from 'ajv'
+import { createDispatch } from '../../src/rpc/dispatch.ts'
+import { rpcDocument } from '../../src/rpc/document.ts'
+import { METHOD_MAP } from '../../src/rpc/methods.ts'
+import { METRICS } from '../../src/rpc/metrics.ts'
+import { openrpcDocument } from '../../src/rpc/openrpc.ts'
+import { createPlane } from '../../src/rpc/plane.ts'
+import { fakeDaemon, fakeSession } from './fake.ts'
+import { bed, type Json, wire } from './wire.ts'
+
+const top = fileURLToPath(new URL('../../../', import.meta.url))
+const DRAFT_7 = 'http://json-schema.org/draft-07/schema#'
+
+function ajv(): Ajv {
+  return new Ajv({ strict: false, validateFormats: false, validateSchema: false })
+}
+
+function discovered(): Json {
+  createDispatch(createPlane(fakeDaemon().daemon))
+  return JSON.parse(JSON.stringify(openrpcDocument('0.1.0')))
+}
+
+void test('rpc.discover is a valid OpenRPC document', () => {
+  // The meta-schema names JSON Schema by an address that only the network has; draft 7, which it means, comes with ajv.
+  const { openrpcDocument: metaSchema }: Json = createRequire(import.meta.url)('@open-rpc/meta-schema')
+  const text = JSON.stringify(metaSchema)
+    .replaceAll('https://meta.json-schema.tools/#/definitions/JSONSchemaObject', DRAFT_7)
+    .replaceAll('"https://meta.json-schema.tools"', JSON.stringify(DRAFT_7))
+  const { $schema: _schema, ...meta }: Json = JSON.parse(text)
+  const valid = ajv().compile(meta)
+  const document = discovered()
+  assert.ok(valid(document), JSON.stringify(valid.errors))
+  assert.ok(!valid({ ...discovered(), methods: [{ name: 7 }] }), 'the check sees what is wrong')
+})
+
+void test('what comes with later features is not discovered', () => {
+  const names: string[] = discovered().methods.map(({ name }: Json) => name)
+  for (const later of ['penalty.', 'limit.', 'tls.', 'backend.probe', 'server.upgrade'])
+    assert.ok(!names.some((name) => name.startsWith(later)), later)
+  assert.deepEqual(names, [...METHOD_MAP.keys()])
+})
+
+void test('every parameter and every method says what it is, in a sentence', () => {
+  for (const { name, summary, params } of discovered().methods) {
+    assert.match(summary, /^[A-Z].*\.$/, name)
+    for (const param of params) assert.match(param.description ?? '', /^.+\.$/, `${name} ${param.name}`)
+  }
+})
+
+void test('what changes something takes dryRun and is for control.sock', () => {
+  for (const [name, { changes, level, params }] of METHOD_MAP) {
+    assert.equal('dryRun' in params.shape, changes, name)
+    if (changes) assert.equal(level, 'control', name)
+  }
+})
+
+void test("every method's example is answered as its schema says", async (t) => {
+  const { fake, control } = await bed(t)
+  fake.sessions.set('1.2f', fakeSession(47, { id: '1.2f', user: 'alice' }))
+  fake.disk.set('fixsmtpio', ':greeting::5*:15:&fixsmtpio_noop\n')
+  await fake.daemon.config.reload({ apply: 'new-sessions', by: 'signal' })
+  await fake.daemon.users.block('mallory', undefined)
+  const c = wire(control)
+  const schemas = new Map<string, Json>(discovered().methods.map((method: Json) => [method.name, method]))
+  for (const [name, method] of METHOD_MAP) {
+    const params: Json = { ...method.example.params }
+    // Ids that only the running daemon knows.
+    if (name === 'event.unsubscribe') params.subscription = (await c.call('event.subscribe')).result.subscription
+    if (name === 'op.cancel') params.id = (await c.call('op.list')).result.operations.at(-1).id
+    if (name === 'session.kill') fake.sessions.set('1.2f', fakeSession(47, { id: '1.2f', user: 'alice' }))
+    const { result, error } = await c.call(name, params)
+    assert.equal(error, undefined, `${name}: ${error?.message}`)
+    for (const [what, value] of [
+      ['the answer', result],
+      ['the example', method.example.result],
+    ]) {
+      assert.deepEqual(method.result.safeParse(value).error?.issues, undefined, `${name}: ${what}`)
+      const valid = ajv().compile(schemas.get(name).result.schema)
+      assert.ok(valid(value), `${name}: ${what}: ${JSON.stringify(valid.errors)}`)
+    }
+    if (name !== 'rpc.discover')
+      for (const member of Object.keys(result))
+        assert.ok(member in (schemas.get(name).result.schema.properties ?? {}), `${name}: ${member} is in the schema`)
+  }
+  c.end()
+})
+
+void test('docs/rpc.md is what the table says', () => {
+  const path = join(top, 'docs/rpc.md')
+  const now = rpcDocument()
+  if (process.env.UPDATE_DOCS) writeFileSync(path, now)
+  assert.equal(readFileSync(path, 'utf8'), now, 'stale: UPDATE_DOCS=1 node --test dist/test/rpc/document.test.js')
+})
+
+void test('the examples name methods that exist', () => {
+  const directory = join(top, 'docs/examples')
+  for (const file of readdirSync(directory)) {
+    const text = readFileSync(join(directory, file), 'utf8')
+    for (const [, name = ''] of text.matchAll(/"?method"?: ?"([a-z.]+)"/g))
+      assert.ok(METHOD_MAP.has(name), `${file}: ${name}`)
+  }
+})
+
+void test('the dashboard loads as it is and asks only for metrics that exist', () => {
+  const dashboard: Json = JSON.parse(readFileSync(join(top, 'docs/grafana-dashboard.json'), 'utf8'))
+  assert.ok(dashboard.title && dashboard.schemaVersion >= 36 && dashboard.uid)
+  assert.equal(dashboard.id, undefined, 'an id belongs to one installation')
+  const [source] = dashboard.templating.list
+  assert.deepEqual([source.name, source.type, source.query], ['datasource', 'datasource', 'prometheus'])
+  const ids = new Set<number>()
+  const taken = new Set<string>()
+  for (const { id, title, type, gridPos, datasource, targets } of dashboard.panels) {
+    assert.ok(title && ['stat', 'timeseries'].includes(type))
+    assert.ok(!ids.has(id))
+    ids.add(id)
+    assert.match(datasource.uid, /^\$\{datasource\}$/)
+    assert.ok(gridPos.x + gridPos.w <= 24)
+    for (let x = gridPos.x; x < gridPos.x + gridPos.w; x++)
+      for (let y = gridPos.y; y < gridPos.y + gridPos.h; y++) {
+        assert.ok(!taken.has(`${x} ${y}`), `${title} overlaps`)
+        taken.add(`${x} ${y}`)
+      }
+    for (const { expr } of targets) {
+      const names: string[] = expr.match(/acceptd_[a-z_]+/g) ?? []
+      assert.ok(names.length > 0)
+      for (const name of names) {
+        const family = name in METRICS ? name : name.replace(/_(bucket|sum|count)$/, '')
+        assert.ok(family in METRICS, `${title}: ${name}`)
+        if (family !== name) assert.equal(METRICS[family as keyof typeof METRICS].type, 'histogram', name)
+      }
+      for (const [, by = ''] of expr.matchAll(/by \(([^)]*)\)/g))
+        for (const label of by.split(', '))
+          assert.ok(
+            label === 'le' || names.some((name) => labelsOf(name.replace(/_bucket$/, '')).includes(label)),
+            `${title}: ${label}`,
+          )
+    }
+  }
+})
+
+function labelsOf(name: string): readonly string[] {
+  const row = Object.entries(METRICS).find(([family]) => family === name)?.[1]
+  return row?.labels ?? []
+}
