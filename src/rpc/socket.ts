@@ -368,8 +368,7 @@ function drained(socket: Socket | ServerResponse): Promise<void> {
 // -- HTTP
 
 function createHttp(plane: Plane, level: Level, dispatch: Dispatch): HttpServer {
-  const options = { maxHeaderSize: 16_384, requestTimeout: 60_000, headersTimeout: 10_000, keepAliveTimeout: 5000 }
-  return createHttpServer(options, (request, response) => {
+  const server = createHttpServer({ maxHeaderSize: 16_384, keepAliveTimeout: 5000 }, (request, response) => {
     const answered =
       request.method === 'POST' && request.url === '/'
         ? answerPost(plane, level, dispatch, request, response)
@@ -379,6 +378,9 @@ function createHttp(plane: Plane, level: Level, dispatch: Dispatch): HttpServer 
       response.destroy()
     })
   })
+  // This server never listens, so only the sockets' own inactivity timer runs.
+  server.timeout = 60_000
+  return server
 }
 
 async function answerGet(plane: Plane, request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -435,6 +437,7 @@ async function answerPost(
   }
   if (client.streams > 0) {
     // The reply and then the events, a line each, until the client hangs up.
+    request.socket.setTimeout(0)
     response.writeHead(200, { 'Content-Type': 'application/x-ndjson' })
     client.reply(answer)
   } else if (answer === undefined) {
