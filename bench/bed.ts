@@ -72,6 +72,11 @@ export function makeBed(parent = tmpdir()): Bed {
   const directory = mkdtempSync(join(parent, 'acceptd-bench-'))
   chmodSync(directory, 0o755)
   let homes = 0
+  const remove = (): void => rmSync(directory, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 })
+  process.once('exit', () => {
+    endAllPrograms()
+    remove()
+  })
   return {
     directory,
     program(name) {
@@ -103,7 +108,7 @@ export function makeBed(parent = tmpdir()): Bed {
       writeFileSync(join(home, 'control/fixsmtpio'), ruleLines(rules))
       return home
     },
-    remove: () => rmSync(directory, { recursive: true, force: true }),
+    remove,
   }
 }
 
@@ -125,14 +130,17 @@ export const sleep = (milliseconds: number): Promise<void> =>
     setTimeout(resolve, milliseconds)
   })
 
-/** Resolves when the port greets; says why not after `seconds` or when `child` ends. */
+/** Resolves when the port greets; says why not after `seconds`, and ends `child` then, or when it ends by itself. */
 export async function greets(port: number, child: ChildProcess | undefined, seconds = 15): Promise<void> {
   const until = Date.now() + seconds * 1000
   for (;;) {
     if (child && (child.exitCode !== null || child.signalCode !== null))
       throw new Error(`${child.spawnfile} ended with ${child.exitCode ?? child.signalCode} before it listened`)
     if (await greetsNow(port)) return
-    if (Date.now() > until) throw new Error(`nothing greets on port ${port} after ${seconds} s`)
+    if (Date.now() > until) {
+      if (child) await endProgram(child)
+      throw new Error(`nothing greets on port ${port} after ${seconds} s`)
+    }
     await sleep(50)
   }
 }
@@ -150,6 +158,21 @@ function greetsNow(port: number): Promise<boolean> {
   })
 }
 
+/** Processes that must not outlive the bench, however it ends. */
+const running = new Set<number>()
+export const endAtExit = (pid: number): void => void running.add(pid)
+export const endedNow = (pid: number): void => void running.delete(pid)
+
+function endAllPrograms(): void {
+  for (const pid of running) {
+    try {
+      process.kill(pid, 'SIGTERM')
+    } catch {
+      // It has ended by itself.
+    }
+  }
+}
+
 /** Starts a server with its output in a file of the bed. Give the file's text to people when it fails. */
 export function startProgram(
   command: string,
@@ -165,6 +188,8 @@ export function startProgram(
   closeSync(log)
   // A program that cannot be run is reported by whoever waits for its greeting.
   child.on('error', () => undefined)
+  if (child.pid !== undefined) endAtExit(child.pid)
+  child.on('exit', () => running.delete(child.pid ?? 0))
   return child
 }
 

@@ -25,12 +25,12 @@ export const help = `npm run bench -- [option ...]: acceptd against the classic 
   --json           an array of {row, figure, clients, ours, baseline, ratio, target, aim, verdict, ...} on stdout
   --strict         exit code 2 if a target is missed
   --runs N         interleaved runs of each point (3; 1 with --quick)
-  --seconds S      measured in each run (3; 1 with --quick)
+  --seconds S      measured in each run (3; 0.8 with --quick)
   --ours NAME      in the place of acceptd: chain (on both sides: every ratio should be about 1), postfix, dovecot,
                    haraka, smtp-server
   --profile        writes flame graphs of acceptd's threads under the load of \`cold\` and \`warm\` to bench/results/
   --install        first installs what the other servers need (apt-get, root only)
-Results go to bench/results/: figures.md and an SVG plot for each curve. Exit code 1 if a run had errors.
+Results of all rows go to bench/results/, unless --quick: figures.md and an SVG plot for each curve. Exit code 1 if a run had errors.
 `
 
 function number(name: string, text: string | undefined, least: number): number | undefined {

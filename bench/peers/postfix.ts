@@ -1,7 +1,18 @@
 // Postfix submission with Dovecot SASL, in an instance of its own: queue on tmpfs, messages queued and then dropped by discard(8).
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { type Bed, endProgram, findProgram, freePort, greets, makeBed, sleep, startProgram } from '../bed.ts'
+import {
+  type Bed,
+  endAtExit,
+  endedNow,
+  endProgram,
+  findProgram,
+  freePort,
+  greets,
+  makeBed,
+  sleep,
+  startProgram,
+} from '../bed.ts'
 import { processTree } from '../proc.ts'
 import type { Side } from '../side.ts'
 import { dovecotAuth } from './dovecot.ts'
@@ -79,9 +90,11 @@ export const postfixSide = (bed: Bed): Side => ({
     const command = findProgram('postfix') ?? 'postfix'
     const log = join(bed.directory, `postfix-${port}.log`)
     const starting = startProgram(command, ['-c', etc, 'start'], { log })
+    let master = 0
     const stop = async (): Promise<void> => {
       const stopping = startProgram(command, ['-c', etc, 'stop'], { log })
       await new Promise((resolve) => stopping.once('exit', resolve))
+      if (master > 0) endedNow(master)
       await endProgram(auth.child)
       memory.remove()
     }
@@ -92,8 +105,9 @@ export const postfixSide = (bed: Bed): Side => ({
       await stop()
       throw new Error(`postfix: ${existsSync(log) ? readFileSync(log, 'utf8') : 'no log'}`, { cause: error })
     }
-    const master = Number(readFileSync(join(memory.directory, 'queue/pid/master.pid'), 'utf8').trim())
+    master = Number(readFileSync(join(memory.directory, 'queue/pid/master.pid'), 'utf8').trim())
     while (processTree([master]).length === 0) await sleep(50)
+    endAtExit(master)
     return { port, controlSocket: undefined, pids: [master, auth.child.pid ?? 0], isOwn: () => true, stop }
   },
 })
