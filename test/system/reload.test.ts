@@ -1,0 +1,88 @@
+// New rules while a hundred sessions are alive, and rules that cannot be had.
+import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { after, before, describe, it } from 'node:test'
+import { type Bed, makeBed } from './bed.ts'
+import { messageFrom } from './clients.ts'
+import { type Conversation, loggedIn } from './conversation.ts'
+
+let bed: Bed
+let rules: string
+before(async () => {
+  bed = await makeBed({ smtp: ['postfix'] })
+  rules = readFileSync(join(bed.place.control, 'fixsmtpio'), 'latin1')
+})
+after(() => bed.end())
+
+const port = (): number => bed.daemon.port('postfix')
+const log = (count: number): Promise<readonly Conversation[]> => {
+  const [user] = bed.people
+  return Promise.all(Array.from({ length: count }, () => loggedIn(port(), user.name, user.password)))
+}
+
+/** How many sessions are on which generation. */
+async function generations(): Promise<Readonly<Record<string, number>>> {
+  const answer = await bed.daemon.call('session.list', { limit: 500, fields: ['id', 'generation'] })
+  const sessions = typeof answer === 'object' && answer !== null && 'sessions' in answer ? answer.sessions : []
+  const counts: Record<string, number> = {}
+  for (const session of Array.isArray(sessions) ? sessions : []) {
+    const { generation } = session as { readonly generation: number }
+    counts[generation] = (counts[generation] ?? 0) + 1
+  }
+  return counts
+}
+
+void describe('a reload', () => {
+  void it('during 100 live sessions: nobody loses a byte, old sessions keep the old rules, new ones have the new', async () => {
+    const [user] = bed.people
+    const old = await log(100)
+    // Half of them are in the middle of a message.
+    const writing = old.filter((_, n) => n % 2 === 0)
+    const message = (n: number): string =>
+      messageFrom('me@example.org', `over the reload ${n}`, 'line of the body\n'.repeat(500)).replaceAll('\n', '\r\n')
+    await Promise.all(
+      writing.map(async (talk, n) => {
+        assert.match(await talk.say('MAIL FROM:<me@example.org>'), /^250 /)
+        assert.match(await talk.say('RCPT TO:<you@example.org>'), /^250 /)
+        assert.match(await talk.say('DATA'), /^354 /)
+        talk.send(message(n).slice(0, 4321))
+      }),
+    )
+    bed.place.write('fixsmtpio', `${rules}:noop::*::250 new rules\n`)
+    const answer = await bed.daemon.call('config.reload')
+    assert.ok(typeof answer === 'object' && answer !== null && 'generation' in answer)
+    assert.equal(answer.generation, 2)
+    const young = await log(10)
+    assert.deepEqual(await generations(), { 1: 100, 2: 10 })
+
+    await Promise.all(
+      writing.map(async (talk, n) => assert.match(await talk.say(`${message(n).slice(4321)}.`), /^250 2\.0\.0 Ok/)),
+    )
+    for (const talk of old) assert.equal(await talk.say('NOOP'), '250 2.0.0 Ok\r\n')
+    for (const talk of young) assert.equal(await talk.say('NOOP'), '250 new rules\r\n')
+    for (const talk of [...old, ...young]) assert.match(await talk.say('QUIT'), /^221 /)
+    const queued = await bed.backend('postfix').delivered(user)
+    assert.equal(queued.length, writing.length)
+    const bodies = new Set(queued.map(({ content }) => content.replace(/^.*?\n\n/s, '')))
+    assert.deepEqual([...bodies], ['line of the body\n'.repeat(500)])
+  })
+
+  void it('of a bad file names file, line and column and changes nothing', async () => {
+    const earlier = await bed.daemon.call('config.status')
+    bed.place.write('fixsmtpio', `${rules}:noop::*:12x:250 never\n`)
+    const line = rules.split('\n').length
+    await assert.rejects(bed.daemon.call('config.reload'), (error: Error) => {
+      assert.match(error.message, /-32010/)
+      assert.match(error.message, /fixsmtpio/)
+      assert.match(error.message, new RegExp(`"line":${line}\\b`))
+      assert.match(error.message, /"column":\d+/)
+      return true
+    })
+    const [talk] = await log(1)
+    assert.equal(await talk?.say('NOOP'), '250 new rules\r\n')
+    talk?.cut()
+    const generation = (status: unknown): unknown => JSON.stringify(status).match(/"generation":\d+/)?.[0]
+    assert.equal(generation(await bed.daemon.call('config.status')), generation(earlier))
+  })
+})
