@@ -1,6 +1,15 @@
 // npm run build: dependencies if they are missing, TypeScript, the C programs of native/, and every program in dist/programs/.
 import { spawnSync } from 'node:child_process'
-import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { writeWithCache } from './code-cache.mjs'
@@ -41,7 +50,8 @@ for (const [name, { entry, bundle = true, aliases = [], session }] of Object.ent
   if (entry) {
     rmSync(file, { force: true })
     const compiled = join('dist', entry.replace(/\.ts$/, '.js'))
-    if (bundle) {
+    if (entry.endsWith('.sh')) copyFileSync(entry, file)
+    else if (bundle) {
       // One file a program: a classic program is started for every session, and one file loads in half the time of thirty.
       buildSync({
         entryPoints: [compiled],

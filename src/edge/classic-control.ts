@@ -11,6 +11,8 @@ export const homeOf = (env: Readonly<Record<string, string | undefined>>): strin
 export interface Controls {
   /** control_readfile: undefined without the file. */
   readonly lines: (name: string) => readonly string[] | undefined
+  /** The same for a file anywhere. */
+  readonly linesOf: (path: string) => readonly string[] | undefined
   /** control_readline: undefined without the file. */
   readonly line: (name: string) => string | undefined
   /** control_readint: the fallback without the file, or without a number in it. */
@@ -23,9 +25,14 @@ export interface Controls {
 
 export function controlsOf(home: string): Controls {
   const directory = `${home}/control`
-  function text(name: string): string | undefined {
+  const text = (name: string): string | undefined => textAt(`${directory}/${name}`)
+  const linesOf = (path: string): readonly string[] | undefined => {
+    const found = textAt(path)
+    return found === undefined ? undefined : controlLines(found).map((each) => each.text)
+  }
+  function textAt(path: string): string | undefined {
     try {
-      return readFileSync(`${directory}/${name}`, 'latin1')
+      return readFileSync(path, 'latin1')
     } catch (error) {
       const { code, message } = error as NodeJS.ErrnoException
       if (code === 'ENOENT') return undefined
@@ -39,10 +46,8 @@ export function controlsOf(home: string): Controls {
   return {
     text,
     line,
-    lines: (name) => {
-      const found = text(name)
-      return found === undefined ? undefined : controlLines(found).map((each) => each.text)
-    },
+    linesOf,
+    lines: (name) => linesOf(`${directory}/${name}`),
     number: (name, fallback) => leadingNumber(line(name) ?? '') ?? fallback,
     greeting: (name) => {
       // control_init reads it first, so a control/me that cannot be read is trouble even where it is not needed.
