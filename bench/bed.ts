@@ -163,7 +163,7 @@ const running = new Set<number>()
 export const endAtExit = (pid: number): void => void running.add(pid)
 export const endedNow = (pid: number): void => void running.delete(pid)
 
-function endAllPrograms(): void {
+export function endAllPrograms(): void {
   for (const pid of running) {
     try {
       process.kill(pid, 'SIGTERM')

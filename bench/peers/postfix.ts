@@ -17,10 +17,10 @@ import { processTree } from '../proc.ts'
 import type { Side } from '../side.ts'
 import { dovecotAuth } from './dovecot.ts'
 
-/** Postfix' own default is 100 processes a service, and more do not make it faster on few cores. */
-const PROCESSES = 100
+/** Postfix' own default is 100 processes a service. With fewer than clients its short listen queue overflows and clients wait in vain. */
+const processesFor = (clients: number): number => Math.max(100, clients)
 
-const mainCf = (directory: string, authSocket: string): string => `
+const mainCf = (directory: string, authSocket: string, processes: number): string => `
 compatibility_level = 3.6
 queue_directory = ${directory}/queue
 data_directory = ${directory}/data
@@ -45,7 +45,7 @@ mailbox_size_limit = 0
 smtpd_client_connection_count_limit = 0
 smtpd_error_sleep_time = 0
 in_flow_delay = 0
-default_process_limit = ${PROCESSES}
+default_process_limit = ${processes}
 max_use = 1000
 `
 
@@ -71,7 +71,7 @@ flush     unix  n - n 1000? 0 flush
 
 export const postfixSide = (bed: Bed): Side => ({
   name: 'postfix',
-  what: `Postfix submission with Dovecot SASL (${PROCESSES} processes a service, no TLS): messages written to a queue on tmpfs, then dropped by discard(8)`,
+  what: 'Postfix submission with Dovecot SASL (a process for each client, at least 100; no TLS): messages written to a queue on tmpfs, then dropped by discard(8)',
   packages: ['postfix', 'dovecot-core'],
   absent() {
     if (process.getuid?.() !== 0) return 'Postfix can be started by root only'
@@ -85,7 +85,7 @@ export const postfixSide = (bed: Bed): Side => ({
     const auth = await dovecotAuth(bed, wish.users)
     const etc = join(memory.directory, 'etc')
     for (const name of ['etc', 'queue']) mkdirSync(join(memory.directory, name))
-    writeFileSync(join(etc, 'main.cf'), mainCf(memory.directory, auth.socket))
+    writeFileSync(join(etc, 'main.cf'), mainCf(memory.directory, auth.socket, processesFor(wish.clients)))
     writeFileSync(join(etc, 'master.cf'), masterCf(port))
     const command = findProgram('postfix') ?? 'postfix'
     const log = join(bed.directory, `postfix-${port}.log`)
