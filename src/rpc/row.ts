@@ -24,6 +24,8 @@ export interface CommandLine {
   readonly columns?: readonly string[]
   /** A member that is a count: 0 means that nothing matched. */
   readonly matched?: string
+  /** A member that is a list of `{file, state, needsRestart, lines}`. */
+  readonly diff?: string
   /** A member that says whether what was asked about is good. */
   readonly valid?: string
   /** A parameter that is a text (`--NAME-file PATH`) or texts by name (`[NAME=]PATH` ... behind the options). */

@@ -32,7 +32,7 @@ export function cell(value: unknown): string {
 /** Columns as wide as they must be; numbers to the right. Cut to `width` if there is one. */
 export function table(columns: readonly string[], rows: readonly unknown[], width: number | undefined): string {
   const head = columns.map((column) => column.replace(/([a-z])([A-Z])/g, '$1 $2').toUpperCase())
-  const cells = rows.map((row) => columns.map((column) => cell(reach(row, column))))
+  const cells = rows.map((row) => columns.map((column) => brief(reach(row, column))))
   const right = columns.map(
     (column) => rows.length > 0 && rows.every((row) => ['number', 'undefined'].includes(typeof reach(row, column))),
   )
@@ -46,6 +46,15 @@ export function table(columns: readonly string[], rows: readonly unknown[], widt
     )
     .map((line) => `${width === undefined ? line : line.slice(0, width)}\n`)
     .join('')
+}
+
+/** In a table: the beginning of a hash, the first line of a text, and not more than a line of the screen. */
+function brief(value: unknown): string {
+  if (typeof value !== 'string') return cell(value)
+  if (/^[0-9a-f]{64}$/.test(value)) return value.slice(0, 12)
+  const [line = '', ...more] = value.trimEnd().split('\n')
+  const text = plain(line)
+  return text.length > 100 || more.length > 0 ? `${text.slice(0, 100)} …` : text
 }
 
 function columnsOf(rows: readonly unknown[]): readonly string[] {
@@ -71,6 +80,17 @@ function tsvCell(value: unknown): string {
   return text.replace(/[\\\t\n\r]/g, (c) => ({ '\\': '\\\\', '\t': '\\t', '\n': '\\n', '\r': '\\r' })[c] ?? c)
 }
 
+/** As diff(1) shows it, with the line numbers. */
+function fileDiff(file: unknown): string {
+  const lines = reach(file, 'lines')
+  const head = `${cell(reach(file, 'file'))}: ${cell(reach(file, 'state'))}${reach(file, 'needsRestart') === true ? ', needs restart' : ''}\n`
+  const changes = (Array.isArray(lines) ? lines : []).map(
+    (change: unknown) =>
+      `${cell(reach(change, 'op'))}${cell(reach(change, 'line'))}: ${cell(reach(change, 'text') ?? '')}\n`,
+  )
+  return head + changes.join('')
+}
+
 /** With the newline at its end. */
 export function show(result: unknown, cli: CommandLine, format: Format, width: number | undefined): string {
   const list = cli.rows === undefined ? undefined : reach(result, cli.rows)
@@ -90,7 +110,12 @@ export function show(result: unknown, cli: CommandLine, format: Format, width: n
     case 'table': {
       const raw = cli.raw === undefined ? undefined : reach(result, cli.raw)
       if (typeof raw === 'string') return raw
-      if (rows) return rows.length === 0 ? '' : table(cli.columns ?? columnsOf(rows), rows, width)
+      if (rows)
+        return rows.length === 0
+          ? cli.valid === undefined
+            ? ''
+            : 'ok\n'
+          : table(cli.columns ?? columnsOf(rows), rows, width)
       return isRecord(result) ? record(result, width) : `${cell(result)}\n`
     }
   }

@@ -43,7 +43,7 @@ async function started(t: TestContext): Promise<Bed & { readonly ctl: (...args: 
 }
 
 void test('results as tables, lines and JSON', async (t) => {
-  const { ctl } = await started(t)
+  const { ctl, fake } = await started(t)
   const tabular = await ctl('session', 'list', '--user', 'a*')
   assert.match(tabular.out, /^ID +PROTOCOL +STATE +USER .*\n1\.0003 +smtp +ready +alice .*\n$/)
   assert.equal(tabular.code, 0)
@@ -58,6 +58,8 @@ void test('results as tables, lines and JSON', async (t) => {
   )
   assert.equal(JSON.parse((await ctl('-o', 'json', 'session.list')).out).matched, 3)
   assert.match((await ctl('server', 'metrics')).out, /^# HELP acceptd_info/)
+  fake.disk.set('smtpgreeting', 'mail.example\n')
+  assert.equal((await ctl('config', 'diff')).out, 'smtpgreeting: changed\n-1: mx.example ESMTP\n+1: mail.example\n')
   assert.equal(JSON.parse((await ctl('call', 'session.list', 'user=alice', 'limit:=1')).out).sessions[0].id, '1.0003')
 })
 
@@ -245,8 +247,8 @@ void test('words', () => {
 
 void test('tables are safe to print', () => {
   assert.equal(
-    table(['a', 'n'], [{ a: '\u001b[31mred\r\n', n: 1 }], undefined),
-    'A                    N\n\\x1b[31mred\\x0d\\x0a  1\n',
+    table(['a', 'n'], [{ a: '\u001b[31mred\r\nmore', n: 1 }], undefined),
+    'A                  N\n\\x1b[31mred\\x0d …  1\n',
   )
   assert.equal(table(['aWord'], [{ aWord: 'long text' }], 6), 'A WORD\nlong t\n')
   assert.equal(

@@ -213,6 +213,7 @@ export function fakeDaemon(count = 3): FakeDaemon {
           source: { from: 'file', file: 'timeoutsmtpd', line: 1 },
           changes: 'reload',
         },
+        { name: 'fixsmtpio', value: 'secret rules', secret: false, source: { from: 'default' }, changes: 'reload' },
         { name: 'tlskey', secret: true, source: { from: 'default' }, changes: 'restart' },
       ],
       status: () => ({

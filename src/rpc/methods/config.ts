@@ -18,7 +18,7 @@ import {
   sha256,
   time,
 } from '../schema.ts'
-import { configInvalid, timeOf, wireConfigError, wireGeneration } from '../wire.ts'
+import { configInvalid, timeOf, wireConfigError, wireGeneration, without } from '../wire.ts'
 
 const HASH = 'b7a1c0de'.repeat(8)
 const OTHER = '0ddba115'.repeat(8)
@@ -233,6 +233,13 @@ export const configMethods = {
           })),
       })
     },
+    // A knob that is a whole file, such as the rules, is a text of the configuration.
+    redact: (result) => ({
+      ...result,
+      knobs: result.knobs.map((knob) =>
+        knob.name === 'fixsmtpio' || knob.value?.includes('\n') ? without(knob, 'value') : knob,
+      ),
+    }),
   }),
   'config.status': method({
     sentence: 'Says what is published, since when and why, what differs on disk, and what was wrong last.',
@@ -274,9 +281,9 @@ export const configMethods = {
       const { current, files, lastError, generations } = await daemon.config.status()
       const wireFiles = files.map(({ name, diskSha256, loadedSha256 }) => ({
         name,
+        drift: diskSha256 !== loadedSha256,
         ...(diskSha256 !== undefined && { disk: diskSha256 }),
         ...(loadedSha256 !== undefined && { loaded: loadedSha256 }),
-        drift: diskSha256 !== loadedSha256,
       }))
       return ok({
         ...wireGeneration(current),
@@ -347,7 +354,7 @@ export const configMethods = {
         ],
       },
     },
-    cli: { file: 'files', rows: 'files' },
+    cli: { file: 'files', rows: 'files', diff: 'files' },
     run: async ({ daemon }, { files }) => {
       const { current } = await daemon.config.status()
       const texts = await daemon.config.texts()

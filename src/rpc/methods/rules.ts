@@ -97,7 +97,7 @@ export const rulesMethods = {
         ],
       },
     },
-    cli: { args: ['event'], file: 'text', rows: 'trace', columns: ['line', 'matched', 'rule', 'why'] },
+    cli: { args: ['event'], file: 'text' },
     run: ({ daemon }, question) => daemon.rules.evaluate(question),
     redact: (result) => ({ ...result, trace: result.trace.map((step) => without(step, 'rule', 'why')) }),
   }),
