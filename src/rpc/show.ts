@@ -110,6 +110,7 @@ export function show(result: unknown, cli: CommandLine, format: Format, width: n
     case 'table': {
       const raw = cli.raw === undefined ? undefined : reach(result, cli.raw)
       if (typeof raw === 'string') return raw
+      if (rows && cli.diff !== undefined) return rows.map(fileDiff).join('')
       if (rows)
         return rows.length === 0
           ? cli.valid === undefined
