@@ -92,6 +92,7 @@ function writeControl(bed: Bed, { directory, programs }: Installation, wish: Wis
   for (const [name, text] of Object.entries({
     me: 'bench.invalid\n',
     smtpcapabilities: 'PIPELINING\n8BITMIME\n',
+    pop3capabilities: 'UIDL\n',
     fixsmtpio: ruleLines(wish.rules),
     listeners: `127.0.0.1:${port} ${wish.protocol} bench\n`,
     chains: `${chains.join('\n')}\n`,
