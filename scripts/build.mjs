@@ -39,7 +39,7 @@ if (major < 20 || (major === 20 && minor < 19)) {
 }
 if (!existsSync('node_modules/.package-lock.json')) step('npm ci', 'npm', ['ci', '--no-progress'])
 step('typescript', 'node_modules/.bin/tsc', ['-b'])
-if (existsSync('native/Makefile')) step('native', 'make', ['-C', 'native', '-s', `OUT=${join(top, 'dist/programs')}`])
+if (existsSync('native/Makefile')) step('native', 'make', ['-C', 'native', '-s', 'OUT=../dist/programs'])
 
 const { programs } = JSON.parse(readFileSync('scripts/programs.json', 'utf8'))
 mkdirSync('dist/programs', { recursive: true })

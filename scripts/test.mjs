@@ -22,7 +22,7 @@ const files = readdirSync('test', { recursive: true, encoding: 'utf8' })
   .filter((name) => name.endsWith('.test.ts') && name.startsWith('system/') === system)
   .filter((name) => words.length === 0 || words.some((word) => name.includes(word)))
   .map((name) => join('dist/test', name.replace(/\.ts$/, '.js')))
-  .sort()
+  .toSorted()
 const missing = files.filter((file) => !existsSync(file))
 if (files.length === 0 || missing.length > 0) {
   process.stderr.write(

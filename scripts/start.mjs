@@ -1,0 +1,178 @@
+// npm start: acceptd on two loopback ports with a demo user, everything in var/, until Ctrl-C.
+import { existsSync } from 'node:fs'
+import { dirname, join, relative, resolve } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
+import { build, privilegedHelper, which } from './start/build.mjs'
+import { makeHome, writeControl } from './start/control.mjs'
+import { Acceptd, check, freePort, serverInfo, troubleOf } from './start/daemon.mjs'
+import { ownPlace, rootPlace } from './start/place.mjs'
+import { giveUp, quoted, say } from './start/say.mjs'
+
+const USAGE = `usage: npm start -- [--dir DIR] [--port N] [--pop3-port N]
+
+Starts acceptd on 127.0.0.1 for a trial: user demo, password demo, mail in a Maildir. Ctrl-C ends everything.
+
+  --dir DIR      where control files, sockets and mail are kept (default: var, in this clone)
+  --port N       the port of SMTP (default 2587); if it is taken, the next one that is not
+  --pop3-port N  the port of POP3 (default 2110, or the one behind --port)
+`
+
+const top = dirname(dirname(fileURLToPath(import.meta.url)))
+
+function options() {
+  try {
+    const { values } = parseArgs({
+      options: {
+        dir: { type: 'string' },
+        port: { type: 'string' },
+        'pop3-port': { type: 'string' },
+        help: { type: 'boolean', short: 'h' },
+      },
+    })
+    if (values.help) {
+      process.stdout.write(USAGE)
+      process.exit(0)
+    }
+    const port = (name, text) => {
+      if (!/^\d{1,5}$/.test(text) || Number(text) < 1 || Number(text) > 65_535)
+        throw new Error(`--${name} is a number from 1 to 65535`)
+      return Number(text)
+    }
+    const smtp = port('port', values.port ?? '2587')
+    const beside = values.port === undefined ? 2110 : Math.min(smtp + 1, 65_535)
+    return {
+      // npm changes into the clone and says here where it was called.
+      dir: resolve(process.env.INIT_CWD ?? process.cwd(), values.dir ?? join(top, 'var')),
+      smtp,
+      pop3: port('pop3-port', values['pop3-port'] ?? String(beside)),
+    }
+  } catch (error) {
+    process.stderr.write(`npm start: ${error.message}\n\n${USAGE}`)
+    process.exit(64)
+  }
+}
+
+/** A path as someone in the clone writes it. */
+function shown(path) {
+  const inside = relative(top, path)
+  return quoted(inside === '' || inside.startsWith('..') ? path : inside)
+}
+
+function howTo({ place, smtp, pop3 }) {
+  const usual = place.shown === join(top, 'var') && !existsSync('/run/acceptd/control.sock')
+  const acceptctl = `dist/programs/acceptctl${usual ? '' : ` --socket ${shown(join(place.shown, 'run/control.sock'))}`}`
+  const install = (name) =>
+    which(name) === undefined ? ` (${name} is not installed here: apt-get install ${name})` : ''
+  const control = (name) => shown(join(place.shown, 'control', name))
+  return `
+acceptd is ready: SMTP on 127.0.0.1:${smtp}, POP3 on 127.0.0.1:${pop3}; user demo, password demo. Ctrl-C ends it.
+
+In another terminal:
+
+cd ${quoted(top)}
+
+# send a message, with curl${install('curl')}
+printf 'From: demo@example.org\\nTo: you@example.org\\nSubject: hello\\n\\nIt works.\\n' |
+  curl -sS smtp://127.0.0.1:${smtp} --user demo:demo --mail-from demo@example.org --mail-rcpt you@example.org --upload-file -
+
+# or with swaks${install('swaks')}
+swaks --server 127.0.0.1:${smtp} --auth PLAIN --auth-user demo --auth-password demo --from demo@example.org --to you@example.org
+
+# look at it
+cat ${shown(join(place.shown, 'home/demo/Maildir/new'))}/*
+
+# fetch it back by POP3
+curl -sS --user demo:demo pop3://127.0.0.1:${pop3}/1
+
+# list the sessions that are open (open one first, in a third terminal: curl -sS telnet://127.0.0.1:${smtp})
+${acceptctl} session list
+
+# change a rule: what a client is told when its message has been taken; then send another one with swaks
+echo 'AUTHUP_USER:in_data::250*::250 taken, by a rule of mine' >> ${control('fixsmtpio')}
+${acceptctl} config reload
+
+Every file of ${shown(join(place.shown, 'control'))} is explained in ${control('README.md')}. What acceptd logs follows.
+`
+}
+
+async function main() {
+  const wanted = options()
+  if (process.platform !== 'linux') giveUp('it runs on Linux only.')
+  build(top)
+  const root = process.getuid() === 0
+  const running = await serverInfo(join(wanted.dir, 'run/control.sock'))
+  if (running !== undefined)
+    giveUp(
+      `one is running in ${wanted.dir} already (process ${running.pid}, ${running.listeners.map(({ protocol, port }) => `${protocol} on port ${port}`).join(', ')}).`,
+      'End it with Ctrl-C where it was started, or start another one beside it: npm start -- --dir var2',
+    )
+  const place = root ? rootPlace(top, wanted.dir) : ownPlace(top, wanted.dir)
+  const smtp = await freePort(wanted.smtp)
+  const pop3 = await freePort(wanted.pop3, smtp)
+  makeHome(place)
+  const kept = writeControl({ top, place, smtp, pop3 })
+  const helper = root ? privilegedHelper(top, place) : join(place.program, 'dist/programs/accept-helper')
+  const args = ['--control', join(place.state, 'control'), '--run', join(place.state, 'run'), '--helper', helper]
+  for (const [name, want, got] of [
+    ['SMTP', wanted.smtp, smtp],
+    ['POP3', wanted.pop3, pop3],
+  ])
+    if (want !== got && !kept.includes('listeners')) say(`Port ${want} is taken: ${name} is on port ${got}.`)
+  if (kept.length > 0)
+    say(`Kept as you changed them: ${kept.map((name) => shown(join(place.shown, 'control', name))).join(' ')}`)
+  say(
+    root
+      ? `Nothing but the helper is root: acceptd runs as user id ${place.ids.runtime}, the demo user's mail programs as ${place.ids.demo}; no account was made.`
+      : `You are not root, so everything runs as you (${process.env.USER ?? process.getuid()}), the demo user's mail programs too.`,
+  )
+  const checked = check(place, args)
+  if (!checked.ok) giveUp('its control files are not right:', checked.said, 78)
+
+  const acceptd = new Acceptd(place, args)
+  let stopping = false
+  const stop = async (why) => {
+    if (stopping) return
+    stopping = true
+    if (why !== '') say(why)
+    await acceptd.stop()
+    place.leave()
+    if (why !== '') say(`Everything has ended. Mail and control files are in ${place.shown}.`)
+  }
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'])
+    process.on(signal, () => void stop('\nEnding acceptd ...').then(() => process.exit(0)))
+  // The terminal is gone.
+  process.stdout.on('error', () => void stop('').then(() => process.exit(0)))
+  if (process.env.npm_lifecycle_event !== undefined) {
+    // Killed without a word, npm cannot tell us.
+    const parent = process.ppid
+    setInterval(() => {
+      if (process.ppid !== parent) void stop('').then(() => process.exit(0))
+    }, 500).unref()
+  }
+
+  const info = await acceptd.answer(join(place.state, 'run/control.sock'))
+  if (stopping) return
+  const here = (info?.listeners ?? []).filter(({ address }) => /^(127\.|0\.0\.0\.0$)/.test(address))
+  const trouble =
+    info === undefined
+      ? 'it does not answer'
+      : await troubleOf(here, !kept.some((name) => name === 'passwords' || name === 'chains'))
+  if (stopping) return
+  if (trouble !== undefined) {
+    await stop('')
+    giveUp(`${trouble}. It logged:`, acceptd.log)
+  }
+  const portOf = (protocol, otherwise) => here.find((listener) => listener.protocol === protocol)?.port ?? otherwise
+  say(howTo({ place, smtp: portOf('smtp', smtp), pop3: portOf('pop3', pop3) }))
+  // The end of our own sessions is nobody's news.
+  await sleep(200)
+  acceptd.showLog()
+  const code = await acceptd.ended
+  if (stopping) return
+  await stop('')
+  giveUp(`acceptd ended by itself with exit code ${code}.`, undefined, code || 1)
+}
+
+await main()
