@@ -129,6 +129,8 @@ export function runAuthup(program: AuthupProgram): void {
     switch (effect.do) {
       case 'ask-helper': {
         asking = true
+        // What the client sends from here on is the chain's to read.
+        relay.perform({ do: 'hold' })
         user = effect.user
         chainPid = 0
         const { kind, credentials } = effect
@@ -190,7 +192,9 @@ export function runAuthup(program: AuthupProgram): void {
     asking = false
     timer.refresh()
     post([TAG.answer, SESSION, word === 'exit' ? `chain-exit ${first}` : line])
-    if (clientGone && exit === undefined) post([TAG.eof, SESSION])
+    if (exit !== undefined) return
+    if (clientGone) post([TAG.eof, SESSION])
+    else relay.perform({ do: 'room' })
   }
 
   const us = `authup ${process.pid}`
@@ -223,6 +227,7 @@ export function runAuthup(program: AuthupProgram): void {
     client.streamed()
     relay.attach({ input: helper.relay, output: helper.relay })
     helper.relay.resume()
+    relay.perform({ do: 'room' })
   }
 
   // ---- TLS

@@ -136,10 +136,10 @@ export function runFixsmtpio(program: FixsmtpioProgram): void {
         break
       case 'restart-backend':
         restart = true
+        restartChild()
         break
       case 'room':
-        if (restart) restartChild()
-        else relay.perform(effect)
+        if (!restart) relay.perform(effect)
         break
       case 'close':
         exit ??= effect.exit
