@@ -12,6 +12,7 @@ import {
 } from '../protocol/dialogue.ts'
 import { takeLine } from '../protocol/lines.ts'
 import { pop3 } from '../protocol/pop3.ts'
+import { replyCode } from '../protocol/replies.ts'
 import { credentialsFor } from '../protocol/sasl.ts'
 import { smtp } from '../protocol/smtp.ts'
 import { close, type Effect, log, NOTHING, type Step, say, send } from './effects.ts'
@@ -134,7 +135,7 @@ function converse(from: AuthupState, session: SessionId): Step<AuthupState> {
 function takeText(state: AuthupState, line: string, protocol: Protocol, session: SessionId): Step<AuthupState> {
   if (state.at !== 'commands') {
     const answer = protocol.asked(state.at as Asked, line.replace(/\r?\n$/, ''), state.named, state)
-    return carryOut({ ...state, at: 'commands', named: '' }, answer, line, session)
+    return noted('auth', carryOut({ ...state, at: 'commands', named: '' }, answer, line, session))
   }
   if (line.length > protocol.limit(line)) return { state, effects: [faultReply(state, 'toolong')] }
   const { verb, argument } = splitCommand(line)
@@ -142,8 +143,24 @@ function takeText(state: AuthupState, line: string, protocol: Protocol, session:
   const answer = (row ?? protocol.unknown)(argument, state)
   // A line without a verb is nobody's mail command.
   if (answer.do === 'guest' && verb === '') return { state, effects: [faultReply(state, 'nothing')] }
-  return carryOut(state, answer, line, session)
+  // An unknown word may be half a secret: it is not told to anybody.
+  return noted(row === undefined ? 'unknown' : verb.toLowerCase(), carryOut(state, answer, line, session))
 }
+
+/** The step with a note of its verb and reply, for session.get and session.trace. */
+function noted(event: string, step: Step<AuthupState>): Step<AuthupState> {
+  for (const effect of step.effects) {
+    if (effect.do === 'reply') return { state: step.state, effects: [...step.effects, note(event, effect.text)] }
+  }
+  return step
+}
+
+/** The code of an SMTP reply; for POP3 1 is +OK and -1 is -ERR. */
+const note = (event: string, reply: string): Effect => ({
+  do: 'note',
+  event,
+  code: reply.startsWith('+') ? 1 : reply.startsWith('-') ? -1 : replyCode(reply),
+})
 
 function carryOut(state: AuthupState, answer: Answer, line: string, session: SessionId): Step<AuthupState> {
   switch (answer.do) {
@@ -221,7 +238,9 @@ function outcome(state: AuthupState, frame: OutcomeFrame): Step<AuthupState> {
   if (verdict === 'crashed' && state.settings.classic) return fatal(state, fault, verdict)
   if (!goOn || state.once) return over(state, [faultReply(state, fault)], 1, verdict)
   const step = converse({ ...state, at: 'commands', guestCommand: '' }, session)
-  return { state: step.state, effects: [faultReply(state, fault), { do: 'room' }, ...step.effects] }
+  const reply = faultReply(state, fault)
+  const said = note('login', protocolOf(state).fault(fault, state))
+  return { state: step.state, effects: [reply, said, { do: 'room' }, ...step.effects] }
 }
 
 /** The backend takes over: it gets the client's EHLO again, a guest's pending command, and what was read behind it. */

@@ -127,9 +127,9 @@ export function supervise(
           if (name === 'runtime') end(code ?? 1)
           return
         }
-        // 78: it has said what is wrong with the configuration, and would say so again.
-        if (code === 78 && name === 'runtime') {
-          end(78)
+        // 0: it was told to stop. 78: it has said what is wrong with the configuration, and would say so again.
+        if (name === 'runtime' && (code === 0 || code === 78)) {
+          end(code)
           return
         }
         pause = Date.now() - began > 10_000 ? 100 : Math.min(pause * 2, 5000)

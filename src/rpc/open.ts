@@ -1,7 +1,7 @@
 // The whole control plane over a daemon: what the runtime starts and stops.
 import { err, ok, type Result } from 'neverthrow'
 import type { Daemon, RpcFailure } from './daemon.ts'
-import { createPlane } from './plane.ts'
+import { createPlane, type Plane } from './plane.ts'
 import { type Listening, listenMetrics, listenSocket } from './socket.ts'
 
 export interface ControlPlaneOptions {
@@ -15,6 +15,8 @@ export interface ControlPlaneOptions {
 
 export interface ControlPlane {
   readonly addresses: readonly string[]
+  /** A change of the configuration that does not come over a socket waits for its turn, too. */
+  readonly inTurn: Plane['inTurn']
   /** Ends all connections and removes the sockets; overrides in force are forgotten, not undone. */
   close(): Promise<void>
 }
@@ -44,5 +46,5 @@ export async function openControlPlane(
     }
     listening.push(bound.value)
   }
-  return ok({ addresses: listening.map(({ address }) => address), close })
+  return ok({ addresses: listening.map(({ address }) => address), inTurn: (change) => plane.inTurn(change), close })
 }

@@ -64,7 +64,7 @@ export function detail(session: ClientSession, place: Place): SessionDetail {
     verbs: session.verbs.map(({ at, verb, code }) => ({
       at,
       verb: verb.toUpperCase(),
-      ...(code > 0 ? { code: String(code) } : {}),
+      ...(code === 0 ? {} : { code: codeText(code) }),
     })),
     actors: [
       { name: 'reup', ...inbox(0) },
@@ -74,3 +74,6 @@ export function detail(session: ClientSession, place: Place): SessionDetail {
     ],
   }
 }
+
+/** POP3 has two codes, see note() of actors/authup.ts. */
+export const codeText = (code: number): string => (code === 1 ? '+OK' : code === -1 ? '-ERR' : String(code))

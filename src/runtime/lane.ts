@@ -18,7 +18,7 @@ import { rulesFor } from '../rules/rewrite.ts'
 import type { ChainConfig } from './chains.ts'
 import { type Config, compileConfig } from './config.ts'
 import { createCounters } from './lane-counters.ts'
-import { describe, detail, identity } from './lane-describe.ts'
+import { codeText, describe, detail, identity } from './lane-describe.ts'
 import type { FromLane, LaneStart, QuestionName, Questions, ToLane } from './messages.ts'
 import { createStages } from './stages.ts'
 import { decodeMessage, encodeMessage } from './wire.ts'
@@ -346,6 +346,11 @@ export default function lane({ start, port }: LaneTask): Promise<void> {
       }
       case 'note':
         counters.note(session, effect.event, effect.code)
+        // After login fixsmtpio's own marks show the lines themselves; before it only verbs and codes are told.
+        if (session.traced && session.front === 'authup') {
+          trace(session, 'client', effect.event.toUpperCase())
+          trace(session, 'acceptd', codeText(effect.code))
+        }
         break
       case 'debug':
         if (effect.mark === '1' || effect.mark === '4')

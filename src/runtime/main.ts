@@ -39,7 +39,7 @@ export async function runRuntime(options: RuntimeOptions, version: string): Prom
     control: plane.value.addresses.join(','),
   })
   process.on('SIGHUP', () => {
-    void Promise.resolve(daemon.config.reload({ apply: 'new-sessions', by: 'signal' }))
+    void plane.value.inTurn(() => daemon.config.reload({ apply: 'new-sessions', by: 'signal' }))
   })
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     process.on(signal, () => {
