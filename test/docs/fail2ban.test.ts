@@ -1,0 +1,100 @@
+// The failregex of acceptd(8) against lines that a runtime has written for wrong passwords.
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { connect, createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { bindAddress } from '../../src/edge/binding.ts'
+import { encodeBase64 } from '../../src/protocol/base64.ts'
+import { bytesOf } from '../../src/protocol/bytes.ts'
+import { startRuntime } from '../../src/runtime/runtime.ts'
+import { page, read } from './pages.ts'
+
+/** What fail2ban 1.0 puts in the place of <HOST>, with names for its groups. */
+const HOST =
+  '(?:\\[?(?:(?:::f{4,6}:)?(?<ip4>(?:\\d{1,3}\\.){3}\\d{1,3})|(?<ip6>(?:[0-9a-fA-F]{1,4}::?|::){1,7}(?:[0-9a-fA-F]{1,4}|(?<=:):)))\\]?|(?<dns>[\\w\\-.^_]*\\w))'
+
+/** The expression as an administrator copies it from the formatted page. */
+const FAILREGEX = /^failregex = (.*)$/m.exec(page('acceptd.8').text.replaceAll('\\e', '\\'))?.[1] ?? ''
+
+const failed = (line: string): string | undefined => {
+  // fail2ban takes the time away before it matches.
+  const rest = line.replace(/^\d{4}-\d\d-\d\dT[\d:.]+Z/, '')
+  const groups = new RegExp(FAILREGEX.replace('<HOST>', HOST)).exec(rest)?.groups
+  return groups?.['ip4'] ?? groups?.['ip6'] ?? groups?.['dns']
+}
+
+/** Logs in as each user with a wrong password and gives the whole log. */
+async function logOf(users: readonly string[]): Promise<string> {
+  const folder = mkdtempSync(join(tmpdir(), 'acceptd-docs-'))
+  const helperSocket = join(folder, 'helper.sock')
+  // In the place of accept-helper: a chain that refuses, or turns out to be root's.
+  const helper = createServer((stream) => {
+    stream.once('data', (request) => stream.end(request.includes('root') ? 'root\n' : 'exit 1\n'))
+    stream.on('error', () => undefined)
+  })
+  helper.listen(helperSocket)
+  await once(helper, 'listening')
+  const write = (name: string, text: string): void => writeFileSync(join(folder, name), text)
+  write('me', 'mx.example\n')
+  write('smtpcapabilities', '')
+  write('fixsmtpio', read('control/fixsmtpio'))
+  write('listeners', '127.0.0.1:1 smtp submission tries=99 name=smtp:587\n')
+  write('chains', 'chain submission\n checkpassword builtin\n backend /bin/true\n')
+  const bound = bindAddress('127.0.0.1', 0)
+  assert.ok(bound !== undefined)
+  let log = ''
+  const started = await startRuntime(
+    {
+      control: folder,
+      run: folder,
+      helperSocket,
+      helperPrivileged: false,
+      descriptors: [[bound.fd]],
+      ports: [bound.port],
+      lanes: 1,
+      descriptorLimit: 1024,
+    },
+    (text) => {
+      log += text
+    },
+  )
+  assert.ok(started.isOk())
+  const client = connect(bound.port, '127.0.0.1')
+  await once(client, 'data')
+  for (const user of users) {
+    client.write(`AUTH PLAIN ${encodeBase64(bytesOf(`\0${user}\0wrong`))}\r\n`)
+    await once(client, 'data')
+  }
+  client.end('QUIT\r\n')
+  await once(client, 'close')
+  await started.value.stop(0)
+  helper.close()
+  rmSync(folder, { recursive: true })
+  return log
+}
+
+void test('the failregex of acceptd(8) finds every wrong password, and its address whatever the name', async () => {
+  const users = ['joe', 'root', 'a b', 'x ip=192.0.2.1 port=1 listener=y user=z', 'q"uote\\', 'j\xf6e']
+  const lines = (await logOf(users)).split('\n').filter((line) => /login-failed|LOGIN-AS-ROOT/.test(line))
+  assert.deepEqual(
+    lines.map(failed),
+    users.map(() => '127.0.0.1'),
+  )
+  assert.match(lines[0] ?? '', /^\S+Z warn login-failed session=\S+ ip=127\.0\.0\.1 port=\d+ listener=smtp:587 user=joe remaining=98$/)
+  assert.match(lines[1] ?? '', / error LOGIN-AS-ROOT-REFUSED session=/)
+})
+
+const LINES: readonly (readonly [line: string, address: string | undefined])[] = [
+  ['warn login-failed session=1.a.1 ip=::ffff:192.0.2.9 port=5 listener=smtp:587 user=joe remaining=4', '192.0.2.9'],
+  ['warn login-failed session=1.a.1 ip=2001:db8::7 port=5 listener=smtp:587 user=joe remaining=4', '2001:db8::7'],
+  ['info session-ended session=1.a.1 ip=192.0.2.9 port=5 listener=smtp:587 user="warn login-failed" why=quit', undefined],
+  ['warn login-tempfail session=1.a.1 ip=192.0.2.9 port=5 listener=smtp:587 user=joe exit=111', undefined],
+  ['info login-accepted session=1.a.1 ip=192.0.2.9 port=5 listener=smtp:587 user=joe uid=1000 pid=7', undefined],
+]
+
+void test('it knows both kinds of addresses and takes nothing else for a wrong password', () => {
+  for (const [line, address] of LINES) assert.equal(failed(`2026-11-22T20:32:19.889Z ${line}`), address, line)
+})
