@@ -45,6 +45,8 @@ interface Awaited {
   readonly swallow: 'no' | 'yes' | 'if-2xx'
   /** The request reached the backend as the client sent it, without anything prepended. */
   readonly plain: boolean
+  /** Said in the place of the backend's reply. */
+  readonly instead?: string
 }
 
 export interface FixsmtpioState {
@@ -55,6 +57,8 @@ export interface FixsmtpioState {
   readonly awaited: readonly Awaited[]
   readonly rest: Uint8Array
   readonly skipping: boolean
+  /** The rest has lines that cannot be taken before replies have come; the client is held. */
+  readonly held: boolean
   readonly replies: ReplyBuffer
   /** An EHLO or HELO line to say to the backend once it has greeted. */
   readonly replay: string
@@ -62,6 +66,8 @@ export interface FixsmtpioState {
   /** The backend's greeting as it came. */
   readonly greeted: string
   readonly quit: boolean
+  /** The backend has said 421 itself. */
+  readonly closing: boolean
   /** MAIL was accepted and its transaction has not ended (RFC 5321 section 3.3). */
   readonly transaction: boolean
   /** What a rule said at the client's end of file. */
@@ -99,11 +105,13 @@ export function newFixsmtpio(settings: FixsmtpioSettings): FixsmtpioState {
     awaited: [GREETING],
     rest: NO_BYTES,
     skipping: false,
+    held: false,
     replies: noReply,
     replay: '',
     guest: false,
     greeted: '',
     quit: false,
+    closing: false,
     transaction: false,
     exit: undefined,
     shutdown: '',
@@ -124,6 +132,9 @@ const SAYS = {
   timeout: '421 timeout (#4.4.2)\r\n',
   bareLineEnd: '421 message has a bare CR or LF (#5.6.0)\r\n',
   noMessage: '421 message refused by a rule (#4.3.0)\r\n',
+  strangeMessage: '421 mail program wants a message that nobody announced (#4.3.0)\r\n',
+  badChunk: '421 length of BDAT is not clear (#5.5.4)\r\n',
+  guestAuth: '503 authup mail is being served without authentication (#5.5.1)\r\n',
 } as const
 
 /** Verbs that need no TLS under UCSPITLS=!. */
@@ -170,9 +181,9 @@ function serve(state: FixsmtpioState, [, , guest, replay, pending]: ServeFrame):
 
 // ---- requests
 
-const awaiting = (state: FixsmtpioState, event: string, plain: boolean): readonly Awaited[] => [
+const awaiting = (state: FixsmtpioState, event: string, plain: boolean, instead?: string): readonly Awaited[] => [
   ...state.awaited,
-  { event, swallow: 'no', plain },
+  { event, swallow: 'no', plain, ...(instead === undefined ? {} : { instead }) },
 ]
 
 function takeRequests(from: FixsmtpioState, bytes: Uint8Array, effects: Effect[]): Step<FixsmtpioState> {
@@ -180,25 +191,44 @@ function takeRequests(from: FixsmtpioState, bytes: Uint8Array, effects: Effect[]
   let input = state.rest.length === 0 ? bytes : concat([state.rest, bytes])
   let next = 0
   let requests = ''
+  let inTurn = false
   while (state.at === 'commands' && state.awaited.length < MOST_AWAITED && next < input.length) {
     const taken = takeLine(input, next, state.settings.longest)
     if (taken.kind === 'more') break
-    next = taken.next
     if (taken.kind === 'too-long') {
+      // What we say ourselves is said when the replies before it have been.
+      inTurn = !state.skipping && state.awaited.length > 0
+      if (inTurn) break
+      next = taken.next
       if (!state.skipping) effects.push(say(SAYS.tooLong))
       state = { ...state, skipping: !taken.ended }
       continue
     }
     if (state.skipping) {
+      next = taken.next
       state = { ...state, skipping: false }
       continue
     }
     const line = taken.text
-    const event = splitCommand(line).verb.toLowerCase()
+    const event = eventOf(line)
+    const octets = event === 'bdat' ? bdatOctets(line) : 0
+    if (octets === undefined) {
+      inTurn = state.awaited.length > 0
+      if (inTurn) break
+      // Where its chunk ends is anybody's guess, and the backend's may differ from ours.
+      return over(state, [...effects, say(SAYS.badChunk)], NOT_NOW, 'bad-bdat')
+    }
+    next = taken.next
     if (state.settings.debug) effects.push({ do: 'debug', mark: '1', text: line })
     if (event === 'quit' && mayPark(state, input.length === next)) {
       const told = toClient(state, 'quit', '221 bye\r\n')
       return over(state, [...effects, ...told.effects, say(told.reply)], 0, 'quit', state.greeted)
+    }
+    if (event === 'auth' && state.guest) {
+      // No password for the guests' backend: it hears a NOOP, so that the reply has its turn.
+      requests += 'NOOP\r\n'
+      state = { ...state, awaited: awaiting(state, event, false, SAYS.guestAuth) }
+      continue
     }
     const rewritten = rewriteRequest(state.settings.rules, event, line)
     const prefix = tlsPrefix(state, event)
@@ -211,30 +241,35 @@ function takeRequests(from: FixsmtpioState, bytes: Uint8Array, effects: Effect[]
     if (event === 'data') state = { ...state, at: 'data' }
     else if (event === 'starttls' && prefix !== '') state = { ...state, at: 'starttls' }
     else if (event === 'quit') state = { ...state, quit: true }
-    else if (event === 'bdat') {
-      const octets = bdatOctets(line)
-      if (octets !== undefined && octets > 0) {
-        effects.push(
-          { do: 'request', text: requests },
-          { do: 'body', rest: input.slice(next), octets, discard: !plain },
-          ...eofAgain(state),
-        )
-        return { state: { ...state, at: 'body', rest: NO_BYTES }, effects }
-      }
+    else if (octets > 0) {
+      effects.push(
+        { do: 'request', text: requests },
+        { do: 'body', rest: input.slice(next), octets, discard: !plain },
+        ...eofAgain(state),
+      )
+      return { state: { ...state, at: 'body', rest: NO_BYTES, held: false }, effects }
     }
   }
   if (requests !== '') effects.push({ do: 'request', text: requests })
   input = input.subarray(next)
   // What cannot be taken yet must not grow: the client is held until the replies are there.
-  const held = input.length > 0 && (state.at !== 'commands' || state.awaited.length >= MOST_AWAITED)
+  const held = input.length > 0 && (inTurn || state.at !== 'commands' || state.awaited.length >= MOST_AWAITED)
   if (held) effects.push({ do: 'hold' })
   // The bytes alias the read: what outlives this step is copied.
-  return { state: { ...state, rest: input.length === 0 ? NO_BYTES : input.slice() }, effects }
+  return { state: { ...state, held, rest: input.length === 0 ? NO_BYTES : input.slice() }, effects }
 }
+
+/**
+ * A line that some backend may take for DATA or BDAT is one, however it is spelt: what follows must not be read as requests by us and
+ * as a message by the backend. Blanks are those of isspace(3); a NUL ends a C string.
+ */
+const OPENS_MESSAGE = /^[ \t\v\f\r]*(data|bdat)(?=[ \t\v\f\r\n\0])/i
+
+const eventOf = (line: string): string => (OPENS_MESSAGE.exec(line)?.[1] ?? splitCommand(line).verb).toLowerCase()
 
 /** RFC 3030 section 2: `BDAT chunk-size [LAST]`; the chunk follows at once, whatever the reply. */
 function bdatOctets(line: string): number | undefined {
-  const size = /^\S+ +(\d{1,12})(?: +LAST)? *\r?\n$/i.exec(line)?.[1]
+  const size = /^[ \t]*\S+[ \t]+(\d{1,12})(?:[ \t]+LAST)?[ \t]*\r?\n$/i.exec(line)?.[1]
   return size === undefined ? undefined : Number(size)
 }
 
@@ -277,7 +312,7 @@ function resume(state: FixsmtpioState, effects: Effect[]): Step<FixsmtpioState> 
   if (state.at !== 'commands') return { state, effects }
   const step =
     state.rest.length === 0 ? { state, effects } : takeRequests({ ...state, rest: NO_BYTES }, state.rest, effects)
-  if (step.state.at === 'commands' && step.state.awaited.length < MOST_AWAITED) {
+  if (step.state.at === 'commands' && !step.state.held) {
     if (step.state.eof !== undefined) return clientEnded(step.state, step.state.eof, effects)
     effects.push({ do: 'room' })
   }
@@ -298,7 +333,7 @@ function takeReply(from: FixsmtpioState, reply: string, effects: Effect[]): Fixs
   if (state.settings.debug) effects.push({ do: 'debug', mark: '3', text: reply })
   if (event === 'greeting') state = { ...state, greeted: reply }
   if (event === 'starttls') return tlsReply(state, effects)
-  if (event === 'mail' && code === 250) state = { ...state, transaction: true }
+  if (event === 'mail' && code >= 200 && code < 300) state = { ...state, transaction: true }
   if (event === 'in_data' || event === 'rset' || event === 'ehlo' || event === 'helo' || event === 'bdat') {
     state = { ...state, transaction: event === 'bdat' && state.transaction }
   }
@@ -306,7 +341,7 @@ function takeReply(from: FixsmtpioState, reply: string, effects: Effect[]): Fixs
     return greetedBy(state, event, code, effects)
   }
   const needTls = state.settings.tls === 'require' && !state.tlsOn && !FREE_OF_TLS.has(event)
-  const original = needTls ? SAYS.needTls : reply
+  const original = needTls ? SAYS.needTls : (awaited.instead ?? reply)
   const told = toClient(state, event, original)
   effects.push(...told.effects)
   let text = told.reply
@@ -314,23 +349,31 @@ function takeReply(from: FixsmtpioState, reply: string, effects: Effect[]): Fixs
     const opened = code === 354 && awaited.plain && !needTls
     const toldGo = replyCode(text) === 354
     // Proxy, client and backend must agree whether a message follows.
-    if (opened && !toldGo) {
-      effects.push(say(text), say(SAYS.noMessage))
+    if (code === 354 && !(opened && toldGo)) {
+      if (!toldGo) effects.push(say(text))
+      effects.push(say(SAYS.noMessage))
       return over(state, effects, told.exit ?? NOT_NOW, 'data-refused').state
     }
-    if (!opened && toldGo) text = code === 354 ? SAYS.noMessage : original
+    if (!opened && toldGo) text = original
     if (opened && told.exit === undefined) {
       effects.push(say(text), { do: 'body', rest: state.rest, octets: undefined, discard: false }, ...eofAgain(state))
       return {
         ...state,
         at: 'body',
         rest: NO_BYTES,
+        held: false,
         awaited: [{ event: 'in_data', swallow: 'no', plain: true }, ...state.awaited],
       }
     }
     state = { ...state, at: state.at === 'data' ? 'commands' : state.at }
+  } else if (code === 354) {
+    effects.push(say(SAYS.strangeMessage))
+    return over(state, effects, NOT_NOW, 'backend-nonsense').state
   }
+  // By itself the program has authup behind it, which says what exit code 16 means.
+  if (event === 'timeout' && text === '' && told.exit !== undefined && !state.settings.classic) text = SAYS.timeout
   if (text !== '') effects.push(say(text))
+  if (replyCode(text) === 421) state = { ...state, closing: true }
   if (told.exit !== undefined) return over(state, effects, told.exit, 'rule').state
   // The guest's mail command has its reply now, from a backend that will not serve.
   if (event === 'greeting' && state.guest && code >= 400) return over(state, effects, 1, 'greeting-refused').state
@@ -379,7 +422,7 @@ function tlsReply(state: FixsmtpioState, effects: Effect[]): FixsmtpioState {
   if (!begins) return { ...state, at: 'commands' }
   // RFC 3207 section 4.2: nothing sent before TLS may be taken as sent in it.
   effects.push({ do: 'start-tls', discarded: state.rest.length })
-  return { ...state, rest: NO_BYTES, awaited: [], replies: noReply }
+  return { ...state, rest: NO_BYTES, held: false, awaited: [], replies: noReply }
 }
 
 function tlsStarted(state: FixsmtpioState, on: boolean): Step<FixsmtpioState> {
@@ -408,8 +451,7 @@ function bodyEnded(state: FixsmtpioState, rest: Uint8Array, refused: boolean): S
 
 function clientEnded(state: FixsmtpioState, session: SessionId, effects: Effect[] = []): Step<FixsmtpioState> {
   if (state.at === 'ending') return { state, effects }
-  const full = state.rest.length > 0 && state.awaited.length >= MOST_AWAITED
-  if (state.at !== 'body' && (state.at !== 'commands' || full)) {
+  if (state.at !== 'body' && (state.at !== 'commands' || state.held)) {
     // What it sent before is still carried out (RFC 5321 section 3.8: a command that was sent may be waited for).
     return { state: { ...state, eof: session }, effects }
   }
@@ -436,6 +478,7 @@ function backendEnded(state: FixsmtpioState, exit: number): Step<FixsmtpioState>
 }
 
 function died(state: FixsmtpioState): Effect[] {
-  if (state.settings.classic || state.at === 'ending' || (state.quit && state.awaited.length === 0)) return []
+  if (state.settings.classic || state.closing || state.at === 'ending' || (state.quit && state.awaited.length === 0))
+    return []
   return [say(state.greeted === '' ? SAYS.noBackend : SAYS.backendDied)]
 }

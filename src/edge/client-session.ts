@@ -124,7 +124,10 @@ export class ClientSession {
       fixsmtpio: undefined,
     }
     socket.on('data', (bytes: Buffer) => this.fromClient(bytes))
-    socket.on('drain', () => this.backend?.resume())
+    socket.on('drain', () => {
+      this.backend?.resume()
+      this.pauseOrResume()
+    })
     socket.on('end', () => this.clientEnded())
     socket.on('error', () => this.clientEnded())
     socket.on('close', () => this.clientGone())
@@ -138,6 +141,7 @@ export class ClientSession {
   // ---- the client's side
 
   private fromClient(bytes: Buffer): void {
+    if (this.mode === 'closing') return
     this.seen = this.around.now()
     this.bytesIn += bytes.length
     switch (this.mode) {
@@ -156,8 +160,6 @@ export class ClientSession {
         break
       case 'splice':
         this.toBackend(bytes)
-        break
-      case 'closing':
         break
     }
   }
@@ -178,8 +180,10 @@ export class ClientSession {
   }
 
   private pauseOrResume(): void {
-    if (this.socket.destroyed) return
-    if (this.held || (this.backend?.writableNeedDrain ?? false)) this.socket.pause()
+    if (this.socket.destroyed || this.mode === 'closing') return
+    // Who does not take its replies is not heard further; a message must go on, since its sender reads nothing before its end.
+    const deaf = this.socket.writableNeedDrain && (this.mode === 'dialogue' || this.mode === 'requests')
+    if (this.held || deaf || (this.backend?.writableNeedDrain ?? false)) this.socket.pause()
     else if (this.socket.isPaused()) this.socket.resume()
   }
 
@@ -187,8 +191,8 @@ export class ClientSession {
 
   /** The helper's answer. After `ok` the stream is the backend's; `rest` was read behind the line. */
   answered(line: string, stream: Socket | undefined, rest: Uint8Array): void {
-    if (this.over) {
-      stream?.destroy()
+    if (this.over || this.closing) {
+      stream?.on('error', () => undefined).destroy()
       return
     }
     this.seen = this.around.now()
@@ -199,8 +203,7 @@ export class ClientSession {
       this.loginAt = this.seen
     }
     this.around.post(this, [TAG.answer, this.id, line])
-    if (this.clientClosed && this.mode !== 'closing' && this.mode !== 'splice')
-      this.around.post(this, [TAG.eof, this.id])
+    if (this.clientClosed && !this.closing && !this.splicing) this.around.post(this, [TAG.eof, this.id])
     if (this.backend === undefined || stream === undefined) return
     stream.on('data', (bytes: Buffer) => this.fromBackend(bytes))
     stream.on('drain', () => this.pauseOrResume())
@@ -212,6 +215,7 @@ export class ClientSession {
   }
 
   private fromBackend(bytes: Uint8Array): void {
+    if (this.mode === 'closing') return
     this.seen = this.around.now()
     this.backendSpoke = true
     if (this.mode === 'splice') this.toClient(bytes)
@@ -221,6 +225,8 @@ export class ClientSession {
   private backendEnded(): void {
     if (this.backendClosed) return
     this.backendClosed = true
+    // Its end of file is the end of it; our half would stay open.
+    this.backend?.destroy()
     if (this.mode === 'splice') {
       if (!this.backendSpoke) this.toClient(Buffer.from(this.silent, 'latin1'))
       this.close('backend-end', '')
@@ -277,7 +283,10 @@ export class ClientSession {
       case 'reply':
         if (effect.text !== '' && !this.socket.destroyed && !this.socket.writableEnded) {
           this.bytesOut += effect.text.length
-          if (!this.socket.write(effect.text, 'latin1')) this.backend?.pause()
+          if (!this.socket.write(effect.text, 'latin1')) {
+            this.backend?.pause()
+            this.pauseOrResume()
+          }
         }
         break
       case 'request':
@@ -326,7 +335,7 @@ export class ClientSession {
         if (this.clientClosed) this.backend?.end()
         break
       case 'end-requests':
-        if (this.backend === undefined) this.close('client-eof', '')
+        if (this.backend === undefined || this.backendClosed || this.cut) this.close('client-eof', '')
         else this.backend.end()
         break
       case 'helo':
@@ -390,8 +399,10 @@ export class ClientSession {
       if (park !== '' && this.around.park(this, backend, park)) {
         this.backend = undefined
         this.backendClosed = true
-      } else if (why === 'quit' || why === 'client-eof') backend.end()
-      else backend.destroy()
+      } else if (why === 'quit' || why === 'client-eof') {
+        backend.end()
+        backend.resume()
+      } else backend.destroy()
     }
     this.held = false
     this.socket.end()
@@ -401,7 +412,7 @@ export class ClientSession {
 
   /** Silent for too long: whoever talks to the client says so. */
   timedOut(): void {
-    if (this.mode === 'splice' || this.mode === 'body' || this.mode === 'octets') this.abandon('timeout')
+    if (this.mode === 'splice') this.abandon('timeout')
     else this.around.post(this, [TAG.timeout, this.id])
   }
 
@@ -436,6 +447,10 @@ export class ClientSession {
 
   get closing(): boolean {
     return this.mode === 'closing'
+  }
+
+  get splicing(): boolean {
+    return this.mode === 'splice'
   }
 
   /** Octets waiting to be taken by either side. */

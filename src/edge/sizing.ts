@@ -1,6 +1,6 @@
 // What a host needs for the load that control/ asks for: docs/sizing.md has the sums, `acceptd --check` warns from them.
 
-import { readFileSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 
 export interface HostFacts {
   readonly descriptors: number
@@ -36,6 +36,9 @@ export function hostFacts(): HostFacts {
     memoryBytes: Number(meminfo?.[1] ?? 0) * 1024,
   }
 }
+
+/** Of this process, at this moment. */
+export const openDescriptors = (): number => readdirSync('/proc/self/fd').length
 
 /** Sentences for the operator; none if the host fits. */
 export function sizingWarnings(demand: Demand, host: HostFacts): readonly string[] {

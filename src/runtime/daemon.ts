@@ -1,10 +1,10 @@
 // The control plane's view of the runtime: each method of rpc/daemon.ts as questions to the lanes and values of the main thread.
 
-import { readdirSync } from 'node:fs'
 import { err, ok, type Result } from 'neverthrow'
 import { verdictOf } from '../actors/checkpassword.ts'
 import { sha256Of } from '../edge/control-files.ts'
 import { askHelper } from '../edge/helper.ts'
+import { openDescriptors } from '../edge/sizing.ts'
 import { bytesOf, concat } from '../protocol/bytes.ts'
 import type { ConfigError } from '../protocol/errors.ts'
 import { acceptedLine } from '../protocol/helper.ts'
@@ -180,8 +180,6 @@ export function createDaemon(runtime: Runtime, version: string, stop: (grace: nu
     runtime.log('info', mode === undefined ? 'listener-resumed' : 'listener-paused', { listener: name, mode })
     return ok((await listenerStates())[index] as ListenerState)
   }
-
-  const openDescriptors = (): number => readdirSync('/proc/self/fd').length
 
   return {
     server: {

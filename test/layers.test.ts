@@ -1,0 +1,91 @@
+// protocol <- rules <- actors <- runtime, edge, rpc <- bin: imports go this way and no other.
+import assert from 'node:assert/strict'
+import { readdirSync, readFileSync } from 'node:fs'
+import { dirname, join, normalize } from 'node:path'
+import { describe, it } from 'node:test'
+
+/** What the sources of a folder may import: folders of src, modules of Node; packages are free where there is `packages`. */
+const MAY: Readonly<Record<string, { readonly folders: string; readonly node: string; readonly packages: string }>> = {
+  protocol: { folders: 'protocol', node: '', packages: 'neverthrow' },
+  rules: { folders: 'protocol rules', node: '', packages: 'neverthrow' },
+  actors: { folders: 'protocol rules actors', node: '', packages: 'neverthrow' },
+  runtime: {
+    folders: 'protocol rules actors runtime edge rpc',
+    node: 'worker_threads crypto path',
+    packages: 'neverthrow msgpackr piscina',
+  },
+  edge: {
+    folders: 'protocol rules actors runtime edge rpc',
+    node: 'net tls fs child_process path os crypto',
+    packages: 'neverthrow',
+  },
+  rpc: {
+    folders: 'protocol rules actors runtime edge rpc',
+    node: 'net http fs path',
+    packages: 'neverthrow json-rpc-2.0 zod msgpackr',
+  },
+  bin: { folders: 'protocol rules actors runtime edge rpc bin', node: 'fs path os util', packages: 'neverthrow' },
+}
+
+/** Only these files of rpc talk on sockets of their own: the control plane's. */
+const RPC_SOCKETS = new Set(['src/rpc/socket.ts', 'src/rpc/client.ts'])
+
+const files = readdirSync('src', { recursive: true, encoding: 'utf8' })
+  .filter((name) => name.endsWith('.ts'))
+  .map((name) => join('src', name))
+
+/** Everything a source names behind `from`, `import` or `import(`, with its line. */
+function imports(file: string): readonly { readonly line: number; readonly name: string }[] {
+  return readFileSync(file, 'utf8')
+    .split('\n')
+    .flatMap((text, i) =>
+      [...text.matchAll(/(?:^(?:import|export)\b.*\bfrom|^\} from|^import|\bimport\()\s*'([^']+)'/g)].map((match) => ({
+        line: i + 1,
+        name: match[1] ?? '',
+      })),
+    )
+}
+
+function trouble(file: string, name: string): string | undefined {
+  const [, folder = ''] = file.split('/')
+  const may = MAY[folder]
+  if (may === undefined) return `there is no layer ${folder}`
+  if (name.startsWith('.')) {
+    const [, target = ''] = normalize(join(dirname(file), name)).split('/')
+    return may.folders.split(' ').includes(target) ? undefined : `${folder} imports ${target}`
+  }
+  if (name.startsWith('node:')) {
+    const module = name.slice(5)
+    const socket = ['net', 'http', 'fs'].includes(module)
+    if (folder === 'rpc' && socket && !RPC_SOCKETS.has(file)) return `${file} imports ${name}`
+    return may.node.split(' ').includes(module) ? undefined : `${folder} imports ${name}`
+  }
+  return may.packages.split(' ').includes(name) ? undefined : `${folder} imports the package ${name}`
+}
+
+void describe('layers', () => {
+  void it('imports go protocol <- rules <- actors <- runtime, edge, rpc <- bin', () => {
+    const found = files.flatMap((file) =>
+      imports(file).flatMap(({ line, name }) => {
+        const problem = trouble(file, name)
+        return problem === undefined ? [] : [`${file}:${line}: ${problem}`]
+      }),
+    )
+    assert.deepEqual(found, [])
+  })
+  void it('only bytes.ts of protocol, rules and actors names Buffer, and nothing there names process or a timer', () => {
+    const found = files
+      .filter((file) => /^src\/(protocol|rules|actors)\//.test(file))
+      .flatMap((file) =>
+        readFileSync(file, 'utf8')
+          .split('\n')
+          .flatMap((text, i) => {
+            const code = text.replace(/^\s*(\/\/|\*|\/\*).*$/, '')
+            const name = /\b(Buffer\.|process\.|setTimeout|setInterval|Date\.now|Math\.random|performance\.)/.exec(code)
+            if (name === null || (name[0] === 'Buffer.' && file === 'src/protocol/bytes.ts')) return []
+            return [`${file}:${i + 1}: ${name[0]}`]
+          }),
+      )
+    assert.deepEqual(found, [])
+  })
+})

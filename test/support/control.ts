@@ -1,0 +1,40 @@
+// Control files for tests that need a whole configuration, and what a transcript's settings mean in them.
+
+import { readFileSync } from 'node:fs'
+import type { ControlTexts } from '../../src/runtime/config.ts'
+import type { Settings } from './transcript.ts'
+
+const RECOMMENDED = readFileSync('control/fixsmtpio', 'latin1')
+
+export const CHAINS = `account 1000
+socket /nowhere/helper.sock
+chain submission
+  checkpassword builtin
+  backend /bin/backend
+chain warm
+  checkpassword builtin
+  warm 60
+  backend /bin/backend
+chain open
+  kind guest 1000 1000
+  backend /bin/backend
+`
+
+/** A listener on loopback with one chain, as the settings say. */
+export function controlTexts(settings: Settings, chain = 'submission'): ControlTexts {
+  const { protocol, tries, guest } = settings
+  return {
+    me: 'mx.example\n',
+    smtpcapabilities: '8BITMIME\n',
+    pop3capabilities: 'UIDL\nSASL PLAIN LOGIN\n',
+    timeoutsmtpd: `${settings.timeout}\n`,
+    timeoutpop3d: `${settings.timeout}\n`,
+    barelineend: `${settings.bare}\n`,
+    pop3apop: settings.apop ? '1\n' : '0\n',
+    saslbrokenclients: settings.broken ? '1\n' : '0\n',
+    loglevel: 'debug\n',
+    fixsmtpio: RECOMMENDED + settings.rules,
+    listeners: `127.0.0.1:0 ${protocol} ${chain} tries=${tries}${guest ? ' guest=open' : ''}\n`,
+    chains: CHAINS,
+  }
+}

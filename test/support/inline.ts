@@ -1,0 +1,152 @@
+// The in-line lane: one session with its actors, its edge and sockets of ours, all in one turn; time is a number.
+
+import type { Effect } from '../../src/actors/effects.ts'
+import { type Frame, TAG } from '../../src/actors/frames.ts'
+import { ClientSession, type SessionSettings, type Surroundings } from '../../src/edge/client-session.ts'
+import { textOf } from '../../src/protocol/bytes.ts'
+import type { DialogueSettings } from '../../src/protocol/dialogue.ts'
+import { parseRules } from '../../src/rules/parse.ts'
+import { rulesFor } from '../../src/rules/rewrite.ts'
+import { noRules, type RuleSet } from '../../src/rules/ruleset.ts'
+import { createStages } from '../../src/runtime/stages.ts'
+import { controlTexts } from './control.ts'
+import { FakeSocket } from './fake-socket.ts'
+import type { Settings, World } from './transcript.ts'
+
+export interface InlineWorld extends World {
+  readonly session: ClientSession
+  readonly clientSocket: FakeSocket
+  readonly effects: readonly Effect[]
+  readonly post: (frame: Frame) => void
+  /** Why it ended, once it has. */
+  readonly ended: () => string | undefined
+}
+
+export const dialogueOf = (settings: Settings): DialogueSettings => ({
+  protocol: settings.protocol,
+  greeting: 'mx.example',
+  capabilities: settings.protocol === 'smtp' ? ['8BITMIME'] : ['UIDL', 'SASL PLAIN LOGIN'],
+  tls: 'none',
+  brokenClients: settings.broken,
+  guest: settings.guest,
+  apop: settings.apop,
+  classic: false,
+})
+
+const sets = new Map<string, RuleSet>()
+
+export function ruleSetOf(settings: Settings): RuleSet {
+  const text = controlTexts(settings).fixsmtpio ?? ''
+  const known = sets.get(text) ?? parseRules(text, 'control/fixsmtpio').unwrapOr(noRules)
+  sets.set(text, known)
+  return known
+}
+
+export const sessionSettings = (settings: Settings): SessionSettings => ({
+  listener: 'test',
+  dialogue: dialogueOf(settings),
+  tries: settings.tries,
+  chain: 'submission',
+  guestChain: settings.guest ? 'open' : undefined,
+  warm: false,
+  bareLineEnd: settings.bare,
+  longest: 65_536,
+})
+
+/** `auth me secret`: what a login hands to descriptor 3, its timestamp left out. */
+export const askedText = (kind: 'auth' | 'guest', credentials: Uint8Array): string =>
+  kind === 'guest' ? 'guest' : `auth ${textOf(credentials).split('\0').slice(0, 2).join(' ')}`
+
+export function inlineWorld(
+  settings: Settings,
+  wrap: (around: Surroundings) => Surroundings = (same) => same,
+): InlineWorld {
+  const client = new FakeSocket()
+  const backends: FakeSocket[] = []
+  const asked: string[] = []
+  const effects: Effect[] = []
+  let now = 1_000_000
+  let ended: string | undefined
+  let asking = false
+
+  const stages = createStages<ClientSession>(
+    (one, effect) => {
+      effects.push(effect)
+      one.perform(effect)
+    },
+    (_one, actor, error) => {
+      throw new Error(`the actor ${actor} threw`, { cause: error })
+    },
+  )
+  const around: Surroundings = {
+    now: () => now,
+    post: (one, frame) => stages.post(one, frame),
+    askHelper: (_one, kind, _user, credentials) => {
+      asking = true
+      asked.push(askedText(kind, credentials))
+      credentials.fill(0)
+    },
+    rulesOf: (one) => ({
+      rules: rulesFor(ruleSetOf(settings), (name) => name === 'AUTHUP_USER' && one.user !== ''),
+      greeting: 'mx.example',
+      generation: 1,
+    }),
+    refresh: () => undefined,
+    ended: (_one, why) => {
+      if (ended !== undefined) throw new Error('ended twice')
+      ended = why
+    },
+    park: () => false,
+    observe: () => undefined,
+  }
+  const session = new ClientSession(
+    1,
+    'test.1',
+    client.socket,
+    sessionSettings(settings),
+    settings.protocol === 'pop3' ? '<1.2@mx.example>' : '',
+    wrap(around),
+  )
+  session.start()
+
+  const pumpAll = (): boolean => {
+    let happened = false
+    for (let more = true; more; ) {
+      more = [client, ...backends].some((one) => one.pump())
+      happened ||= more
+    }
+    return happened
+  }
+  return {
+    session,
+    clientSocket: client,
+    client,
+    effects,
+    post: (frame) => stages.post(session, frame),
+    ended: () => ended,
+    backend: () => backends.at(-1),
+    askedOfHelper: () => asked,
+    answerOfHelper: (line) => {
+      if (!asking) throw new Error('the helper was not asked')
+      asking = false
+      const accepted = line?.startsWith('ok ') ?? false
+      const stream = new FakeSocket()
+      if (accepted) backends.push(stream)
+      session.answered(line ?? 'unreachable', accepted ? stream.socket : undefined, new Uint8Array(0))
+    },
+    go: () => pumpAll(),
+    time: (milliseconds) => {
+      now += milliseconds
+      if (!session.closing && now - session.seen >= settings.timeout * 1000) session.timedOut()
+    },
+    shutdown: () => stages.post(session, [TAG.shutdown, session.id, 'service shutting down']),
+    end: () => {
+      client.close()
+      pumpAll()
+      for (const one of backends) one.close()
+      pumpAll()
+      if (ended === undefined && asking) return ''
+      return ended === undefined ? 'the session has not ended' : ''
+    },
+  }
+}
