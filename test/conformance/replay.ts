@@ -1,0 +1,232 @@
+// Plays a recorded case against the programs of a directory and tells what came of it.
+
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { Duplex } from 'node:stream'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Case, FakeRun, Result, Step } from './case.ts'
+
+export interface Played {
+  /** A step that went otherwise. */
+  readonly trouble: readonly string[]
+  readonly result: Result
+}
+
+/** Process ids, times and addresses of home pages differ from run to run. */
+const NORMALISED: readonly (readonly [RegExp, string])[] = [
+  [/^reup \d+ (\S+) \d+ /gm, 'reup PID $1 PID '],
+  [/\b(authup|checkpassword|fixsmtpio) \d+/g, '$1 PID'],
+  [/^(fixsmtpio PID \S+) \d+ /gm, '$1 PID '],
+  [/<\d+\.\d+@/g, '<PID.TIME@'],
+  [/home page: \S+/g, 'home page: URL'],
+]
+
+const CONTROL = 60
+const READ = 61
+const WRITE = 62
+
+const idOf = (flag: string, user: string): number => Number(execFileSync('id', [flag, user], { encoding: 'latin1' }))
+
+class Playing {
+  private readonly played: Case
+  private readonly bin: string
+  private readonly fakes: string
+  private readonly patience: number
+  private readonly directory = mkdtempSync(join(tmpdir(), 'conformance.'))
+  private readonly home = join(this.directory, 'home')
+  private readonly process: ChildProcess
+  private input: Duplex
+  private out = ''
+  private err = ''
+  private taken = 0
+  private changed: () => void = () => undefined
+  private readonly over: Promise<number | string>
+
+  constructor(played: Case, bin: string, fakes: string, patience: number) {
+    this.played = played
+    this.bin = bin
+    this.fakes = fakes
+    this.patience = patience
+    this.prepare()
+    this.process = this.start()
+    this.input = this.stream(0)
+    this.over = once(this.process, 'exit').then(([code, signal]) =>
+      signal === null ? Number(code) : `signal:${signal}`,
+    )
+    this.listen(1)
+    this.stream(2).on('data', (bytes: Buffer) => {
+      this.err += bytes.toString('latin1')
+    })
+  }
+
+  private prepare(): void {
+    const { control } = this.played
+    chmodSync(this.directory, 0o777)
+    mkdirSync(this.home)
+    if (control !== null && control !== undefined) {
+      mkdirSync(join(this.home, 'control'))
+      for (const [name, text] of Object.entries(control)) {
+        const path = join(this.home, 'control', name)
+        if (typeof text === 'string') writeFileSync(path, text, 'latin1')
+        else if (text !== null) mkdirSync(path)
+      }
+    }
+    for (const role of ['backend', 'child'] as const) {
+      const path = join(this.directory, role)
+      writeFileSync(path, `#!/bin/sh\nexec ${process.execPath} ${this.fakes} ${role} ${this.directory} "$@"\n`)
+      chmodSync(path, 0o755)
+      if (this.played[role] !== undefined) writeFileSync(`${path}.json`, JSON.stringify(this.played[role]))
+    }
+    writeFileSync(join(this.directory, 'noexec'), 'x')
+  }
+
+  private readonly filled = (text: string): string =>
+    text
+      .replaceAll('{backend}', join(this.directory, 'backend'))
+      .replaceAll('{child}', join(this.directory, 'child'))
+      .replaceAll('{dir}', this.directory)
+      .replaceAll('{bin}', this.bin)
+
+  private start(): ChildProcess {
+    const { program, args, env, tls, user } = this.played
+    const stdio: ('pipe' | 'ignore')[] = ['pipe', 'pipe', 'pipe']
+    if (tls === true) {
+      while (stdio.length < CONTROL) stdio.push('ignore')
+      stdio.push('pipe', 'pipe', 'pipe')
+    }
+    const becomes = user !== undefined && process.getuid?.() === 0
+    return spawn(join(this.bin, program), args.map(this.filled), {
+      stdio,
+      cwd: this.directory,
+      detached: true,
+      env: {
+        PATH: '/usr/local/bin:/usr/bin:/bin',
+        QMAILHOME: this.home,
+        ...(tls === true ? { SSLCTLFD: `${CONTROL}`, SSLREADFD: `${READ}`, SSLWRITEFD: `${WRITE}` } : {}),
+        ...env,
+      },
+      ...(becomes ? { uid: idOf('-u', user), gid: idOf('-g', user) } : {}),
+    })
+  }
+
+  private stream(fd: number): Duplex {
+    const stream = this.process.stdio[fd] as unknown as Duplex
+    stream.on('error', () => undefined)
+    return stream
+  }
+
+  private listen(fd: number): void {
+    this.stream(fd).on('data', (bytes: Buffer) => {
+      this.out += bytes.toString('latin1')
+      this.changed()
+    })
+  }
+
+  private readonly normal = (text: string): string => {
+    let out = text.replaceAll(this.directory, '{dir}').replaceAll(this.bin, '{bin}')
+    for (const [pattern, by] of NORMALISED) out = out.replace(pattern, by)
+    return out
+  }
+
+  private async step(step: Step): Promise<string | undefined> {
+    if ('send' in step) this.input.write(Buffer.from(step.send, 'latin1'))
+    else if ('eof' in step) this.input.end()
+    else if ('sleep_ms' in step) await sleep(step.sleep_ms)
+    else if ('expect' in step) return this.expect(step.expect)
+    else return this.tls(step.tls, step.got)
+    return undefined
+  }
+
+  private async expect(wanted: string): Promise<string | undefined> {
+    const until = Date.now() + this.patience
+    for (;;) {
+      const unread = this.normal(this.out.slice(this.taken))
+      if (unread === wanted) {
+        this.taken = this.out.length
+        return undefined
+      }
+      if (unread.startsWith(wanted) && wanted !== '') {
+        this.taken += wanted.length
+        return undefined
+      }
+      const left = until - Date.now()
+      if (left <= 0) return `wanted ${JSON.stringify(wanted)}, got ${JSON.stringify(unread)}`
+      await new Promise<void>((resolve) => {
+        const timer = setTimeout(resolve, Math.min(left, 250))
+        this.changed = () => {
+          clearTimeout(timer)
+          resolve()
+        }
+      })
+    }
+  }
+
+  private async tls(answer: string, wanted: string): Promise<string | undefined> {
+    const control = this.stream(CONTROL)
+    const [got] = (await Promise.race([once(control, 'data'), sleep(3000, [''])])) as [Buffer | string]
+    if (String(got) !== wanted) return `on the control descriptor: wanted ${wanted}, got ${String(got)}`
+    control.write(Buffer.from(answer, 'latin1'))
+    this.input = this.stream(READ)
+    this.listen(WRITE)
+    return undefined
+  }
+
+  private runsOf(role: 'backend' | 'child'): readonly FakeRun[] {
+    const path = join(this.directory, `${role}.runs`)
+    if (!existsSync(path)) return []
+    const lines = readFileSync(path, 'utf8').split('\n').filter(Boolean)
+    return lines
+      .map((line) => JSON.parse(line) as FakeRun)
+      .map((run) => ({
+        ...run,
+        argv: run.argv.map(this.normal),
+        ...(typeof run.fd3 === 'string' ? { fd3: this.normal(run.fd3) } : {}),
+      }))
+  }
+
+  private async finish(patience: number): Promise<Result> {
+    const exit = await Promise.race([this.over, sleep(patience, 'hang')])
+    // What is still on its way to us.
+    await Promise.race([once(this.process, 'close'), sleep(exit === 'hang' ? 0 : 1000)])
+    try {
+      process.kill(-(this.process.pid ?? 0), 'SIGKILL')
+    } catch {
+      // Nobody is left.
+    }
+    const log = join(this.directory, 'backend.log')
+    const { backend, child } = this.played
+    const result: Result = {
+      exit,
+      stdout: this.normal(this.out),
+      stderr: this.normal(this.err),
+      ...(backend === undefined
+        ? {}
+        : {
+            backend_runs: this.runsOf('backend'),
+            backend_received: existsSync(log) ? readFileSync(log, 'latin1') : '',
+          }),
+      ...(child === undefined ? {} : { child_runs: this.runsOf('child') }),
+    }
+    rmSync(this.directory, { recursive: true, force: true })
+    return result
+  }
+
+  async play(): Promise<Played> {
+    const trouble: string[] = []
+    for (const [i, step] of this.played.steps.entries()) {
+      const bad = await this.step(step)
+      if (bad === undefined) continue
+      trouble.push(`step ${i}: ${bad}`)
+      this.input.end()
+      break
+    }
+    return { trouble, result: await this.finish(trouble.length === 0 ? this.patience : 1000) }
+  }
+}
+
+/** `fakes`: the compiled fakes.js. `patience`: milliseconds for each expectation. */
+export const play = (played: Case, bin: string, fakes: string, patience = 9000): Promise<Played> =>
+  new Playing(played, bin, fakes, patience).play()
