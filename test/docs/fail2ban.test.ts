@@ -83,14 +83,20 @@ void test('the failregex of acceptd(8) finds every wrong password, and its addre
     lines.map(failed),
     users.map(() => '127.0.0.1'),
   )
-  assert.match(lines[0] ?? '', /^\S+Z warn login-failed session=\S+ ip=127\.0\.0\.1 port=\d+ listener=smtp:587 user=joe remaining=98$/)
+  assert.match(
+    lines[0] ?? '',
+    /^\S+Z warn login-failed session=\S+ ip=127\.0\.0\.1 port=\d+ listener=smtp:587 user=joe remaining=98$/,
+  )
   assert.match(lines[1] ?? '', / error LOGIN-AS-ROOT-REFUSED session=/)
 })
 
 const LINES: readonly (readonly [line: string, address: string | undefined])[] = [
   ['warn login-failed session=1.a.1 ip=::ffff:192.0.2.9 port=5 listener=smtp:587 user=joe remaining=4', '192.0.2.9'],
   ['warn login-failed session=1.a.1 ip=2001:db8::7 port=5 listener=smtp:587 user=joe remaining=4', '2001:db8::7'],
-  ['info session-ended session=1.a.1 ip=192.0.2.9 port=5 listener=smtp:587 user="warn login-failed" why=quit', undefined],
+  [
+    'info session-ended session=1.a.1 ip=192.0.2.9 port=5 listener=smtp:587 user="warn login-failed" why=quit',
+    undefined,
+  ],
   ['warn login-tempfail session=1.a.1 ip=192.0.2.9 port=5 listener=smtp:587 user=joe exit=111', undefined],
   ['info login-accepted session=1.a.1 ip=192.0.2.9 port=5 listener=smtp:587 user=joe uid=1000 pid=7', undefined],
 ]

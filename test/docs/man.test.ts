@@ -61,7 +61,10 @@ void test('every program has a page, under each of its names', () => {
   }
   const native = /^PROGRAMS = (.*)$/m.exec(read('native/Makefile'))?.[1]?.split(' ') ?? []
   assert.ok(native.includes('accept-helper'))
-  for (const name of [...native, ...Object.entries(programs).flatMap(([first, { aliases = [] }]) => [first, ...aliases])])
+  for (const name of [
+    ...native,
+    ...Object.entries(programs).flatMap(([first, { aliases = [] }]) => [first, ...aliases]),
+  ])
     assert.ok(
       pages.some(({ section, text }) => section !== '5' && new RegExp(`^\\.Nm ${name}( ,)?$`, 'm').test(text)),
       `no page for ${name}`,
@@ -103,7 +106,9 @@ void test('authup(8) has every reply to a fault', () => {
 
 void test('acceptd(8) has every event of the log, with its level', () => {
   const { text } = page('acceptd.8')
-  const sources = readdirSync(join(TOP, 'src'), { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.ts'))
+  const sources = readdirSync(join(TOP, 'src'), { recursive: true, encoding: 'utf8' }).filter((name) =>
+    name.endsWith('.ts'),
+  )
   const events = new Set<string>()
   for (const file of sources)
     for (const [, level, event] of read(join('src', file)).matchAll(/\blog\('(error|warn|info|debug)', '([\w-]+)'/g))

@@ -9,10 +9,10 @@ void test('mandoc -Tlint has nothing to say about a manual page', async () => {
   assert.deepEqual(complaints(stdout), [])
 })
 
-void test('man(1) shows every page', async () => {
+void test('every page can be formatted', async () => {
   for (const { path, name } of pages) {
     const { code, stdout } = await run(['mandoc', '-Tutf8', path])
     assert.equal(code, 0)
-    assert.ok(stdout.includes(name), path)
+    assert.ok(stdout.startsWith(name.toUpperCase()), path)
   }
 })

@@ -27,6 +27,7 @@ wanted='
 /usr/sbin/pop3front-maildir mailfront
 /usr/bin/openssl openssl
 /usr/bin/valgrind valgrind
+/usr/bin/mandoc mandoc
 /bin/ps procps
 /usr/sbin/useradd passwd
 /usr/bin/flock util-linux
