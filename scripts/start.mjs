@@ -1,5 +1,5 @@
 // npm start: acceptd on two loopback ports with a demo user, everything in var/, until Ctrl-C.
-import { existsSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { dirname, join, relative, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
@@ -7,7 +7,7 @@ import { parseArgs } from 'node:util'
 import { build, privilegedHelper, which } from './start/build.mjs'
 import { makeHome, writeControl } from './start/control.mjs'
 import { Acceptd, check, freePort, serverInfo, troubleOf } from './start/daemon.mjs'
-import { ownPlace, rootPlace } from './start/place.mjs'
+import { LONGEST, ownPlace, rootPlace } from './start/place.mjs'
 import { giveUp, quoted, say } from './start/say.mjs'
 
 const USAGE = `usage: npm start -- [--dir DIR] [--port N] [--pop3-port N]
@@ -41,17 +41,28 @@ function options() {
       return Number(text)
     }
     const smtp = port('port', values.port ?? '2587')
-    const beside = values.port === undefined ? 2110 : Math.min(smtp + 1, 65_535)
     return {
       // npm changes into the clone and says here where it was called.
       dir: resolve(process.env.INIT_CWD ?? process.cwd(), values.dir ?? join(top, 'var')),
       smtp,
-      pop3: port('pop3-port', values['pop3-port'] ?? String(beside)),
+      /** undefined: the one behind that of SMTP. */
+      pop3:
+        values['pop3-port'] === undefined && values.port !== undefined
+          ? undefined
+          : port('pop3-port', values['pop3-port'] ?? '2110'),
     }
   } catch (error) {
     process.stderr.write(`npm start: ${error.message}\n\n${USAGE}`)
     process.exit(64)
   }
+}
+
+/** The npm that runs us, if one does: our parent, or the parent of the shell between. */
+function npmAboveUs() {
+  if (process.env.npm_lifecycle_event === undefined) return undefined
+  const [comm, parent] =
+    /\((.*)\) \S+ (\d+)/s.exec(readFileSync(`/proc/${process.ppid}/stat`, 'latin1'))?.slice(1) ?? []
+  return /^(sh|dash|bash|ash|busybox|zsh)$/.test(comm ?? '') ? Number(parent) : process.ppid
 }
 
 /** A path as someone in the clone writes it. */
@@ -62,7 +73,8 @@ function shown(path) {
 
 function howTo({ place, smtp, pop3 }) {
   const usual = place.shown === join(top, 'var') && !existsSync('/run/acceptd/control.sock')
-  const acceptctl = `dist/programs/acceptctl${usual ? '' : ` --socket ${shown(join(place.shown, 'run/control.sock'))}`}`
+  const socket = join(Buffer.byteLength(place.shown) > LONGEST ? place.state : place.shown, 'run/control.sock')
+  const acceptctl = `dist/programs/acceptctl${usual ? '' : ` --socket ${shown(socket)}`}`
   const install = (name) =>
     which(name) === undefined ? ` (${name} is not installed here: apt-get install ${name})` : ''
   const control = (name) => shown(join(place.shown, 'control', name))
@@ -98,6 +110,7 @@ Every file of ${shown(join(place.shown, 'control'))} is explained in ${control('
 }
 
 async function main() {
+  const npm = npmAboveUs()
   const wanted = options()
   if (process.platform !== 'linux') giveUp('it runs on Linux only.')
   build(top)
@@ -110,14 +123,15 @@ async function main() {
     )
   const place = root ? rootPlace(top, wanted.dir) : ownPlace(top, wanted.dir)
   const smtp = await freePort(wanted.smtp)
-  const pop3 = await freePort(wanted.pop3, smtp)
+  const wantedPop3 = wanted.pop3 ?? Math.min(smtp + 1, 65_535)
+  const pop3 = await freePort(wantedPop3, smtp)
   makeHome(place)
   const kept = writeControl({ top, place, smtp, pop3 })
   const helper = root ? privilegedHelper(top, place) : join(place.program, 'dist/programs/accept-helper')
   const args = ['--control', join(place.state, 'control'), '--run', join(place.state, 'run'), '--helper', helper]
   for (const [name, want, got] of [
     ['SMTP', wanted.smtp, smtp],
-    ['POP3', wanted.pop3, pop3],
+    ['POP3', wantedPop3, pop3],
   ])
     if (want !== got && !kept.includes('listeners')) say(`Port ${want} is taken: ${name} is on port ${got}.`)
   if (kept.length > 0)
@@ -144,12 +158,10 @@ async function main() {
     process.on(signal, () => void stop('\nEnding acceptd ...').then(() => process.exit(0)))
   // The terminal is gone.
   process.stdout.on('error', () => void stop('').then(() => process.exit(0)))
-  if (process.env.npm_lifecycle_event !== undefined) {
-    // Killed without a word, npm cannot tell us.
-    const parent = process.ppid
-    setInterval(() => {
-      if (process.ppid !== parent) void stop('').then(() => process.exit(0))
-    }, 500).unref()
+  // Killed without a word, npm cannot tell us.
+  if (npm !== undefined) {
+    const gone = () => !existsSync(`/proc/${npm}`)
+    setInterval(() => gone() && void stop('').then(() => process.exit(0)), 500).unref()
   }
 
   const info = await acceptd.answer(join(place.state, 'run/control.sock'))

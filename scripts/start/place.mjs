@@ -24,7 +24,7 @@ import { dirname, join } from 'node:path'
 import { giveUp, say } from './say.mjs'
 
 /** A Unix socket's path has 107 bytes, the helper's 100; `run/control.sock` and `helper/helper.sock` stand behind the place. */
-const LONGEST = 100 - '/helper/helper.sock'.length
+export const LONGEST = 100 - '/helper/helper.sock'.length
 const HOMES = ['/var/lib', '/opt', '/usr/local/lib', '/srv']
 
 const hashOf = (text) => createHash('sha256').update(text).digest('hex').slice(0, 8)

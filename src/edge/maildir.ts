@@ -47,7 +47,7 @@ export class Delivery {
     Delivery.#count += 1
     const host = hostname().replaceAll('/', '\\057').replaceAll(':', '\\072')
     this.#maildir = maildir
-    this.#name = `${Math.floor(now / 1000)}.M${(now % 1000) * 1000}P${process.pid}Q${Delivery.#count}.${host}`
+    this.#name = `${Math.floor(now / 1000)}.M${String((now % 1000) * 1000).padStart(6, '0')}P${process.pid}Q${Delivery.#count}.${host}`
     this.#fd = openSync(`${maildir}/tmp/${this.#name}`, 'wx', 0o600)
   }
 
