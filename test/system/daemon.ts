@@ -14,8 +14,8 @@ export interface Daemon {
   readonly call: (method: string, params?: Readonly<Record<string, unknown>>) => Promise<unknown>
   /** stdout and stderr so far. */
   readonly log: () => string
-  /** TERM, then KILL after ten seconds for whatever is left. Throws if KILL was needed. */
-  readonly stop: () => Promise<void>
+  /** INT, or TERM, which lets sessions finish; KILL after ten seconds for whatever is left, and then throws. */
+  readonly stop: (how?: 'SIGINT' | 'SIGTERM') => Promise<void>
 }
 
 /** One call, one connection, one line each way; an error of the method is thrown as its JSON. */
@@ -57,7 +57,7 @@ export async function startDaemon(place: Installation, lines: readonly string[])
   const child = spawn(join(place.programs, 'acceptd'), argv, {
     cwd: '/',
     stdio: ['ignore', 'pipe', 'pipe'],
-    env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin' },
+    env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', NODE_OPTIONS: '--inspect-port=0' },
   })
   const pid = child.pid ?? 0
   let log = ''
@@ -87,9 +87,9 @@ export async function startDaemon(place: Installation, lines: readonly string[])
     },
     call: (method, params = {}) => call(controlSocket, method, params),
     log: () => log,
-    stop: async () => {
+    stop: async (how = 'SIGINT') => {
       const all = treeOf(pid)
-      signal(pid, 'SIGTERM')
+      signal(pid, how)
       const left = () => all.filter((one) => isAlive(one.pid))
       const ended = await until('its end', () => left().length === 0).then(
         () => true,
@@ -97,7 +97,7 @@ export async function startDaemon(place: Installation, lines: readonly string[])
       )
       const stayed = picture(left())
       await endAll(left())
-      if (!ended) throw new Error(`ten seconds after TERM there were still:\n${stayed}\n${log}`)
+      if (!ended) throw new Error(`ten seconds after ${how} there were still:\n${stayed}\n${log}`)
     },
   }
 }
