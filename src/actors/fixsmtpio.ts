@@ -192,7 +192,9 @@ function takeRequests(from: FixsmtpioState, bytes: Uint8Array, effects: Effect[]
   let next = 0
   let requests = ''
   let inTurn = false
-  while (state.at === 'commands' && state.awaited.length < MOST_AWAITED && next < input.length) {
+  // RFC 5321 section 4.1.1.10: QUIT is the last request; what comes behind it would meet the backend's end, sooner or later.
+  if (state.quit) return { state: { ...state, rest: NO_BYTES, held: false }, effects }
+  while (state.at === 'commands' && state.awaited.length < MOST_AWAITED && next < input.length && !state.quit) {
     const taken = takeLine(input, next, state.settings.longest)
     if (taken.kind === 'more') break
     if (taken.kind === 'too-long') {
@@ -251,7 +253,7 @@ function takeRequests(from: FixsmtpioState, bytes: Uint8Array, effects: Effect[]
     }
   }
   if (requests !== '') effects.push({ do: 'request', text: requests })
-  input = input.subarray(next)
+  input = state.quit ? NO_BYTES : input.subarray(next)
   // What cannot be taken yet must not grow: the client is held until the replies are there.
   const held = input.length > 0 && (inTurn || state.at !== 'commands' || state.awaited.length >= MOST_AWAITED)
   if (held) effects.push({ do: 'hold' })
@@ -312,11 +314,12 @@ function resume(state: FixsmtpioState, effects: Effect[]): Step<FixsmtpioState> 
   if (state.at !== 'commands') return { state, effects }
   const step =
     state.rest.length === 0 ? { state, effects } : takeRequests({ ...state, rest: NO_BYTES }, state.rest, effects)
+  const after = [...step.effects]
   if (step.state.at === 'commands' && !step.state.held) {
-    if (step.state.eof !== undefined) return clientEnded(step.state, step.state.eof, effects)
-    effects.push({ do: 'room' })
+    if (step.state.eof !== undefined) return clientEnded(step.state, step.state.eof, after)
+    after.push({ do: 'room' })
   }
-  return atBoundary(step.state, effects)
+  return atBoundary(step.state, after)
 }
 
 function atBoundary(state: FixsmtpioState, effects: Effect[]): Step<FixsmtpioState> {
