@@ -204,7 +204,7 @@ export async function startRuntime(
 
   function tellListening(lane: LaneHandle): Promise<unknown> {
     return lane
-      .ask('listen', { events: listeners.size > 0, level: current.config.logLevel, traces: [] })
+      .ask('listen', { events: listeners.size > 0, level, traces: [...tracers.values()] })
       .catch(() => undefined)
   }
 
