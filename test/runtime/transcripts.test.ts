@@ -1,0 +1,21 @@
+// Every transcript again, in a real lane: a worker thread, a real socket, a helper and a backend on another one.
+import { readdirSync } from 'node:fs'
+import { after, describe, it } from 'node:test'
+import { endWorker, laneWorld } from '../support/lane.ts'
+import { play, readTranscripts } from '../support/transcript.ts'
+
+const DIR = 'test/actors/transcripts'
+after(endWorker)
+
+void describe('transcripts in a real lane', { concurrency: 8 }, () => {
+  for (const file of readdirSync(DIR).toSorted())
+    for (const transcript of readTranscripts(`${DIR}/${file}`))
+      void it(`${file}: ${transcript.title}`, async () => {
+        const world = await laneWorld(transcript.settings)
+        try {
+          await play(transcript, world)
+        } finally {
+          await world.lane.stop()
+        }
+      })
+})

@@ -1,0 +1,138 @@
+// A lane of the real runtime on a real socket, in a worker thread, with a helper of ours.
+
+import { connect } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { MessageChannel, Worker } from 'node:worker_threads'
+import { bindAddress } from '../../src/edge/binding.ts'
+import type { ControlTexts } from '../../src/runtime/config.ts'
+import type { FromLane, LaneStart, QuestionName, Questions } from '../../src/runtime/messages.ts'
+import { decodeMessage, encodeMessage } from '../../src/runtime/wire.ts'
+import { controlTexts } from './control.ts'
+import { type FakeHelper, fakeHelper, StreamEnd } from './fake-helper.ts'
+import type { Settings, World } from './transcript.ts'
+
+export interface Lane {
+  readonly port: number
+  readonly helper: FakeHelper
+  readonly ask: <Q extends QuestionName>(question: Q, ask: Questions[Q]['ask']) => Promise<Questions[Q]['answer']>
+  /** Log lines so far. */
+  readonly log: () => string
+  readonly dial: () => StreamEnd
+  readonly stop: () => Promise<void>
+}
+
+/** The worker in which lanes run; ended by endWorker. */
+let worker: Worker | undefined
+
+export async function endWorker(): Promise<void> {
+  await worker?.terminate()
+  worker = undefined
+}
+
+let lanes = 0
+
+export async function startLane(texts: ControlTexts, more: Partial<LaneStart> = {}): Promise<Lane> {
+  worker ??= new Worker(new URL('./lane-worker.js', import.meta.url))
+  const helper = await fakeHelper()
+  const bound = bindAddress('127.0.0.1', 0)
+  if (bound === undefined) throw new Error('no port')
+  const { port1: near, port2: far } = new MessageChannel()
+  const waiting = new Map<number, { resolve: (answer: never) => void; reject: (error: Error) => void }>()
+  let next = 1
+  let log = ''
+  let ready = false
+  let ended = false
+  near.on('message', (bytes: Uint8Array) => {
+    const message = decodeMessage(bytes) as FromLane
+    if ('a' in message) waiting.get(message.a)?.resolve(message.answer as never)
+    else if ('failed' in message) waiting.get(message.failed)?.reject(new Error(message.message))
+    else if ('log' in message) log += message.log
+    else if ('ready' in message) ready = true
+  })
+  near.on('close', () => {
+    ended = true
+  })
+  lanes += 1
+  const start: LaneStart = {
+    lane: lanes,
+    boot: 'test',
+    lanes: 1,
+    published: { generation: 1, sha256: '', texts },
+    descriptors: [[bound.fd]],
+    helperSocket: helper.path,
+    possible: 1000,
+    blocked: [],
+    refusing: false,
+    paused: [],
+    ...more,
+  }
+  worker.postMessage({ start, port: far }, [far])
+  const clients: StreamEnd[] = []
+  const lane: Lane = {
+    port: bound.port,
+    helper,
+    ask: (q, ask) =>
+      new Promise((resolve, reject) => {
+        waiting.set(next, { resolve, reject })
+        near.postMessage(encodeMessage({ q, n: next, ask }))
+        next += 1
+      }),
+    log: () => log,
+    dial: () => {
+      const client = new StreamEnd(connect({ port: bound.port, host: '127.0.0.1', allowHalfOpen: true, noDelay: true }))
+      clients.push(client)
+      return client
+    },
+    stop: async () => {
+      for (const one of [...clients, ...helper.backends]) one.socket.destroy()
+      if (!ended) void lane.ask('stop', { grace: 0 }).catch(() => undefined)
+      await until('the lane to end', () => ended)
+      helper.close()
+    },
+  }
+  await until('the lane to be ready', () => ready)
+  return lane
+}
+
+export async function until(what: string, holds: () => boolean | Promise<boolean>, milliseconds = 5000): Promise<void> {
+  const deadline = Date.now() + milliseconds
+  while (!(await holds())) {
+    if (Date.now() > deadline) throw new Error(`waited ${milliseconds} ms in vain for ${what}`)
+    await sleep(3)
+  }
+}
+
+/** A transcript's world on a real lane. */
+export async function laneWorld(settings: Settings): Promise<World & { readonly lane: Lane }> {
+  const lane = await startLane(controlTexts(settings))
+  const client = lane.dial()
+  let patience = 0
+  return {
+    lane,
+    client,
+    backend: () => lane.helper.backends.at(-1),
+    askedOfHelper: () => lane.helper.asked.map((asked) => asked.text),
+    answerOfHelper: (line) => {
+      lane.helper.asked.at(-1)?.answer(line)
+    },
+    go: async (wait) => {
+      await sleep(wait ? 3 : 1)
+      patience = wait ? patience + 1 : 0
+      return patience < 1000
+    },
+    time: (milliseconds) => sleep(milliseconds),
+    shutdown: () => {
+      void lane.ask('stop', { grace: 5 })
+    },
+    end: async () => {
+      client.close()
+      for (const one of lane.helper.backends) one.close()
+      const left = await until('the session to end', () => / session-ended /.test(lane.log()), 4000).then(
+        () => '',
+        () => 'the session has not ended',
+      )
+      await lane.stop()
+      return left
+    },
+  }
+}
