@@ -1,8 +1,9 @@
 // One connection to accept-helper for each authentication; after the status line the stream is the backend's.
 
-import { connect, type Socket } from 'node:net'
+import { connect, type NetConnectOpts, type Socket } from 'node:net'
 import { NO_BYTES, textOf, wipe } from '../protocol/bytes.ts'
 import { encodeHelperRequest, type HelperRequest, LONGEST_STATUS, WATCH_REQUEST } from '../protocol/helper.ts'
+import { STREAM_OCTETS } from './listening.ts'
 
 /** `unreachable` and `timeout` are our own words, in the place of a status line. */
 export type Answered = (line: string, stream: Socket | undefined, rest: Uint8Array) => void
@@ -16,7 +17,7 @@ export function askHelper(path: string, request: HelperRequest, answered: Answer
   wipe(request.credentials)
   let waiting = true
   let line = ''
-  const stream = connect({ path, allowHalfOpen: true })
+  const stream = connect({ path, allowHalfOpen: true, highWaterMark: STREAM_OCTETS } as NetConnectOpts)
 
   function settle(status: string, rest: Uint8Array, keep: boolean): void {
     if (!waiting) return
