@@ -40,16 +40,22 @@ export interface Parking {
   ): void
   /** The chain has run for what take() was asked, and accepted. */
   verified(session: ClientSession): void
+  /** The chain has run for it, and refused: what was known of these credentials is not true any more. */
   refused(session: ClientSession): void
+  /** The session's login came to nothing, or the session is over. */
+  forget(session: ClientSession): void
   park(session: ClientSession, stream: Socket, accepted: Accepted, greeting: string): boolean
   drop(matches: (parked: { readonly user: string; readonly chain: string }) => boolean): void
   sweep(now: number): void
   clear(): void
+  /** Descriptors are short: the one that has waited longest goes. */
+  dropOldest(): void
+  size(): number
   counts(): Readonly<Record<string, number>>
 }
 
-export function createParking(most: () => number): Parking {
-  const secret = randomBytes(32)
+export function createParking(): Parking {
+  let secret = randomBytes(32)
   /** When a run of the chain accepted, by key. A warm match never renews it. */
   const verifiedAt = new Map<string, number>()
   const parked = new Map<string, Parked[]>()
@@ -87,7 +93,7 @@ export function createParking(most: () => number): Parking {
   /** RSET and the client's EHLO in one write; both must be accepted. */
   function probe(one: Parked, helo: string, done: (alive: boolean) => void): void {
     const { stream } = one
-    let wanted = helo === '' ? 1 : 2
+    let wanted = 2
     let replies = noReply
     let settled = false
     const settle = (alive: boolean) => {
@@ -131,19 +137,23 @@ export function createParking(most: () => number): Parking {
         .digest('base64')
       session.warmKey = key
       const since = verifiedAt.get(key)
-      const one = since !== undefined && Date.now() - since <= warmSeconds * 1000 ? parked.get(key)?.at(-1) : undefined
+      const { helo } = session.actors.authup
+      // Without an EHLO of its own it would be served under the name that the last client gave.
+      const one =
+        helo !== '' && since !== undefined && Date.now() - since <= warmSeconds * 1000
+          ? parked.get(key)?.at(-1)
+          : undefined
       if (one === undefined) {
         done(undefined, NOBODY, NO_BYTES)
         return
       }
       release(one)
-      const helo = session.actors.authup.helo
       probe(one, helo, (alive) => {
         if (!alive) {
           done(undefined, NOBODY, NO_BYTES)
           return
         }
-        session.introduced = helo !== ''
+        session.introduced = true
         done(one.stream, one.accepted, bytesOf(one.greeting))
       })
     },
@@ -151,12 +161,19 @@ export function createParking(most: () => number): Parking {
       if (session.warmKey !== '') verifiedAt.set(session.warmKey, Date.now())
     },
     refused(session) {
+      const key = session.warmKey
+      verifiedAt.delete(key)
+      for (const one of parked.get(key)?.slice() ?? []) discard(one)
+      session.warmKey = ''
+    },
+    forget(session) {
       session.warmKey = ''
     },
     park(session, stream, accepted, greeting) {
       const key = session.warmKey
       const used = (uses.get(stream) ?? 0) + 1
-      if (key === '' || count >= most() || used > MOST_USES || stream.destroyed || stream.readableEnded) return false
+      // A key that is not known any more was made before the last reload, or nobody could log in with it without running the chain.
+      if (!verifiedAt.has(key) || used > MOST_USES || stream.destroyed || stream.readableEnded) return false
       uses.set(stream, used)
       const one: Parked = {
         key,
@@ -195,7 +212,14 @@ export function createParking(most: () => number): Parking {
     clear() {
       for (const one of everyone()) discard(one)
       verifiedAt.clear()
+      // What runs now and ends later finds no key either.
+      secret = randomBytes(32)
     },
+    dropOldest() {
+      const [oldest] = parked.values().next().value ?? []
+      if (oldest !== undefined) discard(oldest)
+    },
+    size: () => count,
     counts() {
       const counts: Record<string, number> = {}
       for (const list of parked.values()) for (const one of list) counts[one.chain] = (counts[one.chain] ?? 0) + 1

@@ -189,6 +189,22 @@ export function compileConfig(texts: ControlTexts): Result<Config, readonly Conf
     )
   }
 
+  if (rules.isOk() && chains.isOk() && listeners.isOk()) {
+    const served = listeners.value.filter((one) => one.protocol === 'smtp').map((one) => one.chain)
+    const warm = chains.value.chains.find((chain) => chain.warm > 0 && served.includes(chain.name))
+    if (warm !== undefined && !answersForBackend(rules.value)) {
+      errors.push(
+        trouble(
+          'chains',
+          warm.line,
+          1,
+          `the chain ${warm.name} is warm, but the rules let a backend's own words for greeting or quit through`,
+          'add the rules AUTHUP_USER:greeting::2*::235 ok, go ahead (#2.0.0) and :quit::2*::&fixsmtpio_fixup, or take out warm',
+        ),
+      )
+    }
+  }
+
   const metricsText = line('metrics')
   const metricsMatch = /^(127\.\d+\.\d+\.\d+|\[::1\]|localhost):(\d{1,5})$/.exec(metricsText)
   if (metricsText !== '' && metricsMatch === null) {
@@ -232,6 +248,19 @@ export function compileConfig(texts: ControlTexts): Result<Config, readonly Conf
   }
   if (errors.length > 0 || chains.isErr() || listeners.isErr() || rules.isErr()) return err(errors)
   return ok({ ...config, chains: chains.value, listeners: listeners.value, rules: rules.value })
+}
+
+/** At a warm login the backend says neither greeting nor 221: the client must not be able to tell. */
+function answersForBackend(rules: RuleSet): boolean {
+  const session = rulesFor(rules, (name) => name === 'AUTHUP_USER' || name === 'AUTHUSER')
+  const told = (event: string, reply: string) => {
+    const { reply: text, exitcode } = rewriteReply(session, event, reply, { greeting: 'mail.example', tls: 'none' })
+    return `${exitcode ?? ''} ${text}`
+  }
+  return (
+    told('greeting', '220 one ESMTP\r\n') === told('greeting', '220 two\r\n') &&
+    told('quit', '221 bye\r\n') === told('quit', '221 see you\r\n')
+  )
 }
 
 function greetsWith235(rules: RuleSet): boolean {

@@ -203,7 +203,7 @@ export default function lane({ start, port }: LaneTask): Promise<void> {
     },
   )
 
-  const parking = createParking(() => most())
+  const parking = createParking()
 
   const around: Surroundings = {
     now: Date.now,
@@ -226,7 +226,8 @@ export default function lane({ start, port }: LaneTask): Promise<void> {
             asking.delete(session)
             counters.helper((performance.now() - asked) / 1000)
             if (line.startsWith('ok ') && warmFor > 0) parking.verified(session)
-            else parking.refused(session)
+            else if (/^(exit [12]|root)$/.test(line)) parking.refused(session)
+            else parking.forget(session)
             session.answered(line, stream, rest)
           },
         )
@@ -237,6 +238,12 @@ export default function lane({ start, port }: LaneTask): Promise<void> {
         return
       }
       parking.take(session, credentials, environment.join('\0'), warmFor, (stream, accepted, greeting) => {
+        if (session.closing) {
+          // It went away while the parked backend was asked.
+          wipe(credentials)
+          stream?.destroy()
+          return
+        }
         if (stream === undefined) {
           cold()
           return
@@ -273,7 +280,7 @@ export default function lane({ start, port }: LaneTask): Promise<void> {
     ended: (session, why) => {
       asking.get(session)?.()
       asking.delete(session)
-      parking.refused(session)
+      parking.forget(session)
       if (!sessions.delete(session.id)) return
       byName.delete(session.name)
       const generation = generationOf.get(session)
@@ -304,6 +311,8 @@ export default function lane({ start, port }: LaneTask): Promise<void> {
         session.accepted !== undefined &&
         !stopping &&
         !blocked.has(session.user) &&
+        // A session has two descriptors, a parked backend one.
+        2 * sessions.size + parking.size() < 2 * most() &&
         parking.park(session, stream, session.accepted, greeting)
       )
     },
@@ -398,6 +407,7 @@ export default function lane({ start, port }: LaneTask): Promise<void> {
       log('warn', 'session-refused', { ip: socket.remoteAddress, listener: settings.listener, why })
       return
     }
+    while (parking.size() > 0 && 2 * (sessions.size + 1) + parking.size() > 2 * most()) parking.dropOldest()
     const id = nextId
     nextId += 1
     const name = `${start.lane}.${start.boot}.${id.toString(36)}`

@@ -48,7 +48,7 @@ void it('a login and a message with the stages in two threads', async () => {
     const world = inlineWorld(transcript.settings, (around) => ({ ...around, post }))
     const settle = async () => {
       for (let quiet = 0; quiet < 2; quiet += 1) {
-        world.go(false)
+        await world.go(false)
         while (underWay > 0) await sleep(1)
       }
       return world.go(false)
