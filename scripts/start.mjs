@@ -113,6 +113,8 @@ async function main() {
   const npm = npmAboveUs()
   const wanted = options()
   if (process.platform !== 'linux') giveUp('it runs on Linux only.')
+  // Other ids have to read some of what is made now; what they must not read says so itself.
+  process.umask(0o022)
   build(top)
   const root = process.getuid() === 0
   const running = await serverInfo(join(wanted.dir, 'run/control.sock'))

@@ -22,10 +22,10 @@ export function which(name) {
     })
 }
 
+/** Milliseconds: of this file, or of the youngest file in this folder. */
 function newest(path) {
   const at = statSync(path)
-  if (!at.isDirectory()) return at.mtimeMs
-  return Math.max(0, ...readdirSync(path, { recursive: true }).map((name) => statSync(join(path, name)).mtimeMs))
+  return at.isDirectory() ? Math.max(0, ...readdirSync(path).map((name) => newest(join(path, name)))) : at.mtimeMs
 }
 
 function reasonToBuild(top) {

@@ -210,5 +210,6 @@ export class Acceptd {
       for (const pid of left(tree)) process.kill(pid, signal)
     }
     while (left(tree).length > 0) await sleep(30)
+    await this.#ended
   }
 }

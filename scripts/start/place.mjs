@@ -286,9 +286,13 @@ export function rootPlace(top, wanted) {
   }
   if (trial !== undefined) {
     const what = [...copied, ...(state === real ? [] : [`${wanted} (now a link)`])].join(' and ')
-    const why = whyState ?? (inPlace ? '' : objection(top)) ?? `other users cannot run what is in ${top}`
+    const reach =
+      node === process.execPath
+        ? (objection(top) ?? `other users cannot run what is in ${top}`)
+        : 'other users cannot run it where it is'
+    const why = whyState ?? reach
     say(
-      `For the unprivileged ids ${what} ${copied.length + (state === real ? 0 : 1) > 1 ? 'are' : 'is'} in ${trial}: ${why || 'Node is out of their reach'}.`,
+      `For the unprivileged ids ${what} ${copied.length + (state === real ? 0 : 1) > 1 ? 'are' : 'is'} in ${trial}: ${why}.`,
     )
   }
   return { state, program, node, shown: wanted, ids, leave() {} }

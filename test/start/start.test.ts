@@ -1,0 +1,223 @@
+// npm start, as a stranger who is not root sees it: a copy of the clone, two free ports, a message there and back, Ctrl-C.
+
+import assert from 'node:assert/strict'
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { appendFileSync, chownSync, cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, test } from 'node:test'
+import { createTransport } from 'nodemailer'
+import { TOP } from '../system/machine.ts'
+import { isAlive, picture, treeOf, until } from '../system/processes.ts'
+import { must, run } from '../system/run.ts'
+
+/** An id that is nobody's, when the tests run as root. */
+const UID = process.getuid?.() === 0 ? 64_321 : undefined
+const identity = UID === undefined ? {} : { uid: UID, gid: UID }
+
+let clone = ''
+const started: Start[] = []
+
+interface Start {
+  readonly child: ChildProcess
+  readonly said: () => string
+  readonly ended: Promise<number | null>
+}
+
+function npmStart(...words: readonly string[]): Start {
+  const child = spawn('npm', ['start', '--', ...words], {
+    cwd: clone,
+    env: { PATH: process.env.PATH, HOME: clone, npm_config_update_notifier: 'false' },
+    stdio: ['ignore', 'pipe', 'pipe'],
+    // Its own process group, as in a terminal, so that Ctrl-C is a signal to the group.
+    detached: true,
+    ...identity,
+  })
+  let text = ''
+  for (const stream of [child.stdout, child.stderr])
+    stream?.setEncoding('utf8').on('data', (more: string) => {
+      text += more
+    })
+  const start = {
+    child,
+    said: () => text,
+    ended: new Promise<number | null>((resolve) => child.on('close', (code) => resolve(code))),
+  }
+  started.push(start)
+  return start
+}
+
+interface Ready {
+  readonly smtp: number
+  readonly pop3: number
+}
+
+function ready(start: Start): Promise<Ready> {
+  return until(
+    'npm start to be ready',
+    () => {
+      const [, smtp, pop3] =
+        /acceptd is ready: SMTP on 127\.0\.0\.1:(\d+), POP3 on 127\.0\.0\.1:(\d+);/.exec(start.said()) ?? []
+      if (smtp !== undefined) return { smtp: Number(smtp), pop3: Number(pop3) }
+      if (start.child.exitCode !== null)
+        throw new Error(`npm start ended with ${start.child.exitCode}:\n${start.said()}`)
+      return undefined
+    },
+    { timeout: 60_000, every: 50, show: start.said },
+  )
+}
+
+/** Ctrl-C; gives the processes that are left when npm has ended. */
+async function ctrlC(start: Start): Promise<string> {
+  const tree = treeOf(start.child.pid ?? 0)
+  assert.ok(tree.length >= 6, `npm, its shell?, start, acceptd, runtime, two helpers:\n${picture(tree)}`)
+  process.kill(-(start.child.pid ?? 0), 'SIGINT')
+  await start.ended
+  return picture(tree.filter(({ pid }) => isAlive(pid)))
+}
+
+/** Two ports in a row that nobody has. */
+async function freePorts(): Promise<number> {
+  for (;;) {
+    const first = createServer().listen(0, '127.0.0.1')
+    await once(first, 'listening')
+    const address = first.address()
+    const port = typeof address === 'object' && address !== null ? address.port : 0
+    const second = createServer().listen(port + 1, '127.0.0.1')
+    const both = await once(second, 'listening').then(
+      () => true,
+      () => false,
+    )
+    first.close()
+    second.close()
+    if (both) return port
+  }
+}
+
+before(async () => {
+  clone = mkdtempSync(join(tmpdir(), 'acceptd-start-'))
+  const lock = JSON.parse(readFileSync(join(TOP, 'package-lock.json'), 'utf8')) as {
+    readonly packages: Readonly<Record<string, { readonly dev?: boolean }>>
+  }
+  const packages = Object.entries(lock.packages)
+    .filter(([path, { dev }]) => path !== '' && !dev && existsSync(join(TOP, path)))
+    .map(([path]) => path)
+  const parts = [
+    'package.json',
+    'package-lock.json',
+    'scripts',
+    'src',
+    'native',
+    'control',
+    'dist/src',
+    'dist/programs',
+  ]
+  for (const part of [...parts, ...packages])
+    cpSync(join(TOP, part), join(clone, part), { recursive: true, preserveTimestamps: true, verbatimSymlinks: true })
+  await must(['chmod', '-R', 'a+rX', clone])
+  if (UID !== undefined) chownSync(clone, UID, UID)
+})
+
+after(async () => {
+  for (const start of started) {
+    if (start.child.exitCode !== null || start.child.signalCode !== null) continue
+    process.kill(-(start.child.pid ?? 0), 'SIGINT')
+    await start.ended
+  }
+  rmSync(clone, { recursive: true, force: true })
+})
+
+void test('a message sent arrives in the Maildir and comes back by POP3; Ctrl-C leaves nothing behind', {
+  timeout: 120_000,
+}, async () => {
+  const port = await freePorts()
+  const start = npmStart('--port', String(port))
+  assert.deepEqual(await ready(start), { smtp: port, pop3: port + 1 })
+  const text = start.said()
+  assert.doesNotMatch(text, /Building|undefined|Port \d+ is taken|Kept/)
+  assert.match(text, /You are not root, so everything runs as you/)
+
+  const mailer = createTransport({ host: '127.0.0.1', port, ignoreTLS: true, auth: { user: 'demo', pass: 'demo' } })
+  await mailer.sendMail({
+    from: 'demo@example.org',
+    to: 'you@example.org',
+    subject: 'there and back',
+    text: '.a dot\n\nand more\n',
+  })
+  const folder = join(clone, 'var/home/demo/Maildir/new')
+  const [name = '', ...others] = readdirSync(folder)
+  assert.deepEqual(others, [])
+  assert.match(
+    readFileSync(join(folder, name), 'latin1'),
+    /Subject: there and back\n(.|\r?\n)*\n\n\.a dot\n\nand more\n$/,
+  )
+
+  const wrong = createTransport({ host: '127.0.0.1', port, ignoreTLS: true, auth: { user: 'demo', pass: 'wrong' } })
+  await assert.rejects(wrong.sendMail({ from: 'demo@example.org', to: 'you@example.org', text: 'x' }), /535/)
+
+  const fetched = await run([
+    'bash',
+    '-c',
+    `exec 3<>/dev/tcp/127.0.0.1/${port + 1}; printf 'USER demo\\r\\nPASS demo\\r\\nRETR 1\\r\\nQUIT\\r\\n' >&3; cat <&3`,
+  ])
+  assert.match(
+    fetched.stdout,
+    /Subject: there and back\r\n(.|\r?\n)*\r\n\r\n\.\.a dot\r\n\r\nand more\r\n\.\r\n\+OK bye\r\n$/,
+  )
+
+  // In the same place a second one would take the first one's sockets.
+  const second = npmStart('--port', String(port))
+  assert.equal(await second.ended, 1)
+  assert.match(second.said(), /acceptd was not started: one is running in \S+\/var already/)
+
+  // In another place it takes the next ports.
+  const beside = npmStart('--port', String(port), '--dir', 'beside')
+  const { smtp, pop3 } = await ready(beside)
+  assert.ok(smtp > port + 1 && pop3 > smtp)
+  assert.match(beside.said(), new RegExp(`Port ${port} is taken: SMTP is on port ${smtp}\\.`))
+  assert.equal(await ctrlC(beside), '')
+
+  assert.equal(await ctrlC(start), '')
+  assert.match(start.said(), /Everything has ended\. Mail and control files are in \S+\/var\.\n/)
+})
+
+void test('what was changed in control is kept, what is wrong in it is said, and a killed npm takes everything with it', {
+  timeout: 120_000,
+}, async () => {
+  const rules = join(clone, 'var/control/fixsmtpio')
+  appendFileSync(rules, ':quit::2*::221 a rule of mine\n')
+  const port = await freePorts()
+  const start = npmStart('--port', String(port))
+  await ready(start)
+  assert.match(start.said(), /Kept as you changed them: var\/control\/fixsmtpio\n/)
+  const said = await run([
+    'bash',
+    '-c',
+    `exec 3<>/dev/tcp/127.0.0.1/${port}; printf 'NOOP\\r\\nQUIT\\r\\n' >&3; cat <&3`,
+  ])
+  assert.match(said.stdout, /^220 mail\.example\.org ESMTP\r\n/)
+  const tree = treeOf(start.child.pid ?? 0)
+  process.kill(start.child.pid ?? 0, 'SIGKILL')
+  await until('all processes to end', () => tree.every(({ pid }) => !isAlive(pid)), {
+    show: () => picture(tree.filter(({ pid }) => isAlive(pid))),
+  })
+
+  appendFileSync(rules, 'not a rule\n')
+  const wrong = npmStart('--port', String(port))
+  assert.equal(await wrong.ended, 78)
+  assert.match(wrong.said(), /var\/control\/fixsmtpio:\d+:\d+: /)
+})
+
+void test('words it does not know are answered with how it is used', async () => {
+  for (const words of [
+    ['--prot', '1'],
+    ['--port', 'many'],
+    ['--port', '70000'],
+  ]) {
+    const start = npmStart(...words)
+    assert.equal(await start.ended, 64)
+    assert.match(start.said(), /usage: npm start -- \[--dir DIR\]/)
+  }
+})
