@@ -213,11 +213,12 @@ export class Client {
     this.line = []
     this.paused = true
     this.discarding = discarding
-    this.source?.resume()
+    // We may be inside a read, whose end stops the reading.
+    setImmediate(() => this.source?.resume())
     const turn = (before: number): void => {
       if (discarding.count > before && discarding.count < ROOM && !this.closed) {
-        // In the next turn of the event loop the kernel is asked, in the one after it its answer is here.
-        setImmediate(() => setImmediate(turn, discarding.count))
+        // Once this turn of the event loop is over the kernel is asked; in the next but one its answer is here for sure.
+        setImmediate(() => setImmediate(() => setImmediate(turn, discarding.count)))
         return
       }
       this.source?.pause()

@@ -44,6 +44,7 @@ class Playing {
   private taken = 0
   private changed: () => void = () => undefined
   private readonly over: Promise<number | string>
+  private readonly closed: Promise<unknown>
 
   constructor(played: Case, bin: string, fakes: string, patience: number) {
     this.played = played
@@ -56,6 +57,7 @@ class Playing {
     this.over = once(this.process, 'exit').then(([code, signal]) =>
       signal === null ? Number(code) : `signal:${signal}`,
     )
+    this.closed = once(this.process, 'close')
     this.listen(1)
     this.stream(2).on('data', (bytes: Buffer) => {
       this.err += bytes.toString('latin1')
@@ -190,7 +192,7 @@ class Playing {
   private async finish(patience: number): Promise<Result> {
     const exit = await Promise.race([this.over, sleep(patience, 'hang')])
     // What is still on its way to us.
-    await Promise.race([once(this.process, 'close'), sleep(exit === 'hang' ? 0 : 1000)])
+    await Promise.race([this.closed, sleep(exit === 'hang' ? 0 : 1000)])
     try {
       process.kill(-(this.process.pid ?? 0), 'SIGKILL')
     } catch {
