@@ -102,7 +102,7 @@ const ROWS: readonly Row[] = [
       hello,
       C('DATA\r\n'),
       S('354 go\r\n'),
-      ...[...'a\r\n.\r\nNOOP\r\n'].flatMap((byte) => [C(byte), { sleep_ms: 15 }]),
+      ...'a\r\n.\r\nNOOP\r\n'.split('').flatMap((byte) => [C(byte), { sleep_ms: 15 }]),
       S('250 ok queued\r\n250 ok\r\n'),
       ...quit,
     ]),
