@@ -46,7 +46,7 @@ interface Awaited {
   /** The request reached the backend as the client sent it, without anything prepended. */
   readonly plain: boolean
   /** Said in the place of the backend's reply. */
-  readonly instead?: string
+  readonly instead: string | undefined
 }
 
 export interface FixsmtpioState {
@@ -77,6 +77,9 @@ export interface FixsmtpioState {
   readonly eof: SessionId | undefined
 }
 
+/** The next state while it is being made: one copy a frame, since a copy costs more than all the rest of a request. */
+type Draft = { -readonly [K in keyof FixsmtpioState]: FixsmtpioState[K] }
+
 export type FixsmtpioFrame =
   | ServeFrame
   | RequestFrame
@@ -95,7 +98,11 @@ const LONGEST_REPLY = 65_536
 /** The program's exit code where a session ends by our own doing; authup would take 1 for a refused password. */
 const NOT_NOW = 14
 
-const GREETING: Awaited = { event: 'greeting', swallow: 'no', plain: true }
+const GREETING: Awaited = { event: 'greeting', swallow: 'no', plain: true, instead: undefined }
+const IN_DATA: Awaited = { event: 'in_data', swallow: 'no', plain: true, instead: undefined }
+/** A reply that nobody asked for is the backend's timeout. */
+const UNASKED: Awaited = { event: 'timeout', swallow: 'no', plain: true, instead: undefined }
+const NOTHING_AWAITED: readonly Awaited[] = []
 
 export function newFixsmtpio(settings: FixsmtpioSettings): FixsmtpioState {
   return {
@@ -181,19 +188,18 @@ function serve(state: FixsmtpioState, [, , guest, replay, pending]: ServeFrame):
 
 // ---- requests
 
-const awaiting = (state: FixsmtpioState, event: string, plain: boolean, instead?: string): readonly Awaited[] => [
-  ...state.awaited,
-  { event, swallow: 'no', plain, ...(instead === undefined ? {} : { instead }) },
-]
-
 function takeRequests(from: FixsmtpioState, bytes: Uint8Array, effects: Effect[]): Step<FixsmtpioState> {
-  let state = from
+  const state: Draft = { ...from }
   let input = state.rest.length === 0 ? bytes : concat([state.rest, bytes])
   let next = 0
   let requests = ''
   let inTurn = false
   // RFC 5321 section 4.1.1.10: QUIT is the last request; what comes behind it would meet the backend's end, sooner or later.
-  if (state.quit) return { state: { ...state, rest: NO_BYTES, held: false }, effects }
+  if (state.quit) {
+    state.rest = NO_BYTES
+    state.held = false
+    return { state, effects }
+  }
   while (state.at === 'commands' && state.awaited.length < MOST_AWAITED && next < input.length && !state.quit) {
     const taken = takeLine(input, next, state.settings.longest)
     if (taken.kind === 'more') break
@@ -203,12 +209,12 @@ function takeRequests(from: FixsmtpioState, bytes: Uint8Array, effects: Effect[]
       if (inTurn) break
       next = taken.next
       if (!state.skipping) effects.push(say(SAYS.tooLong))
-      state = { ...state, skipping: !taken.ended }
+      state.skipping = !taken.ended
       continue
     }
     if (state.skipping) {
       next = taken.next
-      state = { ...state, skipping: false }
+      state.skipping = false
       continue
     }
     const line = taken.text
@@ -229,7 +235,7 @@ function takeRequests(from: FixsmtpioState, bytes: Uint8Array, effects: Effect[]
     if (event === 'auth' && state.guest) {
       // No password for the guests' backend: it hears a NOOP, so that the reply has its turn.
       requests += 'NOOP\r\n'
-      state = { ...state, awaited: awaiting(state, event, false, SAYS.guestAuth) }
+      state.awaited = [...state.awaited, { event, swallow: 'no', plain: false, instead: SAYS.guestAuth }]
       continue
     }
     const rewritten = rewriteRequest(state.settings.rules, event, line)
@@ -239,17 +245,20 @@ function takeRequests(from: FixsmtpioState, bytes: Uint8Array, effects: Effect[]
     const plain = sent === line
     if (state.settings.debug) effects.push({ do: 'debug', mark: '2', text: sent })
     requests += sent
-    state = { ...state, awaited: awaiting(state, event, plain) }
-    if (event === 'data') state = { ...state, at: 'data' }
-    else if (event === 'starttls' && prefix !== '') state = { ...state, at: 'starttls' }
-    else if (event === 'quit') state = { ...state, quit: true }
+    state.awaited = [...state.awaited, { event, swallow: 'no', plain, instead: undefined }]
+    if (event === 'data') state.at = 'data'
+    else if (event === 'starttls' && prefix !== '') state.at = 'starttls'
+    else if (event === 'quit') state.quit = true
     else if (octets > 0) {
       effects.push(
         { do: 'request', text: requests },
         { do: 'body', rest: input.slice(next), octets, discard: !plain },
         ...eofAgain(state),
       )
-      return { state: { ...state, at: 'body', rest: NO_BYTES, held: false }, effects }
+      state.at = 'body'
+      state.rest = NO_BYTES
+      state.held = false
+      return { state, effects }
     }
   }
   if (requests !== '') effects.push({ do: 'request', text: requests })
@@ -258,7 +267,9 @@ function takeRequests(from: FixsmtpioState, bytes: Uint8Array, effects: Effect[]
   const held = input.length > 0 && (inTurn || state.at !== 'commands' || state.awaited.length >= MOST_AWAITED)
   if (held) effects.push({ do: 'hold' })
   // The bytes alias the read: what outlives this step is copied.
-  return { state: { ...state, held, rest: input.length === 0 ? NO_BYTES : input.slice() }, effects }
+  state.held = held
+  state.rest = input.length === 0 ? NO_BYTES : input.slice()
+  return { state, effects }
 }
 
 /**
@@ -298,22 +309,37 @@ function mayPark(state: FixsmtpioState, nothingBehind: boolean): boolean {
 
 function takeBackend(from: FixsmtpioState, bytes: Uint8Array): Step<FixsmtpioState> {
   const taken = takeReplies(from.replies, bytes, LONGEST_REPLY)
-  let state: FixsmtpioState = { ...from, replies: taken.buffer }
+  const state: Draft = { ...from }
+  state.replies = taken.buffer
   const effects: Effect[] = []
   for (const reply of taken.replies) {
-    state = takeReply(state, reply, effects)
-    if (state.at === 'over') return { state, effects }
+    takeReply(state, reply, effects)
+    if (isOver(state)) return { state, effects }
   }
   if (taken.tooLong)
     return over(state, [...effects, log('backend-died'), say(SAYS.replyTooLong)], NOT_NOW, 'backend-nonsense')
   return resume(state, effects)
 }
 
+const isOver = (state: FixsmtpioState): boolean => state.at === 'over'
+
+/** The same end as over(), for a state that is being made. */
+function end(state: Draft, effects: Effect[], exit: number, why: string): void {
+  effects.push(close(exit, why))
+  state.at = 'over'
+  state.rest = NO_BYTES
+  state.awaited = []
+}
+
 /** Goes on with requests that had to wait, and ends the session if it was asked to and nothing is pending. */
 function resume(state: FixsmtpioState, effects: Effect[]): Step<FixsmtpioState> {
   if (state.at !== 'commands') return { state, effects }
-  const step =
-    state.rest.length === 0 ? { state, effects } : takeRequests({ ...state, rest: NO_BYTES }, state.rest, effects)
+  if (state.rest.length === 0) {
+    if (state.eof !== undefined) return clientEnded(state, state.eof, effects)
+    if (state.held) effects.push({ do: 'room' })
+    return atBoundary(state.held ? { ...state, held: false } : state, effects)
+  }
+  const step = takeRequests({ ...state, rest: NO_BYTES }, state.rest, effects)
   const after = [...step.effects]
   if (step.state.at === 'commands' && !step.state.held) {
     if (step.state.eof !== undefined) return clientEnded(step.state, step.state.eof, after)
@@ -327,21 +353,24 @@ function atBoundary(state: FixsmtpioState, effects: Effect[]): Step<FixsmtpioSta
   return over(state, [...effects, say(`421 ${state.shutdown} (#4.3.2)\r\n`)], 0, 'shutdown')
 }
 
-function takeReply(from: FixsmtpioState, reply: string, effects: Effect[]): FixsmtpioState {
-  // A reply that nobody asked for is the backend's timeout.
-  const awaited = from.awaited[0] ?? { event: 'timeout', swallow: 'no', plain: true }
-  let state: FixsmtpioState = { ...from, awaited: from.awaited.slice(1) }
+function takeReply(state: Draft, reply: string, effects: Effect[]): void {
+  const awaited = state.awaited[0] ?? UNASKED
+  state.awaited = state.awaited.length <= 1 ? NOTHING_AWAITED : state.awaited.slice(1)
   const code = replyCode(reply)
   const { event } = awaited
   if (state.settings.debug) effects.push({ do: 'debug', mark: '3', text: reply })
-  if (event === 'greeting') state = { ...state, greeted: reply }
-  if (event === 'starttls') return tlsReply(state, effects)
-  if (event === 'mail' && code >= 200 && code < 300) state = { ...state, transaction: true }
+  if (event === 'greeting') state.greeted = reply
+  if (event === 'starttls') {
+    tlsReply(state, effects)
+    return
+  }
+  if (event === 'mail' && code >= 200 && code < 300) state.transaction = true
   if (event === 'in_data' || event === 'rset' || event === 'ehlo' || event === 'helo' || event === 'bdat') {
-    state = { ...state, transaction: event === 'bdat' && state.transaction }
+    state.transaction = event === 'bdat' && state.transaction
   }
   if (awaited.swallow === 'yes' || (awaited.swallow === 'if-2xx' && code >= 200 && code < 300)) {
-    return greetedBy(state, event, code, effects)
+    greetedBy(state, event, code, effects)
+    return
   }
   const needTls = state.settings.tls === 'require' && !state.tlsOn && !FREE_OF_TLS.has(event)
   const original = needTls ? SAYS.needTls : (awaited.instead ?? reply)
@@ -355,32 +384,32 @@ function takeReply(from: FixsmtpioState, reply: string, effects: Effect[]): Fixs
     if (code === 354 && !(opened && toldGo)) {
       if (!toldGo) effects.push(say(text))
       effects.push(say(SAYS.noMessage))
-      return over(state, effects, told.exit ?? NOT_NOW, 'data-refused').state
+      end(state, effects, told.exit ?? NOT_NOW, 'data-refused')
+      return
     }
     if (!opened && toldGo) text = original
     if (opened && told.exit === undefined) {
       effects.push(say(text), { do: 'body', rest: state.rest, octets: undefined, discard: false }, ...eofAgain(state))
-      return {
-        ...state,
-        at: 'body',
-        rest: NO_BYTES,
-        held: false,
-        awaited: [{ event: 'in_data', swallow: 'no', plain: true }, ...state.awaited],
-      }
+      state.at = 'body'
+      state.rest = NO_BYTES
+      state.held = false
+      state.awaited = [IN_DATA, ...state.awaited]
+      return
     }
-    state = { ...state, at: state.at === 'data' ? 'commands' : state.at }
+    if (state.at === 'data') state.at = 'commands'
   } else if (code === 354) {
     effects.push(say(SAYS.strangeMessage))
-    return over(state, effects, NOT_NOW, 'backend-nonsense').state
+    end(state, effects, NOT_NOW, 'backend-nonsense')
+    return
   }
   // By itself the program has authup behind it, which says what exit code 16 means.
   if (event === 'timeout' && text === '' && told.exit !== undefined && !state.settings.classic) text = SAYS.timeout
   if (text !== '') effects.push(say(text))
-  if (replyCode(text) === 421) state = { ...state, closing: true }
-  if (told.exit !== undefined) return over(state, effects, told.exit, 'rule').state
+  if (replyCode(text) === 421) state.closing = true
+  if (told.exit !== undefined) end(state, effects, told.exit, 'rule')
   // The guest's mail command has its reply now, from a backend that will not serve.
-  if (event === 'greeting' && state.guest && code >= 400) return over(state, effects, 1, 'greeting-refused').state
-  return event === 'greeting' ? greetedBy(state, event, code, effects) : state
+  else if (event === 'greeting' && state.guest && code >= 400) end(state, effects, 1, 'greeting-refused')
+  else if (event === 'greeting') greetedBy(state, event, code, effects)
 }
 
 /** The reply as the client is told it, with its note, hits and exit code. */
@@ -402,30 +431,35 @@ function toClient(
 }
 
 /** After the greeting the backend hears the client's EHLO again, if it has not; then the client's requests. */
-function greetedBy(state: FixsmtpioState, event: string, code: number, effects: Effect[]): FixsmtpioState {
-  if (state.at !== 'greeting') return state
-  if (event === 'greeting' && state.replay !== '' && code >= 200 && code < 300) {
-    effects.push({ do: 'request', text: state.replay })
-    const said = splitCommand(state.replay).verb.toLowerCase()
-    const awaited: Awaited = { event: said, swallow: 'yes', plain: true }
-    // Nothing needs to wait for this reply but a guest's MAIL, and that may be pipelined behind it.
-    return { ...state, at: 'commands', replay: '', awaited: [...state.awaited, awaited] }
-  }
-  return { ...state, at: 'commands' }
+function greetedBy(state: Draft, event: string, code: number, effects: Effect[]): void {
+  if (state.at !== 'greeting') return
+  state.at = 'commands'
+  if (event !== 'greeting' || state.replay === '' || code < 200 || code > 299) return
+  effects.push({ do: 'request', text: state.replay })
+  const said = splitCommand(state.replay).verb.toLowerCase()
+  state.replay = ''
+  // Nothing needs to wait for this reply but a guest's MAIL, and that may be pipelined behind it.
+  state.awaited = [...state.awaited, { event: said, swallow: 'yes', plain: true, instead: undefined }]
 }
 
 // ---- TLS by fixsmtpio itself
 
-function tlsReply(state: FixsmtpioState, effects: Effect[]): FixsmtpioState {
+function tlsReply(state: Draft, effects: Effect[]): void {
   const begins = state.settings.tls !== 'none' && !state.tlsOn
   const text = begins ? SAYS.startTls : SAYS.noTls
   effects.push({ do: 'note', event: 'starttls', code: begins ? 220 : 502 })
   if (state.settings.debug) effects.push({ do: 'debug', mark: '4', text })
   effects.push(say(text))
-  if (!begins) return { ...state, at: 'commands' }
+  if (!begins) {
+    state.at = 'commands'
+    return
+  }
   // RFC 3207 section 4.2: nothing sent before TLS may be taken as sent in it.
   effects.push({ do: 'start-tls', discarded: state.rest.length })
-  return { ...state, rest: NO_BYTES, held: false, awaited: [], replies: noReply }
+  state.rest = NO_BYTES
+  state.held = false
+  state.awaited = NOTHING_AWAITED
+  state.replies = noReply
 }
 
 function tlsStarted(state: FixsmtpioState, on: boolean): Step<FixsmtpioState> {

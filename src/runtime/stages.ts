@@ -24,9 +24,8 @@ export function createStages<S extends Staged>(
   /** A throw of ours: it ends this session and no other. */
   failed: (session: S, actor: ActorName, error: unknown) => void,
 ): Stages<S> {
-  const sessions: S[] = []
-  const frames: Uint8Array[] = []
-  let running = false
+  /** Session, frame, session, frame, ...; undefined while nothing is delivered. */
+  let inbox: (S | Uint8Array)[] | undefined
 
   function deliver(session: S, bytes: Uint8Array): void {
     const frame = decodeFrame(bytes)
@@ -43,22 +42,22 @@ export function createStages<S extends Staged>(
   }
 
   function enqueue(session: S, frame: Frame): void {
-    sessions.push(session)
-    frames.push(encodeFrame(frame))
+    inbox?.push(session, encodeFrame(frame))
   }
 
   return {
     post(session, frame) {
-      enqueue(session, frame)
       // A frame posted while another is at work waits its turn: an actor never runs inside another one.
-      if (running) return
-      running = true
+      if (inbox !== undefined) {
+        enqueue(session, frame)
+        return
+      }
+      const frames: (S | Uint8Array)[] = [session, encodeFrame(frame)]
+      inbox = frames
       try {
-        for (let i = 0; i < frames.length; i += 1) deliver(sessions[i] as S, frames[i] as Uint8Array)
+        for (let i = 0; i < frames.length; i += 2) deliver(frames[i] as S, frames[i + 1] as Uint8Array)
       } finally {
-        sessions.length = 0
-        frames.length = 0
-        running = false
+        inbox = undefined
       }
     },
   }
