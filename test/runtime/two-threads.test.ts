@@ -46,10 +46,11 @@ void it('a login and a message with the stages in two threads', async () => {
   try {
     await Promise.all(threads.map(({ worker }) => once(worker, 'online')))
     const world = inlineWorld(transcript.settings, (around) => ({ ...around, post }))
+    const waiting = () => underWay > 0
     const settle = async () => {
       for (let quiet = 0; quiet < 2; quiet += 1) {
         await world.go(false)
-        while (underWay > 0) await sleep(1)
+        while (waiting()) await sleep(1)
       }
       return world.go(false)
     }
