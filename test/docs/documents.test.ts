@@ -1,0 +1,46 @@
+// HACKING.md and docs/ name files that exist, and whatever they link to is there.
+import assert from 'node:assert/strict'
+import { existsSync, readdirSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { test } from 'node:test'
+import { read, TOP } from './pages.ts'
+
+const DOCUMENTS = [
+  'HACKING.md',
+  'CHANGES.md',
+  ...readdirSync(join(TOP, 'docs'))
+    .filter((name) => name.endsWith('.md'))
+    .map((name) => `docs/${name}`),
+]
+
+/** A path of this clone in back quotes: it has a slash and begins with one of its folders. */
+const NAMED = /`((?:\.ci|bench|control|docs|man|native|scripts|src|test)\/[\w./-]*[\w-])`/g
+
+void test('HACKING.md says where things happen, in files that exist', () => {
+  const named = [...read('HACKING.md').matchAll(NAMED)].map(([, path = '']) => path)
+  assert.ok(named.length > 60, `only ${named.length} files are named`)
+  assert.deepEqual(
+    named.filter((path) => !existsSync(join(TOP, path))),
+    [],
+  )
+})
+
+void test('HACKING.md has a reason for every dependency, and for nothing else', () => {
+  const { dependencies, devDependencies } = JSON.parse(read('package.json')) as Readonly<
+    Record<'dependencies' | 'devDependencies', Readonly<Record<string, string>>>
+  >
+  const section = /## Dependencies([\s\S]*?)\n## /.exec(read('HACKING.md'))?.[1] ?? ''
+  const listed = [...section.matchAll(/^\| ([^|]+) \|/gm)].flatMap(([, cell = '']) => cell.split(', '))
+  const words = listed.filter((word) => !/^(at run time|for development|-+)$/.test(word.trim()))
+  assert.deepEqual(words.toSorted(), Object.keys({ ...dependencies, ...devDependencies }).toSorted())
+})
+
+void test('what a document links to is there', () => {
+  const broken = DOCUMENTS.flatMap((document) =>
+    [...read(document).matchAll(/\]\((?!https?:|#)([^)#\s]+)/g)]
+      .map(([, target = '']) => target)
+      .filter((target) => !existsSync(join(TOP, dirname(document), target)))
+      .map((target) => `${document}: ${target}`),
+  )
+  assert.deepEqual(broken, [])
+})
