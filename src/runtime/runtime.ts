@@ -285,6 +285,15 @@ export async function startRuntime(
         // A lane that died in between is replaced by one that starts with the new generation.
         if (published[i]?.status === 'fulfilled') lane.generation = stored.generation
       })
+      // One that was started between the two phases knows only the generation before.
+      const late = live().filter((lane) => !lanes.includes(lane) && lane.generation !== stored.generation)
+      await Promise.allSettled(
+        late.map(async (lane) => {
+          await lane.ask('prepare', textsOf(stored))
+          await lane.ask('publish', { generation: stored.generation, all })
+          lane.generation = stored.generation
+        }),
+      )
       lastError = undefined
       if (changed.includes('loglevel')) {
         level = stored.config.logLevel

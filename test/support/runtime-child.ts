@@ -1,0 +1,117 @@
+// The runtime in a process of its own, with lanes that a test can make spin; the test says on IPC what it wants.
+import { createHook } from 'node:async_hooks'
+import { openSync, readSync } from 'node:fs'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { BroadcastChannel, isMainThread, threadId } from 'node:worker_threads'
+import { type Runtime, type RuntimeOptions, startRuntime } from '../../src/runtime/runtime.ts'
+
+export type Order =
+  | { readonly do: 'end'; readonly lane: number }
+  /** Some lane. */
+  | { readonly do: 'spin' }
+  | { readonly do: 'publish'; readonly texts: Readonly<Record<string, string>>; readonly all: boolean }
+  | { readonly do: 'look' }
+  /** The longest callback of any lane since it was last asked, in milliseconds of its processor. */
+  | { readonly do: 'slowest' }
+
+export interface Look {
+  readonly lanes: readonly {
+    readonly lane: number
+    readonly boot: string
+    readonly state: string
+  }[]
+  readonly generation: number
+  readonly deaths: readonly number[]
+  /** What each lane has: generations with the number of their sessions. */
+  readonly uses: readonly (readonly { readonly generation: number; readonly sessions: number }[])[]
+  /** Of lanes that do not answer. */
+  readonly silent: readonly number[]
+}
+
+interface Said {
+  readonly born?: number
+  readonly spin?: number
+  readonly slowest?: 'asked' | number
+}
+
+const channel = new BroadcastChannel('lanes of a test')
+/** Threads that may be lanes. */
+const threads: number[] = []
+let slowest = 0
+
+channel.addEventListener('message', (event) => {
+  const { data } = event as unknown as { readonly data: Said }
+  if (isMainThread) {
+    if (data.born !== undefined) threads.push(data.born)
+    if (typeof data.slowest === 'number') slowest = Math.max(slowest, data.slowest)
+    return
+  }
+  if (data.spin === threadId) for (;;);
+  if (data.slowest === 'asked') {
+    channel.postMessage({ slowest })
+    slowest = 0
+  }
+})
+channel.unref()
+
+if (!isMainThread) {
+  channel.postMessage({ born: threadId })
+  // Time on the processor, not on the clock: what others do on the machine is not ours.
+  const times = openSync('/proc/thread-self/schedstat', 'r')
+  const line = Buffer.alloc(64)
+  const onProcessor = () => Number(line.toString('latin1', 0, readSync(times, line, 0, 64, 0)).split(' ')[0]) / 1e6
+  const begun: number[] = []
+  createHook({
+    before: () => begun.push(onProcessor()),
+    after: () => {
+      slowest = Math.max(slowest, onProcessor() - (begun.pop() ?? Number.POSITIVE_INFINITY))
+    },
+  }).enable()
+} else if (process.env['ACCEPTD_TEST_RUNTIME'] !== undefined) {
+  void main(JSON.parse(process.env['ACCEPTD_TEST_RUNTIME']) as RuntimeOptions)
+}
+
+async function main(options: RuntimeOptions): Promise<void> {
+  const started = await startRuntime(options, (text) => void process.stderr.write(text))
+  if (started.isErr()) throw new Error(JSON.stringify(started.error))
+  const runtime = started.value
+  process.on('message', ({ n, order }: { n: number; order: Order }) => {
+    void obey(runtime, order).then((answer) => process.send?.({ n, answer }))
+  })
+  process.on('disconnect', () => process.exit(0))
+  process.send?.({ n: 0, answer: 'ready' })
+}
+
+async function obey(runtime: Runtime, order: Order): Promise<unknown> {
+  switch (order.do) {
+    case 'end':
+      runtime
+        .lanes()
+        .find((lane) => lane.lane === order.lane)
+        ?.end('the test')
+      return null
+    case 'spin':
+      channel.postMessage({ spin: threads[0] })
+      return null
+    case 'publish': {
+      const done = await runtime.publish(order.texts, order.all, 'control', undefined)
+      return done.isOk() ? { generation: done.value.after.generation } : { error: done.error }
+    }
+    case 'slowest':
+      slowest = 0
+      channel.postMessage({ slowest: 'asked' })
+      await sleep(100)
+      return slowest
+    case 'look': {
+      const { answers, silent } = await runtime.askAll('generations', null)
+      const look: Look = {
+        lanes: runtime.lanes().map(({ lane, boot, state }) => ({ lane, boot, state })),
+        generation: runtime.current().generation,
+        deaths: Array.from({ length: runtime.options.lanes }, (_none, i) => runtime.deaths(i + 1)),
+        uses: answers.map((list) => list.map(({ generation, sessions }) => ({ generation, sessions }))),
+        silent,
+      }
+      return look
+    }
+  }
+}
