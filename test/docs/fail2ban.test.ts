@@ -6,6 +6,7 @@ import { connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { bindAddress } from '../../src/edge/binding.ts'
 import { encodeBase64 } from '../../src/protocol/base64.ts'
 import { bytesOf } from '../../src/protocol/bytes.ts'
@@ -70,6 +71,8 @@ async function logOf(users: readonly string[]): Promise<string> {
   }
   client.end('QUIT\r\n')
   await once(client, 'close')
+  // A lane gathers its log for a tenth of a second.
+  for (let i = 0; i < 100 && !log.includes(' session-ended '); i += 1) await sleep(50)
   await started.value.stop(0)
   helper.close()
   rmSync(folder, { recursive: true })
