@@ -1,9 +1,19 @@
 // The real mail programs that serve behind a login: how each is run on stdin and stdout by an ordinary user, what it needs for
 // that, and where to look for what it took.
 import { execFileSync } from 'node:child_process'
-import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { dirname, join } from 'node:path'
-import { type Claim, UNPACKED } from './machine.ts'
+import { type Claim, PROGRAMS, UNPACKED } from './machine.ts'
 import { quoted, run } from './run.ts'
 import type { TestUser } from './users.ts'
 
@@ -34,7 +44,7 @@ export interface SmtpBackend {
   readonly delivered: (user: TestUser) => Promise<readonly Delivered[]>
   readonly clean: () => Promise<void>
 }
-export const SMTP_BACKENDS = ['postfix', 'exim', 'msmtpd'] as const
+export const SMTP_BACKENDS = ['postfix', 'exim', 'msmtpd', 'embedded'] as const
 export type SmtpBackendName = (typeof SMTP_BACKENDS)[number]
 
 /** A POP3 server that is given an authenticated user and greets with the +OK that the client takes for PASS's. */
@@ -43,12 +53,14 @@ export interface Pop3Backend {
   /** As for SMTP. */
   readonly argv: readonly string[]
   readonly greeting: RegExp
+  /** The name of the process, as ps shows it: 15 characters at most. */
+  readonly comm: string
   /** What it puts behind each message, as qmail-pop3d does. */
   readonly tail: string
   readonly prepare: () => Promise<void>
   readonly clean: () => Promise<void>
 }
-export const POP3_BACKENDS = ['dovecot', 'mailfront'] as const
+export const POP3_BACKENDS = ['dovecot', 'mailfront', 'embedded-pop3'] as const
 export type Pop3BackendName = (typeof POP3_BACKENDS)[number]
 
 const nothing = async (): Promise<void> => undefined
@@ -258,6 +270,7 @@ function dovecot(dir: string): Pop3Backend {
     name: 'dovecot',
     argv: [script],
     greeting: /^\+OK Logged in\.\r\n/,
+    comm: 'pop3',
     tail: '',
     prepare: async () => {
       writeFileSync(configuration, 'protocols = pop3\nmail_location = maildir:~/Maildir\nlog_path = /dev/stderr\n')
@@ -281,17 +294,53 @@ function mailfront(): Pop3Backend {
     name: 'mailfront',
     argv: ['/usr/sbin/pop3front-maildir', 'Maildir'],
     greeting: /^\+OK \r\n/,
+    comm: 'pop3front-maild',
     tail: '\n',
     prepare: nothing,
     clean: nothing,
   }
 }
 
+/** Our own, of `npm start`: it files in the user's Maildir and serves that. A copy, since not everybody may enter the clone. */
+function embeddedSmtp(dir: string): SmtpBackend {
+  const program = join(dir, 'acceptd-maildir')
+  return {
+    name: 'embedded',
+    argv: [program, 'smtp'],
+    greeting: /^220 \S+ ESMTP/,
+    comm: 'acceptd-maildir',
+    runsAs: (user) => user.uid,
+    queued: /^250 2\.0\.0 filed as \S+/m,
+    dropsHalves: true,
+    prepare: async () => copyFileSync(join(PROGRAMS, 'acceptd-maildir'), program),
+    delivered: async (user) =>
+      inMaildir(user).flatMap(({ uid, content }) => {
+        const sender = /^Return-Path: <(.*)>$/m.exec(content)?.[1]
+        const recipients = [...content.matchAll(/^Envelope-To: (.*)$/gm)].map((found) => found[1] ?? '')
+        return sender === undefined ? [] : [{ uid, sender, recipients, content }]
+      }),
+    clean: nothing,
+  }
+}
+
+function embeddedPop3(dir: string): Pop3Backend {
+  const program = join(dir, 'acceptd-maildir')
+  return {
+    name: 'embedded-pop3',
+    argv: [program, 'pop3'],
+    greeting: /^\+OK[^\r]*\r\n/,
+    comm: 'acceptd-maildir',
+    tail: '',
+    prepare: async () => copyFileSync(join(PROGRAMS, 'acceptd-maildir'), program),
+    clean: nothing,
+  }
+}
+
 /** Scripts and configurations go into the claimed directory. */
 export function smtpBackend(name: SmtpBackendName, { dir }: Pick<Claim, 'dir'>): SmtpBackend {
-  return { postfix, exim, msmtpd: () => msmtpd(dir) }[name]()
+  return { postfix, exim, msmtpd: () => msmtpd(dir), embedded: () => embeddedSmtp(dir) }[name]()
 }
 
 export function pop3Backend(name: Pop3BackendName, { dir }: Pick<Claim, 'dir'>): Pop3Backend {
-  return { dovecot: () => dovecot(dir), mailfront }[name]()
+  return { dovecot: () => dovecot(dir), mailfront, 'embedded-pop3': () => embeddedPop3(dir) }[name]()
 }

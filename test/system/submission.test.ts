@@ -1,6 +1,7 @@
 // The main job: real clients submit through acceptd to real backends, which run as the user.
 import assert from 'node:assert/strict'
 import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { SMTP_BACKENDS } from './backends.ts'
 import { type Bed, makeBed, script } from './bed.ts'
@@ -98,7 +99,7 @@ for (const name of SMTP_BACKENDS)
       )
       for (const one of all.filter((each) => each.uids.includes(0)))
         assert.match(one.argv.join(' '), /accept-helper serve$/, picture(all))
-      const node = all.filter((one) => one.argv[0]?.endsWith('node'))
+      const node = all.filter((one) => one.argv[1] === join(bed.place.programs, 'acceptd'))
       assert.equal(node.length, 2, picture(all))
       for (const { pid } of node)
         for (const thread of readdirSync(`/proc/${pid}/task`)) {
