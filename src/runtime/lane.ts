@@ -21,6 +21,7 @@ import { createCounters } from './lane-counters.ts'
 import { codeText, describe, detail, identity } from './lane-describe.ts'
 import type { FromLane, LaneStart, QuestionName, Questions, ToLane } from './messages.ts'
 import { createStages } from './stages.ts'
+import { descriptorsInUse, sessionsInUse, setUse, type Usage } from './usage.ts'
 import { decodeMessage, encodeMessage } from './wire.ts'
 
 /** A generation as the lane uses it. */
@@ -46,10 +47,13 @@ const LONGEST_REQUEST = 65_536
 export interface LaneTask {
   readonly start: LaneStart
   readonly port: MessagePort
+  /** Shared by all lanes; this one writes its slot. */
+  readonly usage: Usage
+  readonly slot: number
 }
 
 /** Resolves when the lane was told to stop and its last session has ended. */
-export default function lane({ start, port }: LaneTask): Promise<void> {
+export default function lane({ start, port, usage, slot }: LaneTask): Promise<void> {
   const sessions = new Map<number, ClientSession>()
   const byName = new Map<string, ClientSession>()
   const generationOf = new WeakMap<ClientSession, LaneGeneration>()
@@ -74,10 +78,14 @@ export default function lane({ start, port }: LaneTask): Promise<void> {
     resolveEnd = resolve
   })
 
-  /** Sessions at once in this lane. */
-  const most = (): number => {
-    const wanted = published.config.maxSessions
-    return Math.max(1, Math.floor(Math.min(wanted === 0 ? start.possible : wanted, start.possible) / start.lanes))
+  /** Sessions whose backend runs. */
+  let serving = 0
+  const tellUse = () => setUse(usage, slot, sessions.size, sessions.size + asking.size + serving + parking.size())
+  /** A new session is taken below this, so that those who are connected can still log in. */
+  const forNewSessions = Math.floor(start.descriptorsForSessions * 0.95)
+  const isFull = (): boolean => {
+    const most = published.config.maxSessions
+    return (most > 0 && sessionsInUse(usage) >= most) || descriptorsInUse(usage) >= forNewSessions
   }
 
   // ---- what is said to the main thread, gathered
@@ -219,11 +227,22 @@ export default function lane({ start, port }: LaneTask): Promise<void> {
       const warmFor = kind === 'auth' && session.settings.warm ? (chain?.warm ?? 0) : 0
       const asked = performance.now()
       const cold = () => {
+        while (parking.size() > 0 && descriptorsInUse(usage) >= start.descriptorsForSessions) {
+          parking.dropOldest()
+          tellUse()
+        }
+        if (descriptorsInUse(usage) >= start.descriptorsForSessions) {
+          wipe(credentials)
+          session.answered('busy', undefined, credentials)
+          return
+        }
         const giveUp = askHelper(
           start.helperSocket,
           { kind, session: session.name, chain: session.chain, environment, credentials },
           (line, stream, rest) => {
             asking.delete(session)
+            if (line.startsWith('ok ') && !session.closing) serving += 1
+            tellUse()
             counters.helper((performance.now() - asked) / 1000)
             if (line.startsWith('ok ') && warmFor > 0) parking.verified(session)
             else if (/^(exit [12]|root)$/.test(line)) parking.refused(session)
@@ -232,6 +251,7 @@ export default function lane({ start, port }: LaneTask): Promise<void> {
           },
         )
         asking.set(session, giveUp)
+        tellUse()
       }
       if (warmFor === 0) {
         cold()
@@ -249,6 +269,8 @@ export default function lane({ start, port }: LaneTask): Promise<void> {
           return
         }
         wipe(credentials)
+        serving += 1
+        tellUse()
         counters.helper((performance.now() - asked) / 1000)
         session.answered(`ok ${accepted.uid} ${accepted.gid} ${accepted.pid}`, stream, greeting)
       })
@@ -282,6 +304,8 @@ export default function lane({ start, port }: LaneTask): Promise<void> {
       asking.delete(session)
       parking.forget(session)
       if (!sessions.delete(session.id)) return
+      if (session.accepted !== undefined) serving -= 1
+      tellUse()
       byName.delete(session.name)
       const generation = generationOf.get(session)
       if (generation !== undefined) release(generation)
@@ -311,8 +335,7 @@ export default function lane({ start, port }: LaneTask): Promise<void> {
         session.accepted !== undefined &&
         !stopping &&
         !blocked.has(session.user) &&
-        // A session has two descriptors, a parked backend one.
-        2 * sessions.size + parking.size() < 2 * most() &&
+        descriptorsInUse(usage) < forNewSessions &&
         parking.park(session, stream, session.accepted, greeting)
       )
     },
@@ -389,14 +412,12 @@ export default function lane({ start, port }: LaneTask): Promise<void> {
       socket.destroy()
       return
     }
+    while (parking.size() > 0 && isFull()) {
+      parking.dropOldest()
+      tellUse()
+    }
     const mode = modes[listener]
-    const why = refusing
-      ? 'shutting down'
-      : mode === '421'
-        ? 'paused'
-        : sessions.size >= most()
-          ? 'too many sessions'
-          : ''
+    const why = refusing ? 'shutting down' : mode === '421' ? 'paused' : isFull() ? 'too many sessions' : ''
     if (why !== '') {
       counters.refused(listener)
       counters.refusedBecause(settings.listener, why)
@@ -407,7 +428,6 @@ export default function lane({ start, port }: LaneTask): Promise<void> {
       log('warn', 'session-refused', { ip: socket.remoteAddress, listener: settings.listener, why })
       return
     }
-    while (parking.size() > 0 && 2 * (sessions.size + 1) + parking.size() > 2 * most()) parking.dropOldest()
     const id = nextId
     nextId += 1
     const name = `${start.lane}.${start.boot}.${id.toString(36)}`
@@ -418,6 +438,7 @@ export default function lane({ start, port }: LaneTask): Promise<void> {
         : ''
     const session = new ClientSession(id, name, socket, settings, timestamp, around)
     sessions.set(id, session)
+    tellUse()
     byName.set(name, session)
     listenerOf.set(session, listener)
     useGeneration(session, published)
@@ -482,6 +503,7 @@ export default function lane({ start, port }: LaneTask): Promise<void> {
       if (silent >= limit) session.timedOut()
     }
     parking.sweep(now)
+    tellUse()
   }, 1000)
 
   function finish(): void {

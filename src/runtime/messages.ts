@@ -31,8 +31,8 @@ export interface LaneStart {
   /** Listening descriptors, by index of the listener in control/listeners. */
   readonly descriptors: readonly (readonly number[])[]
   readonly helperSocket: string
-  /** Sessions that the descriptors of the process allow, over all lanes. */
-  readonly possible: number
+  /** Descriptors that sessions and backends of all lanes may take. */
+  readonly descriptorsForSessions: number
   readonly blocked: readonly string[]
   readonly refusing: boolean
   readonly paused: readonly (PauseMode | undefined)[]

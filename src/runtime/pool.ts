@@ -5,6 +5,7 @@ import { MessageChannel } from 'node:worker_threads'
 import { Piscina } from 'piscina'
 import type { LaneTask } from './lane.ts'
 import type { FromLane, LaneStart, QuestionName, Questions } from './messages.ts'
+import { newUsage, setUse, slotOf } from './usage.ts'
 import { decodeMessage, encodeMessage } from './wire.ts'
 
 export interface LaneHandle {
@@ -39,6 +40,9 @@ const LANE_HEAP_MB = 2048
 export class LaneSilent extends Error {}
 
 export function createPool(lanes: number, events: PoolEvents): Pool {
+  const usage = newUsage()
+  let starts = 0
+
   const pool = new Piscina<LaneTask, void>({
     filename: new URL('./lane.js', import.meta.url).href,
     // One thread more than lanes: a replacement starts while the one that it replaces drains.
@@ -56,6 +60,8 @@ export function createPool(lanes: number, events: PoolEvents): Pool {
     const { port1: near, port2: far } = new MessageChannel()
     const controller = new AbortController()
     const boot = randomBytes(3).toString('hex')
+    const slot = slotOf(starts)
+    starts += 1
     const waiting = new Map<
       number,
       { resolve: (answer: never) => void; reject: (error: Error) => void; timer: NodeJS.Timeout }
@@ -93,6 +99,7 @@ export function createPool(lanes: number, events: PoolEvents): Pool {
     function ended(why: string): void {
       if (lane.state === 'dead') return
       lane.state = 'dead'
+      setUse(usage, slot, 0, 0)
       near.close()
       for (const { reject, timer } of waiting.values()) {
         clearTimeout(timer)
@@ -118,7 +125,7 @@ export function createPool(lanes: number, events: PoolEvents): Pool {
       events.said(lane, message)
     })
 
-    run({ start: { ...settings, boot }, port: far }, controller.signal).then(
+    run({ start: { ...settings, boot }, port: far, usage, slot }, controller.signal).then(
       () => ended(''),
       (error: unknown) => ended(reason !== '' ? reason : error instanceof Error ? error.message : String(error)),
     )

@@ -3,6 +3,7 @@
 
 import { err, ok, type Result } from 'neverthrow'
 import { isLogged, type LogFields, logLine } from '../edge/log.ts'
+import { otherDescriptors } from '../edge/sizing.ts'
 import type { ConfigError } from '../protocol/errors.ts'
 import type { ChangedBy, DaemonEvent, LogLevel, PauseMode, SessionFilter, TraceLine } from '../rpc/daemon.ts'
 import { sessionMatcher } from '../rpc/pages.ts'
@@ -125,8 +126,10 @@ export async function startRuntime(
     if (isLogged(at, level)) write(logLine(at, event, fields))
   }
 
-  // Two descriptors a session, and some for everything else.
-  const possible = Math.max(64, Math.floor((options.descriptorLimit - 512 - options.descriptors.flat().length) / 2))
+  const descriptorsForSessions = Math.max(
+    128,
+    options.descriptorLimit - otherDescriptors(options.descriptors.length, options.lanes),
+  )
 
   const takeDescriptors = (): number[][] => spares.map((list) => list.splice(0, DESCRIPTORS_A_LANE))
 
@@ -173,7 +176,7 @@ export async function startRuntime(
       published: textsOf(current),
       descriptors,
       helperSocket: options.helperSocket,
-      possible,
+      descriptorsForSessions,
       blocked: [...blocked],
       refusing,
       paused,

@@ -6,6 +6,7 @@ import { MessageChannel, Worker } from 'node:worker_threads'
 import { bindAddress } from '../../src/edge/binding.ts'
 import type { ControlTexts } from '../../src/runtime/config.ts'
 import type { FromLane, LaneStart, QuestionName, Questions } from '../../src/runtime/messages.ts'
+import { newUsage } from '../../src/runtime/usage.ts'
 import { decodeMessage, encodeMessage } from '../../src/runtime/wire.ts'
 import { controlTexts } from './control.ts'
 import { type FakeHelper, fakeHelper, StreamEnd } from './fake-helper.ts'
@@ -60,13 +61,13 @@ export async function startLane(texts: ControlTexts, more: Partial<LaneStart> = 
     published: { generation: 1, sha256: '', texts },
     descriptors: [[bound.fd]],
     helperSocket: helper.path,
-    possible: 1000,
+    descriptorsForSessions: 2000,
     blocked: [],
     refusing: false,
     paused: [],
     ...more,
   }
-  worker.postMessage({ start, port: far }, [far])
+  worker.postMessage({ start, port: far, usage: newUsage(), slot: 0 }, [far])
   const clients: StreamEnd[] = []
   const lane: Lane = {
     port: bound.port,
