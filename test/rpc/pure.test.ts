@@ -123,7 +123,7 @@ void test('a diff, applied, gives the other text', () => {
       const made: string[] = []
       while (kept.length > 0 || added.has(made.length + 1)) made.push(added.get(made.length + 1) ?? kept.shift() ?? '')
       assert.deepEqual(made, lines(after))
-      if (lines(before).join('\n') === lines(after).join('\n')) assert.equal(changes.length, 0)
+      if (JSON.stringify(lines(before)) === JSON.stringify(lines(after))) assert.equal(changes.length, 0)
     }),
   )
   const started = Date.now()
