@@ -65,14 +65,14 @@ const runtime = (): Process => {
 /** What must be as before once everybody has gone. */
 async function atRest(): Promise<{ readonly descriptors: number; readonly processes: number; readonly rss: number }> {
   const { pid } = runtime()
-  let before = -1
+  let last = -1
   // Helper processes and sockets take a moment to be gone.
   await until(
     'a standstill',
     () => {
       const now = descriptors(pid) + 10_000 * treeOf(bed.daemon.pid).length
-      const still = now === before
-      before = now
+      const still = now === last
+      last = now
       return still
     },
     { every: 300 },
@@ -128,9 +128,9 @@ void describe('200 clients at once', () => {
     const first = await atRest()
     const others = [await loggedIn(bed.daemon.port('filing'), user.name, user.password), await openMessage('whole')]
     let answers = 0
-    let over = false
+    const storms = { over: false }
     const chatter = (async () => {
-      while (!over) {
+      while (!storms.over) {
         const began = Date.now()
         assert.equal(await others[0]?.say('NOOP'), '250 ok\r\n')
         assert.ok(Date.now() - began < 2000, `an answer took ${Date.now() - began} ms`)
@@ -138,7 +138,7 @@ void describe('200 clients at once', () => {
       }
     })()
     for (let n = 0; n < 3; n += 1) await storm()
-    over = true
+    storms.over = true
     await chatter
     assert.ok(answers > 10, String(answers))
     assert.match((await others[1]?.say('second half\r\n.')) ?? '', /^250 filed/)
