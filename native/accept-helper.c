@@ -5,76 +5,71 @@
  *   check    reads the chains file and says what is wrong with it */
 #define _GNU_SOURCE
 #include "helper.h"
+#include "verify.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/file.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 enum { STREAM = 10, STATUS = 11, LOWEST = 16 }; /* what a chain inherits, and the first number of ours: they never collide */
-enum { MAX_READING = 1024, READ_SECONDS = 10, GRACE = 1000, KILL_GRACE = 5000, TICK = 250, BUCKETS = 4096 };
-enum kind { LISTENER, SIGNALS, REQUEST, WATCH, LOGIN };
+enum { MAX_READING = 1024, MAX_WATCHERS = 64, WATCHER_BUFFER = 1 << 20, MAX_SESSION = 64, BUCKETS = 4096 };
+enum { KILL_TIME = 5000, TICK = 250 }; /* milliseconds from TERM to KILL, and between looks at deadlines */
 
-/* A connection whose request is being read, or a standing one, whose buffer then holds what it has not taken yet. */
-struct conn {
-  enum kind kind;
-  int fd, dead;
-  long since;
-  size_t have, typed;
-  struct conn *next, **link;
-  char line[80], bytes[4 + MAX_REQUEST];
-};
+/* What epoll points to begins with the function that is called when its descriptor is ready. */
+typedef void ready(void *);
 
-/* A process of ours that has not been waited for; stream and status are -1 once it is accepted. */
+/* A process that has not been waited for: it reads a request, becomes checkpassword, then the backend. */
 struct proc {
-  enum kind kind;
+  ready *ready;
   pid_t pid;
-  int stream, status, accepted, ending;
-  char verdict, text[200], session[65]; /* verdict: 0, R root, M missing, T timeout */
-  long deadline, killat;
+  int stream, status;                          /* -1 once it is accepted */
+  char session[MAX_SESSION + 1], verdict[200]; /* verdict: the answer, unless that is how the process ends */
+  long deadline;                               /* of its login, then of its end; 0 for none */
   struct proc *next;
 };
 
+/* A standing connection. */
+struct watcher {
+  ready *ready;
+  int fd;
+  size_t have;
+  char line[MAX_SESSION + 16];
+};
+
 static const char *chains_path = CHAINS, *socket_path;
-static char checknotroot[512];
-static int privileged, epoll = -1, single, reading, pending, last_status;
-static uid_t account;
+static char checknotroot[PATH_MAX + 16];
+static int privileged, epoll = -1, signals = -1, listener = -1, last_status;
 static struct config *config;
 static struct stat config_stat;
-static struct conn *conns;
 static struct proc *procs[BUCKETS];
-static long running, attempts, second;
-static struct rlimit descriptors;
-static volatile int exec_errno;
+static struct watcher watchers[MAX_WATCHERS];
+static long running;
+static struct { long second, count; } *attempts; /* in a file that outlives us: starting us again gives no more of them */
 
-__attribute__((format(printf, 1, 2))) static void say(const char *format, ...)
-{
-  va_list args;
-  char text[600];
-  va_start(args, format);
-  vsnprintf(text, sizeof text, format, args);
-  va_end(args);
-  dprintf(2, "accept-helper: %s\n", text);
-}
+/* Never waits for whoever reads our stderr: a line is lost then. */
+#define say(...) (void)(poll(&(struct pollfd){2, POLLOUT, 0}, 1, 0) == 1 && dprintf(2, "accept-helper: " __VA_ARGS__))
 
 static _Noreturn void fail(int code, const char *what, const char *why)
 {
-  say("%s: %s", what, why);
+  say("%s: %s\n", what, why);
   exit(code);
 }
 
@@ -85,478 +80,374 @@ static long now(void)
   return t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
-/* ---- a process for a login */
-
-/* In the child, before it becomes anybody: its own group so that it can be ended whole, and none of our habits. */
-static void prepare(int credentials, int stream, int status)
+static void epoll_add(int fd, unsigned events, void *object)
 {
-  sigset_t none;
-  struct rlimit files = {descriptors.rlim_max < 1024 ? descriptors.rlim_max : 1024, descriptors.rlim_max};
-  setsid();
-  signal(SIGPIPE, SIG_DFL);
-  sigemptyset(&none);
-  sigprocmask(SIG_SETMASK, &none, NULL);
-  setrlimit(RLIMIT_NOFILE, &files);
-  if (credentials >= 0) dup2(credentials, 3);
-  if (dup2(stream, STREAM) < 0 || dup2(status, STATUS) < 0) _exit(TEMPORARY);
+  struct epoll_event event = {.events = events, .data.ptr = object};
+  epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event);
 }
 
-/* vfork: nothing is copied, and the server goes on when the exec is done. Root in, root out: nobody else can signal the child. */
-static pid_t start_checkpassword(char **argv, char **env, int credentials, int stream, int status)
+/* Closing alone does not take a descriptor out of epoll while a child still holds a copy of it. */
+static void drop(int fd)
 {
-  exec_errno = 0;
-  pid_t pid = vfork();
-  if (pid != 0) return pid;
-  prepare(credentials, stream, status);
+  epoll_ctl(epoll, EPOLL_CTL_DEL, fd, NULL);
+  close(fd);
+}
+
+/* ---- the process of a login. Through the status pipe it tells its parent a session's name, which has a length of its own, before it
+ * runs anybody's program, and the answer; without an answer there, its end is the answer. */
+
+static char *env[MAX_WORDS + MAX_VARIABLES + 8];
+static int variables;
+
+static _Noreturn void refuse(const char *verdict)
+{
+  dprintf(STATUS, "%s", verdict);
+  _exit(MISUSED);
+}
+
+static void set(const char *name, const char *value)
+{
+  if (asprintf(&env[variables++], "%s=%s", name, value) < 0) _exit(TEMPORARY);
+}
+
+/* The next string of the request. */
+static char *string(char **at, const char *end)
+{
+  char *start = *at, *nul = start < end ? memchr(start, 0, end - start) : NULL;
+  if (nul == NULL) refuse("bad request without an end");
+  for (char *c = start; c < nul; c++)
+    if ((unsigned char)*c < 32 || *c == 127) refuse("bad control characters");
+  *at = nul + 1;
+  return start;
+}
+
+static int too_many_attempts(void)
+{
+  long second = now() / 1000;
+  if (__atomic_exchange_n(&attempts->second, second, __ATOMIC_RELAXED) != second) attempts->count = 0;
+  return __atomic_add_fetch(&attempts->count, 1, __ATOMIC_RELAXED) > config->attempts;
+}
+
+/* Root in, root out: checkpassword, checknotroot and the backend follow each other in this process. */
+static _Noreturn void run_checkpassword(const struct chain *chain, const char *bytes, size_t length)
+{
+  char *argv[2 * MAX_WORDS + 8], **to = argv, minimum[16];
+  int credentials[2];
+  snprintf(minimum, sizeof minimum, "%ld", privileged ? config->minimum : 0);
+  char *ours[] = {checknotroot, "--acceptd", "10", "11", minimum, "--", NULL};
+  for (char **word = chain->checkpassword; *word != NULL; word++) *to++ = *word;
+  for (char **word = ours; *word != NULL; word++) *to++ = *word;
+  for (char **word = chain->backend; *word != NULL; word++) *to++ = *word;
+  *to = NULL;
+  if (pipe2(credentials, O_CLOEXEC) != 0 || write(credentials[1], bytes, length) != (ssize_t)length || dup2(credentials[0], 3) < 0)
+    _exit(TEMPORARY);
   execve(argv[0], argv, env);
-  exec_errno = errno;
+  dprintf(STATUS, "missing %s: %s", argv[0], strerror(errno));
   _exit(TEMPORARY);
 }
 
-/* A guest, or a login by the built-in checkpassword: one exec less or two, and a real fork since the child does work of its own. */
-static pid_t start_ourselves(const struct chain *chain, char **env, int variables, char *user, char *password, int stream, int status)
+/* A guest, or a login by the built-in checkpassword: only the backend is another program. */
+static _Noreturn void run_ourselves(const struct chain *chain, const char *user, const char *password)
 {
-  static char name[MAX_CREDENTIALS + 8], home[300], shell[300];
-  pid_t pid = fork();
-  if (pid != 0) return pid;
-  prepare(-1, stream, status);
-  if (close_range(LOWEST, ~0U, 0) != 0)
-    for (int fd = LOWEST; fd < 65536; fd++) close(fd);
-  struct account who = {.uid = chain->uid, .gid = chain->gid, .groups = {chain->gid}, .ngroups = 1, .home = "/"};
+  struct account who = {.uid = privileged ? chain->uid : getuid(), .gid = chain->gid, .groups = {chain->gid}, .ngroups = 1, .home = "/"};
   if (!chain->guest) {
-    int answer = verify(chain->passwords, user, password, &who);
-    snprintf(name, sizeof name, "USER=%s", user);
-    snprintf(home, sizeof home, "HOME=%s", who.home);
-    snprintf(shell, sizeof shell, "SHELL=%s", who.shell);
-    env[variables++] = name;
-    env[variables++] = home;
-    env[variables++] = shell;
-    env[variables] = NULL;
-    explicit_bzero(password, strlen(password));
+    int answer = verify(chain->checkpassword[1], user, password, &who);
     if (answer != 0) _exit(answer);
+    set("USER", user);
+    set("HOME", who.home);
+    set("SHELL", who.shell);
   }
-  if (!privileged) who.uid = chain->guest ? getuid() : who.uid;
   if (become(&who) != 0) _exit(TEMPORARY);
   environ = env;
   hand_over(STREAM, STATUS, !privileged ? 0 : chain->guest ? 1 : config->minimum, chain->backend);
 }
 
-static int pending_login(const struct proc *p) { return p->stream >= 0 || p->killat > 0; }
+/* Its own session so that it can be ended whole, none of our habits, and none of our descriptors. */
+static void prepare(int stream, int status)
+{
+  sigset_t none;
+  struct rlimit files;
+  setsid();
+  signal(SIGPIPE, SIG_DFL);
+  sigemptyset(&none);
+  sigprocmask(SIG_SETMASK, &none, NULL);
+  if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur > 1024) files.rlim_cur = 1024, setrlimit(RLIMIT_NOFILE, &files);
+  if (dup2(stream, STREAM) < 0 || dup2(status, STATUS) < 0) _exit(TEMPORARY);
+  closefrom(STATUS + 1);
+}
+
+/* Nothing that the daemon says is read by any other process than this one, which serves it alone. */
+static _Noreturn void login(int stream, int status)
+{
+  static char bytes[MAX_REQUEST];
+  unsigned char head[4];
+  char *field[3], *at = bytes, *variable, session[MAX_SESSION + 1] = "*"; /* that name is a watcher's */
+  prepare(stream, status);
+  if (recv(STREAM, head, sizeof head, MSG_WAITALL) != sizeof head) refuse("bad request without an end");
+  size_t length = (size_t)head[0] << 24 | head[1] << 16 | head[2] << 8 | head[3];
+  if (length == 0 || length > MAX_REQUEST) refuse("bad length");
+  if (recv(STREAM, bytes, length, MSG_WAITALL) != (ssize_t)length) refuse("bad request without an end");
+  if (recv(STREAM, head, 1, MSG_DONTWAIT) > 0) refuse("bad bytes behind the request");
+  const char *end = bytes + length, *what = string(&at, end);
+  int guest = strcmp(what, "guest") == 0;
+  if (strcmp(what, "watch") == 0 && at == end && write(STATUS, session, sizeof session) > 0) refuse("busy"); /* if there are too many */
+  if (!guest && strcmp(what, "auth") != 0) refuse("bad request");
+  const char *name = string(&at, end);
+  size_t letters = strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-");
+  if (letters == 0 || letters > MAX_SESSION || name[letters] != '\0') refuse("bad session name");
+  strcpy(session, name);
+  const struct chain *chain = config_chain(config, string(&at, end));
+  if (chain == NULL) refuse("bad no such chain");
+  if (chain->guest != guest) refuse(guest ? "bad the chain needs a password" : "bad the chain is for guests");
+  env[variables++] = "PATH=/usr/local/bin:/usr/bin:/bin";
+  for (int i = 0; i < chain->sets; i++) env[variables++] = chain->set[i];
+  while (*(variable = string(&at, end)) != '\0') {
+    int unwanted = !variable_allowed(variable);
+    for (int i = 0; i < variables; i++) unwanted |= strncmp(env[i], variable, strcspn(variable, "=") + 1) == 0;
+    if (unwanted) continue;
+    if (variables == MAX_WORDS + MAX_VARIABLES) refuse("bad too many variables");
+    env[variables++] = variable;
+  }
+  length = end - at;
+  if (guest && length > 0) refuse("bad password of a guest");
+  if (length > MAX_CREDENTIALS) refuse("bad credentials over 512 bytes");
+  if (!guest && !split_credentials(at, length, field)) refuse("bad credentials");
+  if (running >= config->processes || too_many_attempts()) refuse("busy");
+  if (write(STATUS, session, sizeof session) != sizeof session) _exit(TEMPORARY);
+  if (guest) run_ourselves(chain, NULL, NULL);
+  char *user = at;
+  set("AUTHUP_USER", string(&user, end));
+  set("AUTHUSER", field[0]);
+  if (*chain->checkpassword[0] != '/') run_ourselves(chain, field[0], field[1]);
+  run_checkpassword(chain, at, length);
+}
 
 /* ---- answers */
 
-/* Closing alone does not take a descriptor out of epoll while a child still holds a copy of it. */
-static void drop(int fd)
+/* The stream of a chain that has filled it takes no answer. */
+static void answer(int fd, const char *text)
 {
-  if (fd < 0) return;
-  epoll_ctl(epoll, EPOLL_CTL_DEL, fd, NULL);
-  close(fd);
+  char line[256];
+  int length = snprintf(line, sizeof line, "%s\n", text);
+  if (send(fd, line, length, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 && errno != EPIPE) say("an answer was not taken: %s\n", strerror(errno));
 }
 
-__attribute__((format(printf, 2, 3))) static void answer(int fd, const char *format, ...)
+static void watcher_end(struct watcher *w)
 {
-  va_list args;
-  char line[300];
-  va_start(args, format);
-  int length = vsnprintf(line, sizeof line - 1, format, args);
-  va_end(args);
-  if (length > (int)sizeof line - 2) length = sizeof line - 2;
-  for (int i = 0; i < length; i++)
-    if ((unsigned char)line[i] < 32 || line[i] == 127) line[i] = '?';
-  line[length++] = '\n';
-  if (send(fd, line, length, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 && errno != EPIPE) say("an answer was not taken: %s", strerror(errno));
+  drop(w->fd);
+  memset(w, 0, sizeof *w);
 }
 
-static void conn_end(struct conn *c)
+static void watcher_ready(void *object)
 {
-  if (c->kind == REQUEST) reading--, pending--;
-  drop(c->fd);
-  if ((*c->link = c->next) != NULL) c->next->link = c->link;
-  explicit_bzero(c->bytes, c->have);
-  free(c);
+  struct watcher *w = object;
+  ssize_t got = recv(w->fd, w->line + w->have, sizeof w->line - w->have, MSG_DONTWAIT);
+  if (got < 0 && (errno == EAGAIN || errno == EINTR)) return;
+  if (got <= 0) return watcher_end(w);
+  w->have += got;
+  for (char *lf; (lf = memchr(w->line, '\n', w->have)) != NULL;) {
+    *lf = '\0';
+    if (strncmp(w->line, "kill ", 5) != 0) return watcher_end(w);
+    for (int i = 0; i < BUCKETS; i++)
+      for (struct proc *p = procs[i]; p != NULL; p = p->next) {
+        if (strcmp(p->session, w->line + 5) != 0) continue;
+        kill(-p->pid, SIGTERM); /* it has not been waited for, so that its number cannot be anybody else's */
+        if (p->deadline == 0) p->deadline = now() + KILL_TIME;
+      }
+    w->have -= lf + 1 - w->line;
+    memmove(w->line, lf + 1, w->have);
+  }
+  if (w->have == sizeof w->line) watcher_end(w);
 }
 
-/* A watcher that does not keep up with 64 KB of news is let go; the server waits for nobody. */
-static void watch_flush(struct conn *c)
+static int watcher_new(int fd)
 {
-  ssize_t sent = c->have == 0 ? 0 : send(c->fd, c->bytes, c->have, MSG_NOSIGNAL | MSG_DONTWAIT);
-  if (sent < 0 && errno != EAGAIN && errno != EINTR) c->dead = 1;
-  if (sent > 0) memmove(c->bytes, c->bytes + sent, c->have -= sent);
-  struct epoll_event event = {.events = EPOLLIN | (c->have > 0 ? EPOLLOUT : 0), .data.ptr = c};
-  epoll_ctl(epoll, EPOLL_CTL_MOD, c->fd, &event);
+  static const int size = WATCHER_BUFFER;
+  struct watcher *w = watchers;
+  while (w < watchers + MAX_WATCHERS && w->ready != NULL) w++;
+  if (w == watchers + MAX_WATCHERS) return 0;
+  if (setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof size) != 0) setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
+  *w = (struct watcher){.ready = watcher_ready, .fd = fd};
+  epoll_add(fd, EPOLLIN, w);
+  return 1;
 }
 
+/* A watcher that leaves a megabyte of news unread is let go; the server waits for nobody. */
 static void tell_watchers(const char *line, size_t length)
 {
-  for (struct conn *c = conns; c != NULL; c = c->next) {
-    if (c->kind != WATCH || c->dead) continue;
-    if (c->have + length > sizeof c->bytes) {
-      c->dead = 1;
-      continue;
-    }
-    memcpy(c->bytes + c->have, line, length);
-    c->have += length;
+  for (struct watcher *w = watchers; w < watchers + MAX_WATCHERS; w++)
+    if (w->ready != NULL && send(w->fd, line, length, MSG_NOSIGNAL | MSG_DONTWAIT) != (ssize_t)length) watcher_end(w);
+}
+
+/* ---- processes */
+
+/* Reads a status pipe: the name, then an A of handover.c, it has become the user and the backend follows; or the answer. */
+static void status_ready(void *object)
+{
+  struct proc *p = object;
+  int unnamed = *p->session == '\0';
+  ssize_t got = read(p->status, p->verdict, unnamed ? sizeof p->session : sizeof p->verdict - 1);
+  if (unnamed && got == sizeof p->session) {
+    strcpy(p->session, p->verdict);
+    *p->verdict = '\0';
+    if (*p->session == '*' && watcher_new(p->stream)) p->stream = -1;
+    return;
   }
+  drop(p->status);
+  p->status = -1;
+  if (got > 0) p->verdict[got] = '\0';
+  if (strcmp(p->verdict, "A") != 0) return;
+  close(p->stream);
+  p->stream = -1;
+  p->deadline = 0;
 }
 
 static void proc_ended(struct proc *p, int status)
 {
-  char line[128];
-  const char *how = WIFSIGNALED(status) ? "signal" : "exit";
-  int code = WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status);
-  last_status = WIFSIGNALED(status) ? 128 + code : code;
-  if (p->accepted) tell_watchers(line, snprintf(line, sizeof line, "end %s %d %s %d\n", p->session, p->pid, how, code));
-  else if (p->verdict == 'T') answer(p->stream, "timeout");
-  else if (p->verdict == 'R') answer(p->stream, "root");
-  else if (p->verdict == 'M') answer(p->stream, "missing %s", p->text);
-  else answer(p->stream, "%s %d", how, code);
-  if (p->stream >= 0) close(p->stream);
-  drop(p->status);
+  char line[128], how[32];
+  int signal = WIFSIGNALED(status), code = signal ? WTERMSIG(status) : WEXITSTATUS(status);
+  last_status = signal ? 128 + code : code;
+  snprintf(how, sizeof how, "%s %d", signal ? "signal" : "exit", code);
+  while (p->status >= 0) status_ready(p);
+  if (p->stream >= 0) answer(p->stream, *p->verdict != '\0' ? p->verdict : how), close(p->stream);
+  else if (*p->session != '*') tell_watchers(line, snprintf(line, sizeof line, "end %s %d %s\n", p->session, p->pid, how));
 }
 
-/* The byte of handover.c: A it has become the user and the backend follows, R it is root, M and why the backend cannot be run. */
-static void login_status(struct proc *p)
+static void child_ended(__attribute__((unused)) void *object)
 {
-  char bytes[200];
-  ssize_t got = p->status < 0 ? -1 : read(p->status, bytes, sizeof bytes - 1);
-  if (got < 0) return;
-  if (got > 0 && bytes[0] == 'A') {
-    p->accepted = 1;
-    close(p->stream);
-    p->stream = -1;
-    if (p->killat == 0) pending--;
-  } else if (got > 0 && p->verdict == 0) {
-    bytes[got] = '\0';
-    p->verdict = bytes[0];
-    memcpy(p->text, bytes + 1, got);
-  }
-  drop(p->status);
-  p->status = -1;
-}
-
-static void reap(void)
-{
+  struct signalfd_siginfo info;
   int status;
+  if (read(signals, &info, sizeof info) < 0) return;
   for (pid_t pid; (pid = waitpid(-1, &status, WNOHANG)) > 0;) {
     struct proc **link = &procs[pid % BUCKETS], *p;
     while ((p = *link) != NULL && p->pid != pid) link = &p->next;
-    if (p == NULL) continue;
-    login_status(p);
-    if (pending_login(p)) pending--;
+    if (p == NULL) continue; /* a child that run had before it was us */
     proc_ended(p, status);
-    running--;
     *link = p->next;
     free(p);
+    running--;
   }
 }
 
-/* Only children that have not been waited for are in the table, so that no number can belong to anybody else. */
-static void end_proc(struct proc *p, long grace)
+/* The chains are read again when their file has changed: nobody can set a change time, and another file has another number. */
+static void read_chains(void)
 {
-  if (p->ending) return;
-  if (!pending_login(p)) pending++;
-  kill(-p->pid, SIGTERM);
-  p->killat = now() + grace;
-  p->ending = 1;
-}
-
-/* ---- requests */
-
-/* The next string of the request, NULL when it has no end. */
-static char *string(char **at, const char *end)
-{
-  char *start = *at, *nul = start < end ? memchr(start, 0, end - start) : NULL;
-  if (nul == NULL) return NULL;
-  *at = nul + 1;
-  return start;
-}
-
-static void config_refresh(void)
-{
-  struct stat st;
-  if (stat(chains_path, &st) != 0) return;
-  if (st.st_ino == config_stat.st_ino && st.st_size == config_stat.st_size && st.st_dev == config_stat.st_dev &&
-      st.st_mtim.tv_sec == config_stat.st_mtim.tv_sec && st.st_mtim.tv_nsec == config_stat.st_mtim.tv_nsec &&
-      st.st_ctim.tv_sec == config_stat.st_ctim.tv_sec && st.st_ctim.tv_nsec == config_stat.st_ctim.tv_nsec)
-    return;
+  struct stat st = {0};
+  stat(chains_path, &st);
+  if (config != NULL && st.st_ino == config_stat.st_ino && memcmp(&st.st_ctim, &config_stat.st_ctim, sizeof st.st_ctim) == 0) return;
   config_stat = st;
   struct config *fresh = config_read(chains_path, privileged);
-  if (fresh == NULL) return say("%s: keeping the chains that were read before", chains_path);
-  config_free(config);
+  if (fresh == NULL && config != NULL) say("%s: keeping the chains that were read before\n", chains_path);
+  if (fresh == NULL) return;
+  free(config);
   config = fresh;
 }
 
-static const char *session_start(struct conn *c, int guest, char *at, const char *end)
+/* Starts the process that serves a connection. */
+static void proc_new(int stream)
 {
-  static char users[2][MAX_CREDENTIALS + 16], minimum[16];
-  char *env[MAX_VARIABLES + 8], *argv[2 * MAX_WORDS + 8], *field[3] = {"", "", ""}, *session, *name, *variable;
-  int variables = 0, words = 0, status[2], credentials[2] = {-1, -1};
-  if ((session = string(&at, end)) == NULL || strlen(session) > 64 || *session == '\0' ||
-      strspn(session, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-") != strlen(session))
-    return "bad session name";
-  config_refresh();
-  const struct chain *chain = (name = string(&at, end)) == NULL ? NULL : config_chain(config, name);
-  if (chain == NULL) return "bad no such chain";
-  if (chain->guest != guest) return guest ? "bad the chain needs a password" : "bad the chain is for guests";
-  env[variables++] = "PATH=/usr/local/bin:/usr/bin:/bin";
-  for (int i = 0; i < chain->sets; i++) env[variables++] = chain->set[i];
-  while ((variable = string(&at, end)) != NULL && *variable != '\0') {
-    int allowed = variable_allowed(variable), known = 0;
-    if (allowed < 0) return "bad control characters in the environment";
-    if (!allowed) continue;
-    for (int i = 0; i < variables; i++) known |= strncmp(env[i], variable, strcspn(variable, "=") + 1) == 0;
-    if (known) continue;
-    if (variables == MAX_VARIABLES) return "bad too many variables";
-    env[variables++] = variable;
-  }
-  if (variable == NULL) return "bad request without an end";
-  size_t length = end - at;
-  if (guest ? length > 0 : length > MAX_CREDENTIALS) return guest ? "bad password of a guest" : "bad credentials over 512 bytes";
-  if (!guest) {
-    if (!split_credentials(at, length, field)) return "bad credentials";
-    for (const char *u = field[0]; *u != '\0'; u++)
-      if ((unsigned char)*u < 32 || *u == 127) return "bad control characters in the user name";
-    snprintf(users[0], sizeof users[0], "AUTHUP_USER=%s", field[0]);
-    snprintf(users[1], sizeof users[1], "AUTHUSER=%s", field[0]);
-    env[variables++] = users[0];
-    env[variables++] = users[1];
-  }
-  env[variables] = NULL;
-  long second_now = now() / 1000;
-  if (second_now != second) second = second_now, attempts = 0;
-  if (running >= config->processes || ++attempts > config->attempts) return "busy";
-
   struct proc *p = calloc(1, sizeof *p);
-  if (p == NULL || pipe2(status, O_CLOEXEC | O_NONBLOCK) != 0) return free(p), "busy";
-  fcntl(status[1], F_SETFL, 0);
   pid_t pid = -1;
-  if (chain->checkpassword == NULL) {
-    pid = start_ourselves(chain, env, variables, field[0], field[1], c->fd, status[1]);
-    exec_errno = 0;
-  } else if (pipe2(credentials, O_CLOEXEC) == 0) {
-    snprintf(minimum, sizeof minimum, "%u", privileged ? config->minimum : 0);
-    char *ours[] = {checknotroot, "--acceptd", "10", "11", minimum, "--", NULL};
-    for (char **w = chain->checkpassword; *w != NULL; w++) argv[words++] = *w;
-    for (char **w = ours; *w != NULL; w++) argv[words++] = *w;
-    for (char **w = chain->backend; *w != NULL; w++) argv[words++] = *w;
-    argv[words] = NULL;
-    int written = write(credentials[1], at, length) == (ssize_t)length;
-    close(credentials[1]);
-    if (written) pid = start_checkpassword(argv, env, credentials[0], c->fd, status[1]);
-    close(credentials[0]);
+  int status[2];
+  read_chains();
+  if (p != NULL && running < config->processes + MAX_READING && pipe2(status, O_CLOEXEC) == 0) {
+    if ((pid = fork()) == 0) login(stream, status[1]);
+    close(status[1]);
+    if (pid < 0) close(status[0]);
   }
-  explicit_bzero(users, sizeof users);
-  close(status[1]);
-  if (pid < 0) return close(status[0]), free(p), "busy";
-  *p = (struct proc){.kind = LOGIN, .pid = pid, .stream = c->fd, .status = status[0], .deadline = now() + config->timeout * 1000};
-  strcpy(p->session, session);
-  if (exec_errno != 0) {
-    p->verdict = 'M';
-    snprintf(p->text, sizeof p->text, "%s: %s", chain->checkpassword[0], strerror(exec_errno));
-  }
-  struct epoll_event event = {.events = EPOLLIN, .data.ptr = p};
-  epoll_ctl(epoll, EPOLL_CTL_ADD, p->status, &event);
-  p->next = procs[pid % BUCKETS];
-  procs[pid % BUCKETS] = p;
-  running++;
-  pending++;
-  c->fd = -1; /* the login's now */
-  return NULL;
-}
-
-static void watch_start(struct conn *c)
-{
-  c->kind = WATCH;
-  c->have = 0;
-  reading--;
-  pending--;
-  struct epoll_event event = {.events = EPOLLIN, .data.ptr = c};
-  epoll_ctl(epoll, EPOLL_CTL_ADD, c->fd, &event);
-}
-
-static void watch_read(struct conn *c)
-{
-  ssize_t got = recv(c->fd, c->line + c->typed, sizeof c->line - 1 - c->typed, MSG_DONTWAIT);
-  if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR)) c->dead = 1;
-  if (got <= 0) return;
-  c->typed += got;
-  for (char *lf; (lf = memchr(c->line, '\n', c->typed)) != NULL;) {
-    *lf = '\0';
-    if (strncmp(c->line, "kill ", 5) != 0) c->dead = 1;
-    for (int i = 0; i < BUCKETS && !c->dead; i++)
-      for (struct proc *p = procs[i]; p != NULL; p = p->next)
-        if (strcmp(p->session, c->line + 5) == 0) end_proc(p, KILL_GRACE);
-    c->typed -= lf + 1 - c->line;
-    memmove(c->line, lf + 1, c->typed);
-  }
-  if (c->typed == sizeof c->line - 1) c->dead = 1;
-}
-
-/* Reads what is there of a request, and acts when it is whole. first: the connection is not in epoll yet. */
-static void request_read(struct conn *c, int first)
-{
-  size_t length = 0;
-  ssize_t got = recv(c->fd, c->bytes + c->have, sizeof c->bytes - c->have, MSG_DONTWAIT);
-  const char *refusal = NULL;
-  if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR)) return conn_end(c);
-  if (got > 0) c->have += got;
-  if (c->have >= 4) {
-    const unsigned char *b = (const unsigned char *)c->bytes;
-    length = (size_t)b[0] << 24 | b[1] << 16 | b[2] << 8 | b[3];
-    if (length == 0 || length > MAX_REQUEST) refusal = "bad length";
-    else if (c->have > 4 + length) refusal = "bad bytes behind the request";
-  }
-  struct epoll_event event = {.events = EPOLLIN, .data.ptr = c};
-  if (refusal == NULL && (c->have < 4 || c->have < 4 + length)) {
-    if (first) epoll_ctl(epoll, EPOLL_CTL_ADD, c->fd, &event);
+  if (pid < 0) {
+    free(p);
+    answer(stream, "busy");
+    close(stream);
     return;
   }
-  if (!first) epoll_ctl(epoll, EPOLL_CTL_DEL, c->fd, NULL);
-  if (refusal == NULL) {
-    char *at = c->bytes + 4, *end = at + length, *what = string(&at, end);
-    if (what != NULL && strcmp(what, "watch") == 0 && at == end && !single) return watch_start(c);
-    if (what != NULL && strcmp(what, "auth") == 0) refusal = session_start(c, 0, at, end);
-    else if (what != NULL && strcmp(what, "guest") == 0) refusal = session_start(c, 1, at, end);
-    else refusal = "bad request";
-  }
-  if (refusal != NULL) answer(c->fd, "%s", refusal);
-  conn_end(c);
+  fcntl(status[0], F_SETFL, O_NONBLOCK);
+  *p = (struct proc){.ready = status_ready, .pid = pid, .stream = stream, .status = status[0],
+                     .deadline = now() + config->timeout * 1000, .next = procs[pid % BUCKETS]};
+  procs[pid % BUCKETS] = p;
+  running++;
+  epoll_add(p->status, EPOLLIN, p);
 }
 
-static struct conn *conn_new(int fd)
+static void listener_ready(__attribute__((unused)) void *object)
 {
-  struct conn *c = malloc(sizeof *c);
-  if (c == NULL) return close(fd), NULL;
-  memset(c, 0, offsetof(struct conn, bytes));
-  c->kind = REQUEST;
-  c->fd = fd;
-  c->since = now();
-  if ((c->next = conns) != NULL) conns->link = &c->next;
-  c->link = &conns;
-  conns = c;
-  reading++;
-  pending++;
-  return c;
+  struct ucred peer = {0};
+  socklen_t size = sizeof peer;
+  int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+  if (fd < 0 && errno != EAGAIN && errno != ECONNABORTED) usleep(10000); /* no descriptors: it is ready again at once */
+  if (fd < 0) return;
+  uid_t account = privileged ? config->account : getuid();
+  if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 && peer.uid == account) return proc_new(fd);
+  say("refused a connection of uid %u\n", peer.uid);
+  close(fd);
 }
 
-static void accept_all(int listener)
-{
-  for (int i = 0; i < 64; i++) {
-    struct ucred peer;
-    socklen_t size = sizeof peer;
-    int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
-    if (fd < 0) return;
-    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0 || peer.uid != account) {
-      say("refused a connection of uid %u", peer.uid);
-      close(fd);
-    } else if (reading >= MAX_READING) {
-      answer(fd, "busy");
-      close(fd);
-    } else {
-      struct conn *c = conn_new(fd);
-      if (c != NULL) request_read(c, 1);
-    }
-  }
-}
+static _Noreturn void parent_ended(__attribute__((unused)) void *object) { _exit(0); }
 
 static void tick(void)
 {
-  long t = now();
-  for (struct conn *c = conns, *next; c != NULL; c = next) {
-    next = c->next;
-    if (c->kind != REQUEST || t < c->since + READ_SECONDS * 1000) continue;
-    answer(c->fd, "timeout");
-    conn_end(c);
-  }
   for (int i = 0; i < BUCKETS; i++)
     for (struct proc *p = procs[i]; p != NULL; p = p->next) {
-      if (p->stream >= 0 && t >= p->deadline && !p->ending) {
-        if (p->verdict == 0) p->verdict = 'T';
-        end_proc(p, GRACE);
-      } else if (p->killat > 0 && t >= p->killat) {
-        kill(-p->pid, SIGKILL);
-        p->killat = 0;
-        if (!pending_login(p)) pending--;
-      }
+      if (p->deadline == 0 || p->deadline > now()) continue;
+      kill(-p->pid, SIGKILL);
+      strcpy(p->verdict, "timeout");
+      p->deadline = 0;
     }
 }
 
-static int server(int listener, int connection)
+/* With a listener until descriptor 0 ends, else for one connection until all that came of it has ended. One event a turn, so
+ * that none can be of something that an earlier one has freed. */
+static int server(int connection)
 {
+  static ready *on_listener = listener_ready, *on_child = child_ended, *on_parent = parent_ended;
   sigset_t child;
-  struct epoll_event events[64], event = {.events = EPOLLIN};
-  enum kind listening = LISTENER, signalled = SIGNALS;
-  long ticked = 0;
+  setsid();
   sigemptyset(&child);
   sigaddset(&child, SIGCHLD);
   sigprocmask(SIG_SETMASK, &child, NULL);
   epoll = epoll_create1(EPOLL_CLOEXEC);
-  int signals = signalfd(-1, &child, SFD_CLOEXEC | SFD_NONBLOCK);
-  if (epoll < 0 || signals < 0) fail(TEMPORARY, "epoll", strerror(errno));
-  event.data.ptr = &signalled;
-  epoll_ctl(epoll, EPOLL_CTL_ADD, signals, &event);
-  event.data.ptr = &listening;
-  if (listener >= 0) epoll_ctl(epoll, EPOLL_CTL_ADD, listener, &event);
-  if (connection >= 0) {
-    struct conn *c = conn_new(connection);
-    if (c != NULL) request_read(c, 1);
-  }
-  while (!single || conns != NULL || running > 0) {
-    struct signalfd_siginfo info;
-    int count = epoll_wait(epoll, events, 64, pending > 0 ? TICK : -1), ended = 0;
+  signals = signalfd(-1, &child, SFD_CLOEXEC | SFD_NONBLOCK);
+  int parent = fcntl(0, F_DUPFD_CLOEXEC, LOWEST), null = open("/dev/null", O_RDWR | O_CLOEXEC);
+  if (epoll < 0 || signals < 0 || parent < 0 || dup2(null, 0) < 0 || dup2(null, 1) < 0) fail(TEMPORARY, "start", strerror(errno));
+  epoll_add(signals, EPOLLIN, &on_child);
+  if (connection < 0) epoll_add(listener, EPOLLIN, &on_listener);
+  if (connection < 0) epoll_add(parent, EPOLLRDHUP, &on_parent); /* refuses files, which have no end to wait for */
+  if (connection >= 0) proc_new(connection);
+  for (long ticked = 0; connection < 0 || running > 0;) {
+    struct epoll_event event;
+    int count = epoll_wait(epoll, &event, 1, running > 0 ? TICK : -1);
     if (count < 0 && errno != EINTR) fail(TEMPORARY, "epoll", strerror(errno));
-    for (int i = 0; i < count; i++) switch (*(enum kind *)events[i].data.ptr) {
-      case LISTENER: accept_all(listener); break;
-      case SIGNALS: ended = 1; break;
-      case REQUEST: request_read(events[i].data.ptr, 0); break;
-      case LOGIN: login_status(events[i].data.ptr); break;
-      case WATCH:
-        if (events[i].events & ~EPOLLOUT) watch_read(events[i].data.ptr);
-        break;
-      }
-    /* Whatever frees what an event of this turn may still point to comes after all of them. */
-    while (ended && read(signals, &info, sizeof info) > 0) {}
-    if (ended) reap();
-    if (now() - ticked >= TICK) ticked = now(), tick();
-    for (struct conn *c = conns, *next; c != NULL; c = next) {
-      next = c->next;
-      if (c->kind == WATCH && (c->dead || c->have > 0)) watch_flush(c);
-      if (c->kind == WATCH && c->dead) conn_end(c);
-    }
+    if (count > 0) (*(ready **)event.data.ptr)(event.data.ptr);
+    if (now() >= ticked + TICK) tick(), ticked = now();
   }
   return last_status;
 }
 
 /* ---- start */
 
-/* A lock beside the socket: a second helper waits for the first to go, and never takes its socket from under it. */
-static int lock(const char *suffix, int operation)
+/* The folder of the socket, and in it the file that one helper at a time locks and that counts for all of them. */
+static int open_folder(void)
 {
   char path[128];
-  snprintf(path, sizeof path, "%s.%s", socket_path, suffix);
-  int fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
-  if (fd < 0) fail(TEMPORARY, path, strerror(errno));
-  for (int i = 0; flock(fd, operation) != 0; i++) {
-    if (i == 60 || errno != EWOULDBLOCK) fail(75, socket_path, "another helper serves here");
-    usleep(50000);
-  }
-  return fd;
-}
-
-static void socket_folder(void)
-{
-  char folder[128];
   const char *why = NULL;
-  snprintf(folder, sizeof folder, "%s", socket_path);
-  *strrchr(folder, '/') = '\0';
-  if (!privileged) {
-    if (mkdir(folder, 0700) != 0 && errno != EEXIST) fail(TEMPORARY, folder, strerror(errno));
-    return;
+  snprintf(path, sizeof path, "%s", socket_path);
+  *strrchr(path, '/') = '\0';
+  if (privileged) {
+    umask(022);
+    int folder = open_trusted(path, 1, &why);
+    umask(077);
+    if (folder < 0) fail(78, path, why);
+    if (fchown(folder, 0, config->group) != 0 || fchmod(folder, 0750) != 0) fail(TEMPORARY, path, strerror(errno));
+    close(folder);
+  } else {
+    mkdir(path, 0700);
   }
-  int fd = open_trusted(folder, 1, &why);
-  if (fd < 0) fail(78, folder, why);
-  if (fchown(fd, 0, config->group) != 0 || fchmod(fd, 0750) != 0) fail(TEMPORARY, folder, strerror(errno));
-  close(fd);
+  snprintf(path, sizeof path, "%s.lock", socket_path);
+  int fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+  if (fd < 0 || ftruncate(fd, sizeof *attempts) != 0 ||
+      (attempts = mmap(NULL, sizeof *attempts, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0)) == MAP_FAILED)
+    fail(TEMPORARY, path, strerror(errno));
+  return fd;
 }
 
 static int listen_at(void)
@@ -571,139 +462,86 @@ static int listen_at(void)
   return fd;
 }
 
+/* The server dies with its monitor; running backends are left alone, since they have their streams. */
 static int serve(void)
 {
-  struct stat st;
-  sigset_t signals;
-  socket_folder();
-  int locked = lock("lock", LOCK_EX | LOCK_NB), listener = listen_at(), parent = -1;
-  if (fstat(0, &st) == 0 && (S_ISFIFO(st.st_mode) || S_ISSOCK(st.st_mode))) parent = fcntl(0, F_DUPFD_CLOEXEC, LOWEST);
-  sigemptyset(&signals);
-  for (const int *s = (int[]){SIGCHLD, SIGTERM, SIGINT, SIGHUP, 0}; *s != 0; s++) sigaddset(&signals, *s);
-  sigprocmask(SIG_BLOCK, &signals, NULL);
-  int signalled = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
-  say("serving %s %s", socket_path, privileged ? "privileged" : "unprivileged");
-  pid_t server_pid = -1, monitor = getpid();
-  for (long started = 0, wait = 0; ;) {
-    if (server_pid < 0 && now() >= started + wait) {
-      started = now();
-      server_pid = fork();
-      if (server_pid == 0) {
-        prctl(PR_SET_PDEATHSIG, SIGKILL);
-        if (getppid() != monitor) _exit(0);
-        int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-        dup2(null, 0);
-        dup2(null, 1);
-        close(null);
-        close(locked);
-        if (parent >= 0) close(parent);
-        close(signalled);
-        _exit(server(listener, -1));
-      }
-    }
-    struct pollfd polled[2] = {{.fd = signalled, .events = POLLIN}, {.fd = parent, .events = POLLIN}};
-    poll(polled, 2, server_pid < 0 ? 50 : -1);
-    struct signalfd_siginfo info;
-    int ending = 0, status;
-    char ignored[64];
-    while (read(signalled, &info, sizeof info) > 0) ending |= info.ssi_signo != SIGCHLD;
-    ssize_t told = polled[1].revents != 0 ? read(parent, ignored, sizeof ignored) : 1;
-    if (told == 0 || (told < 0 && errno != EAGAIN && errno != EINTR)) ending = 1;
-    if (server_pid > 0 && waitpid(server_pid, &status, WNOHANG) == server_pid) {
-      server_pid = -1;
-      wait = now() - started > 10000 ? 0 : wait == 0 ? 100 : wait < 5000 ? wait * 2 : wait;
-      say("the server ended with %s %d; starting another", WIFSIGNALED(status) ? "signal" : "exit",
-          WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
-    }
-    if (!ending) continue;
-    unlink(socket_path); /* running backends are left alone: they have their streams */
-    if (server_pid > 0) kill(server_pid, SIGKILL);
-    return 0;
+  int locked = open_folder(), status = -1;
+  for (int i = 0; flock(locked, LOCK_EX | LOCK_NB) != 0; i++) {
+    if (i == 60 || errno != EWOULDBLOCK) fail(75, socket_path, "another helper serves here");
+    usleep(50000);
   }
+  listener = listen_at();
+  pid_t monitor = getpid();
+  say("serving %s %s\n", socket_path, privileged ? "privileged" : "unprivileged");
+  do {
+    pid_t pid = fork();
+    if (pid == 0) {
+      prctl(PR_SET_PDEATHSIG, SIGKILL);
+      if (getppid() != monitor) _exit(0);
+      server(-1);
+    }
+    if (pid > 0 && waitpid(pid, &status, 0) == pid && status == 0) break;
+    say("the server ended with wait status %d; starting another\n", status);
+  } while (usleep(200000) == 0);
+  unlink(socket_path);
+  return 0;
 }
 
-/* No more starts a second by run than by serve: each holds the lock for its share of a second. */
-static int run(void)
-{
-  int connection = fcntl(0, F_DUPFD_CLOEXEC, LOWEST), null = open("/dev/null", O_RDWR | O_CLOEXEC);
-  if (privileged) {
-    socket_folder();
-    int turn = lock("run", LOCK_EX);
-    usleep(1000000 / config->attempts);
-    close(turn);
-  }
-  dup2(null, 0);
-  dup2(null, 1);
-  close(null);
-  single = 1;
-  return server(-1, connection);
-}
-
-/* Nothing of the caller is kept but descriptors 0 to 2 and the arguments: signals, mask, limits, timers and environment are ours. */
+/* Nothing of the caller is kept but descriptors 0 to 2 and the arguments: signals, mask, timers, environment and those limits are
+ * ours that it could have turned against a login. */
 static void clean_start(void)
 {
+  static const struct { int what; struct rlimit limit; } limits[] = {
+    {RLIMIT_CPU, {-1, -1}}, {RLIMIT_FSIZE, {-1, -1}}, {RLIMIT_DATA, {-1, -1}}, {RLIMIT_AS, {-1, -1}},
+    {RLIMIT_CORE, {0, 0}}, {RLIMIT_STACK, {8 << 20, -1}}, {RLIMIT_NOFILE, {1 << 20, 1 << 20}}};
+  static char *empty[] = {NULL};
+  struct rlimit files;
   sigset_t none;
-  for (int fd; (fd = open("/dev/null", O_RDWR)) >= 0;)
-    if (fd > 2) {
-      close(fd);
-      break;
-    }
-  if (close_range(3, ~0U, 0) != 0)
-    for (int fd = 3; fd < 65536; fd++) close(fd);
-  for (int fd = 0; fd < LOWEST - 1;)
-    if ((fd = open("/dev/null", O_RDONLY | O_CLOEXEC)) < 0) exit(TEMPORARY);
+  int fd;
+  environ = empty;
+  for (size_t i = 0; i < sizeof limits / sizeof *limits; i++) setrlimit(limits[i].what, &limits[i].limit);
+  if (getrlimit(RLIMIT_NOFILE, &files) == 0) files.rlim_cur = files.rlim_max, setrlimit(RLIMIT_NOFILE, &files);
+  while ((fd = open("/dev/null", O_RDWR)) >= 0 && fd <= 2) {}
+  closefrom(3);
+  while (fd >= 0 && (fd = open("/dev/null", O_RDONLY | O_CLOEXEC)) >= 0 && fd < LOWEST - 1) {}
+  if (fd < 0 || chdir("/") != 0) exit(TEMPORARY);
   for (int s = 1; s < NSIG; s++) signal(s, s == SIGPIPE ? SIG_IGN : SIG_DFL);
   sigemptyset(&none);
   sigprocmask(SIG_SETMASK, &none, NULL);
-  alarm(0);
+  for (int timer = ITIMER_REAL; timer <= ITIMER_PROF; timer++) setitimer(timer, &(struct itimerval){0}, NULL);
   umask(077);
-  if (chdir("/") != 0) exit(TEMPORARY);
-}
-
-static void become_root(void)
-{
-  static const int unlimited[] = {RLIMIT_CPU, RLIMIT_FSIZE, RLIMIT_DATA, RLIMIT_AS, -1};
-  struct rlimit limit = {RLIM_INFINITY, RLIM_INFINITY};
-  if (getuid() != 0 && getuid() != config->account) fail(77, "refused", "only the account of the chains file may start this");
-  if (setresgid(0, 0, 0) != 0 || setgroups(0, NULL) != 0 || setresuid(0, 0, 0) != 0) fail(TEMPORARY, "root", strerror(errno));
-  for (const int *l = unlimited; *l >= 0; l++) setrlimit(*l, &limit);
-  prctl(PR_SET_DUMPABLE, 0);
 }
 
 int main(int argc, char **argv)
 {
-  static char *empty[] = {NULL};
   const char *mode = argc > 1 ? argv[1] : "", *why = NULL;
-  int checking = strcmp(mode, "check") == 0;
+  int serving = strcmp(mode, "serve") == 0, checking = strcmp(mode, "check") == 0;
   if (strcmp(mode, "run") == 0 && argc > 2 && strcmp(argv[2], "3") == 0 && dup2(3, 0) == 0) argc--, argv++;
   clean_start();
-  environ = empty;
   privileged = geteuid() == 0;
+  if (!checking && !serving && strcmp(mode, "run") != 0) fail(100, "usage", "accept-helper serve|run|check");
   for (int option; (option = getopt(argc - 1, argv + 1, "c:s:")) != -1;) {
     if (option == '?' || (privileged && getuid() != 0)) fail(100, "options", "-c and -s path, and not with borrowed rights");
     if (option == 'c') chains_path = optarg;
     if (option == 's') socket_path = optarg;
   }
-  if (!checking && strcmp(mode, "serve") != 0 && strcmp(mode, "run") != 0)
-    fail(100, "usage", "accept-helper serve|run|check");
-  if (stat(chains_path, &config_stat) != 0) memset(&config_stat, 0, sizeof config_stat);
-  config = config_read(chains_path, privileged);
+  read_chains();
   if (config == NULL) return 78;
-  if (privileged) become_root();
-  account = privileged ? config->account : getuid();
+  if (privileged && getuid() != 0 && getuid() != config->account) fail(77, "refused", "only the account of the chains file may start this");
+  if (privileged && (setresgid(0, 0, 0) != 0 || setgroups(0, NULL) != 0 || setresuid(0, 0, 0) != 0))
+    fail(TEMPORARY, "root", strerror(errno));
+  prctl(PR_SET_DUMPABLE, 0);
   if (socket_path == NULL) socket_path = strdup(config->socket);
-  ssize_t length = readlink("/proc/self/exe", checknotroot, sizeof checknotroot - 16);
-  char *slash = length < 0 ? NULL : memrchr(checknotroot, '/', length);
-  if (slash == NULL) fail(TEMPORARY, "/proc/self/exe", strerror(errno));
-  strcpy(slash + 1, "checknotroot");
+  if (realpath("/proc/self/exe", checknotroot) == NULL) fail(TEMPORARY, "/proc/self/exe", strerror(errno));
+  strcpy(strrchr(checknotroot, '/') + 1, "checknotroot");
   int found = privileged ? open_trusted(checknotroot, 0, &why) : open(checknotroot, O_RDONLY);
   if (found < 0) fail(78, checknotroot, why != NULL ? why : strerror(errno));
   close(found);
   if (checking) return printf("ok %s\n", privileged ? "privileged" : "unprivileged") < 0;
-  if (!privileged) say("without privileges: every chain runs as uid %u", getuid());
-  setsid();
-  getrlimit(RLIMIT_NOFILE, &descriptors);
-  struct rlimit most = {descriptors.rlim_max, descriptors.rlim_max};
-  setrlimit(RLIMIT_NOFILE, &most);
-  return strcmp(mode, "run") == 0 ? run() : serve();
+  if (!privileged) say("without privileges: every chain runs as uid %u\n", getuid());
+  if (serving) return serve();
+  open_folder();
+  int connection = fcntl(0, F_DUPFD_CLOEXEC, LOWEST);
+  fcntl(connection, F_SETFL, 0); /* as a backend expects it */
+  return server(connection);
 }

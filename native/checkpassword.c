@@ -2,6 +2,7 @@
  * Descriptor 3 carries user NUL password NUL timestamp NUL; exits 1 refused, 2 misused, 111 temporarily not possible. */
 #define _GNU_SOURCE
 #include "helper.h"
+#include "verify.h"
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -2,6 +2,7 @@
  * No name service: a static program cannot load one, and one that it cannot see cannot be turned against it. */
 #define _GNU_SOURCE
 #include "helper.h"
+#include "verify.h"
 #include <crypt.h>
 #include <errno.h>
 #include <fcntl.h>

@@ -292,7 +292,7 @@ for (const [build, make] of [
       assert.match(await helper.answer({ chain: 'later' }), /^ok /)
       bed.chains('nonsense 1')
       assert.match(await helper.answer({ chain: 'later' }), /^ok /)
-      await helper.stderrHas(`${bed.chainsPath}:6: nonsense: unknown word`)
+      await helper.stderrHas(`${bed.chainsPath}:6: nonsense 1: unknown word`)
       await helper.stderrHas('keeping the chains that were read before')
       bed.chains()
       assert.equal(await helper.answer({ chain: 'later' }), 'bad no such chain')
