@@ -217,7 +217,7 @@ const SAID: Readonly<Record<Exclude<Verdict, 'accepted' | 'ended'>, Fault>> = {
   refused: 'badauth',
   misused: 'badauth',
   root: 'badauth',
-  blocked: 'badauth',
+  blocked: 'blocked',
   tempfail: 'tempfail',
   crashed: 'crash',
   timeout: 'helper',

@@ -43,7 +43,13 @@ export type Effect =
   | { readonly do: 'helo'; readonly name: string }
   /** Rules that matched, as indices into the rule set. */
   | { readonly do: 'hits'; readonly rules: readonly number[] }
-  | { readonly do: 'log'; readonly event: LogEvent; readonly user: string; readonly n: number }
+  | {
+      readonly do: 'log'
+      readonly event: LogEvent
+      readonly user: string
+      readonly n: number
+      readonly verdict: string
+    }
   /** FIXSMTPIODEBUG: 1 request from the client, 2 request sent on, 3 reply received, 4 reply sent. */
   | { readonly do: 'debug'; readonly mark: '1' | '2' | '3' | '4'; readonly text: string }
 
@@ -54,6 +60,7 @@ export type LogEvent =
   | 'login-tempfail'
   | 'login-accepted'
   | 'login-root'
+  | 'login-blocked'
   | 'chain-completed'
   | 'tls-failed'
   | 'timeout'
@@ -68,5 +75,5 @@ export interface Step<State> {
 export const NOTHING: readonly Effect[] = []
 export const send = (frame: Frame): Effect => ({ do: 'send', frame })
 export const say = (text: string): Effect => ({ do: 'reply', text })
-export const log = (event: LogEvent, user = '', n = 0): Effect => ({ do: 'log', event, user, n })
+export const log = (event: LogEvent, user = '', n = 0, verdict = ''): Effect => ({ do: 'log', event, user, n, verdict })
 export const close = (exit: number, why: string, park = ''): Effect => ({ do: 'close', exit, why, park })

@@ -1,6 +1,6 @@
 // reup owns the attempts of a session: it starts authup, takes checkpassword's verdicts, counts tries.
 
-import { log, type Step, send } from './effects.ts'
+import { type LogEvent, log, type Step, send } from './effects.ts'
 import { type StartFrame, TAG, type Verdict, type VerdictFrame } from './frames.ts'
 
 export interface ReupState {
@@ -26,6 +26,8 @@ const COSTS_A_TRY: Readonly<Record<Verdict, boolean>> = {
   'ended-control': false,
 }
 
+const FAILED_EVENT: Partial<Record<Verdict, LogEvent>> = { root: 'login-root', blocked: 'login-blocked' }
+
 export const newReup = (tries: number): ReupState => ({ tries })
 
 export function reup(state: ReupState, frame: StartFrame | VerdictFrame): Step<ReupState> {
@@ -36,11 +38,11 @@ export function reup(state: ReupState, frame: StartFrame | VerdictFrame): Step<R
     return {
       state: { tries },
       effects: [
-        log(verdict === 'root' ? 'login-root' : 'login-failed', user, tries),
+        log(FAILED_EVENT[verdict] ?? 'login-failed', user, tries, verdict),
         send([TAG.outcome, session, verdict, exit, tries > 0]),
       ],
     }
   }
   const event = verdict === 'accepted' ? 'login-accepted' : verdict === 'ended' ? 'chain-completed' : 'login-tempfail'
-  return { state, effects: [log(event, user, exit), send([TAG.outcome, session, verdict, exit, true])] }
+  return { state, effects: [log(event, user, exit, verdict), send([TAG.outcome, session, verdict, exit, true])] }
 }

@@ -110,6 +110,7 @@ function run(values: Values): void {
       run: runDirectory,
       helper,
       helperSocket: config.chains.socket,
+      helperMode: config.helper,
       account: config.chains.account,
       group: config.chains.group,
       listeners: config.listeners,

@@ -10,8 +10,11 @@ interface Handle {
 
 /** node:net has had this since cluster needed it; it binds without listening. */
 const internals = net as unknown as {
-  _createServerHandle(address: string, port: number, family: 4 | 6): Handle | number
+  _createServerHandle(address: string, port: number, family: 4 | 6, fd?: number, flags?: number): Handle | number
 }
+
+/** libuv's UV_TCP_IPV6ONLY: [::] and 0.0.0.0 are two listeners, each said in control/listeners. */
+const IPV6_ONLY = 1
 
 export interface Bound {
   readonly fd: number
@@ -22,7 +25,9 @@ export interface Bound {
 
 /** Binds; undefined if the address is taken or not ours. */
 export function bindAddress(address: string, port: number): Bound | undefined {
-  const handle = internals._createServerHandle(address, port, address.includes(':') ? 6 : 4)
+  const handle = address.includes(':')
+    ? internals._createServerHandle(address, port, 6, undefined, IPV6_ONLY)
+    : internals._createServerHandle(address, port, 4)
   if (typeof handle === 'number') return undefined
   const name: { address?: string; port?: number } = {}
   // libuv keeps EADDRINUSE for listen(2); a socket that could not be bound has no port.

@@ -1,8 +1,15 @@
 // One connection to accept-helper for each authentication; after the status line the stream is the backend's.
 
+import { spawn } from 'node:child_process'
 import { connect, type NetConnectOpts, type Socket } from 'node:net'
 import { NO_BYTES, textOf, wipe } from '../protocol/bytes.ts'
-import { encodeHelperRequest, type HelperRequest, LONGEST_STATUS, WATCH_REQUEST } from '../protocol/helper.ts'
+import {
+  encodeHelperRequest,
+  type HelperPlace,
+  type HelperRequest,
+  LONGEST_STATUS,
+  WATCH_REQUEST,
+} from '../protocol/helper.ts'
 import { STREAM_OCTETS } from './listening.ts'
 
 /** `unreachable` and `timeout` are our own words, in the place of a status line. */
@@ -12,12 +19,12 @@ export type Answered = (line: string, stream: Socket | undefined, rest: Uint8Arr
  * Asks the helper for a process. The request, which holds the password, is wiped as soon as the kernel has it.
  * `answered` is called exactly once. Returns a function that gives up waiting.
  */
-export function askHelper(path: string, request: HelperRequest, answered: Answered): () => void {
+export function askHelper(place: HelperPlace, request: HelperRequest, answered: Answered): () => void {
   const bytes = encodeHelperRequest(request)
   wipe(request.credentials)
   let waiting = true
   let line = ''
-  const stream = connect({ path, allowHalfOpen: true, highWaterMark: STREAM_OCTETS } as NetConnectOpts)
+  const stream = streamTo(place)
 
   function settle(status: string, rest: Uint8Array, keep: boolean): void {
     if (!waiting) return
@@ -47,6 +54,18 @@ export function askHelper(path: string, request: HelperRequest, answered: Answer
   stream.on('end', lost)
   stream.on('close', lost)
   return () => settle('timeout', NO_BYTES, false)
+}
+
+function streamTo(place: HelperPlace): Socket {
+  if ('socket' in place) {
+    return connect({ path: place.socket, allowHalfOpen: true, highWaterMark: STREAM_OCTETS } as NetConnectOpts)
+  }
+  const child = spawn(place.program, ['run', '3', ...place.args], { stdio: ['ignore', 'ignore', 'inherit', 'pipe'] })
+  const stream = child.stdio[3] as Socket
+  // A program that cannot be run ends the stream too; without a listener the error would end the lane.
+  child.on('error', () => stream.destroy())
+  child.unref()
+  return stream
 }
 
 export interface HelperWatch {

@@ -6,6 +6,7 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { chmodSync, chownSync, mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import type { HelperMode } from '../protocol/helper.ts'
 import { type Bound, bindAddress } from './binding.ts'
 
 export interface ListenerAddress {
@@ -24,6 +25,7 @@ export interface SupervisorOptions {
   readonly run: string
   readonly helper: string
   readonly helperSocket: string
+  readonly helperMode: HelperMode
   readonly account: string
   readonly group: string
   readonly listeners: readonly ListenerAddress[]
@@ -151,12 +153,16 @@ export function supervise(
   }
 
   const chains = join(options.control, 'chains')
-  keep('helper', () =>
-    // The helper ends when its standard input does: it never outlives the daemon that it serves.
-    spawn(options.helper, root ? ['serve'] : ['serve', '-c', chains, '-s', options.helperSocket], {
-      stdio: ['pipe', 'inherit', 'inherit'],
-    }),
-  )
+  const borrowed = root ? [] : ['-c', chains]
+  const checked = checkHelper(options.helper, root ? undefined : chains, undefined)
+  if (!checked.ok) log('helper-refuses', { said: checked.said })
+  if (options.helperMode === 'serve')
+    keep('helper', () =>
+      // The helper ends when its standard input does: it never outlives the daemon that it serves.
+      spawn(options.helper, root ? ['serve'] : ['serve', '-c', chains, '-s', options.helperSocket], {
+        stdio: ['pipe', 'inherit', 'inherit'],
+      }),
+    )
 
   keep('runtime', () => {
     const each = 3 * (options.lanes + SPARE_SETS)
@@ -170,8 +176,12 @@ export function supervise(
     const handed = {
       control: options.control,
       run: options.run,
-      helperSocket: options.helperSocket,
-      helperPrivileged: root,
+      helper: {
+        mode: options.helperMode,
+        place:
+          options.helperMode === 'run' ? { program: options.helper, args: borrowed } : { socket: options.helperSocket },
+        privileged: checked.privileged,
+      },
       descriptors,
       ports: bound.map((one) => one.port),
       lanes: options.lanes,

@@ -71,6 +71,7 @@ export const FAULTS = {
   eof: { text: 'unable to read pipe', code: '454', status: '4.3.0', pop3: '' },
   crash: { text: 'aack, child crashed', code: '454', status: '4.3.0', pop3: 'SYS/TEMP' },
   badauth: { text: 'authorization failed', code: '535', status: '5.7.0', pop3: 'AUTH' },
+  blocked: { text: 'account is blocked', code: '535', status: '5.7.13', pop3: 'AUTH' },
   noauth: { text: 'auth type unimplemented', code: '504', status: '5.5.1', pop3: '' },
   input: { text: 'malformed auth input', code: '501', status: '5.5.4', pop3: '' },
   cancelled: { text: 'auth exchange cancelled', code: '501', status: '5.0.0', pop3: '' },

@@ -38,3 +38,10 @@ export function acceptedLine(line: string): Accepted | undefined {
   const match = /^ok (\d{1,10}) (\d{1,10}) (\d{1,10})$/.exec(line)
   return match === null ? undefined : { uid: Number(match[1]), gid: Number(match[2]), pid: Number(match[3]) }
 }
+
+/** How the helper is had: acceptd starts `accept-helper serve`, a unit of its own does, or `accept-helper run` serves one login each. */
+export const HELPER_MODES = ['serve', 'unit', 'run'] as const
+export type HelperMode = (typeof HELPER_MODES)[number]
+
+/** Where a login is asked for: the socket that `serve` holds, or the program to run for it. */
+export type HelperPlace = { readonly socket: string } | { readonly program: string; readonly args: readonly string[] }

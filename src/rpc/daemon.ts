@@ -113,7 +113,7 @@ export interface ServerInfo {
   readonly pid: number
   readonly started: number
   readonly lanes: number
-  readonly helper: { readonly mode: 'serve' | 'run' | 'none'; readonly privileged: boolean }
+  readonly helper: { readonly mode: 'serve' | 'unit' | 'run'; readonly privileged: boolean }
   readonly generation: number
   readonly sha256: string
   readonly draining: boolean

@@ -3,6 +3,7 @@
 import { err, ok, type Result } from 'neverthrow'
 import { controlLines, firstLine } from '../protocol/control-lines.ts'
 import type { ConfigError } from '../protocol/errors.ts'
+import { HELPER_MODES, type HelperMode } from '../protocol/helper.ts'
 import { replyCode } from '../protocol/replies.ts'
 import { parseRules } from '../rules/parse.ts'
 import { rewriteReply, rulesFor } from '../rules/rewrite.ts'
@@ -79,6 +80,12 @@ export const KNOBS = [
     fallback: undefined,
     about: 'What is run for a login; the helper reads it too.',
   },
+  {
+    name: 'helper',
+    changes: 'restart',
+    fallback: 'serve',
+    about: 'serve: acceptd keeps accept-helper running; unit: something else does; run: one for each login.',
+  },
   { name: 'lanes', changes: 'restart', fallback: '0', about: 'Worker threads; 0: one a core.' },
   { name: 'statusgroup', changes: 'restart', fallback: '', about: 'Numeric group of status.sock.' },
   { name: 'metrics', changes: 'restart', fallback: '', about: 'Loopback ADDRESS:PORT for GET /metrics.' },
@@ -99,6 +106,7 @@ export interface Config {
   readonly bareLineEnd: 'fix' | 'refuse'
   readonly logLevel: 'error' | 'warn' | 'info' | 'debug'
   readonly maxSessions: number
+  readonly helper: HelperMode
   readonly lanes: number
   readonly statusGroup: number | undefined
   readonly metrics: { readonly host: string; readonly port: number } | undefined
@@ -239,6 +247,7 @@ export function compileConfig(texts: ControlTexts): Result<Config, readonly Conf
     bareLineEnd: oneOf('barelineend', ['fix', 'refuse']),
     logLevel: oneOf('loglevel', ['info', 'error', 'warn', 'debug']),
     maxSessions: number('maxsessions', 0, 10_000_000),
+    helper: oneOf('helper', HELPER_MODES),
     lanes: number('lanes', 0, 64),
     statusGroup: statusText === '' ? undefined : Number(statusText),
     metrics:

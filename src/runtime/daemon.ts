@@ -15,6 +15,7 @@ import type {
   Daemon,
   FileState,
   Generation,
+  HealthCheck,
   Knob,
   ListenerState,
   LogLevel,
@@ -188,7 +189,7 @@ export function createDaemon(runtime: Runtime, version: string, stop: (grace: nu
         pid: process.pid,
         started: runtime.started,
         lanes: runtime.lanes().length,
-        helper: { mode: 'serve', privileged: options.helperPrivileged },
+        helper: { mode: options.helper.mode, privileged: options.helper.privileged },
         generation: runtime.current().generation,
         sha256: runtime.current().sha256,
         draining: runtime.refusing(),
@@ -261,13 +262,7 @@ export function createDaemon(runtime: Runtime, version: string, stop: (grace: nu
         const drifted = drift()
         const share = open / options.descriptorLimit
         return [
-          {
-            name: 'helper',
-            state: options.helperPrivileged ? ('ok' as const) : ('warning' as const),
-            detail: options.helperPrivileged
-              ? 'accept-helper runs with its privileges'
-              : 'accept-helper runs every chain as the account of acceptd',
-          },
+          helperCheck(runtime),
           {
             name: 'descriptors',
             state: share > 0.9 ? ('failed' as const) : share > 0.75 ? ('warning' as const) : ('ok' as const),
@@ -553,7 +548,7 @@ export function createDaemon(runtime: Runtime, version: string, stop: (grace: nu
         const credentials = concat([bytesOf(`${user}\0`), password, bytesOf('\0\0')])
         return new Promise<Result<AuthOutcome, RpcFailure>>((resolve) => {
           const giveUp = askHelper(
-            options.helperSocket,
+            options.helper.place,
             { kind: 'auth', session: `test.${Date.now().toString(36)}`, chain, environment: [], credentials },
             (line, stream) => {
               clearTimeout(timer)
@@ -641,6 +636,20 @@ export function createDaemon(runtime: Runtime, version: string, stop: (grace: nu
     subscribe: (listener) => runtime.onEvent(listener),
     bug: (where, error) =>
       runtime.log('error', 'bug', { where, stack: error instanceof Error ? error.stack : String(error) }),
+  }
+}
+
+function helperCheck(runtime: Runtime): HealthCheck {
+  const { privileged } = runtime.options.helper
+  if (runtime.helperUp() === false) {
+    return { name: 'helper', state: 'failed', detail: 'accept-helper does not answer on its socket; logins get 454' }
+  }
+  return {
+    name: 'helper',
+    state: privileged ? 'ok' : 'warning',
+    detail: privileged
+      ? 'accept-helper runs with its privileges'
+      : 'accept-helper runs every chain as the account of acceptd',
   }
 }
 

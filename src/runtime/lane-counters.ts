@@ -5,7 +5,7 @@ import { histogramValue, newHistogram, record } from '../rpc/histogram.ts'
 import type { Sample } from '../rpc/metrics.ts'
 import { stateOf } from './lane-describe.ts'
 
-type Outcome = 'accepted' | 'refused' | 'root' | 'tempfail'
+type Outcome = 'accepted' | 'refused' | 'root' | 'blocked' | 'tempfail'
 
 export interface Counters {
   accepted(listener: number, name: string): void

@@ -93,6 +93,7 @@ export default function lane({ start, port, usage, slot }: LaneTask): Promise<vo
   let logged = ''
   let events: DaemonEvent[] = []
   let traced: TraceLine[] = []
+  let kills: string[] = []
 
   const tell = (message: FromLane) => port.postMessage(encodeMessage(message))
 
@@ -108,6 +109,10 @@ export default function lane({ start, port, usage, slot }: LaneTask): Promise<vo
     if (events.length > 0) {
       tell({ events })
       events = []
+    }
+    if (kills.length > 0) {
+      tell({ kill: kills })
+      kills = []
     }
     if (traced.length > 0) {
       tell({ traces: traced })
@@ -237,7 +242,7 @@ export default function lane({ start, port, usage, slot }: LaneTask): Promise<vo
           return
         }
         const giveUp = askHelper(
-          start.helperSocket,
+          start.helper,
           { kind, session: session.name, chain: session.chain, environment, credentials },
           (line, stream, rest) => {
             asking.delete(session)
@@ -305,6 +310,8 @@ export default function lane({ start, port, usage, slot }: LaneTask): Promise<vo
       parking.forget(session)
       if (!sessions.delete(session.id)) return
       if (session.accepted !== undefined) serving -= 1
+      // A backend that was cut off may be busy with something that is not its input.
+      if (session.accepted !== undefined && CUT.has(why)) kills.push(session.name)
       tellUse()
       byName.delete(session.name)
       const generation = generationOf.get(session)
@@ -354,9 +361,17 @@ export default function lane({ start, port, usage, slot }: LaneTask): Promise<vo
           counters.login(session, 'root')
           log('error', 'LOGIN-AS-ROOT-REFUSED', { ...fields, remaining: effect.n })
           event('auth', 'root', session, { user: effect.user })
+        } else if (effect.event === 'login-blocked') {
+          counters.login(session, 'blocked')
+          log('warn', 'login-blocked', fields)
+          event('auth', 'blocked', session, { user: effect.user })
         } else if (effect.event === 'login-tempfail') {
           counters.login(session, 'tempfail')
-          log('warn', 'login-tempfail', { ...fields, exit: effect.n })
+          log('warn', 'login-tempfail', {
+            ...fields,
+            verdict: effect.verdict,
+            ...(effect.verdict === 'tempfail' ? { exit: effect.n } : {}),
+          })
           event('auth', 'tempfail', session, { user: effect.user })
         } else if (effect.event === 'login-accepted') {
           counters.login(session, 'accepted')
@@ -637,11 +652,6 @@ export default function lane({ start, port, usage, slot }: LaneTask): Promise<vo
       for (const session of sessions.values()) session.traced = traces.some((matches) => matches(session))
       return null
     },
-    backendEnded: ({ session: name, how, code }) => {
-      const session = byName.get(name)
-      if (session !== undefined) log('debug', 'backend-ended', { ...sessionFields(session), how, code })
-      return null
-    },
     ping: () => null,
     stop: ({ grace }) => {
       stopping = true
@@ -675,6 +685,9 @@ export default function lane({ start, port, usage, slot }: LaneTask): Promise<vo
   tell({ ready: true })
   return end
 }
+
+/** Ends after which the helper is asked to end the backend, too: TERM, and KILL five seconds later. */
+const CUT = new Set(['killed', 'blocked', 'ending', 'timeout', 'stopped'])
 
 /** What a chain is told of the connection; a warm chain hears nothing that differs from one login of a user to the next. */
 function environmentOf(session: ClientSession, kind: 'auth' | 'guest'): readonly string[] {

@@ -1,6 +1,7 @@
 // What the main thread and a lane say to each other, as msgpack over the lane's MessagePort. Questions are answered between reads.
 
 import type { ConfigError } from '../protocol/errors.ts'
+import type { HelperPlace } from '../protocol/helper.ts'
 import type {
   DaemonEvent,
   LogLevel,
@@ -30,7 +31,7 @@ export interface LaneStart {
   readonly published: GenerationTexts
   /** Listening descriptors, by index of the listener in control/listeners. */
   readonly descriptors: readonly (readonly number[])[]
-  readonly helperSocket: string
+  readonly helper: HelperPlace
   /** Descriptors that sessions and backends of all lanes may take. */
   readonly descriptorsForSessions: number
   readonly blocked: readonly string[]
@@ -58,7 +59,6 @@ export interface Questions {
   /** Session counts and rule hits by generation. */
   generations: { ask: null; answer: readonly GenerationUse[] }
   listen: { ask: { events: boolean; level: LogLevel; traces: readonly SessionFilter[] }; answer: null }
-  backendEnded: { ask: { session: string; how: string; code: number }; answer: null }
   ping: { ask: null; answer: null }
   /** Close the listeners; the task ends when the last session has, or after so many seconds. */
   stop: { ask: { grace: number }; answer: null }
@@ -86,6 +86,8 @@ export type FromLane =
   | { readonly a: number; readonly answer: unknown }
   | { readonly failed: number; readonly message: string }
   | { readonly ready: true }
+  /** Backends that must not be left to end by themselves, by session. */
+  | { readonly kill: readonly string[] }
   | { readonly log: string }
   | { readonly events: readonly DaemonEvent[] }
   | { readonly traces: readonly TraceLine[] }

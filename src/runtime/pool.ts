@@ -1,7 +1,7 @@
 // The lanes as the main thread sees them: a piscina pool with one never-ending task a lane, questions and answers, supervision.
 
 import { randomBytes } from 'node:crypto'
-import { MessageChannel } from 'node:worker_threads'
+import { MessageChannel, receiveMessageOnPort } from 'node:worker_threads'
 import { Piscina } from 'piscina'
 import type { LaneTask } from './lane.ts'
 import type { FromLane, LaneStart, QuestionName, Questions } from './messages.ts'
@@ -100,6 +100,10 @@ export function createPool(lanes: number, events: PoolEvents): Pool {
       if (lane.state === 'dead') return
       lane.state = 'dead'
       setUse(usage, slot, 0, 0)
+      // What it said last is still heard.
+      for (let last = receiveMessageOnPort(near); last !== undefined; last = receiveMessageOnPort(near)) {
+        heard(last.message as Uint8Array)
+      }
       near.close()
       for (const { reject, timer } of waiting.values()) {
         clearTimeout(timer)
@@ -109,7 +113,7 @@ export function createPool(lanes: number, events: PoolEvents): Pool {
       events.died(lane, why)
     }
 
-    near.on('message', (bytes: Uint8Array) => {
+    function heard(bytes: Uint8Array): void {
       const message = decodeMessage(bytes) as FromLane
       if ('a' in message || 'failed' in message) {
         const n = 'a' in message ? message.a : message.failed
@@ -123,7 +127,8 @@ export function createPool(lanes: number, events: PoolEvents): Pool {
       }
       if ('ready' in message && lane.state === 'starting') lane.state = 'running'
       events.said(lane, message)
-    })
+    }
+    near.on('message', heard)
 
     run({ start: { ...settings, boot }, port: far, usage, slot }, controller.signal).then(
       () => ended(''),

@@ -2,9 +2,11 @@
 // It reads nothing from a client.
 
 import { err, ok, type Result } from 'neverthrow'
+import { watchHelper } from '../edge/helper.ts'
 import { isLogged, type LogFields, logLine } from '../edge/log.ts'
 import { otherDescriptors } from '../edge/sizing.ts'
 import type { ConfigError } from '../protocol/errors.ts'
+import type { HelperMode, HelperPlace } from '../protocol/helper.ts'
 import type { ChangedBy, DaemonEvent, LogLevel, PauseMode, SessionFilter, TraceLine } from '../rpc/daemon.ts'
 import { sessionMatcher } from '../rpc/pages.ts'
 import { type Config, type ControlTexts, compileConfig, KNOBS } from './config.ts'
@@ -16,8 +18,11 @@ import { createPool, type LaneHandle } from './pool.ts'
 export interface RuntimeOptions {
   readonly control: string
   readonly run: string
-  readonly helperSocket: string
-  readonly helperPrivileged: boolean
+  readonly helper: {
+    readonly mode: HelperMode
+    readonly place: HelperPlace
+    readonly privileged: boolean
+  }
   /** Listening descriptors by index of the listener: some for each lane, the rest for lanes that replace them. */
   readonly descriptors: readonly (readonly number[])[]
   readonly ports: readonly number[]
@@ -68,6 +73,8 @@ export interface Runtime {
   paused(): readonly (PauseMode | undefined)[]
   refuse(refuse: boolean): Promise<number>
   refusing(): boolean
+  /** Whether the helper has been heard of lately; undefined where it runs for each login. */
+  helperUp(): boolean | undefined
   block(user: string, blocked: boolean): Promise<readonly string[]>
   log(level: LogLevel, event: string, fields: LogFields): void
   onEvent(listener: (event: DaemonEvent) => void): () => void
@@ -133,9 +140,18 @@ export async function startRuntime(
 
   const takeDescriptors = (): number[][] => spares.map((list) => list.splice(0, DESCRIPTORS_A_LANE))
 
+  // The standing connection: it says how backends end, and ends those that were cut off.
+  const watch =
+    'socket' in options.helper.place
+      ? watchHelper(options.helper.place.socket, (session, pid, how, code) => {
+          if (how === 'signal' || code !== 0) log('info', 'backend-ended', { session, pid, [how]: code })
+        })
+      : undefined
+
   const pool = createPool(options.lanes, {
     said(lane, message) {
       if ('log' in message) write(message.log)
+      else if ('kill' in message) for (const session of message.kill) watch?.kill(session)
       else if ('events' in message) for (const event of message.events) for (const hear of listeners) hear(event)
       else if ('traces' in message)
         for (const [hear, filter] of tracers) {
@@ -175,7 +191,7 @@ export async function startRuntime(
       lanes: options.lanes,
       published: textsOf(current),
       descriptors,
-      helperSocket: options.helperSocket,
+      helper: options.helper.place,
       descriptorsForSessions,
       blocked: [...blocked],
       refusing,
@@ -247,6 +263,7 @@ export async function startRuntime(
     emit,
     paused: () => paused,
     refusing: () => refusing,
+    helperUp: () => watch?.connected(),
     async publish(texts, all, by, reason) {
       const began = performance.now()
       const next = compileConfig(texts)
@@ -380,6 +397,7 @@ export async function startRuntime(
     async stop(graceSeconds) {
       stopping = true
       clearInterval(pinger)
+      watch?.stop()
       await Promise.allSettled(live().map((lane) => lane.ask('stop', { grace: graceSeconds })))
       const deadline = Date.now() + (graceSeconds + 5) * 1000
       await until(() => live().length === 0 || Date.now() > deadline)

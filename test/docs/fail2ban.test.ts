@@ -51,8 +51,7 @@ async function logOf(users: readonly string[]): Promise<string> {
     {
       control: folder,
       run: folder,
-      helperSocket,
-      helperPrivileged: false,
+      helper: { mode: 'unit', place: { socket: helperSocket }, privileged: false },
       descriptors: [[bound.fd]],
       ports: [bound.port],
       lanes: 1,

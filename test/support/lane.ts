@@ -60,7 +60,7 @@ export async function startLane(texts: ControlTexts, more: Partial<LaneStart> = 
     lanes: 1,
     published: { generation: 1, sha256: '', texts },
     descriptors: [[bound.fd]],
-    helperSocket: helper.path,
+    helper: { socket: helper.path },
     descriptorsForSessions: 2000,
     blocked: [],
     refusing: false,

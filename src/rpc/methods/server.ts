@@ -84,7 +84,7 @@ export const serverMethods = {
       uptime: seconds,
       listeners: list(z.object({ name: z.string(), address: z.string(), port: count, protocol })),
       lanes: count,
-      helper: z.object({ mode: z.enum(['serve', 'run', 'none']), privileged: z.boolean() }),
+      helper: z.object({ mode: z.enum(['serve', 'unit', 'run']), privileged: z.boolean() }),
       generation: count,
       sha256,
       draining: z.boolean(),
@@ -271,7 +271,7 @@ export const serverMethods = {
     },
   }),
   'server.stop': method({
-    sentence: 'Ends acceptd: sessions get `grace` seconds to finish, then 421.',
+    sentence: 'Ends acceptd: sessions hear 421 at their next boundary and are cut after `grace` seconds.',
     params: z.strictObject({
       grace: z.number().nonnegative().max(86_400).default(0).describe('Seconds for running sessions to finish.'),
       reason,
