@@ -44,6 +44,8 @@ export interface AuthupState extends DialogueView {
   readonly guestCommand: string
   /** One attempt and no more, as under reup in 2018: a refusal ends the program. */
   readonly once: boolean
+  /** Logins that were checked before. */
+  readonly attempts: number
 }
 
 export type AuthupFrame = AttemptFrame | InputFrame | EofFrame | TimeoutFrame | TlsFrame | OutcomeFrame | ShutdownFrame
@@ -61,6 +63,7 @@ export function newAuthup(settings: DialogueSettings, timestamp: string, tlsOn =
     helo: '',
     named: '',
     guestCommand: '',
+    attempts: 0,
   }
 }
 
@@ -190,16 +193,25 @@ function carryOut(state: AuthupState, answer: Answer, line: string, session: Ses
       }
     case 'login': {
       const { user, password, mechanism } = answer.login
-      const credentials = credentialsFor(user, password, state.settings.protocol === 'pop3' ? state.timestamp : '')
+      const credentials = credentialsFor(user, password, thirdField(state))
       wipe(password)
       // checkpassword(8) reads at most 512 octets: it is not run for more.
       if (credentials.isErr()) return carryOut(state, { do: 'fault', fault: 'input' }, line, session)
       return {
-        state: { ...state, at: 'checking' },
+        state: { ...state, at: 'checking', attempts: state.attempts + 1 },
         effects: [send([TAG.login, session, user, credentials.value, mechanism])],
       }
     }
   }
+}
+
+/**
+ * POP3's timestamp; SMTP has none. The program authup ends an SMTP retry with a NUL more for each attempt before it, as recorded of the
+ * original; checkpassword(8) reads three fields and no further.
+ */
+function thirdField(state: AuthupState): string {
+  if (state.settings.protocol === 'pop3') return state.timestamp
+  return state.settings.classic ? '\0'.repeat(state.attempts) : ''
 }
 
 function tlsStarted(state: AuthupState, session: SessionId, on: boolean): Step<AuthupState> {

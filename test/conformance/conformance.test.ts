@@ -18,8 +18,6 @@ const root = process.getuid?.() === 0
  * only what the row names is expected as the row has it.
  */
 const OVERRULED: Readonly<Record<string, { readonly row: string; readonly mended: (result: Result) => Result }>> = {
-  'smtp-tries-2': { row: 'each attempt is complete and wiped', mended: cleanDescriptor3 },
-  'smtp-tries-2-attached': { row: 'each attempt is complete and wiped', mended: cleanDescriptor3 },
   'smtp-tls-one-var': { row: 'all SSL_* variables are passed on', mended: withVariables({ SSL_A: '1' }) },
   'pop3-stls-session': {
     row: 'all SSL_* variables are passed on',
@@ -29,14 +27,6 @@ const OVERRULED: Readonly<Record<string, { readonly row: string; readonly mended
     row: 'all SSL_* variables are passed on',
     mended: withVariables({ SSL_CIPHER: 'FAKE', SSL_X: '1' }),
   },
-}
-
-function cleanDescriptor3(result: Result): Result {
-  const runs = result.child_runs?.map((run) => ({
-    ...run,
-    fd3: `${(run.fd3 ?? '').split('\0').slice(0, 3).join('\0')}\0`,
-  }))
-  return runs === undefined ? result : { ...result, child_runs: runs }
 }
 
 /** In the environment of what is started after TLS is on: the last run. */
