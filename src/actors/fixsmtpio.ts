@@ -57,7 +57,7 @@ export interface FixsmtpioState {
   readonly awaited: readonly Awaited[]
   readonly rest: Uint8Array
   readonly skipping: boolean
-  /** The rest has lines that cannot be taken before replies have come; the client is held. */
+  /** The rest has lines that cannot be taken before replies have come; the client is held exactly as long. */
   readonly held: boolean
   readonly replies: ReplyBuffer
   /** An EHLO or HELO line to say to the backend once it has greeted. */
@@ -266,6 +266,7 @@ function takeRequests(from: FixsmtpioState, bytes: Uint8Array, effects: Effect[]
   // What cannot be taken yet must not grow: the client is held until the replies are there.
   const held = input.length > 0 && (inTurn || state.at !== 'commands' || state.awaited.length >= MOST_AWAITED)
   if (held) effects.push({ do: 'hold' })
+  else if (from.held) effects.push({ do: 'room' })
   // The bytes alias the read: what outlives this step is copied.
   state.held = held
   state.rest = input.length === 0 ? NO_BYTES : input.slice()
@@ -341,10 +342,8 @@ function resume(state: FixsmtpioState, effects: Effect[]): Step<FixsmtpioState> 
   }
   const step = takeRequests({ ...state, rest: NO_BYTES }, state.rest, effects)
   const after = [...step.effects]
-  if (step.state.at === 'commands' && !step.state.held) {
-    if (step.state.eof !== undefined) return clientEnded(step.state, step.state.eof, after)
-    after.push({ do: 'room' })
-  }
+  if (step.state.at === 'commands' && !step.state.held && step.state.eof !== undefined)
+    return clientEnded(step.state, step.state.eof, after)
   return atBoundary(step.state, after)
 }
 
