@@ -5,36 +5,23 @@
 import type { MessagePort } from 'node:worker_threads'
 import type { Effect } from '../actors/effects.ts'
 import { TAG } from '../actors/frames.ts'
-import { ClientSession, type SessionSettings, type Surroundings } from '../edge/client-session.ts'
+import { ClientSession, type Surroundings } from '../edge/client-session.ts'
 import { askHelper } from '../edge/helper.ts'
 import { type ClientSocket, type Listening, listenOn } from '../edge/listening.ts'
-import { isLogged, type LogFields, logLine } from '../edge/log.ts'
 import { createParking } from '../edge/parking.ts'
 import { wipe } from '../protocol/bytes.ts'
-import type { DialogueSettings } from '../protocol/dialogue.ts'
-import type { DaemonEvent, LogLevel, PauseMode, SessionFilter, TraceLine } from '../rpc/daemon.ts'
+import type { PauseMode, SessionFilter } from '../rpc/daemon.ts'
 import { selectPage, sessionMatcher } from '../rpc/pages.ts'
 import { rulesFor } from '../rules/rewrite.ts'
 import type { ChainConfig } from './chains.ts'
-import { type Config, compileConfig } from './config.ts'
 import { createCounters } from './lane-counters.ts'
-import { codeText, describe, detail, identity } from './lane-describe.ts'
+import { codeText, describe, detail } from './lane-describe.ts'
+import { compileGeneration, environmentNames, environmentOf, type LaneGeneration } from './lane-settings.ts'
+import { createVoice, LOGIN_OUTCOMES, type LoginEvent, sessionFields } from './lane-voice.ts'
 import type { FromLane, LaneStart, QuestionName, Questions, ToLane } from './messages.ts'
 import { createStages } from './stages.ts'
 import { descriptorsInUse, sessionsInUse, setUse, type Usage } from './usage.ts'
 import { decodeMessage, encodeMessage } from './wire.ts'
-
-/** A generation as the lane uses it. */
-interface LaneGeneration {
-  readonly generation: number
-  readonly config: Config
-  /** Sessions that use it. */
-  users: number
-  /** By index of the rule: matches, and when the last one was. */
-  readonly hits: Float64Array
-  readonly lastHits: Float64Array
-  readonly settings: readonly SessionSettings[]
-}
 
 /** A login may take this long, checkpassword's own 30 seconds and the helper's work included. */
 const HELPER_SECONDS = 35
@@ -42,7 +29,6 @@ const HELPER_SECONDS = 35
 const LINGER_SECONDS = 5
 /** A backend that goes on after its input was closed. */
 const ENDING_SECONDS = 60
-const LONGEST_REQUEST = 65_536
 
 export interface LaneTask {
   readonly start: LaneStart
@@ -69,8 +55,6 @@ export default function lane({ start, port, usage, slot }: LaneTask): Promise<vo
   let refusing = start.refusing
   let stopping = false
   let nextId = 1
-  let level: LogLevel = 'info'
-  let wantsEvents = false
   let traces: readonly ((session: ClientSession) => boolean)[] = []
   let lag = 0
   let resolveEnd: () => void = () => undefined
@@ -88,46 +72,7 @@ export default function lane({ start, port, usage, slot }: LaneTask): Promise<vo
     return (most > 0 && sessionsInUse(usage) >= most) || descriptorsInUse(usage) >= forNewSessions
   }
 
-  // ---- what is said to the main thread, gathered
-
-  let logged = ''
-  let events: DaemonEvent[] = []
-  let traced: TraceLine[] = []
-  let kills: string[] = []
-
   const tell = (message: FromLane) => port.postMessage(encodeMessage(message))
-
-  function log(at: LogLevel, what: string, fields: LogFields): void {
-    if (isLogged(at, level)) logged += logLine(at, what, fields)
-  }
-
-  function flush(): void {
-    if (logged !== '') {
-      tell({ log: logged })
-      logged = ''
-    }
-    if (events.length > 0) {
-      tell({ events })
-      events = []
-    }
-    if (kills.length > 0) {
-      tell({ kill: kills })
-      kills = []
-    }
-    if (traced.length > 0) {
-      tell({ traces: traced })
-      traced = []
-    }
-  }
-
-  function event(
-    topic: DaemonEvent['topic'],
-    name: string,
-    session: ClientSession,
-    data: DaemonEvent['data'] = {},
-  ): void {
-    if (wantsEvents) events.push({ at: Date.now(), topic, name, session: identity(session, about(session)), data })
-  }
 
   const about = (session: ClientSession) => ({
     lane: start.lane,
@@ -135,48 +80,16 @@ export default function lane({ start, port, usage, slot }: LaneTask): Promise<vo
     generation: generationOf.get(session)?.generation ?? 0,
   })
 
-  const sessionFields = (session: ClientSession): LogFields => ({
-    session: session.name,
-    ip: session.ip,
-    port: session.port,
-    listener: session.settings.listener,
-  })
+  const voice = createVoice(tell, about)
+  const { log, event, trace } = voice
 
   // ---- generations
 
-  function compile(
-    texts: LaneStart['published'],
-  ): LaneGeneration | { errors: Questions['prepare']['answer']['errors'] } {
-    const compiled = compileConfig(texts.texts)
-    if (compiled.isErr()) return { errors: compiled.error }
-    const config = compiled.value
-    return {
-      generation: texts.generation,
-      config,
-      users: 0,
-      hits: new Float64Array(config.rules.rules.length),
-      lastHits: new Float64Array(config.rules.rules.length),
-      settings: config.listeners.map((listener): SessionSettings => {
-        const chain = config.chains.chains.find((each) => each.name === listener.chain)
-        return {
-          listener: listener.name,
-          tries: listener.tries,
-          chain: listener.chain,
-          guestChain: listener.guest,
-          warm: listener.protocol === 'smtp' && (chain?.warm ?? 0) > 0,
-          bareLineEnd: config.bareLineEnd,
-          longest: LONGEST_REQUEST,
-          dialogue: dialogueOf(config, listener.protocol, listener.guest !== undefined),
-        }
-      }),
-    }
-  }
-
-  const first = compile(start.published)
+  const first = compileGeneration(start.published)
   if ('errors' in first) throw new Error('the published generation does not compile in a lane')
   published = first
   generations.set(first.generation, first)
-  level = first.config.logLevel
+  voice.listen(first.config.logLevel, false)
 
   function release(generation: LaneGeneration): void {
     generation.users -= 1
@@ -311,7 +224,7 @@ export default function lane({ start, port, usage, slot }: LaneTask): Promise<vo
       if (!sessions.delete(session.id)) return
       if (session.accepted !== undefined) serving -= 1
       // A backend that was cut off may be busy with something that is not its input.
-      if (session.accepted !== undefined && CUT.has(why)) kills.push(session.name)
+      if (session.accepted !== undefined && CUT.has(why)) voice.kill(session)
       tellUse()
       byName.delete(session.name)
       const generation = generationOf.get(session)
@@ -351,37 +264,10 @@ export default function lane({ start, port, usage, slot }: LaneTask): Promise<vo
 
   function observe(session: ClientSession, effect: Effect): void {
     switch (effect.do) {
-      case 'log': {
-        const fields = { ...sessionFields(session), user: effect.user }
-        if (effect.event === 'login-failed') {
-          counters.login(session, 'refused')
-          log('warn', 'login-failed', { ...fields, remaining: effect.n })
-          event('auth', 'refused', session, { user: effect.user, remaining: effect.n })
-        } else if (effect.event === 'login-root') {
-          counters.login(session, 'root')
-          log('error', 'LOGIN-AS-ROOT-REFUSED', { ...fields, remaining: effect.n })
-          event('auth', 'root', session, { user: effect.user })
-        } else if (effect.event === 'login-blocked') {
-          counters.login(session, 'blocked')
-          log('warn', 'login-blocked', fields)
-          event('auth', 'blocked', session, { user: effect.user })
-        } else if (effect.event === 'login-tempfail') {
-          counters.login(session, 'tempfail')
-          log('warn', 'login-tempfail', {
-            ...fields,
-            verdict: effect.verdict,
-            ...(effect.verdict === 'tempfail' ? { exit: effect.n } : {}),
-          })
-          event('auth', 'tempfail', session, { user: effect.user })
-        } else if (effect.event === 'login-accepted') {
-          counters.login(session, 'accepted')
-          log('info', 'login-accepted', { ...fields, uid: session.accepted?.uid, pid: session.accepted?.pid })
-          event('auth', 'accepted', session, { user: effect.user, uid: session.accepted?.uid ?? -1 })
-        } else {
-          log(effect.event === 'login-attempt' ? 'debug' : 'warn', effect.event, fields)
-        }
+      case 'log':
+        voice.tellOf(session, effect)
+        if (effect.event in LOGIN_OUTCOMES) counters.login(session, LOGIN_OUTCOMES[effect.event as LoginEvent])
         break
-      }
       case 'hits': {
         const generation = generationOf.get(session)
         if (generation === undefined) break
@@ -406,19 +292,6 @@ export default function lane({ start, port, usage, slot }: LaneTask): Promise<vo
       default:
         break
     }
-  }
-
-  function trace(session: ClientSession, from: TraceLine['from'], text: string): void {
-    const line = text.replace(/\r?\n$/, '')
-    const verb = /^[^\s-]*/.exec(line)?.[0] ?? ''
-    const secret = /^(AUTH|PASS|APOP)$/i.test(verb)
-    traced.push({
-      ...identity(session, about(session)),
-      at: Date.now(),
-      from,
-      verb,
-      ...(secret ? {} : { text: line.slice(verb.length + 1, 500) }),
-    })
   }
 
   function accept(socket: ClientSocket, listener: number): void {
@@ -491,7 +364,7 @@ export default function lane({ start, port, usage, slot }: LaneTask): Promise<vo
     lastTick = performance.now()
     worst = Math.max(worst, late / 1000)
     counters.lag(Math.max(late, 0) / 1000)
-    flush()
+    voice.flush()
   }, 100)
 
   const timer = setInterval(() => {
@@ -525,7 +398,7 @@ export default function lane({ start, port, usage, slot }: LaneTask): Promise<vo
     clearInterval(timer)
     clearInterval(lagTimer)
     parking.clear()
-    flush()
+    voice.flush()
     port.close()
     resolveEnd()
   }
@@ -534,7 +407,7 @@ export default function lane({ start, port, usage, slot }: LaneTask): Promise<vo
 
   const answers: { readonly [Q in QuestionName]: (ask: Questions[Q]['ask']) => Questions[Q]['answer'] } = {
     prepare: (texts) => {
-      const compiled = compile(texts)
+      const compiled = compileGeneration(texts)
       if ('errors' in compiled) return { errors: compiled.errors }
       prepared = compiled
       generations.set(compiled.generation, compiled)
@@ -643,8 +516,7 @@ export default function lane({ start, port, usage, slot }: LaneTask): Promise<vo
         ),
       })),
     listen: ({ events: want, level: wanted, traces: filters }) => {
-      wantsEvents = want
-      level = wanted
+      voice.listen(wanted, want)
       traces = filters.map((filter: SessionFilter) => {
         const matches = sessionMatcher(filter)
         return (session) => matches(describe(session, about(session)), Date.now())
@@ -688,49 +560,3 @@ export default function lane({ start, port, usage, slot }: LaneTask): Promise<vo
 
 /** Ends after which the helper is asked to end the backend, too: TERM, and KILL five seconds later. */
 const CUT = new Set(['killed', 'blocked', 'ending', 'timeout', 'stopped'])
-
-/** What a chain is told of the connection; a warm chain hears nothing that differs from one login of a user to the next. */
-function environmentOf(session: ClientSession, kind: 'auth' | 'guest'): readonly string[] {
-  const ipv6 = session.ip.includes(':') && !session.ip.startsWith('::ffff:')
-  const ip = session.ip.replace(/^::ffff:/, '')
-  const { local } = session
-  const localIp = local.ip.replace(/^::ffff:/, '')
-  const prefix = ipv6 ? 'TCP6' : 'TCP'
-  const environment = [`PROTO=${prefix}`, `TCPREMOTEIP=${ip}`, `TCPLOCALIP=${localIp}`]
-  if (ipv6) environment.push(`TCP6REMOTEIP=${ip}`, `TCP6LOCALIP=${localIp}`)
-  if (!(session.settings.warm && kind === 'auth')) {
-    environment.push(`TCPREMOTEPORT=${session.port}`, `TCPLOCALPORT=${local.port}`, `ACCEPTD_SESSION=${session.name}`)
-  }
-  return environment
-}
-
-const CONNECTION_NAMES = new Set([
-  'PROTO',
-  'TCPREMOTEIP',
-  'TCPLOCALIP',
-  'TCPREMOTEPORT',
-  'TCPLOCALPORT',
-  'ACCEPTD_SESSION',
-  'PATH',
-])
-
-/** Which variables a rule may test: those that its chain has. */
-function environmentNames(session: ClientSession, chain: ChainConfig | undefined): (name: string) => boolean {
-  return (name) =>
-    ((name === 'AUTHUP_USER' || name === 'AUTHUSER') && session.user !== '') ||
-    CONNECTION_NAMES.has(name) ||
-    (chain?.variables.some((variable) => variable.startsWith(`${name}=`)) ?? false)
-}
-
-function dialogueOf(config: Config, protocol: 'smtp' | 'pop3', guest: boolean): DialogueSettings {
-  return {
-    protocol,
-    greeting: protocol === 'smtp' ? config.smtpGreeting : config.pop3Greeting,
-    capabilities: protocol === 'smtp' ? config.smtpCapabilities : config.pop3Capabilities,
-    tls: 'none',
-    brokenClients: config.brokenClients,
-    guest,
-    apop: config.apop,
-    classic: false,
-  }
-}

@@ -4,8 +4,9 @@
 //                                                                            └─ any other ─> perform(session, effect)
 
 import type { Effect } from '../actors/effects.ts'
-import type { Frame } from '../actors/frames.ts'
+import { type Frame, TAG } from '../actors/frames.ts'
 import { type ActorName, type Actors, ROUTES, receive } from '../actors/pipeline.ts'
+import { wipe } from '../protocol/bytes.ts'
 import { decodeFrame, encodeFrame } from './wire.ts'
 
 /** A session as the stages see it. */
@@ -43,6 +44,8 @@ export function createStages<S extends Staged>(
 
   function enqueue(session: S, frame: Frame): void {
     inbox?.push(session, encodeFrame(frame))
+    // The frame has its own copy of the password now; whoever hears it wipes that one.
+    if (frame[0] === TAG.login) wipe(frame[3])
   }
 
   return {

@@ -1,0 +1,94 @@
+// What a lane works out once for a generation, and what it tells a chain of a connection: pure.
+
+import type { ClientSession, SessionSettings } from '../edge/client-session.ts'
+import type { DialogueSettings } from '../protocol/dialogue.ts'
+import type { ConfigError } from '../protocol/errors.ts'
+import type { ChainConfig } from './chains.ts'
+import { type Config, compileConfig } from './config.ts'
+import type { GenerationTexts } from './messages.ts'
+
+/** A generation as the lane uses it. */
+export interface LaneGeneration {
+  readonly generation: number
+  readonly config: Config
+  /** Sessions that use it. */
+  users: number
+  /** By index of the rule: matches, and when the last one was. */
+  readonly hits: Float64Array
+  readonly lastHits: Float64Array
+  readonly settings: readonly SessionSettings[]
+}
+
+const LONGEST_REQUEST = 65_536
+
+export function compileGeneration(texts: GenerationTexts): LaneGeneration | { errors: readonly ConfigError[] } {
+  const compiled = compileConfig(texts.texts)
+  if (compiled.isErr()) return { errors: compiled.error }
+  const config = compiled.value
+  return {
+    generation: texts.generation,
+    config,
+    users: 0,
+    hits: new Float64Array(config.rules.rules.length),
+    lastHits: new Float64Array(config.rules.rules.length),
+    settings: config.listeners.map((listener): SessionSettings => {
+      const chain = config.chains.chains.find((each) => each.name === listener.chain)
+      return {
+        listener: listener.name,
+        tries: listener.tries,
+        chain: listener.chain,
+        guestChain: listener.guest,
+        warm: listener.protocol === 'smtp' && (chain?.warm ?? 0) > 0,
+        bareLineEnd: config.bareLineEnd,
+        longest: LONGEST_REQUEST,
+        dialogue: dialogueOf(config, listener.protocol, listener.guest !== undefined),
+      }
+    }),
+  }
+}
+
+/** What a chain is told of the connection; a warm chain hears nothing that differs from one login of a user to the next. */
+export function environmentOf(session: ClientSession, kind: 'auth' | 'guest'): readonly string[] {
+  const ipv6 = session.ip.includes(':') && !session.ip.startsWith('::ffff:')
+  const ip = session.ip.replace(/^::ffff:/, '')
+  const { local } = session
+  const localIp = local.ip.replace(/^::ffff:/, '')
+  const prefix = ipv6 ? 'TCP6' : 'TCP'
+  const environment = [`PROTO=${prefix}`, `TCPREMOTEIP=${ip}`, `TCPLOCALIP=${localIp}`]
+  if (ipv6) environment.push(`TCP6REMOTEIP=${ip}`, `TCP6LOCALIP=${localIp}`)
+  if (!(session.settings.warm && kind === 'auth')) {
+    environment.push(`TCPREMOTEPORT=${session.port}`, `TCPLOCALPORT=${local.port}`, `ACCEPTD_SESSION=${session.name}`)
+  }
+  return environment
+}
+
+const CONNECTION_NAMES = new Set([
+  'PROTO',
+  'TCPREMOTEIP',
+  'TCPLOCALIP',
+  'TCPREMOTEPORT',
+  'TCPLOCALPORT',
+  'ACCEPTD_SESSION',
+  'PATH',
+])
+
+/** Which variables a rule may test: those that its chain has. */
+export function environmentNames(session: ClientSession, chain: ChainConfig | undefined): (name: string) => boolean {
+  return (name) =>
+    ((name === 'AUTHUP_USER' || name === 'AUTHUSER') && session.user !== '') ||
+    CONNECTION_NAMES.has(name) ||
+    (chain?.variables.some((variable) => variable.startsWith(`${name}=`)) ?? false)
+}
+
+function dialogueOf(config: Config, protocol: 'smtp' | 'pop3', guest: boolean): DialogueSettings {
+  return {
+    protocol,
+    greeting: protocol === 'smtp' ? config.smtpGreeting : config.pop3Greeting,
+    capabilities: protocol === 'smtp' ? config.smtpCapabilities : config.pop3Capabilities,
+    tls: 'none',
+    brokenClients: config.brokenClients,
+    guest,
+    apop: config.apop,
+    classic: false,
+  }
+}

@@ -1,0 +1,133 @@
+// What a lane says to the main thread without being asked: log lines, events, traces, backends to be ended. Gathered, ten times a second.
+
+import type { Effect, LogEvent } from '../actors/effects.ts'
+import type { ClientSession } from '../edge/client-session.ts'
+import { isLogged, type LogFields, logLine } from '../edge/log.ts'
+import type { DaemonEvent, LogLevel, TraceLine } from '../rpc/daemon.ts'
+import { identity, type Place } from './lane-describe.ts'
+import type { FromLane } from './messages.ts'
+
+export interface Voice {
+  readonly log: (level: LogLevel, event: string, fields: LogFields) => void
+  readonly event: (
+    topic: DaemonEvent['topic'],
+    name: string,
+    session: ClientSession,
+    data?: DaemonEvent['data'],
+  ) => void
+  /** A line of the client or to it; never what AUTH, PASS or APOP say. */
+  readonly trace: (session: ClientSession, from: TraceLine['from'], text: string) => void
+  /** An actor's log effect, as a line and an event. */
+  readonly tellOf: (session: ClientSession, effect: Effect & { readonly do: 'log' }) => void
+  /** Has the helper end the session's backend. */
+  readonly kill: (session: ClientSession) => void
+  readonly listen: (level: LogLevel, events: boolean) => void
+  readonly flush: () => void
+}
+
+export const sessionFields = (session: ClientSession): LogFields => ({
+  session: session.name,
+  ip: session.ip,
+  port: session.port,
+  listener: session.settings.listener,
+})
+
+export function createVoice(tell: (message: FromLane) => void, place: (session: ClientSession) => Place): Voice {
+  let level: LogLevel = 'info'
+  let wantsEvents = false
+  let logged = ''
+  let events: DaemonEvent[] = []
+  let traces: TraceLine[] = []
+  let kills: string[] = []
+
+  function log(at: LogLevel, what: string, fields: LogFields): void {
+    if (isLogged(at, level)) logged += logLine(at, what, fields)
+  }
+
+  function event(
+    topic: DaemonEvent['topic'],
+    name: string,
+    session: ClientSession,
+    data: DaemonEvent['data'] = {},
+  ): void {
+    if (wantsEvents) events.push({ at: Date.now(), topic, name, session: identity(session, place(session)), data })
+  }
+
+  return {
+    log,
+    event,
+    trace(session, from, text) {
+      const line = text.replace(/\r?\n$/, '')
+      const verb = /^[^\s-]*/.exec(line)?.[0] ?? ''
+      const secret = /^(AUTH|PASS|APOP)$/i.test(verb)
+      traces.push({
+        ...identity(session, place(session)),
+        at: Date.now(),
+        from,
+        verb,
+        ...(secret ? {} : { text: line.slice(verb.length + 1, 500) }),
+      })
+    },
+    tellOf(session, effect) {
+      const { user } = effect
+      const fields = { ...sessionFields(session), user }
+      switch (effect.event) {
+        case 'login-failed':
+          log('warn', 'login-failed', { ...fields, remaining: effect.n })
+          event('auth', 'refused', session, { user, remaining: effect.n })
+          break
+        case 'login-root':
+          log('error', 'LOGIN-AS-ROOT-REFUSED', { ...fields, remaining: effect.n })
+          event('auth', 'root', session, { user })
+          break
+        case 'login-blocked':
+          log('warn', 'login-blocked', fields)
+          event('auth', 'blocked', session, { user })
+          break
+        case 'login-tempfail': {
+          const { verdict } = effect
+          log('warn', 'login-tempfail', { ...fields, verdict, exit: verdict === 'tempfail' ? effect.n : undefined })
+          event('auth', 'tempfail', session, { user, verdict })
+          break
+        }
+        case 'login-accepted':
+          log('info', 'login-accepted', { ...fields, uid: session.accepted?.uid, pid: session.accepted?.pid })
+          event('auth', 'accepted', session, { user, uid: session.accepted?.uid ?? -1 })
+          break
+        case 'login-attempt':
+          log('debug', 'login-attempt', fields)
+          break
+        default:
+          log('warn', effect.event, fields)
+      }
+    },
+    kill(session) {
+      kills.push(session.name)
+    },
+    listen(wanted, want) {
+      level = wanted
+      wantsEvents = want
+    },
+    flush() {
+      if (logged !== '') tell({ log: logged })
+      if (events.length > 0) tell({ events })
+      if (traces.length > 0) tell({ traces })
+      if (kills.length > 0) tell({ kill: kills })
+      logged = ''
+      events = []
+      traces = []
+      kills = []
+    },
+  }
+}
+
+/** Log events that are the outcome of a login, as the counters name it. */
+export const LOGIN_OUTCOMES = {
+  'login-accepted': 'accepted',
+  'login-failed': 'refused',
+  'login-root': 'root',
+  'login-blocked': 'blocked',
+  'login-tempfail': 'tempfail',
+} as const satisfies Partial<Record<LogEvent, string>>
+
+export type LoginEvent = keyof typeof LOGIN_OUTCOMES
