@@ -197,19 +197,28 @@ export class Acceptd {
     return undefined
   }
 
-  /** Ends it and whatever it has started. */
+  /** Ends it and whatever it has started: asked first, then told, then killed. */
   async stop() {
     const tree = new Map([...this.#tree, ...treeOf(this.pid)])
     if (this.isRunning) this.#child.kill('SIGINT')
-    for (const [signal, patience] of [
-      ['SIGTERM', 6000],
-      ['SIGKILL', 2000],
-    ]) {
+    const steps = [
+      { patience: 9000, next: 'SIGTERM' },
+      { patience: 2000, next: 'SIGKILL' },
+      { patience: 5000, next: 'SIGKILL' },
+    ]
+    for (const { patience, next } of steps) {
       const deadline = Date.now() + patience
       while (left(tree).length > 0 && Date.now() < deadline) await sleep(30)
-      for (const pid of left(tree)) process.kill(pid, signal)
+      for (const pid of left(tree)) end(pid, next)
     }
-    while (left(tree).length > 0) await sleep(30)
-    await this.#ended
+    if (this.pid !== undefined) await this.#ended
+  }
+}
+
+function end(pid, signal) {
+  try {
+    process.kill(pid, signal)
+  } catch {
+    // It has ended by itself meanwhile.
   }
 }
