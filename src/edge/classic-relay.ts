@@ -5,7 +5,8 @@ import type { Socket } from 'node:net'
 import type { Effect } from '../actors/effects.ts'
 import { type Frame, TAG } from '../actors/frames.ts'
 import { bytesOf, concat, textOf } from '../protocol/bytes.ts'
-import { type BareLineEnd, type BodyState, bodyStart, scanBody } from '../protocol/end-of-data.ts'
+import type { BareLineEnd } from '../protocol/end-of-data.ts'
+import { BodyCarrier } from './body-carrier.ts'
 import type { Client } from './classic-client.ts'
 
 /** Both may be one stream. */
@@ -27,18 +28,30 @@ export interface RelaySurroundings {
 const SESSION = 0
 
 export class Relay {
-  private mode: 'requests' | 'body' | 'octets' | 'closing' = 'requests'
+  private mode: 'requests' | 'body' | 'closing' = 'requests'
   private backend: Backend | undefined
   private held = false
-  private body: BodyState = bodyStart
-  private octetsLeft = 0
-  private discarding = false
-  private cut = false
   private requests: Uint8Array[] = []
+  private readonly body: BodyCarrier
   private readonly around: RelaySurroundings
 
   constructor(around: RelaySurroundings) {
     this.around = around
+    const { debug } = around
+    this.body = new BodyCarrier(around.bareLineEnd, {
+      write: (pieces) => {
+        for (const piece of pieces) this.toBackend(piece)
+      },
+      cut: () => {
+        this.backend?.input.destroy()
+        this.backend?.output.resume()
+      },
+      show: debug && ((bytes) => debug('D', textOf(bytes))),
+      ended: (rest, refused) => {
+        this.mode = 'requests'
+        around.post([TAG.bodyEnd, SESSION, rest, refused])
+      },
+    })
   }
 
   /** A backend stands ready; what was asked for before goes to it first. */
@@ -73,10 +86,7 @@ export class Relay {
         this.around.post([TAG.request, SESSION, bytes])
         break
       case 'body':
-        this.carryBody(bytes)
-        break
-      case 'octets':
-        this.carryOctets(bytes)
+        this.body.carry(bytes)
         break
       case 'closing':
         break
@@ -97,12 +107,12 @@ export class Relay {
 
   private fromBackend(bytes: Uint8Array): void {
     this.around.seen()
-    if (this.mode !== 'closing' && !this.cut) this.around.post([TAG.backend, SESSION, bytes])
+    if (this.mode !== 'closing' && !this.body.isCut) this.around.post([TAG.backend, SESSION, bytes])
   }
 
   /** The backend's last byte has been posted, and how it ended is known: 256 and more for a signal. */
   ended(exit: number): void {
-    if (this.mode !== 'closing' && !this.cut) this.around.post([TAG.backendEnd, SESSION, exit])
+    if (this.mode !== 'closing' && !this.body.isCut) this.around.post([TAG.backendEnd, SESSION, exit])
   }
 
   private toBackend(bytes: Uint8Array): void {
@@ -112,35 +122,6 @@ export class Relay {
     }
     const { input } = this.backend
     if (!input.destroyed && !input.writableEnded && !input.write(bytes)) this.pauseOrResume()
-  }
-
-  // ---- message bodies
-
-  private carryBody(bytes: Uint8Array): void {
-    const scanned = scanBody(this.body, bytes, this.around.bareLineEnd)
-    this.body = scanned.state
-    this.around.debug?.('D', textOf(bytes.subarray(0, scanned.end ?? bytes.length)))
-    if (!this.cut) for (const piece of scanned.out) this.toBackend(piece)
-    if (scanned.bareSeen && this.around.bareLineEnd === 'refuse' && !this.cut) {
-      // The backend never sees an end of data, so nothing is queued; the client's own final dot is waited for.
-      this.cut = true
-      this.backend?.input.destroy()
-      this.backend?.output.resume()
-    }
-    if (scanned.end !== undefined) this.bodyEnded(bytes.subarray(scanned.end))
-  }
-
-  private carryOctets(bytes: Uint8Array): void {
-    const taken = Math.min(this.octetsLeft, bytes.length)
-    this.octetsLeft -= taken
-    this.around.debug?.('D', textOf(bytes.subarray(0, taken)))
-    if (!this.discarding) this.toBackend(bytes.subarray(0, taken))
-    if (this.octetsLeft === 0) this.bodyEnded(bytes.subarray(taken))
-  }
-
-  private bodyEnded(rest: Uint8Array): void {
-    this.mode = 'requests'
-    this.around.post([TAG.bodyEnd, SESSION, rest, this.cut])
   }
 
   // ---- effects
@@ -162,13 +143,9 @@ export class Relay {
       case 'body':
         this.held = false
         this.pauseOrResume()
-        this.body = bodyStart
-        this.discarding = effect.discard
-        this.octetsLeft = effect.octets ?? 0
-        this.mode = effect.octets === undefined ? 'body' : 'octets'
-        if (effect.rest.length === 0) break
-        if (this.mode === 'body') this.carryBody(effect.rest)
-        else this.carryOctets(effect.rest)
+        this.body.begin(effect.octets, effect.discard)
+        this.mode = 'body'
+        if (effect.rest.length > 0) this.body.carry(effect.rest)
         break
       case 'end-requests':
         this.backend?.input.end()

@@ -10,9 +10,10 @@ import type { Actors } from '../actors/pipeline.ts'
 import { newReup } from '../actors/reup.ts'
 
 import type { DialogueSettings } from '../protocol/dialogue.ts'
-import { type BareLineEnd, type BodyState, bodyStart, scanBody } from '../protocol/end-of-data.ts'
+import type { BareLineEnd } from '../protocol/end-of-data.ts'
 import { type Accepted, acceptedLine } from '../protocol/helper.ts'
 import type { SessionRules } from '../rules/rewrite.ts'
+import { BodyCarrier } from './body-carrier.ts'
 
 /** What a lane gives its sessions. */
 export interface Surroundings {
@@ -78,12 +79,9 @@ export class ClientSession {
   introduced = false
 
   /** What the client's bytes are now. */
-  mode: 'dialogue' | 'requests' | 'body' | 'octets' | 'splice' | 'closing' = 'dialogue'
+  mode: 'dialogue' | 'requests' | 'body' | 'splice' | 'closing' = 'dialogue'
   private held = false
-  private body: BodyState = bodyStart
-  private octetsLeft = 0
-  private discarding = false
-  private cut = false
+  private body: BodyCarrier | undefined
   private silent = ''
   private backendSpoke = false
   clientClosed = false
@@ -153,10 +151,7 @@ export class ClientSession {
         this.around.post(this, [TAG.request, this.id, bytes])
         break
       case 'body':
-        this.carryBody(bytes)
-        break
-      case 'octets':
-        this.carryOctets(bytes)
+        this.body?.carry(bytes)
         break
       case 'splice':
         this.toBackend(bytes)
@@ -246,34 +241,26 @@ export class ClientSession {
     if (!this.socket.write(bytes)) this.backend?.pause()
   }
 
-  // ---- message bodies, past the codec
-
-  private carryBody(bytes: Uint8Array): void {
-    const scanned = scanBody(this.body, bytes, this.settings.bareLineEnd)
-    this.body = scanned.state
-    if (!this.cut) {
-      if (scanned.out.length > 1) this.backend?.cork()
-      for (const piece of scanned.out) this.toBackend(piece)
-      if (scanned.out.length > 1) this.backend?.uncork()
-    }
-    if (scanned.bareSeen && this.settings.bareLineEnd === 'refuse' && !this.cut) {
-      // The backend never sees an end of data, so nothing is queued; the client's own final dot is waited for.
-      this.cut = true
-      this.backend?.destroy()
-    }
-    if (scanned.end !== undefined) this.bodyEnded(bytes.subarray(scanned.end))
+  /** Made for the first message: most sessions of an attack, and all idle ones, have none. */
+  private carrier(): BodyCarrier {
+    this.body ??= new BodyCarrier(this.settings.bareLineEnd, {
+      write: (pieces) => {
+        if (pieces.length > 1) this.backend?.cork()
+        for (const piece of pieces) this.toBackend(piece)
+        if (pieces.length > 1) this.backend?.uncork()
+      },
+      cut: () => this.backend?.destroy(),
+      show: undefined,
+      ended: (rest, refused) => {
+        this.mode = 'requests'
+        this.around.post(this, [TAG.bodyEnd, this.id, rest, refused])
+      },
+    })
+    return this.body
   }
 
-  private carryOctets(bytes: Uint8Array): void {
-    const taken = Math.min(this.octetsLeft, bytes.length)
-    this.octetsLeft -= taken
-    if (!this.discarding) this.toBackend(bytes.subarray(0, taken))
-    if (this.octetsLeft === 0) this.bodyEnded(bytes.subarray(taken))
-  }
-
-  private bodyEnded(rest: Uint8Array): void {
-    this.mode = 'requests'
-    this.around.post(this, [TAG.bodyEnd, this.id, rest, this.cut])
+  private get cut(): boolean {
+    return this.body?.isCut ?? false
   }
 
   // ---- effects
@@ -318,13 +305,9 @@ export class ClientSession {
       case 'body':
         this.held = false
         this.pauseOrResume()
-        this.body = bodyStart
-        this.discarding = effect.discard
-        this.octetsLeft = effect.octets ?? 0
-        this.mode = effect.octets === undefined ? 'body' : 'octets'
-        if (effect.rest.length === 0) break
-        if (this.mode === 'body') this.carryBody(effect.rest)
-        else this.carryOctets(effect.rest)
+        this.carrier().begin(effect.octets, effect.discard)
+        this.mode = 'body'
+        if (effect.rest.length > 0) this.carrier().carry(effect.rest)
         break
       case 'splice':
         this.mode = 'splice'
