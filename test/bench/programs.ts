@@ -8,10 +8,16 @@ import { benchProgram, buildPrograms } from '../../bench/bed.ts'
 
 buildPrograms()
 
+const temporaries: string[] = []
+
 /** A directory that goes away with the process. */
 export function temporary(): string {
   const directory = mkdtempSync(join(tmpdir(), 'acceptd-bench-test-'))
-  process.once('exit', () => rmSync(directory, { recursive: true, force: true }))
+  if (temporaries.length === 0)
+    process.once('exit', () => {
+      for (const one of temporaries) rmSync(one, { recursive: true, force: true })
+    })
+  temporaries.push(directory)
   return directory
 }
 
