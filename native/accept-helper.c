@@ -30,7 +30,7 @@
 #include <unistd.h>
 
 enum { STREAM = 10, STATUS = 11, LOWEST = 16 }; /* what a chain inherits, and the first number of ours: they never collide */
-enum { MAX_READING = 1024, MAX_WATCHERS = 64, WATCHER_BUFFER = 1 << 20, MAX_SESSION = 64, BUCKETS = 4096 };
+enum { MAX_READING = 1024, MAX_WATCHERS = 64, WATCHER_BUFFER = 1 << 19, MAX_SESSION = 64, BUCKETS = 4096 };
 enum { KILL_TIME = 5000, TICK = 250 }; /* milliseconds from TERM to KILL, and between looks at deadlines */
 
 /* What epoll points to begins with the function that is called when its descriptor is ready. */
@@ -262,7 +262,7 @@ static void watcher_ready(void *object)
 
 static int watcher_new(int fd)
 {
-  static const int size = WATCHER_BUFFER;
+  static const int size = WATCHER_BUFFER; /* the kernel doubles it */
   struct watcher *w = watchers;
   while (w < watchers + MAX_WATCHERS && w->ready != NULL) w++;
   if (w == watchers + MAX_WATCHERS) return 0;
@@ -495,12 +495,13 @@ static void clean_start(void)
     {RLIMIT_CPU, {-1, -1}}, {RLIMIT_FSIZE, {-1, -1}}, {RLIMIT_DATA, {-1, -1}}, {RLIMIT_AS, {-1, -1}},
     {RLIMIT_CORE, {0, 0}}, {RLIMIT_STACK, {8 << 20, -1}}, {RLIMIT_NOFILE, {1 << 20, 1 << 20}}};
   static char *empty[] = {NULL};
-  struct rlimit files;
+  struct rlimit is;
   sigset_t none;
   int fd;
   environ = empty;
-  for (size_t i = 0; i < sizeof limits / sizeof *limits; i++) setrlimit(limits[i].what, &limits[i].limit);
-  if (getrlimit(RLIMIT_NOFILE, &files) == 0) files.rlim_cur = files.rlim_max, setrlimit(RLIMIT_NOFILE, &files);
+  for (size_t i = 0; i < sizeof limits / sizeof *limits; i++)
+    if (setrlimit(limits[i].what, &limits[i].limit) != 0 && getrlimit(limits[i].what, &is) == 0)
+      is.rlim_cur = is.rlim_max, setrlimit(limits[i].what, &is); /* some containers let not even root raise one */
   while ((fd = open("/dev/null", O_RDWR)) >= 0 && fd <= 2) {}
   closefrom(3);
   while (fd >= 0 && (fd = open("/dev/null", O_RDONLY | O_CLOEXEC)) >= 0 && fd < LOWEST - 1) {}

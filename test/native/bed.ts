@@ -42,6 +42,7 @@ esac; done`,
   crash: 'kill -SEGV $$',
   hang: 'trap "" TERM; sleep 300 & wait; sleep 300',
   talker: 'echo "ok 0 0 1"; cat <&3 >/dev/null; exit 1',
+  imposter: 'printf "*%064d" 0 >/proc/self/fd/11; exit 1',
 }
 
 export interface Answer {
@@ -166,7 +167,9 @@ export class Bed {
       `# chains of a test\naccount ${account.uid}\ngroup ${account.gid}\nsocket ${this.socketPath}\nlogin-timeout 1\n${more}\n`,
       chain('submission', check),
       chain('builtin', `builtin ${this.folder}/passwd`),
-      ...['tempfail', 'misused', 'crash', 'hang', 'talker'].map((name) => chain(name, `${this.folder}/${name}`)),
+      ...['tempfail', 'misused', 'crash', 'hang', 'talker', 'imposter'].map((name) =>
+        chain(name, `${this.folder}/${name}`),
+      ),
       chain('nothing', '/nonexistent/checkpassword'),
       chain('nobackend', check, '/nonexistent/backend'),
       chain('nobackend-builtin', `builtin ${this.folder}/passwd`, '/nonexistent/backend'),
@@ -176,14 +179,17 @@ export class Bed {
     writeFileSync(this.chainsPath, file.join('\n'), { mode: 0o644 })
   }
 
-  /** Starts accept-helper as the account; resolves when it serves. */
-  async serve(env: NodeJS.ProcessEnv = {}): Promise<Helper> {
+  /** Starts accept-helper as the account, from a shell that has run `first`; resolves when it serves. */
+  async serve(first = ':'): Promise<Helper> {
     const args = isRoot ? ['serve'] : ['serve', '-c', this.chainsPath]
-    const child = spawn(this.helperPath, args, {
-      ...account,
-      env: { LD_PRELOAD: '/nonexistent.so', IFS: 'x', ...env },
-      stdio: ['pipe', 'ignore', 'pipe'],
-    })
+    const child = spawn(
+      '/bin/sh',
+      ['-c', `${first}; LD_PRELOAD=/nonexistent.so exec "$0" "$@"`, this.helperPath, ...args],
+      {
+        ...account,
+        stdio: ['pipe', 'ignore', 'pipe'],
+      },
+    )
     this.#helpers.push(child)
     const helper = new Helper(this, child)
     await helper.stderrHas('serving')
@@ -191,9 +197,9 @@ export class Bed {
   }
 
   /** Runs accept-helper to its end as the account, or as somebody else. */
-  run(args: readonly string[], who: { uid: number; gid: number } = account) {
+  run(args: readonly string[], who: { uid: number; gid: number } = account, helper = this.helperPath) {
     const all = isRoot ? args : [...args, '-c', this.chainsPath]
-    return spawnSync(this.helperPath, all, {
+    return spawnSync(helper, all, {
       ...who,
       encoding: 'utf8',
       stdio: ['ignore', 'pipe', 'pipe'],

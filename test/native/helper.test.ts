@@ -208,23 +208,6 @@ for (const [build, make] of [
       assert.equal(await watcher.line(), '')
     })
 
-    void test('a watcher that does not read holds nobody up', async () => {
-      const deaf = await helper.watch()
-      deaf.socket.pause()
-      for (let round = 0; round < 5; round++) {
-        const all = await Promise.all(
-          Array.from({ length: 20 }, async () => {
-            const session = helper.login({ chain: 'builtin', session: 'x'.repeat(64) })
-            const line = await session.line()
-            session.socket.destroy()
-            return line
-          }),
-        )
-        for (const line of all) assert.match(line, /^ok /)
-      }
-      deaf.socket.destroy()
-    })
-
     void test('three hundred logins at once are all answered, and nothing is left behind', async () => {
       bed.chains('login-timeout 30')
       const server = helper.server()

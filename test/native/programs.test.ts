@@ -30,7 +30,7 @@ const chain =
 const start = (args: readonly string[]) => {
   const child = spawn(program('authup-helper'), ['--', ...args], {
     env: { PATH: '/usr/bin:/bin', UCSPITLS: '!', KEPT: 'yes' },
-    stdio: ['pipe', 'pipe', 'inherit', 'pipe', 'pipe'],
+    stdio: ['pipe', 'pipe', 'inherit', 'pipe', 'pipe', 'pipe', 'pipe'],
   })
   return { child, control: new Lines(child.stdio[3] as Socket), relay: new Lines(child.stdio[4] as Socket) }
 }
@@ -81,6 +81,38 @@ void describe('checkpassword', () => {
     )
     assert.equal(ran.status, 111)
     assert.match(ran.stderr, /without root rights/)
+  })
+})
+
+void describe('checkpassword with hashes of many costs', () => {
+  const file = join(bed.folder, 'passwd.costs')
+  const cheap = '$5$rounds=1000$acceptd$FJ68jbbmLzBIIbt0HgQlZ/Pv681t24c0tIFq1EDCNVA'
+  const dear = `$6$rounds=400000$acceptd$${'x'.repeat(86)}`
+  writeFileSync(
+    file,
+    `cheap:${cheap}:${user.uid}:${user.gid}::/:\ndear:${dear}:${user.uid}:${user.gid}::/:\nlocked:!${dear}:1:1::/:\nshut:!!:1:1::/:\n`,
+    { mode: 0o600 },
+  )
+  /** Milliseconds of processor time, which the load of the machine does not change. */
+  const cost = (name: string): number => {
+    const ran = spawnSync(
+      '/bin/sh',
+      ['-c', `printf '${name}\\0wrong\\0\\0' | ${program('checkpassword')} -f ${file} true 3<&0; echo $?; times`],
+      { encoding: 'utf8' },
+    )
+    const [status, , children = ''] = ran.stdout.split('\n')
+    assert.equal(status, '1')
+    const [, minutes, seconds] = /^(\d+)m([\d.]+)s/.exec(children) ?? []
+    return Number(minutes) * 60_000 + Number(seconds) * 1000
+  }
+  void test('the time of an unknown name, of one without a hash and of a locked one is that of the dearest hash', () => {
+    const most = cost('dear')
+    assert.ok(most > 50, `a dear hash took ${most} ms only`)
+    for (const name of ['unknown', 'shut', 'locked', '']) {
+      const took = cost(name)
+      assert.ok(took > most * 0.6 && took < most * 1.6, `${name} took ${took} ms, the dearest ${most} ms`)
+    }
+    assert.ok(cost('cheap') < most / 2)
   })
 })
 
@@ -148,6 +180,23 @@ void describe('authup-helper', () => {
     assert.equal(await relay.line(), 'as me   ')
     assert.equal(await relay.ask('there'), 'got there')
     assert.equal(await control.line(), 'exit 0')
+    control.socket.end()
+  })
+  void test('with tls the chain has descriptors 5 and 6 as 0 and 1, and no other', async () => {
+    const { child, control } = start(['/bin/sh', '-c', 'read -r x; echo "got $x"; ls -C -w 200 /proc/$$/fd'])
+    const stdio: readonly unknown[] = child.stdio
+    const tls = new Lines(stdio[6] as Socket)
+    let plain = ''
+    child.stdout?.on('data', (data) => {
+      plain += String(data)
+    })
+    control.socket.write(request('auth', 'tls', ['AUTHUP_USER=me'], 'me\0x\0\0'))
+    assert.match(await control.line(), /^pid \d+$/)
+    ;(stdio[5] as Socket).write('inside\n')
+    assert.equal(await tls.line(), 'got inside')
+    assert.doesNotMatch(await tls.line(), /\b[456]\b/)
+    assert.equal(await control.line(), 'exit 0')
+    assert.equal(plain, '')
     control.socket.end()
   })
   void test('a guest gets the other chain, no descriptor 3 and no user', async () => {

@@ -1,0 +1,204 @@
+// The account of the daemon, broken into, against the helper; and a user's own processes against it.
+import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { chownSync, linkSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs'
+import type { Socket } from 'node:net'
+import { join } from 'node:path'
+import { after, before, describe, test } from 'node:test'
+import { account, Bed, contents, frame, type Helper, isRoot, loginFrame, until, user } from './bed.ts'
+
+const ROOT_ONLY = 'needs root: without it there is no boundary to attack'
+
+void describe('accept-helper attacked', () => {
+  let bed: Bed
+  let helper: Helper
+  before(async () => {
+    bed = new Bed()
+    bed.chains(
+      'max-processes 4000',
+      `chain quick\n kind guest ${isRoot ? '54323 54324' : `${account.uid} ${account.gid}`}\n backend /bin/true\n`,
+    )
+    helper = await bed.serve(
+      "ulimit -Sn 12; ulimit -Sf 0; ulimit -Sc unlimited; ulimit -Ss 256; ulimit -St 1; trap '' TERM CHLD PIPE HUP INT; umask 0; sleep 0.2 & exec 2>&2",
+    )
+  })
+  after(async () => {
+    assert.equal(await helper.stop(), 0)
+    bed.remove()
+  })
+
+  const inTime = async <T>(what: string, promise: Promise<T>): Promise<T> => {
+    const timer = new Promise<never>((_, reject) => {
+      setTimeout(() => reject(new Error(`waited in vain for ${what}`)), 10_000).unref()
+    })
+    return Promise.race([promise, timer])
+  }
+
+  void test('a hostile start leaves no limit, ignored signal or mask behind', async (t) => {
+    const session = helper.login({ chain: 'submission' })
+    const [word, , , pid] = (await session.line()).split(' ')
+    assert.equal(word, 'ok')
+    assert.equal(await session.line(), '220 ready')
+    const limits = contents(`/proc/${pid}/limits`)
+    const status = contents(`/proc/${pid}/status`)
+    for (const set of ['SigBlk', 'SigIgn']) assert.match(status, new RegExp(`${set}:\t0+\n`))
+    assert.match(limits, /Max core file size +0 +0 /)
+    if (isRoot) {
+      assert.match(limits, /Max cpu time +unlimited +unlimited/)
+      assert.match(limits, /Max file size +unlimited +unlimited/)
+      assert.match(limits, /Max stack size +8388608 +unlimited/)
+      assert.match(limits, /Max open files +1024 +\d{4,}/)
+    } else t.diagnostic(ROOT_ONLY)
+    session.socket.destroy()
+  })
+
+  void test('a hard link to the helper in a folder of the account does not start', (t) => {
+    if (!isRoot) return t.diagnostic(ROOT_ONLY)
+    const own = join(bed.folder, 'own')
+    mkdirSync(own)
+    chownSync(own, account.uid, account.gid)
+    linkSync(bed.helperPath, join(own, 'accept-helper'))
+    writeFileSync(join(own, 'checknotroot'), '#!/bin/sh\nid >&2\n', { mode: 0o755 })
+    const started = bed.run(['check'], account, join(own, 'accept-helper'))
+    assert.equal(started.status, 78)
+    assert.match(started.stderr, /own\/checknotroot: it or a folder above it does not belong to root/)
+  })
+
+  void test('half a request, or none, keeps nobody else waiting and ends with timeout', async () => {
+    const whole = loginFrame({ chain: 'submission' })
+    const halves = [0, 2, 4, 20, whole.length - 1].flatMap((length) =>
+      Array.from({ length: 20 }, () => helper.send(whole.subarray(0, length))),
+    )
+    assert.match(await helper.answer({ chain: 'submission' }), /^ok /)
+    const lines = await inTime('the timeouts', Promise.all(halves.map(async (half) => half.line())))
+    assert.deepEqual(new Set(lines), new Set(['timeout']))
+  })
+
+  void test('the end of the stream in a request is bad, and costs no attempt', async () => {
+    const half = helper.connect()
+    half.socket.end(loginFrame({ chain: 'submission' }).subarray(0, 20))
+    assert.equal(await half.line(), 'bad request without an end')
+  })
+
+  void test('a checkpassword that writes into the status pipe does not become a watcher', async () => {
+    const session = helper.login({ chain: 'imposter' })
+    assert.equal(await session.line(), `*${'0'.repeat(64)}`)
+    assert.equal(await session.toEnd(), '')
+  })
+
+  void test('a watcher that does not read holds nobody up and is let go', async () => {
+    const deaf = await helper.watch()
+    deaf.socket.pause()
+    let left = 1800
+    const some = async () => {
+      while (left-- > 0)
+        assert.match(await helper.answer({ kind: 'guest', chain: 'quick', session: 'x'.repeat(64) }), /^ok /)
+    }
+    await Promise.all(Array.from({ length: 16 }, some))
+    await until('the sessions to end', () => helper.children(helper.server()).length === 0)
+    deaf.socket.resume()
+    const rest = await inTime('the end of its stream', deaf.toEnd())
+    assert.ok(rest.split('\n').length < 1800)
+    assert.match(await helper.answer({ chain: 'submission' }), /^ok /)
+  })
+
+  void test('there are at most 64 watchers', async () => {
+    await until('no other connection', () => helper.children(helper.server()).length === 0)
+    const all = await Promise.all(Array.from({ length: 64 }, async () => helper.watch()))
+    assert.equal(await helper.send(frame('watch\0')).line(), 'busy')
+    for (const one of all) one.socket.destroy()
+  })
+
+  void test('a stderr that nobody reads stops nothing', async (t) => {
+    if (!isRoot) return t.diagnostic(ROOT_ONLY)
+    const quiet = new Bed()
+    const deaf = await quiet.serve()
+    deaf.child.stderr?.removeAllListeners('data').pause()
+    for (let i = 0; i < 30; i++)
+      await Promise.all(Array.from({ length: 100 }, async () => deaf.connect({ uid: 0, gid: 0 }).toEnd()))
+    assert.match(await inTime('an answer', deaf.answer({ chain: 'submission' })), /^ok /)
+    await deaf.stop()
+    deaf.child.stderr?.destroy()
+    quiet.remove()
+  })
+
+  const runOnce = async (first: string) => {
+    const args = isRoot ? ['run', '3'] : ['run', '3', '-c', bed.chainsPath]
+    const child = spawn('/bin/sh', ['-c', `${first}; exec "$0" "$@"`, bed.helperPath, ...args], {
+      ...account,
+      stdio: ['ignore', 'ignore', 'ignore', 'pipe'],
+    })
+    const stream = child.stdio[3] as Socket
+    let text = ''
+    stream.on('data', (data) => {
+      text += String(data)
+    })
+    stream.on('error', () => {})
+    stream.write(loginFrame({ chain: 'builtin', password: 'wrong' }))
+    await new Promise((resolve) => child.once('close', resolve))
+    return text.trim()
+  }
+
+  void test('run does not take a child that it had before for its own', async () => {
+    assert.equal(await runOnce('sleep 0.02 & sleep 0.04 & :'), 'exit 1')
+  })
+
+  void test('starting again gives no more attempts a second, neither with run nor with serve', async () => {
+    bed.chains('attempts-per-second 1')
+    const started = performance.now()
+    const answers: string[] = []
+    while (performance.now() < started + 2500) {
+      answers.push(await runOnce(':'))
+      assert.equal(await helper.stop(), 0)
+      helper = await bed.serve()
+      answers.push(await helper.answer({ chain: 'builtin', password: 'wrong' }))
+    }
+    bed.chains()
+    const seconds = (performance.now() - started) / 1000
+    const tried = answers.filter((line) => line === 'exit 1').length
+    assert.ok(tried >= 1 && tried <= seconds + 2, `${tried} attempts in ${seconds} s: ${answers.join(', ')}`)
+    assert.ok(answers.includes('busy'))
+  })
+
+  void test('a guest too inherits 0, 1 and 2 only, and no group of the helper', async () => {
+    const session = helper.login({ kind: 'guest', chain: 'guest' })
+    const pid = (await session.line()).split(' ')[3]
+    await session.line()
+    assert.deepEqual(
+      readdirSync(`/proc/${pid}/fd`).filter((fd) => fd !== '10'),
+      ['0', '1', '2'],
+    )
+    if (isRoot) assert.match(contents(`/proc/${pid}/status`), /Groups:\t54324 \n/)
+    session.socket.destroy()
+  })
+
+  void test('no process of the helper can be signalled or read by the account while it is root', async (t) => {
+    if (!isRoot) return t.diagnostic(ROOT_ONLY)
+    const waiting = helper.connect()
+    await until('its process', () => helper.children(helper.server()).length > 0)
+    for (const pid of [helper.child.pid, helper.server(), ...helper.children(helper.server())]) {
+      assert.match(contents(`/proc/${pid}/status`), /Uid:\t0\t0\t0\t0\nGid:\t0\t0\t0\t0\n(.*\n)*Groups:\t \n/)
+      const tried = spawnAs(`kill -STOP ${pid} || kill -KILL ${pid} || cat /proc/${pid}/maps || ls /proc/${pid}/fd/`)
+      assert.notEqual(await tried, 0)
+    }
+    waiting.socket.destroy()
+  })
+
+  const spawnAs = async (command: string): Promise<number | null> => {
+    const child = spawn('/bin/sh', ['-c', command], { ...account, stdio: 'ignore' })
+    return new Promise((resolve) => child.once('exit', resolve))
+  }
+
+  void test('a backend cannot end the helper or a stranger, nor can it reach the socket', async (t) => {
+    if (!isRoot) return t.diagnostic(ROOT_ONLY)
+    const tried = spawn(
+      '/bin/sh',
+      ['-c', `kill -9 ${helper.server()} || cd ${join(bed.folder, 'run')} || exec ${bed.helperPath} check`],
+      {
+        ...user,
+        stdio: 'ignore',
+      },
+    )
+    assert.notEqual(await new Promise((resolve) => tried.once('exit', resolve)), 0)
+  })
+})
