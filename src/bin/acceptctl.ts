@@ -145,7 +145,10 @@ async function ask(
 function exitOf(result: unknown, cli: CommandLine): number {
   if (!isRecord(result)) return EXIT.done
   if (cli.valid !== undefined && result[cli.valid] === false) return EXIT.invalid
-  if (cli.matched !== undefined && result[cli.matched] === 0) return EXIT.nothing
+  if (cli.matched !== undefined && result[cli.matched] === 0) {
+    process.stderr.write('acceptctl: nothing matches\n')
+    return EXIT.nothing
+  }
   return EXIT.done
 }
 

@@ -120,6 +120,7 @@ export function supervise(
   function keep(name: 'helper' | 'runtime', start: () => ChildProcess): void {
     let pause = 100
     const run = () => {
+      if (stopping) return
       const began = Date.now()
       const child = start()
       children[name] = child

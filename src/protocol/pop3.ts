@@ -66,7 +66,8 @@ function apop(argument: string, view: DialogueView): Answer {
 }
 
 export const pop3: Protocol = {
-  greet: (view) => `+OK ${view.timestamp}\r\n`,
+  // RFC 1939 section 7: a timestamp in the greeting says that there is APOP. The original shows it always.
+  greet: ({ settings, timestamp }) => `+OK ${settings.classic || settings.apop ? timestamp : settings.greeting}\r\n`,
   verbs: {
     CAPA: (_argument, view) => capa(view),
     STLS: (_argument, view) =>

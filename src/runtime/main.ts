@@ -19,6 +19,8 @@ export async function runRuntime(options: RuntimeOptions, version: string): Prom
   const stop = (grace: number) => {
     if (stopping) return
     stopping = true
+    // A thread that does not end must not keep the process: its sessions have had their time.
+    setTimeout(() => process.exit(0), (grace + 10) * 1000).unref()
     void Promise.all([plane.isOk() ? plane.value.close() : undefined, runtime.stop(grace)]).then(() => process.exit(0))
   }
   const daemon = createDaemon(runtime, version, stop)

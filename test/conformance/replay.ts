@@ -3,11 +3,14 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { availableParallelism, loadavg, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Duplex } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Case, FakeRun, Result, Step } from './case.ts'
+
+/** A pause of a case is there so that a program gets somewhere; on a busy machine it takes longer. */
+const patienceFor = (): number => Math.min(6, Math.max(1, (loadavg()[0] ?? 0) / availableParallelism()))
 
 export interface Played {
   /** A step that went otherwise. */
@@ -136,7 +139,7 @@ class Playing {
   private async step(step: Step): Promise<string | undefined> {
     if ('send' in step) this.input.write(Buffer.from(step.send, 'latin1'))
     else if ('eof' in step) this.input.end()
-    else if ('sleep_ms' in step) await sleep(step.sleep_ms)
+    else if ('sleep_ms' in step) await sleep(step.sleep_ms * patienceFor())
     else if ('expect' in step) return this.expect(step.expect)
     else return this.tls(step.tls, step.got)
     return undefined

@@ -72,9 +72,13 @@ void describe('root', () => {
     void it(`${name}'s right password gets what a wrong one gets, and a log line in capitals`, async () => {
       const start = bed.daemon.log().length
       const right = await exhausted('file', name, 'right')
-      const line = await until('the log line', () => / [A-Z][A-Z-]{9,} .*$/m.exec(bed.daemon.log().slice(start))?.[0], {
-        show: () => bed.daemon.log().slice(start),
-      })
+      const line = await until(
+        'the log line',
+        () => new RegExp(` [A-Z][A-Z-]{9,} .*\\b${name}\\b.*$`, 'm').exec(bed.daemon.log().slice(start))?.[0],
+        {
+          show: () => bed.daemon.log().slice(start),
+        },
+      )
       assert.match(line, new RegExp(`\\b${name}\\b`))
       assert.equal(right, await exhausted('file', name, 'wrong'))
       assert.match(right, /^(535 [^\r]*\r\n){3}$/)
