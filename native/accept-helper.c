@@ -529,9 +529,8 @@ int main(int argc, char **argv)
   read_chains();
   if (config == NULL) return 78;
   if (privileged && getuid() != 0 && getuid() != config->account) fail(77, "refused", "only the account of the chains file may start this");
-  if (privileged && (setresgid(0, 0, 0) != 0 || setgroups(0, NULL) != 0 || setresuid(0, 0, 0) != 0))
+  if (privileged && (setresgid(0, 0, 0) != 0 || setgroups(0, NULL) != 0 || setresuid(0, 0, 0) != 0 || prctl(PR_SET_DUMPABLE, 0) != 0))
     fail(TEMPORARY, "root", strerror(errno));
-  prctl(PR_SET_DUMPABLE, 0);
   if (socket_path == NULL) socket_path = strdup(config->socket);
   if (realpath("/proc/self/exe", checknotroot) == NULL) fail(TEMPORARY, "/proc/self/exe", strerror(errno));
   strcpy(strrchr(checknotroot, '/') + 1, "checknotroot");
