@@ -5,6 +5,7 @@ import { chownSync, linkSync, mkdirSync, readdirSync, writeFileSync } from 'node
 import type { Socket } from 'node:net'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { account, Bed, contents, frame, type Helper, isRoot, loginFrame, until, user } from './bed.ts'
 
 const ROOT_ONLY = 'needs root: without it there is no boundary to attack'
@@ -91,8 +92,15 @@ void describe('accept-helper attacked', () => {
     deaf.socket.pause()
     let left = 1800
     const some = async () => {
-      while (left-- > 0)
-        assert.match(await helper.answer({ kind: 'guest', chain: 'quick', session: 'x'.repeat(64) }), /^ok /)
+      while (left-- > 0) {
+        let line = await helper.answer({ kind: 'guest', chain: 'quick', session: 'x'.repeat(64) })
+        // A quick machine does more in a second than attempts-per-second allows.
+        while (line === 'busy') {
+          await sleep(50)
+          line = await helper.answer({ kind: 'guest', chain: 'quick', session: 'x'.repeat(64) })
+        }
+        assert.match(line, /^ok /)
+      }
     }
     await Promise.all(Array.from({ length: 16 }, some))
     await until('the sessions to end', () => helper.children(helper.server()).length === 0)

@@ -93,8 +93,9 @@ void describe('checkpassword with hashes of many costs', () => {
     `cheap:${cheap}:${user.uid}:${user.gid}::/:\ndear:${dear}:${user.uid}:${user.gid}::/:\nlocked:!${dear}:1:1::/:\nshut:!!:1:1::/:\n`,
     { mode: 0o600 },
   )
-  /** Milliseconds of processor time, which the load of the machine does not change. */
-  const cost = (name: string): number => {
+  /** Milliseconds of processor time, the least of five: what the machine does besides only adds to it. */
+  const cost = (name: string): number => Math.min(...Array.from({ length: 5 }, () => costOnce(name)))
+  const costOnce = (name: string): number => {
     const ran = spawnSync(
       '/bin/sh',
       ['-c', `printf '${name}\\0wrong\\0\\0' | ${program('checkpassword')} -f ${file} true 3<&0; echo $?; times`],
