@@ -61,7 +61,7 @@ for (const name of POP3_BACKENDS)
     void it('answers PASS with one +OK, the backend\u2019s, and runs as the user', async () => {
       const [user] = bed.people
       const talk = await converse(bed.daemon.port(name))
-      assert.match(await talk.reply(), /^\+OK .*<\d+\.\d+(\.\d+)?@mx\.acceptd\.test>\r\n$/)
+      assert.equal(await talk.reply(), '+OK mx.acceptd.test\r\n')
       assert.match(await talk.say(`USER ${user.name}`), /^\+OK/)
       assert.match(await talk.say(`PASS ${user.password}`), backend.greeting)
       // Its first answer comes from the program itself: before that, dovecot's script and doveconf may still be at it.
