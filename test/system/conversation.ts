@@ -1,7 +1,6 @@
 // SMTP or POP3 by hand: what a test sends, byte for byte, and what comes back.
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
-import { until } from './processes.ts'
 
 export interface Conversation {
   readonly socket: Socket
@@ -18,6 +17,7 @@ export interface Conversation {
 
 const REPLY = /^(?:\d{3}-[^\n]*\n)*\d{3}(?: [^\n]*)?\n|^[+-][^\n]*\n/
 
+/** `timeout` is for each reply. */
 export async function converse(port: number, timeout = 15_000): Promise<Conversation> {
   const socket = connect(port, '127.0.0.1').setNoDelay()
   let [waiting, failure] = ['', '']
@@ -27,17 +27,28 @@ export async function converse(port: number, timeout = 15_000): Promise<Conversa
   socket.on('error', (error) => {
     failure = error.message
   })
-  await until('a connection', () => !socket.connecting || failure !== '')
-  const reply = async (): Promise<string> => {
-    const text = await until('a reply', () => REPLY.exec(waiting)?.[0] ?? (socket.closed ? 'closed' : undefined), {
-      timeout,
-      every: 2,
-      show: () => JSON.stringify(waiting),
+  await new Promise<void>((resolve) => socket.once('connect', resolve).once('close', () => resolve()))
+  const reply = (): Promise<string> =>
+    new Promise((resolve, reject) => {
+      const done = (): void => {
+        clearTimeout(timer)
+        socket.off('data', look).off('close', look)
+      }
+      const look = (): void => {
+        const [text] = REPLY.exec(waiting) ?? []
+        if (text === undefined && !socket.closed) return
+        done()
+        waiting = waiting.slice(text?.length ?? 0)
+        if (text === undefined) reject(new Error(`closed instead of a reply: ${failure} ${JSON.stringify(waiting)}`))
+        else resolve(text)
+      }
+      const timer = setTimeout(() => {
+        done()
+        reject(new Error(`no reply in ${timeout} ms: ${JSON.stringify(waiting)}`))
+      }, timeout)
+      socket.on('data', look).on('close', look)
+      look()
     })
-    if (!REPLY.test(waiting)) throw new Error(`closed instead of a reply: ${failure} ${JSON.stringify(waiting)}`)
-    waiting = waiting.slice(text.length)
-    return text
-  }
   return {
     socket,
     reply,
@@ -65,8 +76,8 @@ export function plain(user: string, password: string): string {
 }
 
 /** Greeted, introduced and logged in. */
-export async function loggedIn(port: number, user: string, password: string): Promise<Conversation> {
-  const talk = await converse(port)
+export async function loggedIn(port: number, user: string, password: string, timeout?: number): Promise<Conversation> {
+  const talk = await converse(port, timeout)
   await talk.reply()
   await talk.say('EHLO client.example')
   const answer = await talk.say(`AUTH PLAIN ${plain(user, password)}`)
