@@ -10,8 +10,7 @@ export const baselineSide = (bed: Bed): Side => ({
   packages: ['ucspi-tcp'],
   absent() {
     if (!findProgram('tcpserver')) return 'tcpserver is not installed (Debian: ucspi-tcp)'
-    const missing = ['checkpassword', 'checknotroot'].find((name) => !existsSync(builtProgram(name)))
-    return missing && `dist/programs/${missing} is not built (npm run build)`
+    return existsSync(builtProgram('checkpassword')) ? undefined : 'dist/programs/checkpassword is not built (npm run build)'
   },
   async start(wish) {
     const port = await freePort()
@@ -19,7 +18,7 @@ export const baselineSide = (bed: Bed): Side => ({
     // -c has room for the processes of sessions that have just ended.
     const listen = ['-H', '-R', '-l0', '-c', String(wish.clients * 2 + 100), '-b', '4096', '127.0.0.1', String(port)]
     const login = [bed.program('base-reup'), '-t', '5', bed.program('base-authup'), wish.protocol]
-    const check = [bed.program('checkpassword'), '-f', bed.users(wish.users), bed.program('checknotroot')]
+    const check = [bed.program('checkpassword'), '-f', bed.users(wish.users), bed.program('base-checknotroot')]
     const filter = wish.protocol === 'smtp' ? [bed.program('base-fixsmtpio')] : []
     const child = startProgram(
       'tcpserver',
@@ -31,7 +30,7 @@ export const baselineSide = (bed: Bed): Side => ({
       port,
       controlSocket: undefined,
       pids: [child.pid ?? 0],
-      isOwn: (command) => ['tcpserver', 'base-reup', 'base-authup', 'base-fixsmtpio'].includes(command),
+      isOwn: (command) => ['tcpserver', 'base-reup', 'base-authup', 'base-checknotroot', 'base-fixsmtpio'].includes(command),
       stop: () => endProgram(child),
     }
   },

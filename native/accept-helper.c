@@ -11,6 +11,7 @@
 #include <grp.h>
 #include <limits.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -168,6 +169,7 @@ static void prepare(int stream, int status)
   sigset_t none;
   struct rlimit files;
   setsid();
+  sched_setscheduler(0, SCHED_BATCH, &(struct sched_param){0}); /* waking it must not push a lane off its processor */
   signal(SIGPIPE, SIG_DFL);
   sigemptyset(&none);
   sigprocmask(SIG_SETMASK, &none, NULL);

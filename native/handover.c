@@ -1,10 +1,7 @@
 /* From login to backend: runs as the user already, or refuses because it does not. */
 #define _GNU_SOURCE
 #include "helper.h"
-#include <errno.h>
-#include <stdio.h>
-#include <string.h>
-#include <unistd.h>
+#include "start.h"
 
 void hand_over(int stream, int status, uid_t minimum, char **backend)
 {
