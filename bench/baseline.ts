@@ -10,7 +10,9 @@ export const baselineSide = (bed: Bed): Side => ({
   packages: ['ucspi-tcp'],
   absent() {
     if (!findProgram('tcpserver')) return 'tcpserver is not installed (Debian: ucspi-tcp)'
-    return existsSync(builtProgram('checkpassword')) ? undefined : 'dist/programs/checkpassword is not built (npm run build)'
+    return existsSync(builtProgram('checkpassword'))
+      ? undefined
+      : 'dist/programs/checkpassword is not built (npm run build)'
   },
   async start(wish) {
     const port = await freePort()
@@ -30,7 +32,8 @@ export const baselineSide = (bed: Bed): Side => ({
       port,
       controlSocket: undefined,
       pids: [child.pid ?? 0],
-      isOwn: (command) => ['tcpserver', 'base-reup', 'base-authup', 'base-checknotroot', 'base-fixsmtpio'].includes(command),
+      isOwn: (command) =>
+        ['tcpserver', 'base-reup', 'base-authup', 'base-checknotroot', 'base-fixsmtpio'].includes(command),
       stop: () => endProgram(child),
     }
   },

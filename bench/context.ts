@@ -16,6 +16,8 @@ export interface Context {
   /** Measured, after the warm-up. */
   readonly seconds: number
   readonly warmup: number
+  /** Of the seconds of load that a server wants before it is measured, at most so many. */
+  readonly settling: number
   readonly progress: (text: string) => void
 }
 

@@ -117,6 +117,7 @@ export function oursSide(bed: Bed): Side {
   }
   return {
     name: 'acceptd',
+    settling: 8,
     what: 'acceptd with rules, logs and metrics on, without TLS; messages discarded by the same backend',
     absent() {
       const missing = ['acceptd', 'accept-helper'].find((name) => !existsSync(builtProgram(name)))

@@ -123,6 +123,7 @@ async function main(): Promise<number> {
     runs: options.runs ?? (quick ? 1 : 3),
     seconds: options.seconds ?? (quick ? 0.8 : 3),
     warmup: quick ? 0.3 : 0.5,
+    settling: quick ? 1.5 : 8,
     progress,
   }
 

@@ -41,7 +41,7 @@ async function runPoint(row: Row, point: Point, context: Context): Promise<Outco
   if (other) contestants.push({ role: 'baseline', contestant: { side: other, wish: wish(row.baseline) } })
   const { measured, problems } = await interleave(
     contestants.map(({ contestant }) => contestant),
-    (run, index) => loadOf(row, point, context, run, contestants[index]?.contestant.wish.users ?? 1),
+    (run, index) => loadOf(row, point, context, run, contestants[index]?.contestant),
     context.runs,
   )
   const runsOf = (role: 'ours' | 'baseline'): readonly Measured[] =>
@@ -52,11 +52,13 @@ async function runPoint(row: Row, point: Point, context: Context): Promise<Outco
   }
 }
 
-function loadOf(row: Row, point: Point, context: Context, run: number, users: number): Load {
+function loadOf(row: Row, point: Point, context: Context, run: number, contestant: Contestant | undefined): Load {
+  const users = contestant?.wish.users ?? 1
+  const settling = Math.max(context.seconds / 2, Math.min(context.settling, contestant?.side.settling ?? 0))
   const load: Load = {
     clients: point.clients,
     users,
-    duration: (run === 0 ? context.seconds / 2 : context.seconds) + context.warmup,
+    duration: (run === 0 ? settling : context.seconds) + context.warmup,
     warmup: context.warmup,
     // A real crowd does not come in one millisecond; the row `burst` is about the one that does.
     ramp: Math.min(context.warmup, point.clients / 1000),

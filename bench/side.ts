@@ -47,6 +47,8 @@ export interface Side {
   /** Why it cannot run here; undefined if it can. */
   readonly absent: () => string | undefined
   readonly start: (wish: Wish) => Promise<Running>
+  /** Seconds of load after which V8 has compiled what is used; before them it is not measured. */
+  readonly settling?: number
   /** Debian packages that `--install` fetches. */
   readonly packages?: readonly string[]
 }

@@ -170,6 +170,7 @@ static void prepare(int stream, int status)
   struct rlimit files;
   setsid();
   sched_setscheduler(0, SCHED_BATCH, &(struct sched_param){0}); /* waking it must not push a lane off its processor */
+  if (getpriority(PRIO_PROCESS, 0) < 0) setpriority(PRIO_PROCESS, 0, 0); /* acceptd's own is not for everybody's programs */
   signal(SIGPIPE, SIG_DFL);
   sigemptyset(&none);
   sigprocmask(SIG_SETMASK, &none, NULL);

@@ -44,6 +44,7 @@ function writeConfig(directory: string, port: number, wish: Wish): void {
 
 export const harakaSide = (bed: Bed): Side => ({
   name: 'haraka',
+  settling: 8,
   what: 'Haraka, a Node process per core: compares passwords in memory without a hash (auth/flat_file), drops messages (queue/discard)',
   absent: () => (findProgram('haraka') ? undefined : 'haraka is not installed (npm install -g Haraka)'),
   async start(wish) {

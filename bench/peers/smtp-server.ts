@@ -7,6 +7,7 @@ import type { Side } from '../side.ts'
 
 export const smtpServerSide = (bed: Bed): Side => ({
   name: 'smtp-server',
+  settling: 8,
   what: "nodemailer's smtp-server, one Node process of one user: compares passwords in memory without a hash, reads messages and drops them",
   absent() {
     try {

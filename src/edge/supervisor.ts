@@ -1,10 +1,11 @@
 // acceptd itself: binds, becomes the account of control/chains, starts and restarts helper and runtime. It reads nothing from a client.
 //
-//   root      bind the listeners, make the run directory
+//   root      bind the listeners, make the run directory, take a nice value for the lanes
 //   account   accept-helper serve (setuid root)      runtime (one Node process, listening descriptors in its stdio)
 
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { chmodSync, chownSync, mkdirSync, readFileSync } from 'node:fs'
+import { getPriority, setPriority } from 'node:os'
 import { join } from 'node:path'
 import type { HelperMode } from '../protocol/helper.ts'
 import { type Bound, bindAddress } from './binding.ts'
@@ -36,6 +37,8 @@ export interface SupervisorOptions {
 
 /** How many lanes may die, or listeners be resumed, before the runtime is started anew. */
 const SPARE_SETS = 12
+
+const LANES_NICE = -10
 
 /** A name of /etc/passwd, or a number with the same group. */
 export function findAccount(name: string): Account | undefined {
@@ -109,6 +112,7 @@ export function supervise(
   if (root) {
     chownSync(options.run, account.uid, options.statusGroup ?? gid)
     process.setgroups?.(options.statusGroup === undefined ? [gid] : [gid, options.statusGroup])
+    comeFirst()
     process.setgid?.(account.gid)
     process.setuid?.(account.uid)
   }
@@ -200,6 +204,15 @@ export function supervise(
         if (stopping) end(0)
       } else runtime.kill(signal)
     })
+  }
+}
+
+/** The lanes wait for no backend, and every backend waits for them: they come first, unless whoever started acceptd has chosen a nice value. */
+function comeFirst(): void {
+  try {
+    if (getPriority() === 0) setPriority(LANES_NICE)
+  } catch {
+    // A container may take even root's right to it.
   }
 }
 

@@ -36,6 +36,16 @@ function look(pid: number): Process | undefined {
   }
 }
 
+export const SCHED_BATCH = 3
+
+/** Of the first thread. */
+export function schedulingOf({ pid }: Process): { readonly nice: number; readonly policy: number } {
+  const fields = readFileSync(`/proc/${pid}/stat`, 'latin1')
+    .replace(/^.*\) /s, '')
+    .split(' ')
+  return { nice: Number(fields[16]), policy: Number(fields[38]) }
+}
+
 export function everyone(): readonly Process[] {
   return readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name))

@@ -1,13 +1,14 @@
 // The main job: real clients submit through acceptd to real backends, which run as the user.
 import assert from 'node:assert/strict'
 import { readdirSync, readFileSync } from 'node:fs'
+import { getPriority } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { SMTP_BACKENDS } from './backends.ts'
 import { type Bed, makeBed, script } from './bed.ts'
 import { curlSmtp, messageFrom, msmtp, nodemailer, swaks } from './clients.ts'
 import { converse, loggedIn, plain } from './conversation.ts'
-import { picture, treeOf, until } from './processes.ts'
+import { picture, SCHED_BATCH, schedulingOf, treeOf, until } from './processes.ts'
 
 let bed: Bed
 before(async () => {
@@ -109,6 +110,13 @@ for (const name of SMTP_BACKENDS)
           assert.match(status, new RegExp(`^Gid:\t${gid}\t${gid}\t${gid}\t${gid}$`, 'm'))
           assert.match(status, /^CapEff:\t0+$/m)
         }
+      // sched(7): the lanes come before what they wake; the backends have nobody's favour.
+      assert.deepEqual(all.filter((one) => one.comm === backend.comm).map(schedulingOf), [
+        { nice: 0, policy: SCHED_BATCH },
+        { nice: 0, policy: SCHED_BATCH },
+      ])
+      const started = getPriority()
+      for (const one of node) assert.deepEqual(schedulingOf(one), { nice: started === 0 ? -10 : started, policy: 0 })
       for (const talk of talks) {
         assert.match(await talk.say('QUIT'), /^221 /)
         await talk.rest()
