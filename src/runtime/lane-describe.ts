@@ -9,6 +9,20 @@ export interface Place {
   readonly generation: number
 }
 
+/** Commands of SMTP and POP3, and events of rules. */
+const VERBS: ReadonlySet<string> = new Set(
+  `HELO EHLO LHLO AUTH STARTTLS MAIL RCPT DATA BDAT BURL RSET NOOP QUIT HELP VRFY EXPN ETRN ATRN TURN SEND SOML SAML XCLIENT XFORWARD
+  USER PASS APOP CAPA STLS STAT LIST RETR DELE TOP UIDL LAST UTF8 LANG GREETING TIMEOUT CLIENTEOF IN_DATA LOGIN`.split(
+    /\s+/,
+  ),
+)
+
+/** The verb in capitals; UNKNOWN for any other word, which may be a password that was sent behind a refused AUTH. */
+export function shownVerb(word: string): string {
+  const verb = word.toUpperCase()
+  return VERBS.has(verb) ? verb : 'UNKNOWN'
+}
+
 export function stateOf(session: ClientSession): SessionState {
   if (session.closing) return 'ending'
   const served = session.actors.fixsmtpio
@@ -52,7 +66,7 @@ export function describe(session: ClientSession, place: Place): SessionSummary {
     recipients: session.recipients,
     bytesIn: session.bytesIn,
     bytesOut: session.bytesOut,
-    ...(last !== undefined ? { lastVerb: last.verb.toUpperCase() } : {}),
+    ...(last !== undefined ? { lastVerb: shownVerb(last.verb) } : {}),
   }
 }
 
@@ -63,7 +77,7 @@ export function detail(session: ClientSession, place: Place): SessionDetail {
     ...describe(session, place),
     verbs: session.verbs.map(({ at, verb, code }) => ({
       at,
-      verb: verb.toUpperCase(),
+      verb: shownVerb(verb),
       ...(code === 0 ? {} : { code: codeText(code) }),
     })),
     actors: [

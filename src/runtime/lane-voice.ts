@@ -4,7 +4,7 @@ import type { Effect, LogEvent } from '../actors/effects.ts'
 import type { ClientSession } from '../edge/client-session.ts'
 import { isLogged, type LogFields, logLine } from '../edge/log.ts'
 import type { DaemonEvent, LogLevel, TraceLine } from '../rpc/daemon.ts'
-import { identity, type Place } from './lane-describe.ts'
+import { identity, type Place, shownVerb } from './lane-describe.ts'
 import type { FromLane } from './messages.ts'
 
 export interface Voice {
@@ -15,7 +15,7 @@ export interface Voice {
     session: ClientSession,
     data?: DaemonEvent['data'],
   ) => void
-  /** A line of the client or to it; never what AUTH, PASS or APOP say. */
+  /** A line of the client or a reply to it; only the verb and the code where the line may hold a password. */
   readonly trace: (session: ClientSession, from: TraceLine['from'], text: string) => void
   /** An actor's log effect, as a line and an event. */
   readonly tellOf: (session: ClientSession, effect: Effect & { readonly do: 'log' }) => void
@@ -58,14 +58,17 @@ export function createVoice(tell: (message: FromLane) => void, place: (session: 
     event,
     trace(session, from, text) {
       const line = text.replace(/\r?\n$/, '')
-      const verb = /^[^\s-]*/.exec(line)?.[0] ?? ''
-      const secret = /^(AUTH|PASS|APOP)$/i.test(verb)
+      const word = /^[^\s-]*/.exec(line)?.[0] ?? ''
+      const verb = from === 'client' ? shownVerb(word) : word
+      // A reply may repeat what it answers, which has been noted by now.
+      const asked = from === 'client' ? verb : shownVerb(session.verbs.at(-1)?.verb ?? '')
+      const secret = /^(AUTH|PASS|APOP|UNKNOWN)$/.test(asked)
       traces.push({
         ...identity(session, place(session)),
         at: Date.now(),
         from,
         verb,
-        ...(secret ? {} : { text: line.slice(verb.length + 1, 500) }),
+        ...(secret ? {} : { text: line.slice(word.length + 1, 500) }),
       })
     },
     tellOf(session, effect) {
