@@ -37,7 +37,11 @@ int main(int argc, char **argv) {
     else if (is("RCPT TO:")) say("250 2.1.5 recipient");
     else if (is("NOOP") || is("RSET")) say("250 2.0.0 fine");
     else if (is("QUIT")) return say("221 2.0.0 bye"), 0;
-    else if (!is("DATA")) say("502 5.5.1 unimplemented");
+    else if (!is("DATA")) {
+      /* as sendmail does */
+      printf("502 5.5.1 unimplemented: %.*s\r\n", (int)strcspn(line, "\r\n"), line);
+      fflush(stdout);
+    }
     else {
       say("354 go ahead");
       if (!take_message()) return 1;
