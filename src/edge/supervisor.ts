@@ -134,8 +134,8 @@ export function supervise(
           if (name === 'runtime') end(code ?? 1)
           return
         }
-        // 0: it was told to stop. 78: it has said what is wrong with the configuration, and would say so again.
-        if (name === 'runtime' && (code === 0 || code === 78)) {
+        // 0: it was told to stop. 71, 78: it has said what is wrong with the control socket or the configuration, and would say so again.
+        if (name === 'runtime' && (code === 0 || code === 71 || code === 78)) {
           end(code)
           return
         }
@@ -171,7 +171,8 @@ export function supervise(
 
   keep('runtime', () => {
     const each = 3 * (options.lanes + SPARE_SETS)
-    const stdio: ('ignore' | 'inherit' | number)[] = ['ignore', 'inherit', 'inherit']
+    // Like the helper it ends when its standard input does.
+    const stdio: ('pipe' | 'inherit' | number)[] = ['pipe', 'inherit', 'inherit']
     const descriptors = bound.map((one) =>
       Array.from({ length: each }, () => {
         stdio.push(one.fd)

@@ -43,6 +43,11 @@ export async function runRuntime(options: RuntimeOptions, version: string): Prom
   process.on('SIGHUP', () => {
     void plane.value.inTurn(() => daemon.config.reload({ apply: 'new-sessions', by: 'signal' }))
   })
+  // The supervisor writes nothing there: it has been killed, and the next one wants the sockets.
+  process.stdin.resume().on('end', () => {
+    runtime.log('error', 'supervisor-died', {})
+    stop(GRACE.SIGINT)
+  })
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     process.on(signal, () => {
       runtime.log('info', 'stopping', { signal })
