@@ -1,47 +1,16 @@
 // Whatever comes over the control socket, it is answered or closed; memory stays bounded and nothing of ours throws.
 import assert from 'node:assert/strict'
-import { connect, type Socket } from 'node:net'
+import type { Socket } from 'node:net'
 import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import fc from 'fast-check'
 import { METHOD_MAP } from '../../src/rpc/methods.ts'
 import { fakeSession } from './fake.ts'
+import { assertAnswers, deaf, exchange, HOSTILE } from './hostile.ts'
 import { bed, wire } from './wire.ts'
-
-/** Sends the pieces and ends; resolves with all that came back when the connection has closed, rejects after five seconds. */
-function exchange(path: string, pieces: readonly Uint8Array[]): Promise<string> {
-  return new Promise((resolve, reject) => {
-    const socket = connect(path)
-    let text = ''
-    const timer = setTimeout(() => reject(new Error('neither answered nor closed')), 5000)
-    socket.setEncoding('utf8')
-    socket.on('data', (chunk: string) => {
-      text += chunk
-    })
-    socket.on('error', () => {})
-    socket.on('close', () => {
-      clearTimeout(timer)
-      resolve(text)
-    })
-    for (const piece of pieces) socket.write(piece)
-    socket.end()
-  })
-}
 
 function bytes(text: string): Uint8Array {
   return Buffer.from(text)
-}
-
-/** Every line that came back is a JSON-RPC response or a batch of them, unless it is HTTP. */
-function assertAnswers(text: string): void {
-  if (text.startsWith('HTTP/1.1 ')) return
-  for (const line of text.split('\n').filter((one) => one !== '')) {
-    const value: unknown = JSON.parse(line)
-    for (const response of Array.isArray(value) ? value : [value]) {
-      assert.equal(response.jsonrpc, '2.0')
-      assert.ok('result' in response !== 'error' in response)
-    }
-  }
 }
 
 const anyRequest = fc.record(
@@ -112,27 +81,7 @@ void test('requests of the right shape with anything in them, alone and in batch
 
 void test('deep nesting, half requests, HTTP that is none', async (t) => {
   const { control, fake } = await bed(t)
-  const deep = 500_000
-  const cases: readonly string[] = [
-    '['.repeat(deep),
-    '['.repeat(deep) + ']'.repeat(deep),
-    `{"jsonrpc":"2.0","id":1,"method":"session.list","params":{"user":${'['.repeat(deep)}${']'.repeat(deep)}}}`,
-    `{"jsonrpc":"2.0","id":${'{"a":'.repeat(1000)}1${'}'.repeat(1000)},"method":"server.ping"}`,
-    `${'{"a":'.repeat(100_000)}1${'}'.repeat(100_000)}`,
-    '{"jsonrpc":"2.0","id":1,"method":"server.pi',
-    'GET / HTTP/1.1',
-    'GET / HTTP/1.1\r\n',
-    'GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n',
-    'POST / HTTP/1.1\r\nContent-Length: 99999999999999999999\r\n\r\n',
-    'POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\n{}',
-    `POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nFFFFFFFFFFFFFFFFF\r\n`,
-    `GET /${'a'.repeat(100_000)} HTTP/1.1\r\n\r\n`,
-    `GET / HTTP/1.1\r\n${'X: y\r\n'.repeat(20_000)}\r\n`,
-    'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n',
-    '\0'.repeat(1000),
-    '\n'.repeat(100_000),
-  ]
-  for (const text of cases) assertAnswers(await exchange(control, [bytes(text), bytes('\n')]))
+  for (const text of HOSTILE) assertAnswers(await exchange(control, [bytes(text), bytes('\n')]))
   assert.deepEqual(fake.bugs, [])
   const c = wire(control)
   assert.equal((await c.call('server.ping')).result.pong, true)
@@ -150,14 +99,7 @@ void test('clients that never read cost little, whatever they ask and whatever h
   const before = memory()
   const sockets: Socket[] = []
   for (let i = 0; i < 20; i++) {
-    const socket = connect(control)
-    socket.pause()
-    socket.on('error', () => {})
-    // Every reply is half a megabyte, the requests behind the first wait in the kernel.
-    const ask = `{"jsonrpc":"2.0","id":1,"method":"session.list","params":{"limit":1000}}\n`
-    socket.write('{"jsonrpc":"2.0","id":1,"method":"event.subscribe"}\n'.repeat(8))
-    for (let n = 0; n < 50; n++) socket.write(ask)
-    sockets.push(socket)
+    sockets.push(deaf(control))
   }
   await sleep(300)
   for (let n = 0; n < 20_000; n++) {

@@ -5,7 +5,7 @@ import { after, before, describe, it } from 'node:test'
 import { type Bed, makeBed, script } from './bed.ts'
 import { messageFrom } from './clients.ts'
 import { type Conversation, converse, loggedIn, plain } from './conversation.ts'
-import { isAlive, type Process, picture, signal, treeOf, until } from './processes.ts'
+import { isAlive, type Process, picture, runtimeOf, signal, treeOf, until } from './processes.ts'
 import { writePasswordFile } from './users.ts'
 
 let bed: Bed
@@ -180,8 +180,7 @@ void describe('the helper', () => {
 })
 
 void describe('the runtime', () => {
-  const runtime = (): Process | undefined =>
-    treeOf(bed.daemon.pid).find((one) => one.ppid === bed.daemon.pid && one.argv[0]?.endsWith('node') === true)
+  const runtime = (): Process | undefined => runtimeOf(bed.daemon.pid)
 
   void it('killed: its backends end, connections wait in the kernel and are served by the next one', async () => {
     const [user] = bed.people

@@ -6,7 +6,7 @@ import { type Bed, makeBed } from './bed.ts'
 import { messageFrom } from './clients.ts'
 import { type Conversation, converse, loggedIn } from './conversation.ts'
 import { inOneLane } from './inspector.ts'
-import { picture, treeOf, until } from './processes.ts'
+import { picture, runtimeOf, treeOf, until } from './processes.ts'
 
 let bed: Bed
 before(async () => {
@@ -14,8 +14,7 @@ before(async () => {
 })
 after(() => bed.end())
 
-const runtime = (): number =>
-  treeOf(bed.daemon.pid).find((one) => one.ppid === bed.daemon.pid && one.argv[0]?.endsWith('node') === true)?.pid ?? 0
+const runtime = (): number => runtimeOf(bed.daemon.pid)?.pid ?? 0
 
 const rows = (answer: unknown, name: string): readonly Readonly<Record<string, unknown>>[] => {
   const list = typeof answer === 'object' && answer !== null ? new Map(Object.entries(answer)).get(name) : undefined

@@ -64,6 +64,11 @@ export function treeOf(pid: number): readonly Process[] {
   return [...all.filter((one) => one.pid === pid), ...below(pid)]
 }
 
+/** The runtime of an acceptd: its child that is node. */
+export function runtimeOf(daemon: number): Process | undefined {
+  return treeOf(daemon).find((one) => one.ppid === daemon && one.argv[0]?.endsWith('node') === true)
+}
+
 /** As ps prints it, for messages of failed tests. */
 export function picture(list: readonly Process[]): string {
   return list

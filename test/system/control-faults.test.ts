@@ -1,0 +1,238 @@
+// The control sockets of a running acceptd under clients that mean no good, many sessions, second daemons and sudden ends.
+import assert from 'node:assert/strict'
+import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
+import { connect, type Socket } from 'node:net'
+import { join } from 'node:path'
+import { after, before, describe, it } from 'node:test'
+import { METHODS } from '../../src/rpc/methods.ts'
+import { assertAnswers, deaf, exchange, HOSTILE } from '../rpc/hostile.ts'
+import { wire } from '../rpc/wire.ts'
+import { type Bed, makeBed } from './bed.ts'
+import { loggedIn } from './conversation.ts'
+import { type Daemon, startDaemon } from './daemon.ts'
+import { isAlive, memory, picture, runtimeOf, signal, treeOf, until } from './processes.ts'
+import { makeRecorder, type Recorder, transact } from './recorder.ts'
+import { type Ran, run } from './run.ts'
+
+/** Of status.sock; nobody's group but that of the test's reader. */
+const STATUS_GROUP = 61_357
+
+let bed: Bed
+let recorder: Recorder
+/** The one after the bed's. */
+let running: Daemon | undefined
+before(async () => {
+  bed = await makeBed({
+    control: { lanes: '2\n', statusgroup: `${STATUS_GROUP}\n` },
+    chains: async ({ claim, people }) => {
+      recorder = await makeRecorder(claim.dir, people)
+      return [recorder.chain]
+    },
+  })
+})
+after(async () => {
+  await running?.stop()
+  await bed.end()
+})
+
+const login = (n: number, port = bed.daemon.port('mail')) => {
+  const { name, password } = bed.people[n % 3] ?? bed.people[0]
+  return loggedIn(port, name, password, 30_000)
+}
+
+const acceptctl = (socket: string, words: readonly string[], as: { uid?: number; gid?: number } = {}): Promise<Ran> =>
+  run([join(bed.place.programs, 'acceptctl'), '--socket', join(bed.place.run, socket), ...words], as)
+
+/** Twenty sessions submit for as long as `what` takes; nothing of theirs is lost, doubled or refused. */
+async function whileMailFlows(name: string, what: () => Promise<void>): Promise<number> {
+  const talks = await Promise.all(Array.from({ length: 20 }, (_, n) => login(n)))
+  const state = { going: true }
+  const acknowledged: string[] = []
+  const flow = talks.map(async (talk, session) => {
+    for (let n = 0; state.going || n < 2; n += 1) {
+      const subject = `${name} ${session} ${n}`
+      for (const reply of await transact(talk, subject)) assert.match(reply, /^(?:250|354) /)
+      acknowledged.push(subject)
+    }
+    assert.match(await talk.say('QUIT'), /^221 /)
+  })
+  const done = what().finally(() => (state.going = false))
+  await Promise.all([done, ...flow])
+  const taken = recorder.taken().filter((subject) => subject.startsWith(`${name} `))
+  assert.deepEqual(taken.toSorted(), acknowledged.toSorted())
+  return acknowledged.length
+}
+
+/** Each method with each of its parameters, and then the whole, of a wrong type. */
+const MISFITS = Object.entries(METHODS).flatMap(([method, { params, changes }]) => {
+  const names = Object.keys(params.shape)
+  const wrong: unknown[] = [7, 'x', [[]], { '': 0 }, ...names.map((name) => ({ [name]: [[{}]] }))]
+  return wrong.map((value, id) => ({ changes, line: JSON.stringify({ jsonrpc: '2.0', id, method, params: value }) }))
+})
+
+void describe('a hostile client', () => {
+  const round = async (): Promise<void> => {
+    const path = bed.daemon.controlSocket
+    for (const text of HOSTILE) assertAnswers(await exchange(path, [Buffer.from(text), Buffer.from('\n')], 20_000))
+    for (let n = 1; n <= 30; n += 1) assertAnswers(await exchange(path, [randomBytes(n * 300)], 20_000))
+    for (const text of ['x'.repeat(3_000_000), `${'y'.repeat(3_000_000)}\n`]) {
+      const answer = JSON.parse(await exchange(path, [Buffer.from(text)], 20_000))
+      assert.equal(answer.error.data.reason, 'line-too-long')
+    }
+    const misfits = await exchange(path, [Buffer.from(MISFITS.map(({ line }) => `${line}\n`).join(''))], 20_000)
+    assertAnswers(misfits)
+    const codes = misfits.split('\n').map((line) => (line === '' ? undefined : JSON.parse(line).error?.code))
+    for (const [n, { changes, line }] of MISFITS.entries()) if (changes) assert.equal(codes[n], -32602, line)
+
+    const request = { jsonrpc: '2.0', id: 1, method: 'session.list', params: { limit: 1000 } }
+    for (const length of [100, 101])
+      assertAnswers(await exchange(path, [Buffer.from(JSON.stringify(Array.from({ length }, () => request)))], 20_000))
+    const silent = Array.from({ length: 30 }, () => deaf(path))
+    await Promise.all(silent.map(async (socket) => socket.connecting && once(socket, 'connect')))
+    const control = wire(path)
+    for (let n = 0; n < 100; n += 1) assert.equal((await control.call('server.ping')).result.pong, true)
+    control.end()
+    for (const socket of silent) socket.destroy()
+  }
+
+  void it('is answered or closed, costs no memory for good, and nobody who submits mail notices', async (t) => {
+    const pid = runtimeOf(bed.daemon.pid)?.pid ?? 0
+    const rss: number[] = []
+    const messages = await whileMailFlows('among hostile clients', async () => {
+      for (let n = 0; n < 8; n += 1) {
+        await round()
+        rss.push(Math.round(memory(pid).rss / 1024))
+      }
+    })
+    t.diagnostic(`${messages} messages meanwhile; MB resident after each round: ${rss.join(', ')}`)
+    const [, first = 0] = rss
+    assert.ok((rss.at(-1) ?? Infinity) < first + 128, rss.join(' '))
+    assert.equal(runtimeOf(bed.daemon.pid)?.pid, pid)
+    assert.doesNotMatch(bed.daemon.log(), / (?:bug|lane-died|child-ended) /)
+  })
+})
+
+void it('ten thousand sessions are listed in pages within a second', async (t) => {
+  const sockets: Socket[] = []
+  const come = async (): Promise<void> => {
+    const socket = connect(bed.daemon.port('mail'), '127.0.0.1')
+    sockets.push(socket)
+    const [greeting] = await once(socket, 'data')
+    assert.match(String(greeting), /^220 /)
+  }
+  try {
+    while (sockets.length < 10_000) await Promise.all(Array.from({ length: 250 }, come))
+    const control = wire(bed.daemon.controlSocket)
+    const times: number[] = []
+    for (const sort of ['started', 'ip', 'id']) {
+      const began = performance.now()
+      const ids = new Set<string>()
+      let cursor: string | undefined
+      do {
+        const { result } = await control.call('session.list', { sort, limit: 1000, cursor })
+        assert.equal(result.matched, sockets.length)
+        for (const { id } of result.sessions) ids.add(id)
+        cursor = result.next
+      } while (cursor !== undefined)
+      times.push(performance.now() - began)
+      assert.equal(ids.size, sockets.length)
+    }
+    control.end()
+    t.diagnostic(`${times.map((time) => time.toFixed(0)).join(', ')} ms`)
+    assert.ok(Math.min(...times) < 1000, times.join(' '))
+  } finally {
+    for (const socket of sockets) socket.resetAndDestroy()
+  }
+  await until('them to be gone', async () => {
+    const { stdout } = await acceptctl('control.sock', ['session', 'list', '-o', 'json'])
+    return JSON.parse(stdout).matched === 0
+  })
+})
+
+void describe('who is only in the group of status.sock', () => {
+  const reader = () => ({ uid: bed.people[2].uid, gid: STATUS_GROUP })
+
+  void it('may look', async () => {
+    const talk = await login(0)
+    const { code, stdout } = await acceptctl('status.sock', ['session', 'list', '-o', 'jsonl'], reader())
+    assert.equal(code, 0)
+    assert.equal(JSON.parse(stdout).user, bed.people[0].name)
+    talk.cut()
+  })
+
+  void it('is told that only control.sock reloads', async () => {
+    const refused = await acceptctl('status.sock', ['config', 'reload'], reader())
+    assert.equal(refused.code, 1)
+    assert.match(refused.stderr, /^acceptctl: .*control socket only\n$/)
+  })
+
+  void it('cannot open control.sock, and others can open neither', async () => {
+    const outsider = { uid: bed.people[2].uid, gid: bed.people[2].gid }
+    for (const [socket, as] of [
+      ['control.sock', reader()],
+      ['control.sock', outsider],
+      ['status.sock', outsider],
+    ] as const) {
+      const refused = await acceptctl(socket, ['server', 'ping'], as)
+      assert.equal(refused.code, 69, refused.stdout)
+      assert.match(refused.stderr, /not reachable: .*EACCES/)
+    }
+  })
+})
+
+void it('acceptctl rules eval shows the reply that comes of it', async () => {
+  const words = ['rules', 'eval', 'noop', '--reply', '250 fine', '-o', 'table']
+  const { code, stdout } = await acceptctl('control.sock', [...words, '--text', ':noop::2*::250 by a rule\n'])
+  assert.equal(code, 0)
+  assert.match(stdout, /^reply +250 by a rule/m)
+  assert.match(stdout, /^trace:$/m)
+})
+
+void it('a second acceptd on the same control and run directory says why it ends, and the first goes on', async () => {
+  const talk = await login(0)
+  const argv = [join(bed.place.programs, 'acceptd'), '--control', bed.place.control, '--run', bed.place.run]
+  const { code, transcript } = await run(argv)
+  assert.equal(code, 71, transcript)
+  assert.match(transcript, /control\.sock is answered by another process/)
+  assert.match((await transact(talk, 'beside a second daemon')).at(-1) ?? '', /^250 /)
+  assert.ok(await bed.daemon.call('server.ping'))
+  await talk.say('QUIT')
+  const newcomer = await login(1)
+  assert.match(await newcomer.say('QUIT'), /^221 /)
+})
+
+void it('a runtime that dies forgets what was changed over its socket', async () => {
+  const [user] = bed.people
+  const { listeners } = (await bed.daemon.call('listener.list')) as { listeners: { name: string }[] }
+  const listener = listeners[0]?.name
+  await bed.daemon.call('user.block', { user: user.name, ttl: 3600 })
+  await bed.daemon.call('listener.pause', { listener, ttl: 3600 })
+  await assert.rejects(login(0), /closed instead of a reply|login of/)
+  const { operations } = (await bed.daemon.call('op.list')) as { operations: unknown[] }
+  assert.equal(operations.length, 2)
+  const old = runtimeOf(bed.daemon.pid)
+  assert.ok(old !== undefined)
+  signal(old.pid, 'SIGKILL')
+  await until('another runtime', () => bed.daemon.call('server.ping').catch(() => undefined))
+  assert.notEqual(runtimeOf(bed.daemon.pid)?.pid, old.pid)
+  assert.deepEqual(await bed.daemon.call('op.list'), { operations: [] })
+  const talk = await login(0)
+  assert.match(await talk.say('QUIT'), /^221 /)
+})
+
+// The last, for the first daemon is gone afterwards.
+for (const whole of [false, true])
+  void it(`${whole ? 'all of acceptd' : 'its supervisor'} killed: nothing stays, and the next one takes the dead sockets' place`, async () => {
+    const { pid } = running ?? bed.daemon
+    const all = treeOf(pid)
+    for (const one of whole ? all : all.slice(0, 1)) signal(one.pid, 'SIGKILL')
+    const left = () => all.filter((one) => isAlive(one.pid))
+    await until('the rest to end', () => left().length === 0, { show: () => picture(left()) })
+    assert.equal((await acceptctl('control.sock', ['server', 'ping'])).code, 69)
+    running = await startDaemon(bed.place, ['127.0.0.1:0 smtp mail'])
+    assert.equal((await acceptctl('control.sock', ['server', 'ping'])).code, 0)
+    const talk = await login(0, running.port('mail'))
+    assert.match((await transact(talk, `after a kill ${whole}`)).at(-1) ?? '', /^250 /)
+    assert.match(await talk.say('QUIT'), /^221 /)
+  })
