@@ -55,10 +55,11 @@ async function runPoint(row: Row, point: Point, context: Context): Promise<Outco
 function loadOf(row: Row, point: Point, context: Context, run: number, contestant: Contestant | undefined): Load {
   const users = contestant?.wish.users ?? 1
   const settling = Math.max(context.seconds / 2, Math.min(context.settling, contestant?.side.settling ?? 0))
+  // A thousand clients at once have sessions of seconds.
   const load: Load = {
     clients: point.clients,
     users,
-    duration: (run === 0 ? settling : context.seconds) + context.warmup,
+    duration: (run === 0 ? settling : context.seconds * (point.clients < 1000 ? 1 : 2)) + context.warmup,
     warmup: context.warmup,
     // A real crowd does not come in one millisecond; the row `burst` is about the one that does.
     ramp: Math.min(context.warmup, point.clients / 1000),

@@ -131,7 +131,8 @@ class LineEnds {
     const { chunk, head, words } = this
     const size = chunk.length
     let at = start
-    for (; at < size && (at < head || ((at - head) & 3) !== 0); at++) if (chunk[at] === LF || chunk[at] === CR) return at
+    for (; at < size && (at < head || ((at - head) & 3) !== 0); at++)
+      if (chunk[at] === LF || chunk[at] === CR) return at
     let word = (at - head) >> 2
     while (
       word + 4 <= words.length &&
