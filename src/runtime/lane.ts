@@ -67,6 +67,8 @@ export default function lane({ start, port, usage, slot }: LaneTask): Promise<vo
   const tellUse = () => setUse(usage, slot, sessions.size, sessions.size + asking.size + serving + parking.size())
   /** A new session is taken below this, so that those who are connected can still log in. */
   const forNewSessions = Math.floor(start.descriptorsForSessions * 0.95)
+  /** Parked backends give way below it, since those that were told to end still run for a moment. */
+  const shareOfProcesses = () => (published.config.chains.maxProcesses * 0.9) / start.lanes
   const isFull = (): boolean => {
     const most = published.config.maxSessions
     return (most > 0 && sessionsInUse(usage) >= most) || descriptorsInUse(usage) >= forNewSessions
@@ -145,7 +147,11 @@ export default function lane({ start, port, usage, slot }: LaneTask): Promise<vo
       const warmFor = kind === 'auth' && session.settings.warm ? (chain?.warm ?? 0) : 0
       const asked = performance.now()
       const cold = () => {
-        while (parking.size() > 0 && descriptorsInUse(usage) >= start.descriptorsForSessions) {
+        while (
+          parking.size() > 0 &&
+          (descriptorsInUse(usage) >= start.descriptorsForSessions ||
+            asking.size + serving + parking.size() + 1 > shareOfProcesses())
+        ) {
           parking.dropOldest()
           tellUse()
         }

@@ -130,6 +130,22 @@ void describe('a parked backend', () => {
     assert.equal(lane.helper.asked.length, 1)
   })
 
+  void it('gives way, the oldest first, before the helper has no process left for a login', async () => {
+    await lane.stop()
+    const control = texts()
+    await begin({ ...control, chains: `max-processes 4\n${control.chains ?? ''}` })
+    for (const user of ['one', 'two', 'three', 'four', 'five']) {
+      passwords[user] = 'secret'
+      await session('QUIT\r\n', user)
+    }
+    // 90 % of four processes.
+    assert.equal(await parked(), 3)
+    assert.deepEqual(
+      lane.helper.backends.map((one) => one.closed()),
+      [true, true, false, false, false],
+    )
+  })
+
   void it('is not for another user, whatever the password', async () => {
     await session('QUIT\r\n')
     const { client, answer } = await login('you')
