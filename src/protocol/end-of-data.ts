@@ -113,6 +113,8 @@ function low(four = 0): number {
   return ((four - 0x20202020) | 0) & ~four & 0x80808080
 }
 
+const NO_WORDS = new Int32Array(0)
+
 /** Looks for CR and LF four octets at a time: two native calls for each line of a large message would cost four times as much. */
 class LineEnds {
   private readonly chunk: Uint8Array
@@ -122,8 +124,9 @@ class LineEnds {
 
   constructor(chunk: Uint8Array) {
     this.chunk = chunk
-    this.head = Math.min(-chunk.byteOffset & 3, chunk.length)
-    this.words = new Int32Array(chunk.buffer, chunk.byteOffset + this.head, (chunk.length - this.head) >> 2)
+    this.head = -chunk.byteOffset & 3
+    const octets = chunk.length - this.head
+    this.words = octets < 4 ? NO_WORDS : new Int32Array(chunk.buffer, chunk.byteOffset + this.head, octets >> 2)
   }
 
   /** Where the first CR or LF at or behind `start` is; the length of the chunk if there is none. */
@@ -133,6 +136,7 @@ class LineEnds {
     let at = start
     for (; at < size && (at < head || ((at - head) & 3) !== 0); at++)
       if (chunk[at] === LF || chunk[at] === CR) return at
+    if (at === size) return size
     let word = (at - head) >> 2
     while (
       word + 4 <= words.length &&

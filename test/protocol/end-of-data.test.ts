@@ -109,6 +109,29 @@ void test('splitting a message anywhere changes nothing', () => {
   )
 })
 
+void test('where a read lies in memory, and what lies around it, changes nothing', () => {
+  const long = fc.integer({ min: 0, max: 70 }).map((length) => 'x'.repeat(length))
+  fc.assert(
+    fc.property(
+      fc.array(fc.oneof(long, fc.constantFrom(...PIECES))),
+      fc.constantFrom('\r', '\n', '.', 'x', '\xff'),
+      (pieces, around) => {
+        const whole = pieces.join('')
+        const [first, ...others] = [0, 1, 2, 3].map((offset) => {
+          const memory = bytesOf(around.repeat(whole.length + 8))
+          memory.set(bytesOf(whole), offset)
+          return (['fix', 'refuse'] as const).map((bare) =>
+            scan([memory.subarray(offset, offset + whole.length)], bare),
+          )
+        })
+        for (const other of others) assert.deepEqual(other, first)
+        assert.deepEqual(scan(byteByByte(whole), 'fix'), first?.[0])
+      },
+    ),
+    { numRuns: 3000 },
+  )
+})
+
 void test('the client, acceptd, a strict and a lax backend agree where a message ends', () => {
   fc.assert(
     fc.property(inReads(...PIECES), ({ whole, reads }) => {
