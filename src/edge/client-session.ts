@@ -14,6 +14,7 @@ import type { BareLineEnd } from '../protocol/end-of-data.ts'
 import { type Accepted, acceptedLine } from '../protocol/helper.ts'
 import type { SessionRules } from '../rules/rewrite.ts'
 import { BodyCarrier } from './body-carrier.ts'
+import { writeOn } from './reading.ts'
 
 /** What a lane gives its sessions. */
 export interface Surroundings {
@@ -232,13 +233,13 @@ export class ClientSession {
   private toBackend(bytes: Uint8Array): void {
     const { backend } = this
     if (backend === undefined || backend.destroyed || backend.writableEnded) return
-    if (!backend.write(bytes)) this.pauseOrResume()
+    if (!writeOn(backend, bytes)) this.pauseOrResume()
   }
 
   private toClient(bytes: Uint8Array): void {
     if (this.socket.destroyed || this.socket.writableEnded) return
     this.bytesOut += bytes.length
-    if (!this.socket.write(bytes)) this.backend?.pause()
+    if (!writeOn(this.socket, bytes)) this.backend?.pause()
   }
 
   /** Made for the first message: most sessions of an attack, and all idle ones, have none. */

@@ -11,6 +11,7 @@ import {
   WATCH_REQUEST,
 } from '../protocol/helper.ts'
 import { STREAM_OCTETS } from './listening.ts'
+import { readTogether } from './reading.ts'
 
 /** `unreachable` and `timeout` are our own words, in the place of a status line. */
 export type Answered = (line: string, stream: Socket | undefined, rest: Uint8Array) => void
@@ -58,7 +59,12 @@ export function askHelper(place: HelperPlace, request: HelperRequest, answered: 
 
 function streamTo(place: HelperPlace): Socket {
   if ('socket' in place) {
-    return connect({ path: place.socket, allowHalfOpen: true, highWaterMark: STREAM_OCTETS } as NetConnectOpts)
+    return connect({
+      path: place.socket,
+      allowHalfOpen: true,
+      highWaterMark: STREAM_OCTETS,
+      onread: readTogether,
+    } as NetConnectOpts)
   }
   const child = spawn(place.program, ['run', '3', ...place.args], { stdio: ['ignore', 'ignore', 'inherit', 'pipe'] })
   const stream = child.stdio[3] as Socket

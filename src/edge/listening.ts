@@ -1,6 +1,8 @@
 // A listening descriptor of a lane. Every lane listens on descriptors of its own for the same socket; the kernel shares the clients out.
 
-import { createServer, type Socket } from 'node:net'
+import net, { type Socket } from 'node:net'
+import { getSystemErrorName } from 'node:util'
+import { readTogether } from './reading.ts'
 
 export type ClientSocket = Socket
 
@@ -18,10 +20,40 @@ const BACKLOG = 16_384
  */
 export const STREAM_OCTETS = 262_144
 
+interface Handle {
+  setNoDelay(on: boolean): void
+  onconnection: (status: number, client: Handle | undefined) => void
+  listen(backlog: number): number
+  close(): void
+}
+
+/** What net.Server is made of. It makes its sockets itself, without a way to say into which memory they read. */
+const internals = net as unknown as {
+  _createServerHandle(address: null, port: 0, family: -1, fd: number): Handle | number
+  Socket: new (options: object) => Socket
+}
+
 export function listenOn(fd: number, accept: (socket: Socket) => void, failed: (error: Error) => void): Listening {
-  const server = createServer({ allowHalfOpen: true, noDelay: true, highWaterMark: STREAM_OCTETS }, accept)
-  server.on('error', failed)
-  // Only the positional backlog works together with a descriptor on Node 20.
-  server.listen({ fd }, BACKLOG)
-  return { close: () => void server.close() }
+  const handle = internals._createServerHandle(null, 0, -1, fd)
+  const status = typeof handle === 'number' ? handle : handle.listen(BACKLOG)
+  if (typeof handle === 'number' || status !== 0) {
+    failed(new Error(`listen on descriptor ${fd}: ${getSystemErrorName(status)}`))
+    return { close: () => undefined }
+  }
+  handle.onconnection = (problem, client) => {
+    if (client === undefined) {
+      failed(new Error(`accept on descriptor ${fd}: ${getSystemErrorName(problem)}`))
+      return
+    }
+    client.setNoDelay(true)
+    accept(
+      new internals.Socket({
+        handle: client,
+        allowHalfOpen: true,
+        highWaterMark: STREAM_OCTETS,
+        onread: readTogether,
+      }),
+    )
+  }
+  return { close: () => handle.close() }
 }

@@ -20,6 +20,11 @@ export function utf8Of(text: string): Uint8Array {
   return Buffer.from(text, 'utf8')
 }
 
+/** Of base 64 that is known to be good; what a client sends is checked by base64.ts. */
+export function bytesOfBase64(text: string): Uint8Array {
+  return Buffer.from(text, 'base64')
+}
+
 export const NO_BYTES: Uint8Array = new Uint8Array(0)
 
 export function concat(parts: readonly Uint8Array[]): Uint8Array {

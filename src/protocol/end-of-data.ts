@@ -13,6 +13,7 @@
 //   CR LF . CR  at the end of a read it is not known yet whether this CR is bare: it waits, because a CR that has left cannot be stuffed
 // Every other CR leaves at once: if it turns out bare, the LF that mends it can still follow.
 import { CR, DOT, LF, roomFor } from './bytes.ts'
+import { oddities } from './line-ends.ts'
 
 /** What becomes of a bare CR or LF: made CR LF, or the backend gets nothing from it on. */
 export type BareLineEnd = 'fix' | 'refuse'
@@ -74,85 +75,35 @@ export function scanBody(state: BodyState, chunk: Uint8Array, bare: BareLineEnd)
     place = TEXT
   }
 
-  const search = new LineEnds(chunk)
+  const next = oddities(chunk)
+  let lineStarts = place === START
   while (at < size) {
-    if (place === START && chunk[at] === DOT) {
-      if (at + 1 === size) return done(AFTER_DOT | seen, [chunk], undefined)
-      const second = chunk[at + 1]
-      if (second === CR) {
-        if (at + 2 === size) return done(AFTER_DOT_CR | seen, [chunk.subarray(0, size - 1)], undefined)
-        if (chunk[at + 2] === LF) {
-          const end = at + 3
-          return done(START | seen, [end === size ? chunk : chunk.subarray(0, end)], end)
-        }
-        return found(START, chunk, at, bare)
+    const odd = next(at, lineStarts)
+    if (odd === size) break
+    if (odd > at && chunk[odd - 1] === CR) return found(TEXT, chunk, odd - 1, bare)
+    if (chunk[odd] === LF) return found(TEXT, chunk, odd, bare)
+    // A dot that begins a line.
+    if (odd + 1 === size) return done(AFTER_DOT | seen, [chunk], undefined)
+    const second = chunk[odd + 1]
+    if (second === CR) {
+      if (odd + 2 === size) return done(AFTER_DOT_CR | seen, [chunk.subarray(0, size - 1)], undefined)
+      if (chunk[odd + 2] === LF) {
+        const end = odd + 3
+        return done(START | seen, [end === size ? chunk : chunk.subarray(0, end)], end)
       }
-      if (second === LF) return found(START, chunk, at, bare)
+      return found(START, chunk, odd, bare)
     }
-    const stop = search.from(at)
-    if (stop === size) return done(TEXT | seen, [chunk], undefined)
-    if (chunk[stop] === CR) {
-      if (stop + 1 === size) return done(AFTER_CR | seen, [chunk], undefined)
-      if (chunk[stop + 1] === LF) {
-        at = stop + 2
-        place = START
-        continue
-      }
-    }
-    return found(stop === at ? place : TEXT, chunk, stop, bare)
+    if (second === LF) return found(START, chunk, odd, bare)
+    at = odd + 1
+    lineStarts = false
   }
+  // Clean to the end: where the next read goes on is seen from the last octet.
+  if (at < size) place = chunk[size - 1] === CR ? AFTER_CR : chunk[size - 1] === LF ? START : TEXT
   return done(place | seen, [chunk], undefined)
 }
 
 function done(state: BodyState, out: readonly Uint8Array[], end: number | undefined): ScannedBody {
   return { state, out, end, bareSeen: (state & BARE_SEEN) !== 0 }
-}
-
-/** Zero if and only if none of the four octets is below 32. */
-function low(four = 0): number {
-  return ((four - 0x20202020) | 0) & ~four & 0x80808080
-}
-
-const NO_WORDS = new Int32Array(0)
-
-/** Looks for CR and LF four octets at a time: two native calls for each line of a large message take half as long again. */
-class LineEnds {
-  private readonly chunk: Uint8Array
-  /** The octets before the first whole word of memory, and the words. */
-  private readonly head: number
-  private readonly words: Int32Array
-
-  constructor(chunk: Uint8Array) {
-    this.chunk = chunk
-    this.head = -chunk.byteOffset & 3
-    const octets = chunk.length - this.head
-    this.words = octets < 4 ? NO_WORDS : new Int32Array(chunk.buffer, chunk.byteOffset + this.head, octets >> 2)
-  }
-
-  /** Where the first CR or LF at or behind `start` is; the length of the chunk if there is none. */
-  from(start: number): number {
-    const { chunk, head, words } = this
-    const size = chunk.length
-    let at = start
-    for (; at < size && (at < head || ((at - head) & 3) !== 0); at++)
-      if (chunk[at] === LF || chunk[at] === CR) return at
-    if (at === size) return size
-    let word = (at - head) >> 2
-    while (
-      word + 4 <= words.length &&
-      (low(words[word]) | low(words[word + 1]) | low(words[word + 2]) | low(words[word + 3])) === 0
-    )
-      word += 4
-    for (; word < words.length; word++) {
-      if (low(words[word]) === 0) continue
-      at = head + word * 4
-      for (const end = at + 4; at < end; at++) if (chunk[at] === LF || chunk[at] === CR) return at
-    }
-    for (at = Math.max(start, head + words.length * 4); at < size; at++) {
-      if (chunk[at] === LF || chunk[at] === CR) return at
-    }
-    return size
-  }
 }
 
 /** The clean bytes end before `at`, where `place` is what holds there. */
