@@ -18,6 +18,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/file.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -95,10 +96,14 @@ static void drop(int fd)
 }
 
 /* ---- the process of a login. Through the status pipe it tells its parent a session's name, which has a length of its own, before it
- * runs anybody's program, and the answer; without an answer there, its end is the answer. */
+ * runs anybody's program, and the answer; without an answer there, its end is the answer. It begins in our memory,
+ * with us standing still, until it becomes checkpassword (vfork): a copy costs a third of all that the helper does. What has more to
+ * do than that gives the memory back, and goes on in a copy. */
 
-static char *env[MAX_WORDS + MAX_VARIABLES + 8];
-static int variables;
+static char request[MAX_REQUEST], *env[MAX_WORDS + MAX_VARIABLES + 8], texts[5][MAX_CREDENTIALS + 16];
+static int variables, sets;
+static size_t request_length;
+static enum { COPIED, BORROWED, GIVEN_BACK } memory;
 
 static _Noreturn void refuse(const char *verdict)
 {
@@ -108,7 +113,8 @@ static _Noreturn void refuse(const char *verdict)
 
 static void set(const char *name, const char *value)
 {
-  if (asprintf(&env[variables++], "%s=%s", name, value) < 0) _exit(TEMPORARY);
+  if (snprintf(texts[sets], sizeof *texts, "%s=%s", name, value) >= (int)sizeof *texts) _exit(TEMPORARY);
+  env[variables++] = texts[sets++];
 }
 
 /* The next string of the request. */
@@ -179,19 +185,36 @@ static void prepare(int stream, int status)
   closefrom(STATUS + 1);
 }
 
+static size_t length_of(const unsigned char *head) { return (size_t)head[0] << 24 | head[1] << 16 | head[2] << 8 | head[3]; }
+
+/* All of it is there, as nearly always: reading it waits for nobody. */
+static int has_request(int stream)
+{
+  unsigned char head[4];
+  int octets;
+  return recv(stream, head, sizeof head, MSG_PEEK | MSG_DONTWAIT) == sizeof head && ioctl(stream, FIONREAD, &octets) == 0 &&
+         octets >= (int)sizeof head && octets - sizeof head >= length_of(head);
+}
+
+static void read_request(void)
+{
+  unsigned char head[4];
+  if (recv(STREAM, head, sizeof head, MSG_WAITALL) != sizeof head) refuse("bad request without an end");
+  size_t length = length_of(head);
+  if (length == 0 || length > MAX_REQUEST) refuse("bad length");
+  request_length = length;
+  if (recv(STREAM, request, length, MSG_WAITALL) != (ssize_t)length) refuse("bad request without an end");
+  if (recv(STREAM, head, 1, MSG_DONTWAIT) > 0) refuse("bad bytes behind the request");
+}
+
 /* Nothing that the daemon says is read by any other process than this one, which serves it alone. */
 static _Noreturn void login(int stream, int status)
 {
-  static char bytes[MAX_REQUEST];
-  unsigned char head[4];
-  char *field[3], *at = bytes, *variable, session[MAX_SESSION + 1] = "*"; /* that name is a watcher's */
+  char *field[3], *at = request, *variable, session[MAX_SESSION + 1] = "*"; /* that name is a watcher's */
+  variables = sets = 0;
   prepare(stream, status);
-  if (recv(STREAM, head, sizeof head, MSG_WAITALL) != sizeof head) refuse("bad request without an end");
-  size_t length = (size_t)head[0] << 24 | head[1] << 16 | head[2] << 8 | head[3];
-  if (length == 0 || length > MAX_REQUEST) refuse("bad length");
-  if (recv(STREAM, bytes, length, MSG_WAITALL) != (ssize_t)length) refuse("bad request without an end");
-  if (recv(STREAM, head, 1, MSG_DONTWAIT) > 0) refuse("bad bytes behind the request");
-  const char *end = bytes + length, *what = string(&at, end);
+  if (memory != GIVEN_BACK) read_request();
+  const char *end = request + request_length, *what = string(&at, end);
   int guest = strcmp(what, "guest") == 0;
   if (strcmp(what, "watch") == 0 && at == end && write(STATUS, session, sizeof session) > 0) refuse("busy"); /* if there are too many */
   if (!guest && strcmp(what, "auth") != 0) refuse("bad request");
@@ -202,6 +225,7 @@ static _Noreturn void login(int stream, int status)
   const struct chain *chain = config_chain(config, string(&at, end));
   if (chain == NULL) refuse("bad no such chain");
   if (chain->guest != guest) refuse(guest ? "bad the chain needs a password" : "bad the chain is for guests");
+  if (memory == BORROWED && !runs_checkpassword(chain)) memory = GIVEN_BACK, _exit(0);
   env[variables++] = "PATH=/usr/local/bin:/usr/bin:/bin";
   for (int i = 0; i < chain->sets; i++) env[variables++] = chain->set[i];
   while (*(variable = string(&at, end)) != '\0') {
@@ -211,7 +235,7 @@ static _Noreturn void login(int stream, int status)
     if (variables == MAX_WORDS + MAX_VARIABLES) refuse("bad too many variables");
     env[variables++] = variable;
   }
-  length = end - at;
+  size_t length = end - at;
   if (guest && length > 0) refuse("bad password of a guest");
   if (length > MAX_CREDENTIALS) refuse("bad credentials over 512 bytes");
   if (!guest && !split_credentials(at, length, field)) refuse("bad credentials");
@@ -221,7 +245,7 @@ static _Noreturn void login(int stream, int status)
   char *user = at;
   set("AUTHUP_USER", string(&user, end));
   set("AUTHUSER", field[0]);
-  if (*chain->checkpassword[0] != '/') run_ourselves(chain, field[0], field[1]);
+  if (!runs_checkpassword(chain)) run_ourselves(chain, field[0], field[1]);
   run_checkpassword(chain, at, length);
 }
 
@@ -354,7 +378,10 @@ static void proc_new(int stream)
   int status[2];
   read_chains();
   if (p != NULL && running < config->processes + MAX_READING && pipe2(status, O_CLOEXEC) == 0) {
-    if ((pid = fork()) == 0) login(stream, status[1]);
+    memory = config->programs > 0 && has_request(stream) ? BORROWED : COPIED;
+    if ((pid = memory == BORROWED ? vfork() : fork()) == 0) login(stream, status[1]);
+    if (memory == GIVEN_BACK && (pid = fork()) == 0) login(stream, status[1]);
+    explicit_bzero(request, request_length);
     close(status[1]);
     if (pid < 0) close(status[0]);
   }

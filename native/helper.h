@@ -23,7 +23,7 @@ struct chain {
 
 struct config {
   struct chain chains[MAX_CHAINS];
-  int count;
+  int count, programs; /* programs: chains whose checkpassword is one */
   uid_t account;
   gid_t group; /* of the socket's folder */
   char *socket;
@@ -35,6 +35,7 @@ struct config {
 int open_trusted(const char *path, int mkdirs, const char **why);
 /* Reads a chains file, trusted or any; prints every error as FILE:LINE: problem; NULL if there was one. To be freed as one. */
 struct config *config_read(const char *path, int privileged);
+int runs_checkpassword(const struct chain *chain);
 const struct chain *config_chain(const struct config *config, const char *name);
 /* Whether the daemon may send this NAME=VALUE for the environment of a chain. */
 int variable_allowed(const char *variable);
