@@ -20,9 +20,9 @@
 #include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/pidfd.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/time.h>
@@ -40,12 +40,19 @@ typedef void ready(void *);
 
 /* A process that has not been waited for: it reads a request, becomes checkpassword, then the backend. */
 struct proc {
-  ready *ready;
+  ready *ready, *ended;
   pid_t pid;
-  int stream, status;                          /* -1 once it is accepted */
+  int pidfd, stream, status;                   /* the latter two are -1 once it is accepted */
   char session[MAX_SESSION + 1], verdict[200]; /* verdict: the answer, unless that is how the process ends */
   long deadline;                               /* of its login, then of its end; 0 for none */
   struct proc *next;
+};
+
+/* A connection whose request has not come. */
+struct caller {
+  ready *ready;
+  int fd;
+  struct caller *next;
 };
 
 /* A standing connection. */
@@ -58,11 +65,12 @@ struct watcher {
 
 static const char *chains_path = CHAINS, *socket_path;
 static char checknotroot[PATH_MAX + 16];
-static int privileged, epoll = -1, signals = -1, listener = -1, last_status;
+static int privileged, epoll = -1, listener = -1, last_status;
 static struct config *config;
 static struct stat config_stat;
 static struct proc *procs[BUCKETS];
 static struct watcher watchers[MAX_WATCHERS];
+static struct caller *callers;
 static long running;
 static struct { long second, count; } *attempts; /* in a file that outlives us: starting us again gives no more of them */
 
@@ -329,7 +337,7 @@ static void status_ready(void *object)
   p->deadline = 0;
 }
 
-static void proc_ended(struct proc *p, int status)
+static void answer_end(struct proc *p, int status)
 {
   char line[128], how[32];
   int signal = WIFSIGNALED(status), code = signal ? WTERMSIG(status) : WEXITSTATUS(status);
@@ -340,20 +348,18 @@ static void proc_ended(struct proc *p, int status)
   else if (*p->session != '*') tell_watchers(line, snprintf(line, sizeof line, "end %s %d %s\n", p->session, p->pid, how));
 }
 
-static void child_ended(__attribute__((unused)) void *object)
+/* Its pidfd is ready. Waiting for any child would look at all of them each time. */
+static void proc_ended(void *object)
 {
-  struct signalfd_siginfo info;
+  struct proc *p = (struct proc *)((char *)object - offsetof(struct proc, ended)), **link = &procs[p->pid % BUCKETS];
   int status;
-  if (read(signals, &info, sizeof info) < 0) return;
-  for (pid_t pid; (pid = waitpid(-1, &status, WNOHANG)) > 0;) {
-    struct proc **link = &procs[pid % BUCKETS], *p;
-    while ((p = *link) != NULL && p->pid != pid) link = &p->next;
-    if (p == NULL) continue; /* a child that run had before it was us */
-    proc_ended(p, status);
-    *link = p->next;
-    free(p);
-    running--;
-  }
+  if (waitpid(p->pid, &status, WNOHANG) != p->pid) return;
+  drop(p->pidfd);
+  answer_end(p, status);
+  while (*link != p) link = &(*link)->next;
+  *link = p->next;
+  free(p);
+  running--;
 }
 
 /* The chains are read again when their file has changed: nobody can set a change time, and another file has another number. */
@@ -370,33 +376,65 @@ static void read_chains(void)
   config = fresh;
 }
 
-/* Starts the process that serves a connection. */
+/* The process that serves a connection: in our memory if it can be, else a copy of us. */
+static pid_t start_login(int stream, int status)
+{
+  memory = config->programs > 0 && has_request(stream) ? BORROWED : COPIED;
+  pid_t pid = memory == BORROWED ? vfork() : fork();
+  if (pid == 0) login(stream, status);
+  if (memory == GIVEN_BACK) {
+    waitpid(pid, NULL, 0);
+    if ((pid = fork()) == 0) login(stream, status);
+  }
+  explicit_bzero(request, request_length);
+  return pid;
+}
+
 static void proc_new(int stream)
 {
   struct proc *p = calloc(1, sizeof *p);
   pid_t pid = -1;
-  int status[2];
+  int status[2], pidfd = -1;
   read_chains();
   if (p != NULL && running < config->processes + MAX_READING && pipe2(status, O_CLOEXEC) == 0) {
-    memory = config->programs > 0 && has_request(stream) ? BORROWED : COPIED;
-    if ((pid = memory == BORROWED ? vfork() : fork()) == 0) login(stream, status[1]);
-    if (memory == GIVEN_BACK && (pid = fork()) == 0) login(stream, status[1]);
-    explicit_bzero(request, request_length);
+    if ((pid = start_login(stream, status[1])) > 0 && (pidfd = pidfd_open(pid, 0)) < 0) kill(pid, SIGKILL), waitpid(pid, NULL, 0);
     close(status[1]);
-    if (pid < 0) close(status[0]);
+    if (pidfd < 0) close(status[0]);
   }
-  if (pid < 0) {
+  if (pidfd < 0) {
     free(p);
     answer(stream, "busy");
     close(stream);
     return;
   }
   fcntl(status[0], F_SETFL, O_NONBLOCK);
-  *p = (struct proc){.ready = status_ready, .pid = pid, .stream = stream, .status = status[0],
+  *p = (struct proc){.ready = status_ready, .ended = proc_ended, .pid = pid, .pidfd = pidfd, .stream = stream, .status = status[0],
                      .deadline = now() + config->timeout * 1000, .next = procs[pid % BUCKETS]};
   procs[pid % BUCKETS] = p;
   running++;
   epoll_add(p->status, EPOLLIN, p);
+  epoll_add(p->pidfd, EPOLLIN, &p->ended);
+}
+
+static void caller_ready(void *object)
+{
+  struct caller *c = object, **link = &callers;
+  int fd = c->fd;
+  while (*link != c) link = &(*link)->next;
+  *link = c->next;
+  free(c);
+  epoll_ctl(epoll, EPOLL_CTL_DEL, fd, NULL);
+  proc_new(fd);
+}
+
+/* The daemon writes its request a moment after it has connected; who takes longer is waited for by a process. */
+static void caller_new(int fd)
+{
+  struct caller *c = has_request(fd) ? NULL : malloc(sizeof *c);
+  if (c == NULL) return proc_new(fd);
+  *c = (struct caller){.ready = caller_ready, .fd = fd, .next = callers};
+  callers = c;
+  epoll_add(fd, EPOLLIN, c);
 }
 
 static void listener_ready(__attribute__((unused)) void *object)
@@ -407,7 +445,7 @@ static void listener_ready(__attribute__((unused)) void *object)
   if (fd < 0 && errno != EAGAIN && errno != ECONNABORTED) usleep(10000); /* no descriptors: it is ready again at once */
   if (fd < 0) return;
   uid_t account = privileged ? config->account : getuid();
-  if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 && peer.uid == account) return proc_new(fd);
+  if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 && peer.uid == account) return caller_new(fd);
   say("refused a connection of uid %u\n", peer.uid);
   close(fd);
 }
@@ -416,6 +454,7 @@ static _Noreturn void parent_ended(__attribute__((unused)) void *object) { _exit
 
 static void tick(void)
 {
+  while (callers != NULL) caller_ready(callers);
   for (int i = 0; i < BUCKETS; i++)
     for (struct proc *p = procs[i]; p != NULL; p = p->next) {
       if (p->deadline == 0 || p->deadline > now()) continue;
@@ -429,23 +468,17 @@ static void tick(void)
  * that none can be of something that an earlier one has freed. */
 static int server(int connection)
 {
-  static ready *on_listener = listener_ready, *on_child = child_ended, *on_parent = parent_ended;
-  sigset_t child;
+  static ready *on_listener = listener_ready, *on_parent = parent_ended;
   setsid();
-  sigemptyset(&child);
-  sigaddset(&child, SIGCHLD);
-  sigprocmask(SIG_SETMASK, &child, NULL);
   epoll = epoll_create1(EPOLL_CLOEXEC);
-  signals = signalfd(-1, &child, SFD_CLOEXEC | SFD_NONBLOCK);
   int parent = fcntl(0, F_DUPFD_CLOEXEC, LOWEST), null = open("/dev/null", O_RDWR | O_CLOEXEC);
-  if (epoll < 0 || signals < 0 || parent < 0 || dup2(null, 0) < 0 || dup2(null, 1) < 0) fail(TEMPORARY, "start", strerror(errno));
-  epoll_add(signals, EPOLLIN, &on_child);
+  if (epoll < 0 || parent < 0 || dup2(null, 0) < 0 || dup2(null, 1) < 0) fail(TEMPORARY, "start", strerror(errno));
   if (connection < 0) epoll_add(listener, EPOLLIN, &on_listener);
   if (connection < 0) epoll_add(parent, EPOLLRDHUP, &on_parent); /* refuses files, which have no end to wait for */
   if (connection >= 0) proc_new(connection);
   for (long ticked = 0; connection < 0 || running > 0;) {
     struct epoll_event event;
-    int count = epoll_wait(epoll, &event, 1, running > 0 ? TICK : -1);
+    int count = epoll_wait(epoll, &event, 1, running > 0 || callers != NULL ? TICK : -1);
     if (count < 0 && errno != EINTR) fail(TEMPORARY, "epoll", strerror(errno));
     if (count > 0) (*(ready **)event.data.ptr)(event.data.ptr);
     if (now() >= ticked + TICK) tick(), ticked = now();
