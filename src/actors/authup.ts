@@ -48,6 +48,25 @@ export interface AuthupState extends DialogueView {
   readonly attempts: number
 }
 
+const copyOf = (state: AuthupState): { -readonly [K in keyof AuthupState]: AuthupState[K] } => ({
+  settings: state.settings,
+  timestamp: state.timestamp,
+  tlsOn: state.tlsOn,
+  once: state.once,
+  user: state.user,
+  at: state.at,
+  rest: state.rest,
+  skipping: state.skipping,
+  helo: state.helo,
+  named: state.named,
+  guestCommand: state.guestCommand,
+  attempts: state.attempts,
+})
+
+/** Not by a spread, as in fixsmtpio.ts. */
+const changed = (state: AuthupState, changes: Partial<AuthupState>): AuthupState =>
+  Object.assign(copyOf(state), changes)
+
 export type AuthupFrame = AttemptFrame | InputFrame | EofFrame | TimeoutFrame | TlsFrame | OutcomeFrame | ShutdownFrame
 
 export function newAuthup(settings: DialogueSettings, timestamp: string, tlsOn = false, once = false): AuthupState {
@@ -73,7 +92,7 @@ const isTalking = (state: AuthupState): boolean =>
   state.at === 'commands' || state.at === 'plain' || state.at === 'login-user' || state.at === 'login-password'
 
 function over(state: AuthupState, effects: readonly Effect[], exit: number, why: string): Step<AuthupState> {
-  return { state: { ...state, at: 'over', rest: NO_BYTES }, effects: [...effects, close(exit, why)] }
+  return { state: changed(state, { at: 'over', rest: NO_BYTES }), effects: [...effects, close(exit, why)] }
 }
 
 /** Under reup exit code 12 says that trying again is useless. */
@@ -88,8 +107,8 @@ export function authup(state: AuthupState, frame: AuthupFrame): Step<AuthupState
     case TAG.input: {
       const rest = state.rest.length === 0 ? frame[2] : concat([state.rest, frame[2]])
       // Who sends on while the helper is asked is held; nearly nobody does, so nobody is held before.
-      if (state.at === 'checking') return { state: { ...state, rest: rest.slice() }, effects: [{ do: 'hold' }] }
-      return converse({ ...state, rest }, frame[1])
+      if (state.at === 'checking') return { state: changed(state, { rest: rest.slice() }), effects: [{ do: 'hold' }] }
+      return converse(changed(state, { rest }), frame[1])
     }
     case TAG.eof:
       // While the helper is asked the client waits, with its side closed or not; the edge says it again after the answer.
@@ -117,9 +136,9 @@ function converse(from: AuthupState, session: SessionId): Step<AuthupState> {
     next = taken.next
     if (taken.kind === 'too-long') {
       if (!state.skipping) effects.push(faultReply(state, 'toolong'))
-      state = { ...state, at: 'commands', skipping: !taken.ended }
+      state = changed(state, { at: 'commands', skipping: !taken.ended })
     } else if (state.skipping) {
-      state = { ...state, skipping: false }
+      state = changed(state, { skipping: false })
     } else {
       const step = takeText(state, taken.text, protocol, session)
       effects.push(...step.effects)
@@ -129,16 +148,19 @@ function converse(from: AuthupState, session: SessionId): Step<AuthupState> {
   const rest = state.rest.subarray(next)
   if (state.at === 'starting-tls') {
     // RFC 3207 section 4.2: nothing sent before TLS may be taken as sent in it.
-    return { state: { ...state, rest: NO_BYTES }, effects: [...effects, { do: 'start-tls', discarded: rest.length }] }
+    return {
+      state: changed(state, { rest: NO_BYTES }),
+      effects: [...effects, { do: 'start-tls', discarded: rest.length }],
+    }
   }
   // The bytes alias the read: what outlives this step is copied.
-  return { state: { ...state, rest: rest.length === 0 ? NO_BYTES : rest.slice() }, effects }
+  return { state: changed(state, { rest: rest.length === 0 ? NO_BYTES : rest.slice() }), effects }
 }
 
 function takeText(state: AuthupState, line: string, protocol: Protocol, session: SessionId): Step<AuthupState> {
   if (state.at !== 'commands') {
     const answer = protocol.asked(state.at as Asked, line.replace(/\r?\n$/, ''), state.named, state)
-    return noted('auth', carryOut({ ...state, at: 'commands', named: '' }, answer, line, session))
+    return noted('auth', carryOut(changed(state, { at: 'commands', named: '' }), answer, line, session))
   }
   if (line.length > protocol.limit(line)) return { state, effects: [faultReply(state, 'toolong')] }
   const { verb, argument } = splitCommand(line)
@@ -171,24 +193,24 @@ function carryOut(state: AuthupState, answer: Answer, line: string, session: Ses
       return { state, effects: [say(answer.text)] }
     case 'helo':
       return {
-        state: { ...state, helo: line },
+        state: changed(state, { helo: line }),
         effects: [say(answer.text), { do: 'helo', name: splitCommand(line).argument }],
       }
     case 'user':
-      return { state: { ...state, user: answer.user }, effects: [say(answer.text)] }
+      return { state: changed(state, { user: answer.user }), effects: [say(answer.text)] }
     case 'ask':
-      return { state: { ...state, at: answer.asked, named: answer.user }, effects: [say(answer.text)] }
+      return { state: changed(state, { at: answer.asked, named: answer.user }), effects: [say(answer.text)] }
     case 'fault':
       return state.once
         ? over(state, [faultReply(state, answer.fault)], 1, answer.fault)
         : { state, effects: [faultReply(state, answer.fault)] }
     case 'starttls':
-      return { state: { ...state, at: 'starting-tls' }, effects: [say(answer.text)] }
+      return { state: changed(state, { at: 'starting-tls' }), effects: [say(answer.text)] }
     case 'quit':
       return over(state, [say(answer.text)], 0, 'quit')
     case 'guest':
       return {
-        state: { ...state, at: 'checking', guestCommand: line },
+        state: changed(state, { at: 'checking', guestCommand: line }),
         effects: [send([TAG.guest, session])],
       }
     case 'login': {
@@ -198,7 +220,7 @@ function carryOut(state: AuthupState, answer: Answer, line: string, session: Ses
       // checkpassword(8) reads at most 512 octets: it is not run for more.
       if (credentials.isErr()) return carryOut(state, { do: 'fault', fault: 'input' }, line, session)
       return {
-        state: { ...state, at: 'checking', attempts: state.attempts + 1 },
+        state: changed(state, { at: 'checking', attempts: state.attempts + 1 }),
         effects: [send([TAG.login, session, user, credentials.value, mechanism])],
       }
     }
@@ -218,10 +240,10 @@ function tlsStarted(state: AuthupState, session: SessionId, on: boolean): Step<A
   if (state.at !== 'starting-tls') return { state, effects: NOTHING }
   if (!on) {
     const effects = [faultReply(state, 'starttls'), log('tls-failed')]
-    return state.once ? over(state, effects, 1, 'tls-failed') : { state: { ...state, at: 'commands' }, effects }
+    return state.once ? over(state, effects, 1, 'tls-failed') : { state: changed(state, { at: 'commands' }), effects }
   }
   // RFC 3207 section 4.2, RFC 2595 section 4: what was learnt before TLS is forgotten.
-  return converse({ ...state, at: 'commands', tlsOn: true, user: undefined, helo: '' }, session)
+  return converse(changed(state, { at: 'commands', tlsOn: true, user: undefined, helo: '' }), session)
 }
 
 /** What the client hears of a verdict. */
@@ -249,7 +271,7 @@ function outcome(state: AuthupState, frame: OutcomeFrame): Step<AuthupState> {
   if (verdict === 'ended-timeout' || verdict === 'ended-control') return fatal(state, fault, verdict)
   if (verdict === 'crashed' && state.settings.classic) return fatal(state, fault, verdict)
   if (!goOn || state.once) return over(state, [faultReply(state, fault)], 1, verdict)
-  const step = converse({ ...state, at: 'commands', guestCommand: '' }, session)
+  const step = converse(changed(state, { at: 'commands', guestCommand: '' }), session)
   const reply = faultReply(state, fault)
   const said = note('login', protocolOf(state).fault(fault, state))
   return { state: step.state, effects: [reply, said, { do: 'room' }, ...step.effects] }
@@ -261,14 +283,14 @@ function serve(state: AuthupState, session: SessionId): Step<AuthupState> {
     // Exactly one +OK after PASS: the backend's.
     const ifSilent = pop3.fault('crash', state)
     return {
-      state: { ...state, at: 'served', rest: NO_BYTES },
+      state: changed(state, { at: 'served', rest: NO_BYTES }),
       effects: [{ do: 'splice', rest: state.rest, ifSilent }],
     }
   }
   const guest = state.guestCommand !== ''
   const pending = guest ? concat([bytesOf(state.guestCommand), state.rest]) : state.rest
   return {
-    state: { ...state, at: 'served', rest: NO_BYTES, guestCommand: '' },
+    state: changed(state, { at: 'served', rest: NO_BYTES, guestCommand: '' }),
     effects: [{ do: 'switch' }, send([TAG.serve, session, guest, state.helo, pending]), { do: 'room' }],
   }
 }

@@ -10,8 +10,7 @@ import {
   LONGEST_STATUS,
   WATCH_REQUEST,
 } from '../protocol/helper.ts'
-import { STREAM_OCTETS } from './listening.ts'
-import { readTogether } from './reading.ts'
+import { socketOptions } from './reading.ts'
 
 /** `unreachable` and `timeout` are our own words, in the place of a status line. */
 export type Answered = (line: string, stream: Socket | undefined, rest: Uint8Array) => void
@@ -59,12 +58,7 @@ export function askHelper(place: HelperPlace, request: HelperRequest, answered: 
 
 function streamTo(place: HelperPlace): Socket {
   if ('socket' in place) {
-    return connect({
-      path: place.socket,
-      allowHalfOpen: true,
-      highWaterMark: STREAM_OCTETS,
-      onread: readTogether,
-    } as NetConnectOpts)
+    return connect({ ...socketOptions, path: place.socket } as NetConnectOpts)
   }
   const child = spawn(place.program, ['run', '3', ...place.args], { stdio: ['ignore', 'ignore', 'inherit', 'pipe'] })
   const stream = child.stdio[3] as Socket

@@ -2,7 +2,7 @@
 
 import net, { type Socket } from 'node:net'
 import { getSystemErrorName } from 'node:util'
-import { readTogether } from './reading.ts'
+import { socketOptions } from './reading.ts'
 
 export type ClientSocket = Socket
 
@@ -14,12 +14,6 @@ export interface Listening {
 /** Node's default of 511 loses connections in a burst; the kernel cuts this down to net.core.somaxconn. */
 const BACKLOG = 16_384
 
-/**
- * What may wait in a stream before its sender is held. With Node's 16 KB each read of 64 KB would hold the sender and let it go again,
- * and a message of 20 MB would take twice the time.
- */
-export const STREAM_OCTETS = 262_144
-
 interface Handle {
   setNoDelay(on: boolean): void
   onconnection: (status: number, client: Handle | undefined) => void
@@ -27,7 +21,7 @@ interface Handle {
   close(): void
 }
 
-/** What net.Server is made of. It makes its sockets itself, without a way to say into which memory they read. */
+/** What net.Server is made of. That makes its sockets itself, without a way to say into which memory they read. */
 const internals = net as unknown as {
   _createServerHandle(address: null, port: 0, family: -1, fd: number): Handle | number
   Socket: new (options: object) => Socket
@@ -46,14 +40,7 @@ export function listenOn(fd: number, accept: (socket: Socket) => void, failed: (
       return
     }
     client.setNoDelay(true)
-    accept(
-      new internals.Socket({
-        handle: client,
-        allowHalfOpen: true,
-        highWaterMark: STREAM_OCTETS,
-        onread: readTogether,
-      }),
-    )
+    accept(new internals.Socket({ ...socketOptions, handle: client }))
   }
   return { close: () => handle.close() }
 }

@@ -8,13 +8,19 @@ export const isLogged = (level: LogLevel, threshold: LogLevel): boolean => ORDER
 
 export type LogFields = Readonly<Record<string, string | number | undefined>>
 
-export function logLine(level: LogLevel, event: string, fields: LogFields): string {
-  let line = `${new Date().toISOString()} ${level} ${event}`
+/** `about` is text of fields that stand in front of the others. */
+export function logLine(level: LogLevel, event: string, fields: LogFields, about = ''): string {
+  return `${new Date().toISOString()} ${level} ${event}${about}${fieldsText(fields)}\n`
+}
+
+/** ` name=value` for each field that has one. */
+export function fieldsText(fields: LogFields): string {
+  let text = ''
   for (const name in fields) {
     const value = fields[name]
-    if (value !== undefined && value !== '') line += ` ${name}=${typeof value === 'number' ? value : quoted(value)}`
+    if (value !== undefined && value !== '') text += ` ${name}=${typeof value === 'number' ? value : quoted(value)}`
   }
-  return `${line}\n`
+  return text
 }
 
 /** A value that a client chose must not look like another field or another line. */

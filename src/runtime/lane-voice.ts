@@ -2,13 +2,15 @@
 
 import type { Effect, LogEvent } from '../actors/effects.ts'
 import type { ClientSession } from '../edge/client-session.ts'
-import { isLogged, type LogFields, logLine } from '../edge/log.ts'
+import { fieldsText, isLogged, type LogFields, logLine } from '../edge/log.ts'
 import type { DaemonEvent, LogLevel, TraceLine } from '../rpc/daemon.ts'
 import { identity, type Place, shownVerb } from './lane-describe.ts'
 import type { FromLane } from './messages.ts'
 
 export interface Voice {
   readonly log: (level: LogLevel, event: string, fields: LogFields) => void
+  /** The same, with the session's own fields in front. */
+  readonly logOf: (session: ClientSession, level: LogLevel, event: string, fields: LogFields) => void
   readonly event: (
     topic: DaemonEvent['topic'],
     name: string,
@@ -25,13 +27,6 @@ export interface Voice {
   readonly flush: () => void
 }
 
-export const sessionFields = (session: ClientSession): LogFields => ({
-  session: session.name,
-  ip: session.ip,
-  port: session.port,
-  listener: session.settings.listener,
-})
-
 export function createVoice(tell: (message: FromLane) => void, place: (session: ClientSession) => Place): Voice {
   let level: LogLevel = 'info'
   let wantsEvents = false
@@ -42,6 +37,20 @@ export function createVoice(tell: (message: FromLane) => void, place: (session: 
 
   function log(at: LogLevel, what: string, fields: LogFields): void {
     if (isLogged(at, level)) logged += logLine(at, what, fields)
+  }
+
+  /** Each session's own fields as text: nearly every one is logged twice. */
+  const shown = new WeakMap<ClientSession, string>()
+
+  function logOf(session: ClientSession, at: LogLevel, what: string, fields: LogFields): void {
+    if (!isLogged(at, level)) return
+    let about = shown.get(session)
+    if (about === undefined) {
+      const { name, ip, port, settings } = session
+      about = fieldsText({ session: name, ip, port, listener: settings.listener })
+      shown.set(session, about)
+    }
+    logged += logLine(at, what, fields, about)
   }
 
   function event(
@@ -55,6 +64,7 @@ export function createVoice(tell: (message: FromLane) => void, place: (session: 
 
   return {
     log,
+    logOf,
     event,
     trace(session, from, text) {
       const line = text.replace(/\r?\n$/, '')
@@ -73,35 +83,38 @@ export function createVoice(tell: (message: FromLane) => void, place: (session: 
     },
     tellOf(session, effect) {
       const { user } = effect
-      const fields = { ...sessionFields(session), user }
       switch (effect.event) {
         case 'login-failed':
-          log('warn', 'login-failed', { ...fields, remaining: effect.n })
+          logOf(session, 'warn', 'login-failed', { user, remaining: effect.n })
           event('auth', 'refused', session, { user, remaining: effect.n })
           break
         case 'login-root':
-          log('error', 'LOGIN-AS-ROOT-REFUSED', { ...fields, remaining: effect.n })
+          logOf(session, 'error', 'LOGIN-AS-ROOT-REFUSED', { user, remaining: effect.n })
           event('auth', 'root', session, { user })
           break
         case 'login-blocked':
-          log('warn', 'login-blocked', fields)
+          logOf(session, 'warn', 'login-blocked', { user })
           event('auth', 'blocked', session, { user })
           break
         case 'login-tempfail': {
           const { verdict } = effect
-          log('warn', 'login-tempfail', { ...fields, verdict, exit: verdict === 'tempfail' ? effect.n : undefined })
+          logOf(session, 'warn', 'login-tempfail', {
+            user,
+            verdict,
+            exit: verdict === 'tempfail' ? effect.n : undefined,
+          })
           event('auth', 'tempfail', session, { user, verdict })
           break
         }
         case 'login-accepted':
-          log('info', 'login-accepted', { ...fields, uid: session.accepted?.uid, pid: session.accepted?.pid })
+          logOf(session, 'info', 'login-accepted', { user, uid: session.accepted?.uid, pid: session.accepted?.pid })
           event('auth', 'accepted', session, { user, uid: session.accepted?.uid ?? -1 })
           break
         case 'login-attempt':
-          log('debug', 'login-attempt', fields)
+          logOf(session, 'debug', 'login-attempt', { user })
           break
         default:
-          log('warn', effect.event, fields)
+          logOf(session, 'warn', effect.event, { user })
       }
     },
     kill(session) {

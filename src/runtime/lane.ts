@@ -17,7 +17,7 @@ import type { ChainConfig } from './chains.ts'
 import { createCounters } from './lane-counters.ts'
 import { codeText, describe, detail } from './lane-describe.ts'
 import { compileGeneration, environmentNames, environmentOf, type LaneGeneration } from './lane-settings.ts'
-import { createVoice, LOGIN_OUTCOMES, type LoginEvent, sessionFields } from './lane-voice.ts'
+import { createVoice, LOGIN_OUTCOMES, type LoginEvent } from './lane-voice.ts'
 import type { FromLane, LaneStart, QuestionName, Questions, ToLane } from './messages.ts'
 import { createStages } from './stages.ts'
 import { descriptorsInUse, sessionsInUse, setUse, type Usage } from './usage.ts'
@@ -83,7 +83,7 @@ export default function lane({ start, port, usage, slot }: LaneTask): Promise<vo
   })
 
   const voice = createVoice(tell, about)
-  const { log, event, trace } = voice
+  const { log, logOf, event, trace } = voice
 
   // ---- generations
 
@@ -115,8 +115,7 @@ export default function lane({ start, port, usage, slot }: LaneTask): Promise<vo
   const stages = createStages<ClientSession>(
     (session, effect) => session.perform(effect),
     (session, actor, error) => {
-      log('error', 'bug', {
-        ...sessionFields(session),
+      logOf(session, 'error', 'bug', {
         actor,
         stack: error instanceof Error ? error.stack : String(error),
       })
@@ -236,8 +235,7 @@ export default function lane({ start, port, usage, slot }: LaneTask): Promise<vo
       const generation = generationOf.get(session)
       if (generation !== undefined) release(generation)
       counters.ended(session, why)
-      log('info', 'session-ended', {
-        ...sessionFields(session),
+      logOf(session, 'info', 'session-ended', {
         user: session.user,
         why,
         seconds: Math.round((Date.now() - session.started) / 100) / 10,
@@ -339,7 +337,7 @@ export default function lane({ start, port, usage, slot }: LaneTask): Promise<vo
     session.generation = published.generation
     session.traced = traces.some((matches) => matches(session))
     counters.accepted(listener, settings.listener)
-    log('debug', 'session-begins', sessionFields(session))
+    logOf(session, 'debug', 'session-begins', {})
     session.start()
     event('session', 'accepted', session)
   }
@@ -452,8 +450,7 @@ export default function lane({ start, port, usage, slot }: LaneTask): Promise<vo
       for (const session of sessions.values()) {
         if (!matches(describe(session, about(session)), now)) continue
         ids.push(session.name)
-        log('info', 'session-killed', {
-          ...sessionFields(session),
+        logOf(session, 'info', 'session-killed', {
           user: session.user,
           mode: graceful ? 'graceful' : 'now',
           reason,
