@@ -16,7 +16,7 @@ const MAY: Readonly<Record<string, { readonly folders: string; readonly node: st
   },
   edge: {
     folders: 'protocol rules actors runtime edge rpc',
-    node: 'net tls fs child_process path os crypto',
+    node: 'net tls fs child_process path os crypto util',
     packages: 'neverthrow',
   },
   rpc: {

@@ -2,9 +2,7 @@
 // of new memory for each read, whose collection costs more than the read of a request.
 
 import type { Socket } from 'node:net'
-
-/** As much as libuv reads at once anyway. */
-const READ_OCTETS = 65_536
+import { READ_OCTETS } from '../protocol/line-ends.ts'
 
 const room = Buffer.allocUnsafeSlow(READ_OCTETS)
 

@@ -2,9 +2,10 @@
 import { bytesOfBase64, CR, DOT, LF } from './bytes.ts'
 import { lineEndsModule } from './line-ends-wasm.ts'
 
-/** Below this a copy into the module's memory is not worth its while; no read has more than the other. */
+/** Octets that a read delivers at most. A large message takes a fifth more time with half of it, and with twice as much. */
+export const READ_OCTETS = 131_072
+/** Fewer are not worth a copy into the module's memory. */
 const FEW_OCTETS = 64
-const MOST_OCTETS = 65_536
 /** Where a read begins in that memory: behind the octet that stands before it. */
 const PLACE = 16
 
@@ -39,8 +40,8 @@ function prepare(): Search | 'none' {
  * line; the length of the read if there is none. `atStart`: a line starts at `from`; else nothing is known of the octet before.
  */
 export function oddities(read: Uint8Array): (from: number, atStart: boolean) => number {
-  if (read.length >= FEW_OCTETS && read.length <= MOST_OCTETS) search ??= prepare()
-  if (search === undefined || search === 'none' || read.length < FEW_OCTETS || read.length > MOST_OCTETS)
+  if (read.length >= FEW_OCTETS && read.length <= READ_OCTETS) search ??= prepare()
+  if (search === undefined || search === 'none' || read.length < FEW_OCTETS || read.length > READ_OCTETS)
     return (from, atStart) => findSlowly(read, from, atStart)
   const { memory, find } = search
   memory.set(read, PLACE)

@@ -1,0 +1,46 @@
+import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { resolve } from 'node:path'
+import { test } from 'node:test'
+import { pathToFileURL } from 'node:url'
+import fc from 'fast-check'
+import { findSlowly, oddities, READ_OCTETS } from '../../src/protocol/line-ends.ts'
+
+/** Octets that matter here, each as likely as all the others together. */
+const octets = (most: number) =>
+  fc.array(fc.oneof(fc.constantFrom(10, 13, 46), fc.constantFrom(0, 65, 11, 12, 138, 255)), { maxLength: most })
+
+void test('the search by sixteens finds what the search by ones finds, from every place on', () => {
+  fc.assert(
+    fc.property(octets(300), fc.boolean(), fc.nat(200), (list, atStart, clean) => {
+      const read = Uint8Array.from([...Array<number>(clean).fill(97), ...list])
+      const search = oddities(read)
+      for (let from = 0; from <= read.length; from++)
+        assert.equal(search(from, atStart), findSlowly(read, from, atStart), `from ${from}`)
+    }),
+    { numRuns: 300 },
+  )
+})
+
+void test('a search does not see what an earlier read left in memory', () => {
+  oddities(new Uint8Array(4096).fill(10))(0, false)
+  const clean = new Uint8Array(100).fill(97)
+  assert.equal(oddities(clean)(0, true), 100)
+})
+
+void test('a read of any length is searched to its end', () => {
+  for (const length of [0, 1, 63, 64, 65, READ_OCTETS, READ_OCTETS + 1]) {
+    const read = new Uint8Array(length).fill(97)
+    assert.equal(oddities(read)(0, false), length)
+    if (length === 0) continue
+    read[length - 1] = 10
+    assert.equal(oddities(read)(0, false), length - 1)
+  }
+})
+
+void test('line-ends-wasm.ts is what scripts/wasm.mjs makes of line-ends.wat', async () => {
+  const script = (await import(pathToFileURL(resolve('scripts/wasm.mjs')).href)) as {
+    moduleText: () => Promise<string>
+  }
+  assert.equal(readFileSync('src/protocol/line-ends-wasm.ts', 'utf8'), await script.moduleText())
+})
