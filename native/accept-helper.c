@@ -23,6 +23,7 @@
 #include <sys/pidfd.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/time.h>
@@ -65,7 +66,7 @@ struct watcher {
 
 static const char *chains_path = CHAINS, *socket_path;
 static char checknotroot[PATH_MAX + 16];
-static int privileged, epoll = -1, listener = -1, last_status;
+static int privileged, epoll = -1, signals = -1, listener = -1, last_status;
 static struct config *config;
 static struct stat config_stat;
 static struct proc *procs[BUCKETS];
@@ -104,14 +105,14 @@ static void drop(int fd)
 }
 
 /* ---- the process of a login. Through the status pipe it tells its parent a session's name, which has a length of its own, before it
- * runs anybody's program, and the answer; without an answer there, its end is the answer. It begins in our memory,
- * with us standing still, until it becomes checkpassword (vfork): a copy costs a third of all that the helper does. What has more to
- * do than that gives the memory back, and goes on in a copy. */
+ * runs anybody's program, and the answer; without an answer there, its end is the answer. Where it has nothing to
+ * do but to become checkpassword, it is in our memory until then, with us standing still (vfork): a copy costs a third of all that
+ * the helper does. */
 
 static char request[MAX_REQUEST], *env[MAX_WORDS + MAX_VARIABLES + 8], texts[5][MAX_CREDENTIALS + 16];
 static int variables, sets;
 static size_t request_length;
-static enum { COPIED, BORROWED, GIVEN_BACK } memory;
+static const struct chain *borrows; /* the only one that may run in our memory */
 
 static _Noreturn void refuse(const char *verdict)
 {
@@ -195,13 +196,16 @@ static void prepare(int stream, int status)
 
 static size_t length_of(const unsigned char *head) { return (size_t)head[0] << 24 | head[1] << 16 | head[2] << 8 | head[3]; }
 
-/* All of it is there, as nearly always: reading it waits for nobody. */
-static int has_request(int stream)
+/* The chain that a request names; NULL if there is none of that name, or not all of the request has come: reading it could wait. */
+static const struct chain *chain_asked_for(int stream)
 {
-  unsigned char head[4];
-  int octets;
-  return recv(stream, head, sizeof head, MSG_PEEK | MSG_DONTWAIT) == sizeof head && ioctl(stream, FIONREAD, &octets) == 0 &&
-         octets >= (int)sizeof head && octets - sizeof head >= length_of(head);
+  char head[4 + sizeof "guest" + 2 * (MAX_SESSION + 1) + 3] = {0}; /* three strings end in it whatever comes */
+  int octets = 0;
+  if (recv(stream, head, sizeof head - 3, MSG_PEEK | MSG_DONTWAIT) <= 4 || ioctl(stream, FIONREAD, &octets) != 0) return NULL;
+  const char *session = head + 4 + strlen(head + 4) + 1, *name = session + strlen(session) + 1;
+  const struct chain *chain = octets - 4UL < length_of((unsigned char *)head) ? NULL : config_chain(config, name);
+  explicit_bzero(head, sizeof head);
+  return chain;
 }
 
 static void read_request(void)
@@ -221,7 +225,7 @@ static _Noreturn void login(int stream, int status)
   char *field[3], *at = request, *variable, session[MAX_SESSION + 1] = "*"; /* that name is a watcher's */
   variables = sets = 0;
   prepare(stream, status);
-  if (memory != GIVEN_BACK) read_request();
+  read_request();
   const char *end = request + request_length, *what = string(&at, end);
   int guest = strcmp(what, "guest") == 0;
   if (strcmp(what, "watch") == 0 && at == end && write(STATUS, session, sizeof session) > 0) refuse("busy"); /* if there are too many */
@@ -232,8 +236,8 @@ static _Noreturn void login(int stream, int status)
   strcpy(session, name);
   const struct chain *chain = config_chain(config, string(&at, end));
   if (chain == NULL) refuse("bad no such chain");
+  if (borrows != NULL && borrows != chain) refuse("bad chain");
   if (chain->guest != guest) refuse(guest ? "bad the chain needs a password" : "bad the chain is for guests");
-  if (memory == BORROWED && !runs_checkpassword(chain)) memory = GIVEN_BACK, _exit(0);
   env[variables++] = "PATH=/usr/local/bin:/usr/bin:/bin";
   for (int i = 0; i < chain->sets; i++) env[variables++] = chain->set[i];
   while (*(variable = string(&at, end)) != '\0') {
@@ -348,18 +352,27 @@ static void answer_end(struct proc *p, int status)
   else if (*p->session != '*') tell_watchers(line, snprintf(line, sizeof line, "end %s %d %s\n", p->session, p->pid, how));
 }
 
-/* Its pidfd is ready. Waiting for any child would look at all of them each time. */
+/* Its pidfd is ready, or any child has ended: waiting for any would look at all of them each time. */
 static void proc_ended(void *object)
 {
   struct proc *p = (struct proc *)((char *)object - offsetof(struct proc, ended)), **link = &procs[p->pid % BUCKETS];
   int status;
   if (waitpid(p->pid, &status, WNOHANG) != p->pid) return;
-  drop(p->pidfd);
+  if (p->pidfd >= 0) drop(p->pidfd);
   answer_end(p, status);
   while (*link != p) link = &(*link)->next;
   *link = p->next;
   free(p);
   running--;
+}
+
+/* Where the system has no pidfds. */
+static void child_ended(__attribute__((unused)) void *object)
+{
+  struct signalfd_siginfo info;
+  if (read(signals, &info, sizeof info) < 0) return;
+  for (int i = 0; i < BUCKETS; i++)
+    for (struct proc *p = procs[i], *next; p != NULL; p = next) next = p->next, proc_ended(&p->ended);
 }
 
 /* The chains are read again when their file has changed: nobody can set a change time, and another file has another number. */
@@ -376,16 +389,13 @@ static void read_chains(void)
   config = fresh;
 }
 
-/* The process that serves a connection: in our memory if it can be, else a copy of us. */
+/* The process that serves a connection. */
 static pid_t start_login(int stream, int status)
 {
-  memory = config->programs > 0 && has_request(stream) ? BORROWED : COPIED;
-  pid_t pid = memory == BORROWED ? vfork() : fork();
+  borrows = chain_asked_for(stream);
+  if (borrows != NULL && !runs_checkpassword(borrows)) borrows = NULL;
+  pid_t pid = borrows != NULL ? vfork() : fork();
   if (pid == 0) login(stream, status);
-  if (memory == GIVEN_BACK) {
-    waitpid(pid, NULL, 0);
-    if ((pid = fork()) == 0) login(stream, status);
-  }
   explicit_bzero(request, request_length);
   return pid;
 }
@@ -397,11 +407,12 @@ static void proc_new(int stream)
   int status[2], pidfd = -1;
   read_chains();
   if (p != NULL && running < config->processes + MAX_READING && pipe2(status, O_CLOEXEC) == 0) {
-    if ((pid = start_login(stream, status[1])) > 0 && (pidfd = pidfd_open(pid, 0)) < 0) kill(pid, SIGKILL), waitpid(pid, NULL, 0);
+    pid = start_login(stream, status[1]);
+    if (pid > 0 && signals < 0 && (pidfd = pidfd_open(pid, 0)) < 0) kill(pid, SIGKILL), waitpid(pid, NULL, 0), pid = -1;
     close(status[1]);
-    if (pidfd < 0) close(status[0]);
+    if (pid < 0) close(status[0]);
   }
-  if (pidfd < 0) {
+  if (pid < 0) {
     free(p);
     answer(stream, "busy");
     close(stream);
@@ -413,7 +424,7 @@ static void proc_new(int stream)
   procs[pid % BUCKETS] = p;
   running++;
   epoll_add(p->status, EPOLLIN, p);
-  epoll_add(p->pidfd, EPOLLIN, &p->ended);
+  if (pidfd >= 0) epoll_add(pidfd, EPOLLIN, &p->ended);
 }
 
 static void caller_ready(void *object)
@@ -430,7 +441,7 @@ static void caller_ready(void *object)
 /* The daemon writes its request a moment after it has connected; who takes longer is waited for by a process. */
 static void caller_new(int fd)
 {
-  struct caller *c = has_request(fd) ? NULL : malloc(sizeof *c);
+  struct caller *c = chain_asked_for(fd) != NULL ? NULL : malloc(sizeof *c);
   if (c == NULL) return proc_new(fd);
   *c = (struct caller){.ready = caller_ready, .fd = fd, .next = callers};
   callers = c;
@@ -468,9 +479,19 @@ static void tick(void)
  * that none can be of something that an earlier one has freed. */
 static int server(int connection)
 {
-  static ready *on_listener = listener_ready, *on_parent = parent_ended;
+  static ready *on_listener = listener_ready, *on_child = child_ended, *on_parent = parent_ended;
   setsid();
   epoll = epoll_create1(EPOLL_CLOEXEC);
+  int self = pidfd_open(getpid(), 0);
+  if (self >= 0) close(self);
+  if (self < 0) {
+    sigset_t child;
+    sigemptyset(&child);
+    sigaddset(&child, SIGCHLD);
+    sigprocmask(SIG_SETMASK, &child, NULL);
+    signals = signalfd(-1, &child, SFD_CLOEXEC | SFD_NONBLOCK);
+    epoll_add(signals, EPOLLIN, &on_child);
+  }
   int parent = fcntl(0, F_DUPFD_CLOEXEC, LOWEST), null = open("/dev/null", O_RDWR | O_CLOEXEC);
   if (epoll < 0 || parent < 0 || dup2(null, 0) < 0 || dup2(null, 1) < 0) fail(TEMPORARY, "start", strerror(errno));
   if (connection < 0) epoll_add(listener, EPOLLIN, &on_listener);

@@ -161,7 +161,6 @@ struct config *config_read(const char *path, int privileged)
   if (privileged && c->account == NOBODY) bad = dprintf(2, "%s:%d: no account line: who may ask for a login?\n", path, number);
   for (struct chain *chain = c->chains; chain < c->chains + c->count; chain++) {
     why = chain->guest == !chain->checkpassword ? NULL : chain->guest ? "a guest has no password to check" : "no checkpassword";
-    c->programs += runs_checkpassword(chain);
     if (chain->backend == NULL) why = "no backend";
     if (why != NULL) bad = dprintf(2, "%s:%d: chain %s: %s\n", path, chain->line, chain->name, why);
   }

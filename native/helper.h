@@ -23,7 +23,7 @@ struct chain {
 
 struct config {
   struct chain chains[MAX_CHAINS];
-  int count, programs; /* programs: chains whose checkpassword is one */
+  int count;
   uid_t account;
   gid_t group; /* of the socket's folder */
   char *socket;

@@ -72,7 +72,14 @@ const underValgrind = (logs: string): string[] => ['valgrind', '-q', '--vgdb=no'
 
 function assertSilent(logs: string): void {
   assert.ok(readdirSync(logs).length > 0)
-  for (const name of readdirSync(logs)) assert.equal(readFileSync(join(logs, name), 'latin1'), '', name)
+  for (const name of readdirSync(logs)) {
+    // Older ones do not know pidfd_open (434); for them the helper does without it, which is tested so.
+    const said = readFileSync(join(logs, name), 'latin1').replace(
+      /^--\d+-- WARNING: unhandled \S+ syscall: 434\n(?:--\d+-- (?:You may|Read the|Nevertheless|at http).*\n)*/gm,
+      '',
+    )
+    assert.equal(said, '', name)
+  }
 }
 
 void it('valgrind has nothing to say of checkpassword', async () => {
@@ -95,7 +102,7 @@ void it('valgrind has nothing to say of checkpassword', async () => {
   assertSilent(logs)
 })
 
-void it('valgrind has nothing to say of accept-helper and the processes of its sessions', async () => {
+void it('valgrind has nothing to say of accept-helper and the processes of its sessions', async (t) => {
   const logs = join(claim.dir, 'valgrind-helper')
   const passwords = join(claim.dir, 'valgrind-passwords')
   const chains = join(claim.dir, 'valgrind-chains')
@@ -116,6 +123,7 @@ void it('valgrind has nothing to say of accept-helper and the processes of its s
   const helper = spawn(program, [...options, join(bin, 'accept-helper'), 'serve', '-c', chains], {
     stdio: ['pipe', 'ignore', 'pipe'],
   })
+  t.after(() => helper.kill('SIGKILL'))
   let log = ''
   helper.stderr.setEncoding('latin1').on('data', (text: string) => {
     log += text
