@@ -75,7 +75,7 @@ function assertSilent(logs: string): void {
   for (const name of readdirSync(logs)) {
     // Older ones do not know pidfd_open (434); for them the helper does without it, which is tested so.
     const said = readFileSync(join(logs, name), 'latin1').replace(
-      /^--\d+-- WARNING: unhandled \S+ syscall: 434\n(?:--\d+-- (?:You may|Read the|Nevertheless|at http).*\n)*/gm,
+      /^--\d+-- WARNING: unhandled \S+ syscall: 434\n(?:--\d+-- (?:You may|Read the|Nevertheless|it at http).*\n)*/gm,
       '',
     )
     assert.equal(said, '', name)
