@@ -20,7 +20,6 @@
 #include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <sys/pidfd.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
@@ -41,12 +40,12 @@ typedef void ready(void *);
 
 /* A process that has not been waited for: it reads a request, becomes checkpassword, then the backend. */
 struct proc {
-  ready *ready, *ended;
+  ready *ready;
   pid_t pid;
-  int pidfd, stream, status;                   /* the latter two are -1 once it is accepted */
+  int stream, status;                          /* -1 once it is accepted */
   char session[MAX_SESSION + 1], verdict[200]; /* verdict: the answer, unless that is how the process ends */
   long deadline;                               /* of its login, then of its end; 0 for none */
-  struct proc *next;
+  struct proc *next, *leaves;
 };
 
 /* A connection whose request has not come. */
@@ -69,7 +68,7 @@ static char checknotroot[PATH_MAX + 16];
 static int privileged, epoll = -1, signals = -1, listener = -1, last_status;
 static struct config *config;
 static struct stat config_stat;
-static struct proc *procs[BUCKETS];
+static struct proc *procs[BUCKETS], *leaving; /* leaving: the status pipe has ended without an acceptance */
 static struct watcher watchers[MAX_WATCHERS];
 static struct caller *callers;
 static long running;
@@ -335,7 +334,11 @@ static void status_ready(void *object)
   drop(p->status);
   p->status = -1;
   if (got > 0) p->verdict[got] = '\0';
-  if (strcmp(p->verdict, "A") != 0) return;
+  if (strcmp(p->verdict, "A") != 0) {
+    p->leaves = leaving;
+    leaving = p;
+    return;
+  }
   close(p->stream);
   p->stream = -1;
   p->deadline = 0;
@@ -352,27 +355,29 @@ static void answer_end(struct proc *p, int status)
   else if (*p->session != '*') tell_watchers(line, snprintf(line, sizeof line, "end %s %d %s\n", p->session, p->pid, how));
 }
 
-/* Its pidfd is ready, or any child has ended: waiting for any would look at all of them each time. */
-static void proc_ended(void *object)
+static void reap(struct proc *p)
 {
-  struct proc *p = (struct proc *)((char *)object - offsetof(struct proc, ended)), **link = &procs[p->pid % BUCKETS];
+  struct proc **link = &procs[p->pid % BUCKETS];
   int status;
   if (waitpid(p->pid, &status, WNOHANG) != p->pid) return;
-  if (p->pidfd >= 0) drop(p->pidfd);
   answer_end(p, status);
   while (*link != p) link = &(*link)->next;
   *link = p->next;
+  for (link = &leaving; *link != NULL && *link != p;) link = &(*link)->leaves;
+  if (*link == p) *link = p->leaves;
   free(p);
   running--;
 }
 
-/* Where the system has no pidfds. */
+/* Waiting for any child would look at all of them each time. The signals of several at once are one: those that leave without an
+ * acceptance, whose client waits, are looked at after every event, all at every tick. */
 static void child_ended(__attribute__((unused)) void *object)
 {
   struct signalfd_siginfo info;
   if (read(signals, &info, sizeof info) < 0) return;
-  for (int i = 0; i < BUCKETS; i++)
-    for (struct proc *p = procs[i], *next; p != NULL; p = next) next = p->next, proc_ended(&p->ended);
+  struct proc *p = procs[info.ssi_pid % BUCKETS];
+  while (p != NULL && p->pid != (pid_t)info.ssi_pid) p = p->next;
+  if (p != NULL) reap(p);
 }
 
 /* The chains are read again when their file has changed: nobody can set a change time, and another file has another number. */
@@ -404,11 +409,10 @@ static void proc_new(int stream)
 {
   struct proc *p = calloc(1, sizeof *p);
   pid_t pid = -1;
-  int status[2], pidfd = -1;
+  int status[2];
   read_chains();
   if (p != NULL && running < config->processes + MAX_READING && pipe2(status, O_CLOEXEC) == 0) {
     pid = start_login(stream, status[1]);
-    if (pid > 0 && signals < 0 && (pidfd = pidfd_open(pid, 0)) < 0) kill(pid, SIGKILL), waitpid(pid, NULL, 0), pid = -1;
     close(status[1]);
     if (pid < 0) close(status[0]);
   }
@@ -419,12 +423,11 @@ static void proc_new(int stream)
     return;
   }
   fcntl(status[0], F_SETFL, O_NONBLOCK);
-  *p = (struct proc){.ready = status_ready, .ended = proc_ended, .pid = pid, .pidfd = pidfd, .stream = stream, .status = status[0],
+  *p = (struct proc){.ready = status_ready, .pid = pid, .stream = stream, .status = status[0],
                      .deadline = now() + config->timeout * 1000, .next = procs[pid % BUCKETS]};
   procs[pid % BUCKETS] = p;
   running++;
   epoll_add(p->status, EPOLLIN, p);
-  if (pidfd >= 0) epoll_add(pidfd, EPOLLIN, &p->ended);
 }
 
 static void caller_ready(void *object)
@@ -467,11 +470,14 @@ static void tick(void)
 {
   while (callers != NULL) caller_ready(callers);
   for (int i = 0; i < BUCKETS; i++)
-    for (struct proc *p = procs[i]; p != NULL; p = p->next) {
-      if (p->deadline == 0 || p->deadline > now()) continue;
-      kill(-p->pid, SIGKILL);
-      strcpy(p->verdict, "timeout");
-      p->deadline = 0;
+    for (struct proc *p = procs[i], *next; p != NULL; p = next) {
+      next = p->next;
+      if (p->deadline != 0 && p->deadline <= now()) {
+        kill(-p->pid, SIGKILL);
+        strcpy(p->verdict, "timeout");
+        p->deadline = 0;
+      }
+      reap(p);
     }
 }
 
@@ -480,28 +486,25 @@ static void tick(void)
 static int server(int connection)
 {
   static ready *on_listener = listener_ready, *on_child = child_ended, *on_parent = parent_ended;
+  sigset_t child;
   setsid();
+  sigemptyset(&child);
+  sigaddset(&child, SIGCHLD);
+  sigprocmask(SIG_SETMASK, &child, NULL);
   epoll = epoll_create1(EPOLL_CLOEXEC);
-  int self = pidfd_open(getpid(), 0);
-  if (self >= 0) close(self);
-  if (self < 0) {
-    sigset_t child;
-    sigemptyset(&child);
-    sigaddset(&child, SIGCHLD);
-    sigprocmask(SIG_SETMASK, &child, NULL);
-    signals = signalfd(-1, &child, SFD_CLOEXEC | SFD_NONBLOCK);
-    epoll_add(signals, EPOLLIN, &on_child);
-  }
+  signals = signalfd(-1, &child, SFD_CLOEXEC | SFD_NONBLOCK);
   int parent = fcntl(0, F_DUPFD_CLOEXEC, LOWEST), null = open("/dev/null", O_RDWR | O_CLOEXEC);
-  if (epoll < 0 || parent < 0 || dup2(null, 0) < 0 || dup2(null, 1) < 0) fail(TEMPORARY, "start", strerror(errno));
+  if (epoll < 0 || signals < 0 || parent < 0 || dup2(null, 0) < 0 || dup2(null, 1) < 0) fail(TEMPORARY, "start", strerror(errno));
+  epoll_add(signals, EPOLLIN, &on_child);
   if (connection < 0) epoll_add(listener, EPOLLIN, &on_listener);
   if (connection < 0) epoll_add(parent, EPOLLRDHUP, &on_parent); /* refuses files, which have no end to wait for */
   if (connection >= 0) proc_new(connection);
   for (long ticked = 0; connection < 0 || running > 0;) {
     struct epoll_event event;
-    int count = epoll_wait(epoll, &event, 1, running > 0 || callers != NULL ? TICK : -1);
+    int count = epoll_wait(epoll, &event, 1, leaving != NULL ? 1 : running > 0 || callers != NULL ? TICK : -1);
     if (count < 0 && errno != EINTR) fail(TEMPORARY, "epoll", strerror(errno));
     if (count > 0) (*(ready **)event.data.ptr)(event.data.ptr);
+    for (struct proc *p = leaving, *next; p != NULL; p = next) next = p->leaves, reap(p);
     if (now() >= ticked + TICK) tick(), ticked = now();
   }
   return last_status;
