@@ -114,7 +114,9 @@ void test('acceptd(8) has every event of the log, with its level', () => {
   )
   const events = new Set<string>()
   for (const file of sources)
-    for (const [, level, event] of read(join('src', file)).matchAll(/\blog(?:Of)?\((?:session, )?'(error|warn|info|debug)', '([\w-]+)'/g))
+    for (const [, level, event] of read(join('src', file)).matchAll(
+      /\blog(?:Of)?\((?:session, )?'(error|warn|info|debug)', '([\w-]+)'/g,
+    ))
       events.add(`${event} Ta ${level}`)
   assert.ok(events.has('login-failed Ta warn') && events.size > 15)
   for (const event of events) assert.ok(text.includes(`\n.It ${event} Ta `), event)
