@@ -1,7 +1,8 @@
 // The account of the daemon, broken into, against the helper; and a user's own processes against it.
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
-import { chownSync, linkSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs'
+import { randomBytes } from 'node:crypto'
+import { chownSync, closeSync, linkSync, mkdirSync, openSync, readdirSync, readSync, writeFileSync } from 'node:fs'
 import type { Socket } from 'node:net'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
@@ -192,6 +193,40 @@ void describe('accept-helper attacked', () => {
     waiting.socket.destroy()
   })
 
+  void test('no password stays in the memory of the helper, whatever became of its login', async (t) => {
+    if (!isRoot) return t.diagnostic(ROOT_ONLY)
+    const planted = randomBytes(24).toString('hex')
+    for (const chain of ['submission', 'builtin', 'tempfail', 'crash', 'nothing', 'unknown'])
+      assert.doesNotMatch(await helper.answer({ chain, password: planted }), /^ok /)
+    // Two reads of the daemon's, so that the process is a copy from the start.
+    const slow = helper.connect()
+    const request = loginFrame({ chain: 'submission', password: planted })
+    slow.socket.write(request.subarray(0, -1))
+    await sleep(400)
+    slow.socket.write(request.subarray(-1))
+    assert.equal(await slow.line(), 'exit 1')
+    for (const pid of [helper.child.pid ?? 0, helper.server()]) {
+      const memory = memoryOf(pid)
+      assert.ok(memory.includes(bed.socketPath), 'this is its memory')
+      assert.ok(!memory.includes(planted.slice(2, -2)), `the password is in process ${pid}`)
+    }
+  })
+
+  void test('the ends of a hundred backends at once are all told', async () => {
+    const news = await helper.watch()
+    const sessions = Array.from({ length: 100 }, (_, i) => `many-${i}`)
+    const lines = await Promise.all(
+      sessions.map(async (session) => helper.answer({ kind: 'guest', chain: 'quick', session })),
+    )
+    for (const line of lines) assert.match(line, /^ok /)
+    const told = new Set<string>()
+    while (told.size < sessions.length) {
+      const [, name = ''] = (await inTime('the news', news.line())).split(' ')
+      if (name.startsWith('many-')) told.add(name)
+    }
+    news.socket.destroy()
+  })
+
   const spawnAs = async (command: string): Promise<number | null> => {
     const child = spawn('/bin/sh', ['-c', command], { ...account, stdio: 'ignore' })
     return new Promise((resolve) => child.once('exit', resolve))
@@ -210,3 +245,17 @@ void describe('accept-helper attacked', () => {
     assert.notEqual(await new Promise((resolve) => tried.once('exit', resolve)), 0)
   })
 })
+
+/** Everything that a process can write to. */
+function memoryOf(pid: number): Buffer {
+  const parts: Buffer[] = []
+  const memory = openSync(`/proc/${pid}/mem`, 'r')
+  for (const [, from = '', to = ''] of contents(`/proc/${pid}/maps`).matchAll(/^([0-9a-f]+)-([0-9a-f]+) rw/gm)) {
+    const start = BigInt(`0x${from}`)
+    const part = Buffer.alloc(Number(BigInt(`0x${to}`) - start))
+    readSync(memory, part, 0, part.length, start)
+    parts.push(part)
+  }
+  closeSync(memory)
+  return Buffer.concat(parts)
+}
