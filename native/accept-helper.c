@@ -143,6 +143,13 @@ static int too_many_attempts(void)
   return __atomic_add_fetch(&attempts->count, 1, __ATOMIC_RELAXED) > config->attempts;
 }
 
+/* From here on the processor is other people's, too. Not before: the server may be standing still for us. */
+static void step_back(void)
+{
+  sched_setscheduler(0, SCHED_BATCH, &(struct sched_param){0}); /* waking it must not push a lane off its processor */
+  if (getpriority(PRIO_PROCESS, 0) < 0) setpriority(PRIO_PROCESS, 0, 0); /* acceptd's own is not for everybody's programs */
+}
+
 /* Root in, root out: checkpassword, checknotroot and the backend follow each other in this process. */
 static _Noreturn void run_checkpassword(const struct chain *chain, const char *bytes, size_t length)
 {
@@ -156,6 +163,7 @@ static _Noreturn void run_checkpassword(const struct chain *chain, const char *b
   *to = NULL;
   if (pipe2(credentials, O_CLOEXEC) != 0 || write(credentials[1], bytes, length) != (ssize_t)length || dup2(credentials[0], 3) < 0)
     _exit(TEMPORARY);
+  step_back();
   execve(argv[0], argv, env);
   dprintf(STATUS, "missing %s: %s", argv[0], strerror(errno));
   _exit(TEMPORARY);
@@ -164,6 +172,7 @@ static _Noreturn void run_checkpassword(const struct chain *chain, const char *b
 /* A guest, or a login by the built-in checkpassword: only the backend is another program. */
 static _Noreturn void run_ourselves(const struct chain *chain, const char *user, const char *password)
 {
+  step_back();
   struct account who = {.uid = privileged ? chain->uid : getuid(), .gid = chain->gid, .groups = {chain->gid}, .ngroups = 1, .home = "/"};
   if (!chain->guest) {
     int answer = verify(chain->checkpassword[1], user, password, &who);
@@ -183,8 +192,6 @@ static void prepare(int stream, int status)
   sigset_t none;
   struct rlimit files;
   setsid();
-  sched_setscheduler(0, SCHED_BATCH, &(struct sched_param){0}); /* waking it must not push a lane off its processor */
-  if (getpriority(PRIO_PROCESS, 0) < 0) setpriority(PRIO_PROCESS, 0, 0); /* acceptd's own is not for everybody's programs */
   signal(SIGPIPE, SIG_DFL);
   sigemptyset(&none);
   sigprocmask(SIG_SETMASK, &none, NULL);
