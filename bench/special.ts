@@ -90,6 +90,12 @@ async function onSide<T>(side: Side, wish: Partial<Wish>, work: (running: Runnin
 /** How many idle sessions there are at the first and at the second reading. */
 type Crowd = readonly [few: number, many: number]
 
+/** After `rest` milliseconds: what a load has left behind in heaps is collected when they have been idle for some seconds. */
+async function restingPss(running: Running, rest: number): Promise<number> {
+  await sleep(rest)
+  return pssOf(running.pids)
+}
+
 /**
  * KB a session of everything that the side runs, by the growth from few to many idle sessions: what the first ones bring in, code and
  * room in heaps, belongs to no session.
@@ -98,16 +104,15 @@ async function memoryOf(
   side: Side,
   [few, many]: Crowd,
   how: 'greeting' | 'login',
+  rest: number,
   problems: Problems,
 ): Promise<number> {
   return await onSide(side, { clients: many }, async (running) => {
     await runLoad(running.port, { clients: 20, sessions: 200, users: 100 })
     const first = await hold(running, few, how, 100)
-    await sleep(700)
-    const before = pssOf(running.pids)
+    const before = await restingPss(running, rest)
     const second = await hold(running, many - few, how, 100)
-    await sleep(700)
-    const after = pssOf(running.pids)
+    const after = await restingPss(running, rest)
     await release(side, [...first, ...second], problems)
     return (after - before) / (many - few)
   })
@@ -125,8 +130,8 @@ async function memory(context: Context): Promise<Outcome> {
   for (const [how, name, target, ofOurs] of rows) {
     context.progress(`memory: ${name}`)
     const clients = ofOurs[1]
-    const ours = context.ours && [await memoryOf(context.ours, ofOurs, how, problems)]
-    const baseline = context.chain && [await memoryOf(context.chain, ofChain, how, problems)]
+    const ours = context.ours && [await memoryOf(context.ours, ofOurs, how, quick ? 700 : 15_000, problems)]
+    const baseline = context.chain && [await memoryOf(context.chain, ofChain, how, 700, problems)]
     figures.push(
       figure({
         row: 'memory',
