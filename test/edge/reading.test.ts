@@ -1,6 +1,7 @@
 // All sockets of a lane read into one buffer: what one of them has heard must not change what another has still to say.
 import assert from 'node:assert/strict'
 import { createHash, randomBytes } from 'node:crypto'
+import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import { describe, it } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -78,7 +79,8 @@ void describe('reading into one buffer', () => {
       client.on('data', (more: string) => {
         text += more
       })
-      while (text !== 'one') await sleep(5)
+      await once(client, 'data')
+      assert.equal(text, 'one')
       server.sockets[0]?.pause()
       client.end('two')
       await sleep(50)
