@@ -122,8 +122,8 @@ async function main(): Promise<number> {
     extent: options.extent,
     runs: options.runs ?? (quick ? 1 : 3),
     seconds: options.seconds ?? (quick ? 0.8 : 3),
-    warmup: quick ? 0.3 : 0.5,
-    settling: quick ? 1.5 : 8,
+    warmup: quick ? 0.2 : 0.5,
+    settling: quick ? 1.2 : 8,
     progress,
   }
 
