@@ -217,11 +217,12 @@ static const struct chain *chain_asked_for(int stream)
 static void read_request(void)
 {
   unsigned char head[4];
-  if (recv(STREAM, head, sizeof head, MSG_WAITALL) != sizeof head) refuse("bad request without an end");
+  int how = borrows != NULL ? MSG_DONTWAIT : MSG_WAITALL; /* whatever the daemon has done to it since: the server stands still */
+  if (recv(STREAM, head, sizeof head, how) != sizeof head) refuse("bad request without an end");
   size_t length = length_of(head);
   if (length == 0 || length > MAX_REQUEST) refuse("bad length");
   request_length = length;
-  if (recv(STREAM, request, length, MSG_WAITALL) != (ssize_t)length) refuse("bad request without an end");
+  if (recv(STREAM, request, length, how) != (ssize_t)length) refuse("bad request without an end");
   if (recv(STREAM, head, 1, MSG_DONTWAIT) > 0) refuse("bad bytes behind the request");
 }
 
@@ -230,6 +231,7 @@ static _Noreturn void login(int stream, int status)
 {
   char *field[3], *at = request, *variable, session[MAX_SESSION + 1] = "*"; /* that name is a watcher's */
   variables = sets = 0;
+  memset(env, 0, sizeof env); /* of the login before, which was in the same memory */
   prepare(stream, status);
   read_request();
   const char *end = request + request_length, *what = string(&at, end);
@@ -508,7 +510,7 @@ static int server(int connection)
   if (connection >= 0) proc_new(connection);
   for (long ticked = 0; connection < 0 || running > 0;) {
     struct epoll_event event;
-    int count = epoll_wait(epoll, &event, 1, leaving != NULL ? 1 : running > 0 || callers != NULL ? TICK : -1);
+    int count = epoll_wait(epoll, &event, 1, leaving != NULL ? 5 : running > 0 || callers != NULL ? TICK : -1);
     if (count < 0 && errno != EINTR) fail(TEMPORARY, "epoll", strerror(errno));
     if (count > 0) (*(ready **)event.data.ptr)(event.data.ptr);
     for (struct proc *p = leaving, *next; p != NULL; p = next) next = p->leaves, reap(p);

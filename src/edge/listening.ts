@@ -31,6 +31,7 @@ export function listenOn(fd: number, accept: (socket: Socket) => void, failed: (
   const handle = internals._createServerHandle(null, 0, -1, fd)
   const status = typeof handle === 'number' ? handle : handle.listen(BACKLOG)
   if (typeof handle === 'number' || status !== 0) {
+    if (typeof handle !== 'number') handle.close()
     failed(new Error(`listen on descriptor ${fd}: ${getSystemErrorName(status)}`))
     return { close: () => undefined }
   }

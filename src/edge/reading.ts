@@ -12,7 +12,7 @@ const room = Buffer.allocUnsafeSlow(READ_OCTETS)
  */
 const STREAM_OCTETS = 262_144
 
-/** Of every socket in a lane: it emits `data` with a view of the lane's buffer, which is gone when the listener returns. */
+/** Of every socket in a lane, but for a helper that is run for each login: it emits `data` with a view of the lane's buffer, which is gone when the listener returns. */
 export const socketOptions = {
   allowHalfOpen: true,
   highWaterMark: STREAM_OCTETS,
@@ -34,6 +34,8 @@ let spare: Buffer | undefined
 /** Writes what came of a read. It is copied, since the kernel may leave some of it to a later write; so is `socket.write`'s answer. */
 export function writeOn(socket: Socket, bytes: Uint8Array): boolean {
   if (bytes.buffer !== room.buffer) return socket.write(bytes)
+  // What has to wait anyway takes no more memory than it has octets: senders are held by their octets.
+  if (socket.writableLength > 0) return socket.write(Buffer.from(bytes))
   const memory = spare ?? Buffer.allocUnsafeSlow(READ_OCTETS)
   spare = undefined
   memory.set(bytes)

@@ -35,7 +35,8 @@ function prepare(): Search | 'none' {
 }
 
 /**
- * A search of one read, to be used before the next one is made: the read is copied once, however many dots begin its lines.
+ * A search of one read, to be used before the next one is made, and only forwards: the read is copied once, however many dots begin
+ * its lines.
  * It tells the offset of the first octet at or behind `from` that is a bare LF, stands behind a bare CR, or is a dot at the start of a
  * line; the length of the read if there is none. `atStart`: a line starts at `from`; else nothing is known of the octet before.
  */

@@ -76,6 +76,26 @@ void describe('accept-helper attacked', () => {
     assert.deepEqual(new Set(lines), new Set(['timeout']))
   })
 
+  void test('out-of-band data stops nobody', async (t) => {
+    if (!isRoot) return t.diagnostic(ROOT_ONLY)
+    // The kernel counts it as something to be read, and then does not give it: one octet of the request seems to be there that is not.
+    const script = `use Socket; socket(S, AF_UNIX, SOCK_STREAM, 0); connect(S, sockaddr_un($ARGV[0])) or die;
+      send(S, "x", MSG_OOB); syswrite(S, pack("H*", $ARGV[1])); sleep 5`
+    const request = loginFrame({ chain: 'submission' }).subarray(0, -1).toString('hex')
+    const server = helper.server()
+    process.kill(server, 'SIGSTOP')
+    const sender = spawn('perl', ['-e', script, bed.socketPath, request], { ...account, stdio: 'ignore' })
+    try {
+      await sleep(500)
+      assert.equal(sender.exitCode, null)
+      process.kill(server, 'SIGCONT')
+      assert.match(await inTime('another login', helper.answer({ chain: 'submission' })), /^ok /)
+    } finally {
+      process.kill(server, 'SIGCONT')
+      sender.kill('SIGKILL')
+    }
+  })
+
   void test('the end of the stream in a request is bad, and costs no attempt', async () => {
     const half = helper.connect()
     half.socket.end(loginFrame({ chain: 'submission' }).subarray(0, 20))

@@ -34,6 +34,12 @@ for (const [build, make] of [
   ['as installed', []],
   ['under the sanitizers', ['sanitized']],
 ] as const) {
+  /** A login with a long environment, which it does not survive. */
+  const talkative = {
+    env: Array.from({ length: 100 }, (_, i) => `ACCEPTD_${i}=planted`),
+    password: 'wrong',
+  }
+
   void describe(`accept-helper ${privilege}, ${build}`, () => {
     let bed: Bed
     let helper: Helper
@@ -56,6 +62,8 @@ for (const [build, make] of [
 
     for (const chain of ['submission', 'builtin'] as const) {
       void test(`${chain}: a right password gets a backend that runs as the user, after one line that says so`, async () => {
+        // Nothing of the login before, which had more to say, is in its environment.
+        assert.equal(await helper.answer({ ...talkative, chain: 'submission' }), 'exit 1')
         const session = helper.login({
           chain,
           env: ['TCPREMOTEIP=192.0.2.1', 'LD_PRELOAD=/x.so', 'IFS=x', 'RELAYCLIENT=no', 'PATH=/evil'],
@@ -88,13 +96,14 @@ for (const [build, make] of [
     }
 
     void test('a guest runs as the ids of its chain, without a user name', async () => {
+      assert.equal(await helper.answer({ ...talkative, chain: 'submission' }), 'exit 1')
       const session = helper.login({ kind: 'guest', chain: 'guest' })
       assert.match(await session.line(), isRoot ? /^ok 54323 54324 \d+$/ : /^ok \d+ \d+ \d+$/)
       assert.equal(await session.line(), '220 ready')
       if (isRoot) assert.equal(await session.ask('ids'), `${guest.uid} ${guest.gid} ${guest.gid}`)
       session.socket.write('env\n')
       for (let line = await session.line(); line !== '.'; line = await session.line())
-        assert.doesNotMatch(line, /^AUTH/)
+        assert.doesNotMatch(line, /^AUTH|^ACCEPTD|planted/)
       session.socket.destroy()
     })
 
