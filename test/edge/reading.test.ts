@@ -7,7 +7,7 @@ import { describe, it } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { bindAddress } from '../../src/edge/binding.ts'
 import { listenOn } from '../../src/edge/listening.ts'
-import { writeOn } from '../../src/edge/reading.ts'
+import { socketOptions, writeOn } from '../../src/edge/reading.ts'
 
 const hash = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex')
 
@@ -64,6 +64,25 @@ void describe('reading into one buffer', () => {
       const sent = Array.from({ length: 8 }, () => randomBytes(2_000_000))
       const heard = await Promise.all(sent.map((bytes) => lazily(server.port, bytes)))
       assert.deepEqual(heard, sent.map(hash))
+    } finally {
+      server.close()
+    }
+  })
+
+  void it('keeps of what has to wait no more than its octets', async () => {
+    const server = echo()
+    try {
+      const client = connect(server.port, '127.0.0.1')
+      client.pause()
+      client.write('x')
+      while (server.sockets.length === 0) await sleep(5)
+      const socket = server.sockets[0] ?? assert.fail()
+      while (socket.writableLength === 0) socket.write(Buffer.alloc(1_000_000))
+      const before = process.memoryUsage().arrayBuffers
+      const octet = socketOptions.onread.buffer.subarray(0, 1)
+      for (let n = 0; n < 5000; n += 1) writeOn(socket, octet)
+      assert.ok(process.memoryUsage().arrayBuffers - before < 10_000_000)
+      client.destroy()
     } finally {
       server.close()
     }
