@@ -10,7 +10,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Case, FakeRun, Result, Step } from './case.ts'
 
 /** A pause of a case is there so that a program gets somewhere; on a busy machine it takes longer. */
-const patienceFor = (): number => Math.min(6, Math.max(1, (loadavg()[0] ?? 0) / availableParallelism()))
+const patienceFor = (): number => Math.min(6, Math.max(3, (loadavg()[0] ?? 0) / availableParallelism()))
 
 export interface Played {
   /** A step that went otherwise. */
