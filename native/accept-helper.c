@@ -226,7 +226,7 @@ static void read_request(void)
   if (recv(STREAM, head, 1, MSG_DONTWAIT) > 0) refuse("bad bytes behind the request");
 }
 
-/* Nothing that the daemon says is read by any other process than this one, which serves it alone. */
+/* What the daemon says is taken by this process, which serves it alone; the server has looked at its length and its chain. */
 static _Noreturn void login(int stream, int status)
 {
   char *field[3], *at = request, *variable, session[MAX_SESSION + 1] = "*"; /* that name is a watcher's */
