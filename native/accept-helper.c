@@ -364,11 +364,16 @@ static void answer_end(struct proc *p, int status)
   else if (*p->session != '*') tell_watchers(line, snprintf(line, sizeof line, "end %s %d %s\n", p->session, p->pid, how));
 }
 
-static void reap(struct proc *p)
+static struct proc *proc_of(pid_t pid)
+{
+  struct proc *p = procs[pid % BUCKETS];
+  while (p != NULL && p->pid != pid) p = p->next;
+  return p;
+}
+
+static void proc_end(struct proc *p, int status)
 {
   struct proc **link = &procs[p->pid % BUCKETS];
-  int status;
-  if (waitpid(p->pid, &status, WNOHANG) != p->pid) return;
   answer_end(p, status);
   while (*link != p) link = &(*link)->next;
   *link = p->next;
@@ -378,14 +383,18 @@ static void reap(struct proc *p)
   running--;
 }
 
-/* Waiting for any child would look at all of them each time. The signals of several at once are one: those that leave without an
+static void reap(struct proc *p)
+{
+  int status;
+  if (waitpid(p->pid, &status, WNOHANG) == p->pid) proc_end(p, status);
+}
+
+/* Waiting for any child looks at all of them until one has ended. The signals of several at once are one: those that leave without an
  * acceptance, whose client waits, are looked at after every event, all at every tick. */
 static void child_ended(__attribute__((unused)) void *object)
 {
   struct signalfd_siginfo info;
-  if (read(signals, &info, sizeof info) < 0) return;
-  struct proc *p = procs[info.ssi_pid % BUCKETS];
-  while (p != NULL && p->pid != (pid_t)info.ssi_pid) p = p->next;
+  struct proc *p = read(signals, &info, sizeof info) < 0 ? NULL : proc_of(info.ssi_pid);
   if (p != NULL) reap(p);
 }
 
@@ -477,17 +486,20 @@ static _Noreturn void parent_ended(__attribute__((unused)) void *object) { _exit
 
 static void tick(void)
 {
+  struct proc *p;
+  long time = now();
+  pid_t pid;
+  int status;
   while (callers != NULL) caller_ready(callers);
   for (int i = 0; i < BUCKETS; i++)
-    for (struct proc *p = procs[i], *next; p != NULL; p = next) {
-      next = p->next;
-      if (p->deadline != 0 && p->deadline <= now()) {
-        kill(-p->pid, SIGKILL);
-        strcpy(p->verdict, "timeout");
-        p->deadline = 0;
-      }
-      reap(p);
+    for (p = procs[i]; p != NULL; p = p->next) {
+      if (p->deadline == 0 || p->deadline > time) continue;
+      kill(-p->pid, SIGKILL);
+      strcpy(p->verdict, "timeout");
+      p->deadline = 0;
     }
+  while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
+    if ((p = proc_of(pid)) != NULL) proc_end(p, status);
 }
 
 /* With a listener until descriptor 0 ends, else for one connection until all that came of it has ended. One event a turn, so

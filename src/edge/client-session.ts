@@ -13,6 +13,7 @@ import type { DialogueSettings } from '../protocol/dialogue.ts'
 import type { BareLineEnd } from '../protocol/end-of-data.ts'
 import { type Accepted, acceptedLine } from '../protocol/helper.ts'
 import type { SessionRules } from '../rules/rewrite.ts'
+import type { Backend, BackendHearer } from './backend.ts'
 import { BodyCarrier } from './body-carrier.ts'
 import { writeOn } from './reading.ts'
 
@@ -22,12 +23,12 @@ export interface Surroundings {
   readonly now: () => number
   readonly post: (session: ClientSession, frame: import('../actors/frames.ts').Frame) => void
   readonly askHelper: (session: ClientSession, kind: 'auth' | 'guest', user: string, credentials: Uint8Array) => void
-  readonly rulesOf: (session: ClientSession) => { rules: SessionRules; greeting: string; generation: number }
+  readonly rulesOf: (session: ClientSession) => { rules: SessionRules; greeting: string }
   /** Moves a running session to the published generation, if it is between transactions. */
   readonly refresh: (session: ClientSession) => void
   readonly ended: (session: ClientSession, why: string) => void
   /** Takes over an idle backend for a later login; false if it does not want it. */
-  readonly park: (session: ClientSession, stream: Socket, greeting: string) => boolean
+  readonly park: (session: ClientSession, backend: Backend, greeting: string) => boolean
   readonly observe: (session: ClientSession, effect: Effect) => void
 }
 
@@ -50,7 +51,7 @@ export interface VerbNote {
 
 const VERBS_KEPT = 50
 
-export class ClientSession {
+export class ClientSession implements BackendHearer {
   readonly actors: Actors
   front: 'authup' | 'fixsmtpio' = 'authup'
 
@@ -63,13 +64,16 @@ export class ClientSession {
   askedAt = 0
   accepted: Accepted | undefined
   chain: string
+  /** Number of the generation that it uses; its lane's. */
   generation = 0
+  /** What each of its log lines says of it, once there is one: nearly every session has two. */
+  logFields = ''
   messages = 0
   recipients = 0
   bytesIn = 0
   bytesOut = 0
   verbs: VerbNote[] = []
-  backend: Socket | undefined
+  backend: Backend | undefined
   /** A newer generation is to be used from the next transaction on. */
   stale = false
   /** session.trace follows it. */
@@ -124,7 +128,7 @@ export class ClientSession {
     }
     socket.on('data', (bytes: Buffer) => this.fromClient(bytes))
     socket.on('drain', () => {
-      this.backend?.resume()
+      this.backend?.stream.resume()
       this.pauseOrResume()
     })
     socket.on('end', () => this.clientEnded())
@@ -164,7 +168,7 @@ export class ClientSession {
     if (this.clientClosed) return
     this.clientClosed = true
     if (this.mode === 'closing') this.finish()
-    else if (this.mode === 'splice') this.backend?.end()
+    else if (this.mode === 'splice') this.backend?.stream.end()
     else this.around.post(this, [TAG.eof, this.id])
   }
 
@@ -179,38 +183,34 @@ export class ClientSession {
     if (this.socket.destroyed || this.mode === 'closing') return
     // Who does not take its replies is not heard further; a message must go on, since its sender reads nothing before its end.
     const deaf = this.socket.writableNeedDrain && (this.mode === 'dialogue' || this.mode === 'requests')
-    if (this.held || deaf || (this.backend?.writableNeedDrain ?? false)) this.socket.pause()
+    if (this.held || deaf || (this.backend?.stream.writableNeedDrain ?? false)) this.socket.pause()
     else if (this.socket.isPaused()) this.socket.resume()
   }
 
   // ---- the backend's side
 
-  /** The helper's answer. After `ok` the stream is the backend's; `rest` was read behind the line. */
-  answered(line: string, stream: Socket | undefined, rest: Uint8Array): void {
+  /** The helper's answer. After `ok` there is a backend; `rest` was read behind the line. */
+  answered(line: string, backend: Backend | undefined, rest: Uint8Array): void {
     if (this.over || this.closing) {
-      stream?.on('error', () => undefined).destroy()
+      backend?.discard()
       return
     }
     this.seen = this.around.now()
     this.accepted = acceptedLine(line)
-    if (this.accepted !== undefined && stream !== undefined) {
-      this.backend = stream
+    if (this.accepted !== undefined && backend !== undefined) {
+      this.backend = backend
       this.backendClosed = false
       this.loginAt = this.seen
-    }
+      backend.handTo(this)
+    } else backend?.discard()
     this.around.post(this, [TAG.answer, this.id, line])
     if (this.clientClosed && !this.closing && !this.splicing) this.around.post(this, [TAG.eof, this.id])
-    if (this.backend === undefined || stream === undefined) return
-    stream.on('data', (bytes: Buffer) => this.fromBackend(bytes))
-    stream.on('drain', () => this.pauseOrResume())
-    stream.on('end', () => this.backendEnded())
-    stream.on('error', () => this.backendEnded())
-    stream.on('close', () => this.backendEnded())
+    if (this.backend === undefined || backend === undefined) return
     if (rest.length > 0) this.fromBackend(rest)
-    if (stream.readableEnded || stream.destroyed) this.backendEnded()
+    if (backend.isOver) this.backendEnded()
   }
 
-  private fromBackend(bytes: Uint8Array): void {
+  fromBackend(bytes: Uint8Array): void {
     if (this.mode === 'closing') return
     this.seen = this.around.now()
     this.backendSpoke = true
@@ -218,11 +218,11 @@ export class ClientSession {
     else if (!this.cut) this.around.post(this, [TAG.backend, this.id, bytes])
   }
 
-  private backendEnded(): void {
+  backendEnded(): void {
     if (this.backendClosed) return
     this.backendClosed = true
     // Its end of file is the end of it; our half would stay open.
-    this.backend?.destroy()
+    this.backend?.stream.destroy()
     if (this.mode === 'splice') {
       if (!this.backendSpoke) this.toClient(Buffer.from(this.silent, 'latin1'))
       this.close('backend-end', '')
@@ -230,27 +230,31 @@ export class ClientSession {
     else if (!this.cut) this.around.post(this, [TAG.backendEnd, this.id, -1])
   }
 
+  backendDrained(): void {
+    this.pauseOrResume()
+  }
+
   private toBackend(bytes: Uint8Array): void {
-    const { backend } = this
-    if (backend === undefined || backend.destroyed || backend.writableEnded) return
-    if (!writeOn(backend, bytes)) this.pauseOrResume()
+    const stream = this.backend?.stream
+    if (stream === undefined || stream.destroyed || stream.writableEnded) return
+    if (!writeOn(stream, bytes)) this.pauseOrResume()
   }
 
   private toClient(bytes: Uint8Array): void {
     if (this.socket.destroyed || this.socket.writableEnded) return
     this.bytesOut += bytes.length
-    if (!writeOn(this.socket, bytes)) this.backend?.pause()
+    if (!writeOn(this.socket, bytes)) this.backend?.stream.pause()
   }
 
   /** Made for the first message: most sessions of an attack, and all idle ones, have none. */
   private carrier(): BodyCarrier {
     this.body ??= new BodyCarrier(this.settings.bareLineEnd, {
       write: (pieces) => {
-        if (pieces.length > 1) this.backend?.cork()
+        if (pieces.length > 1) this.backend?.stream.cork()
         for (const piece of pieces) this.toBackend(piece)
-        if (pieces.length > 1) this.backend?.uncork()
+        if (pieces.length > 1) this.backend?.stream.uncork()
       },
-      cut: () => this.backend?.destroy(),
+      cut: () => this.backend?.stream.destroy(),
       show: undefined,
       ended: (rest, refused) => {
         this.mode = 'requests'
@@ -272,14 +276,14 @@ export class ClientSession {
         if (effect.text !== '' && !this.socket.destroyed && !this.socket.writableEnded) {
           this.bytesOut += effect.text.length
           if (!this.socket.write(effect.text, 'latin1')) {
-            this.backend?.pause()
+            this.backend?.stream.pause()
             this.pauseOrResume()
           }
         }
         break
       case 'request':
-        if (effect.text !== '' && this.backend !== undefined && !this.backend.writableEnded) {
-          if (!this.backend.write(effect.text, 'latin1')) this.pauseOrResume()
+        if (effect.text !== '' && this.backend !== undefined && !this.backend.stream.writableEnded) {
+          if (!this.backend.stream.write(effect.text, 'latin1')) this.pauseOrResume()
         }
         break
       case 'hold':
@@ -316,11 +320,11 @@ export class ClientSession {
         this.held = false
         this.pauseOrResume()
         if (effect.rest.length > 0) this.toBackend(effect.rest)
-        if (this.clientClosed) this.backend?.end()
+        if (this.clientClosed) this.backend?.stream.end()
         break
       case 'end-requests':
         if (this.backend === undefined || this.backendClosed || this.cut) this.close('client-eof', '')
-        else this.backend.end()
+        else this.backend.stream.end()
         break
       case 'helo':
         this.helo = effect.name
@@ -347,8 +351,7 @@ export class ClientSession {
   }
 
   private serve(): void {
-    const { rules, greeting, generation } = this.around.rulesOf(this)
-    this.generation = generation
+    const { rules, greeting } = this.around.rulesOf(this)
     this.front = 'fixsmtpio'
     this.mode = 'requests'
     const state: FixsmtpioState = newFixsmtpio({
@@ -384,9 +387,9 @@ export class ClientSession {
         this.backend = undefined
         this.backendClosed = true
       } else if (why === 'quit' || why === 'client-eof') {
-        backend.end()
-        backend.resume()
-      } else backend.destroy()
+        backend.stream.end()
+        backend.stream.resume()
+      } else backend.stream.destroy()
     }
     this.held = false
     this.socket.end()
@@ -405,7 +408,7 @@ export class ClientSession {
     this.why = this.mode === 'closing' ? this.why : why
     this.mode = 'closing'
     this.socket.destroy()
-    this.backend?.destroy()
+    this.backend?.stream.destroy()
     this.backendClosed = true
     this.finish()
   }
@@ -439,6 +442,6 @@ export class ClientSession {
 
   /** Octets waiting to be taken by either side. */
   get waiting(): number {
-    return this.socket.writableLength + (this.backend?.writableLength ?? 0)
+    return this.socket.writableLength + (this.backend?.stream.writableLength ?? 0)
   }
 }

@@ -10,50 +10,61 @@ import {
   LONGEST_STATUS,
   WATCH_REQUEST,
 } from '../protocol/helper.ts'
+import { Backend, type BackendHearer } from './backend.ts'
 import { socketOptions } from './reading.ts'
 
 /** `unreachable` and `timeout` are our own words, in the place of a status line. */
-export type Answered = (line: string, stream: Socket | undefined, rest: Uint8Array) => void
+export type Answered = (line: string, backend: Backend | undefined, rest: Uint8Array) => void
 
 /**
  * Asks the helper for a process. The request, which holds the password, is wiped as soon as the kernel has it.
- * `answered` is called exactly once. Returns a function that gives up waiting.
+ * `answered` is called exactly once; it has to hand the backend to somebody. Returns a function that gives up waiting.
  */
 export function askHelper(place: HelperPlace, request: HelperRequest, answered: Answered): () => void {
   const bytes = encodeHelperRequest(request)
   wipe(request.credentials)
-  let waiting = true
-  let line = ''
-  const stream = streamTo(place)
+  const asking = new Asking(streamTo(place), bytes, answered)
+  return () => asking.settle('timeout')
+}
 
-  function settle(status: string, rest: Uint8Array, keep: boolean): void {
-    if (!waiting) return
-    waiting = false
-    stream.removeAllListeners('data').removeAllListeners('error').removeAllListeners('end').removeAllListeners('close')
-    // Without a listener an error would end the lane.
-    stream.on('error', () => undefined)
-    if (!keep) stream.destroy()
-    answered(status, keep ? stream : undefined, rest)
+/** Hears the stream until it has brought a status line. */
+class Asking implements BackendHearer {
+  private waiting = true
+  private line = ''
+  private readonly backend: Backend
+  private readonly request: Uint8Array
+  private readonly answered: Answered
+
+  constructor(stream: Socket, request: Uint8Array, answered: Answered) {
+    this.request = request
+    this.answered = answered
+    this.backend = new Backend(stream, this)
+    stream.write(request, () => wipe(request))
   }
 
-  stream.write(bytes, () => wipe(bytes))
-  stream.on('data', (chunk: Buffer) => {
-    const end = chunk.indexOf(10)
-    line += textOf(end < 0 ? chunk : chunk.subarray(0, end))
-    if (end < 0) {
-      if (line.length > LONGEST_STATUS) settle('unreachable', NO_BYTES, false)
-      return
+  fromBackend(bytes: Uint8Array): void {
+    const end = bytes.indexOf(10)
+    this.line += textOf(end < 0 ? bytes : bytes.subarray(0, end))
+    if (end >= 0) this.settle(this.line, bytes.subarray(end + 1))
+    else if (this.line.length > LONGEST_STATUS) this.settle('unreachable')
+  }
+
+  backendEnded(): void {
+    this.settle('unreachable')
+  }
+
+  backendDrained(): void {}
+
+  settle(line: string, rest: Uint8Array = NO_BYTES): void {
+    if (!this.waiting) return
+    this.waiting = false
+    const accepted = line.startsWith('ok ')
+    if (!accepted) {
+      wipe(this.request)
+      this.backend.discard()
     }
-    settle(line, chunk.subarray(end + 1), line.startsWith('ok '))
-  })
-  const lost = () => {
-    wipe(bytes)
-    settle('unreachable', NO_BYTES, false)
+    this.answered(line, accepted ? this.backend : undefined, rest)
   }
-  stream.on('error', lost)
-  stream.on('end', lost)
-  stream.on('close', lost)
-  return () => settle('timeout', NO_BYTES, false)
 }
 
 function streamTo(place: HelperPlace): Socket {

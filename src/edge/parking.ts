@@ -4,28 +4,24 @@
 // chain's `warm` seconds, and (b) chain and environment are the same byte for byte. Any byte or end of file while parked discards it.
 
 import { createHmac, randomBytes } from 'node:crypto'
-import type { Socket } from 'node:net'
 import { bytesOf, NO_BYTES } from '../protocol/bytes.ts'
 import type { Accepted } from '../protocol/helper.ts'
 import { noReply, REPLY_LIMIT, replyCode, takeReplies } from '../protocol/replies.ts'
+import type { Backend, BackendHearer } from './backend.ts'
 import type { ClientSession } from './client-session.ts'
-
-interface Parked {
-  readonly key: string
-  readonly user: string
-  readonly chain: string
-  readonly stream: Socket
-  readonly accepted: Accepted
-  /** The backend's own greeting, said again to the rules at each take-over. */
-  readonly greeting: string
-  readonly since: number
-  readonly uses: number
-}
 
 /** Well below half of what a backend waits for a command: Postfix 300 s, qmail-smtpd 1200 s. */
 const LONGEST_PARKED_SECONDS = 60
 const MOST_USES = 100
 const PROBE_MILLISECONDS = 5000
+
+/**
+ * Where fewer logins than this, of 1, are of users who have logged in shortly before, those who come for the first time are not parked:
+ * keeping a process that nobody comes for costs a tenth of a cold login, a warm one saves two thirds.
+ */
+const WORTH_PARKING = 1 / 8
+/** How many logins the share is taken over, the latest weighing most. */
+const LOGINS_REMEMBERED = 64
 
 const NOBODY: Accepted = { uid: -1, gid: -1, pid: -1 }
 
@@ -36,7 +32,7 @@ export interface Parking {
     credentials: Uint8Array,
     environment: string,
     warmSeconds: number,
-    done: (stream: Socket | undefined, accepted: Accepted, greeting: Uint8Array) => void,
+    done: (backend: Backend | undefined, accepted: Accepted, greeting: Uint8Array) => void,
   ): void
   /** The chain has run for what take() was asked, and accepted. */
   verified(session: ClientSession): void
@@ -44,7 +40,7 @@ export interface Parking {
   refused(session: ClientSession): void
   /** The session's login came to nothing, or the session is over. */
   forget(session: ClientSession): void
-  park(session: ClientSession, stream: Socket, accepted: Accepted, greeting: string): boolean
+  park(session: ClientSession, backend: Backend, accepted: Accepted, greeting: string): boolean
   drop(matches: (parked: { readonly user: string; readonly chain: string }) => boolean): void
   sweep(now: number): void
   clear(): void
@@ -54,13 +50,93 @@ export interface Parking {
   counts(): Readonly<Record<string, number>>
 }
 
+/** A login that the chain has accepted. */
+interface Verified {
+  /** When it did. A warm match never renews it. */
+  readonly at: number
+  /** It has been seen again since. */
+  again: boolean
+}
+
+/** Anything that it says or does discards it. */
+class Parked implements BackendHearer {
+  readonly key: string
+  readonly user: string
+  readonly chain: string
+  readonly backend: Backend
+  readonly accepted: Accepted
+  /** The backend's own greeting, said again to the rules at each take-over. */
+  readonly greeting: string
+  readonly since = Date.now()
+  private readonly discard: (one: Parked) => void
+
+  constructor(
+    session: ClientSession,
+    backend: Backend,
+    accepted: Accepted,
+    greeting: string,
+    discard: (one: Parked) => void,
+  ) {
+    this.key = session.warmKey
+    this.user = session.user
+    this.chain = session.chain
+    this.backend = backend
+    this.accepted = accepted
+    this.greeting = greeting
+    this.discard = discard
+  }
+
+  fromBackend(): void {
+    this.discard(this)
+  }
+  backendEnded(): void {
+    this.discard(this)
+  }
+  backendDrained(): void {}
+}
+
+/** RSET and the client's EHLO in one write; both must be accepted, and nothing more said. */
+function probe(backend: Backend, helo: string, done: (alive: boolean) => void): void {
+  let wanted = 2
+  let replies = noReply
+  const settle = (alive: boolean) => {
+    clearTimeout(timer)
+    if (!alive) backend.discard()
+    done(alive)
+  }
+  const timer = setTimeout(() => settle(false), PROBE_MILLISECONDS)
+  backend.handTo({
+    fromBackend(bytes) {
+      const taken = takeReplies(replies, bytes, REPLY_LIMIT)
+      replies = taken.buffer
+      for (const reply of taken.replies) {
+        const code = replyCode(reply)
+        wanted -= 1
+        if (code < 200 || code > 299 || wanted < 0) {
+          settle(false)
+          return
+        }
+      }
+      if (wanted === 0) settle(replies.text === '')
+    },
+    backendEnded: () => settle(false),
+    backendDrained() {},
+  })
+  backend.stream.write(`RSET\r\n${helo}`, 'latin1')
+}
+
 export function createParking(): Parking {
   let secret = randomBytes(32)
-  /** When a run of the chain accepted, by key. A warm match never renews it. */
-  const verifiedAt = new Map<string, number>()
+  /** By key, the oldest first. */
+  const verified = new Map<string, Verified>()
   const parked = new Map<string, Parked[]>()
-  const uses = new WeakMap<Socket, number>()
   let count = 0
+  /** The share of logins whose user had logged in shortly before. */
+  let comingAgain = 1
+
+  const login = (again: boolean) => {
+    comingAgain += ((again ? 1 : 0) - comingAgain) / LOGINS_REMEMBERED
+  }
 
   /** A copy: discarding changes the lists. */
   const everyone = (): Parked[] => Array.from(parked.values()).flat()
@@ -74,59 +150,9 @@ export function createParking(): Parking {
     if (rest.length === 0) parked.delete(one.key)
   }
 
-  function release(one: Parked): void {
-    remove(one)
-    one.stream
-      .removeAllListeners('data')
-      .removeAllListeners('end')
-      .removeAllListeners('error')
-      .removeAllListeners('close')
-    // Without a listener an error would end the lane.
-    one.stream.on('error', () => undefined)
-  }
-
   function discard(one: Parked): void {
-    release(one)
-    one.stream.destroy()
-  }
-
-  /** RSET and the client's EHLO in one write; both must be accepted. */
-  function probe(one: Parked, helo: string, done: (alive: boolean) => void): void {
-    const { stream } = one
-    let wanted = 2
-    let replies = noReply
-    let settled = false
-    const settle = (alive: boolean) => {
-      if (settled) return
-      settled = true
-      clearTimeout(timer)
-      stream
-        .removeAllListeners('data')
-        .removeAllListeners('end')
-        .removeAllListeners('error')
-        .removeAllListeners('close')
-      stream.on('error', () => undefined)
-      if (!alive) stream.destroy()
-      done(alive)
-    }
-    const timer = setTimeout(() => settle(false), PROBE_MILLISECONDS)
-    stream.on('data', (bytes: Buffer) => {
-      const taken = takeReplies(replies, bytes, REPLY_LIMIT)
-      replies = taken.buffer
-      for (const reply of taken.replies) {
-        const code = replyCode(reply)
-        wanted -= 1
-        if (code < 200 || code > 299 || wanted < 0) {
-          settle(false)
-          return
-        }
-      }
-      if (wanted === 0) settle(replies.text === '')
-    })
-    stream.on('end', () => settle(false))
-    stream.on('error', () => settle(false))
-    stream.on('close', () => settle(false))
-    stream.write(`RSET\r\n${helo}`, 'latin1')
+    remove(one)
+    one.backend.discard()
   }
 
   return {
@@ -136,66 +162,57 @@ export function createParking(): Parking {
         .update(`\0${session.chain}\0${environment}`)
         .digest('base64')
       session.warmKey = key
-      const since = verifiedAt.get(key)
+      const known = verified.get(key)
       const { helo } = session.actors.authup
       // Without an EHLO of its own it would be served under the name that the last client gave.
       const one =
-        helo !== '' && since !== undefined && Date.now() - since <= warmSeconds * 1000
+        helo !== '' && known !== undefined && Date.now() - known.at <= warmSeconds * 1000
           ? parked.get(key)?.at(-1)
           : undefined
       if (one === undefined) {
         done(undefined, NOBODY, NO_BYTES)
         return
       }
-      release(one)
-      probe(one, helo, (alive) => {
+      remove(one)
+      probe(one.backend, helo, (alive) => {
         if (!alive) {
           done(undefined, NOBODY, NO_BYTES)
           return
         }
+        if (known !== undefined) known.again = true
+        login(true)
         session.introduced = true
-        done(one.stream, one.accepted, bytesOf(one.greeting))
+        done(one.backend, one.accepted, bytesOf(one.greeting))
       })
     },
     verified(session) {
-      if (session.warmKey !== '') verifiedAt.set(session.warmKey, Date.now())
+      const key = session.warmKey
+      if (key === '') return
+      // Away first, so that the oldest stay the first ones.
+      const again = verified.delete(key)
+      verified.set(key, { at: Date.now(), again })
+      login(again)
     },
     refused(session) {
       const key = session.warmKey
-      verifiedAt.delete(key)
+      verified.delete(key)
       for (const one of parked.get(key)?.slice() ?? []) discard(one)
       session.warmKey = ''
     },
     forget(session) {
       session.warmKey = ''
     },
-    park(session, stream, accepted, greeting) {
-      const key = session.warmKey
-      const used = (uses.get(stream) ?? 0) + 1
+    park(session, backend, accepted, greeting) {
+      const known = verified.get(session.warmKey)
       // A key that is not known any more was made before the last reload, or nobody could log in with it without running the chain.
-      if (!verifiedAt.has(key) || used > MOST_USES || stream.destroyed || stream.readableEnded) return false
-      uses.set(stream, used)
-      const one: Parked = {
-        key,
-        user: session.user,
-        chain: session.chain,
-        stream,
-        accepted,
-        greeting,
-        since: Date.now(),
-        uses: used,
-      }
-      stream
-        .removeAllListeners('data')
-        .removeAllListeners('end')
-        .removeAllListeners('error')
-        .removeAllListeners('close')
-        .removeAllListeners('drain')
-      const gone = () => discard(one)
-      stream.on('data', gone).on('end', gone).on('error', gone).on('close', gone)
-      stream.resume()
-      const others = parked.get(key)
-      if (others === undefined) parked.set(key, [one])
+      if (known === undefined || backend.uses >= MOST_USES || backend.isOver) return false
+      if (!known.again && comingAgain < WORTH_PARKING) return false
+      backend.uses += 1
+      const one = new Parked(session, backend, accepted, greeting, discard)
+      backend.handTo(one)
+      backend.stream.resume()
+      const others = parked.get(one.key)
+      if (others === undefined) parked.set(one.key, [one])
       else others.push(one)
       count += 1
       return true
@@ -207,11 +224,14 @@ export function createParking(): Parking {
       for (const one of everyone()) {
         if (now - one.since > LONGEST_PARKED_SECONDS * 1000) discard(one)
       }
-      for (const [key, at] of verifiedAt) if (now - at > LONGEST_PARKED_SECONDS * 1000) verifiedAt.delete(key)
+      for (const [key, { at }] of verified) {
+        if (now - at <= LONGEST_PARKED_SECONDS * 1000) break
+        verified.delete(key)
+      }
     },
     clear() {
       for (const one of everyone()) discard(one)
-      verifiedAt.clear()
+      verified.clear()
       // What runs now and ends later finds no key either.
       secret = randomBytes(32)
     },

@@ -57,6 +57,11 @@ export const METRICS = {
   acceptd_lane_lag_seconds: { type: 'histogram', help: 'How late timers fire in a lane.', labels: ['lane'] },
   acceptd_lane_memory_bytes: { type: 'gauge', help: 'Heap and buffers of a lane.', labels: ['lane'] },
   acceptd_lane_deaths_total: { type: 'counter', help: 'Lanes that died and were replaced.', labels: ['lane'] },
+  acceptd_warm_logins_total: {
+    type: 'counter',
+    help: 'Logins to warm chains: taken over by a parked backend, or cold.',
+    labels: ['outcome'],
+  },
   acceptd_backends_parked: { type: 'gauge', help: 'Warm backends that wait for their user.', labels: ['chain'] },
   acceptd_control_requests_total: {
     type: 'counter',

@@ -23,6 +23,7 @@ import type {
   RpcFailure,
   RuleStep,
 } from '../rpc/daemon.ts'
+import { histogramValue, newHistogram, record } from '../rpc/histogram.ts'
 import type { Sample } from '../rpc/metrics.ts'
 import { mergePages } from '../rpc/pages.ts'
 import { explainReply, explainRequest } from '../rules/explain.ts'
@@ -50,6 +51,7 @@ export function createDaemon(runtime: Runtime, version: string, stop: (grace: nu
   const { options } = runtime
   const blockedAt = new Map<string, { since: number; reason: string | undefined }>()
   const reloads = new Map<string, number>()
+  const reloadTime = newHistogram()
   const levels: Record<string, LogLevel> = { acceptd: runtime.current().config.logLevel }
 
   const count = (by: string, outcome: string) =>
@@ -112,6 +114,7 @@ export function createDaemon(runtime: Runtime, version: string, stop: (grace: nu
     count(by, result.isOk() ? 'ok' : result.error.kind)
     if (result.isErr()) return err(publishFailure(result.error))
     const { before, after, changed, lanes, milliseconds } = result.value
+    record(reloadTime, milliseconds / 1000)
     const { sessions } = await uses()
     let older = 0
     for (const [generation, n] of sessions) if (generation < after.generation) older += n
@@ -250,6 +253,7 @@ export function createDaemon(runtime: Runtime, version: string, stop: (grace: nu
           const [by = '', outcome = ''] = key.split('\t')
           samples.push({ metric: 'acceptd_reloads_total', labels: { by, outcome }, value })
         }
+        samples.push({ metric: 'acceptd_reload_seconds', labels: {}, value: histogramValue(reloadTime) })
         return samples
       },
       async health() {
@@ -550,9 +554,9 @@ export function createDaemon(runtime: Runtime, version: string, stop: (grace: nu
           const giveUp = askHelper(
             options.helper.place,
             { kind: 'auth', session: `test.${Date.now().toString(36)}`, chain, environment: [], credentials },
-            (line, stream) => {
+            (line, backend) => {
               clearTimeout(timer)
-              stream?.destroy()
+              backend?.discard()
               const milliseconds = Math.round((performance.now() - began) * 10) / 10
               const { verdict } = verdictOf(line)
               const accepted = acceptedLine(line)

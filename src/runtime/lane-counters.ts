@@ -9,11 +9,14 @@ type Outcome = 'accepted' | 'refused' | 'root' | 'blocked' | 'tempfail'
 
 export interface Counters {
   accepted(listener: number, name: string): void
+  firstReply(seconds: number): void
   refused(listener: number): void
   refusedBecause(name: string, why: string): void
   ended(session: ClientSession, why: string): void
   login(session: ClientSession, outcome: Outcome): void
   helper(seconds: number): void
+  /** A login that a parked backend could have served. */
+  warm(taken: boolean): void
   note(session: ClientSession, event: string, code: number): void
   lag(seconds: number): void
   listener(index: number): { accepted: number; refused: number }
@@ -25,6 +28,7 @@ export function createCounters(lane: string): Counters {
   const refusedBy: number[] = []
   const numbers = new Map<string, number>()
   const helperTime = newHistogram()
+  const firstReplyTime = newHistogram()
   const lagTime = newHistogram()
   const loginTime = new Map<Outcome, ReturnType<typeof newHistogram>>()
 
@@ -34,6 +38,9 @@ export function createCounters(lane: string): Counters {
     accepted(listener, name) {
       acceptedBy[listener] = (acceptedBy[listener] ?? 0) + 1
       add(`begun\t${name}`)
+    },
+    firstReply(seconds) {
+      record(firstReplyTime, seconds)
     },
     refused(listener) {
       refusedBy[listener] = (refusedBy[listener] ?? 0) + 1
@@ -56,6 +63,9 @@ export function createCounters(lane: string): Counters {
     helper(seconds) {
       record(helperTime, seconds)
     },
+    warm(taken) {
+      add(taken ? 'warm\ttaken' : 'warm\tcold')
+    },
     note(session, event, code) {
       if (event === 'in_data') add(`message\t${session.settings.dialogue.protocol}\t${outcomeOf(code)}`)
       else if (event === 'rcpt' && code >= 200 && code < 300) add('rcpt')
@@ -76,6 +86,7 @@ export function createCounters(lane: string): Counters {
         const [protocol = '', state = ''] = key.split('\t')
         samples.push({ metric: 'acceptd_sessions', labels: { lane, protocol, state }, value })
       }
+      samples.push({ metric: 'acceptd_first_reply_seconds', labels: { lane }, value: histogramValue(firstReplyTime) })
       samples.push({ metric: 'acceptd_helper_seconds', labels: { lane }, value: histogramValue(helperTime) })
       samples.push({ metric: 'acceptd_lane_lag_seconds', labels: { lane }, value: histogramValue(lagTime) })
       for (const [outcome, histogram] of loginTime) {
@@ -103,6 +114,8 @@ function sampleOf(key: string, value: number): Sample {
       return { metric: 'acceptd_logins_total', labels: { protocol: a, mechanism: b, outcome: c }, value }
     case 'message':
       return { metric: 'acceptd_messages_total', labels: { protocol: a, outcome: b }, value }
+    case 'warm':
+      return { metric: 'acceptd_warm_logins_total', labels: { outcome: a }, value }
     default:
       return { metric: 'acceptd_recipients_total', labels: {}, value }
   }

@@ -39,18 +39,13 @@ export function createVoice(tell: (message: FromLane) => void, place: (session: 
     if (isLogged(at, level)) logged += logLine(at, what, fields)
   }
 
-  /** Each session's own fields as text: nearly every one is logged twice. */
-  const shown = new WeakMap<ClientSession, string>()
-
   function logOf(session: ClientSession, at: LogLevel, what: string, fields: LogFields): void {
     if (!isLogged(at, level)) return
-    let about = shown.get(session)
-    if (about === undefined) {
+    if (session.logFields === '') {
       const { name, ip, port, settings } = session
-      about = fieldsText({ session: name, ip, port, listener: settings.listener })
-      shown.set(session, about)
+      session.logFields = fieldsText({ session: name, ip, port, listener: settings.listener })
     }
-    logged += logLine(at, what, fields, about)
+    logged += logLine(at, what, fields, session.logFields)
   }
 
   function event(

@@ -42,8 +42,6 @@ export interface LaneTask {
 export default function lane({ start, port, usage, slot }: LaneTask): Promise<void> {
   const sessions = new Map<number, ClientSession>()
   const byName = new Map<string, ClientSession>()
-  const generationOf = new WeakMap<ClientSession, LaneGeneration>()
-  const listenerOf = new WeakMap<ClientSession, number>()
   const asking = new Map<ClientSession, () => void>()
   const generations = new Map<number, LaneGeneration>()
   const blocked = new Set(start.blocked)
@@ -79,7 +77,7 @@ export default function lane({ start, port, usage, slot }: LaneTask): Promise<vo
   const about = (session: ClientSession) => ({
     lane: start.lane,
     listener: session.settings.listener,
-    generation: generationOf.get(session)?.generation ?? 0,
+    generation: session.generation,
   })
 
   const voice = createVoice(tell, about)
@@ -93,6 +91,9 @@ export default function lane({ start, port, usage, slot }: LaneTask): Promise<vo
   generations.set(first.generation, first)
   voice.listen(first.config.logLevel, false)
 
+  /** It is kept for as long as a session has it. */
+  const generationOf = (session: ClientSession): LaneGeneration | undefined => generations.get(session.generation)
+
   function release(generation: LaneGeneration): void {
     generation.users -= 1
     if (generation.users === 0 && generation !== published && generation !== prepared) {
@@ -101,14 +102,14 @@ export default function lane({ start, port, usage, slot }: LaneTask): Promise<vo
   }
 
   function useGeneration(session: ClientSession, generation: LaneGeneration): void {
-    const before = generationOf.get(session)
+    const before = generationOf(session)
     generation.users += 1
-    generationOf.set(session, generation)
+    session.generation = generation.generation
     if (before !== undefined) release(before)
   }
 
   const chainOf = (session: ClientSession): ChainConfig | undefined =>
-    generationOf.get(session)?.config.chains.chains.find((chain) => chain.name === session.chain)
+    generationOf(session)?.config.chains.chains.find((chain) => chain.name === session.chain)
 
   // ---- sessions
 
@@ -162,7 +163,7 @@ export default function lane({ start, port, usage, slot }: LaneTask): Promise<vo
         const giveUp = askHelper(
           start.helper,
           { kind, session: session.name, chain: session.chain, environment, credentials },
-          (line, stream, rest) => {
+          (line, backend, rest) => {
             asking.delete(session)
             if (line.startsWith('ok ') && !session.closing) serving += 1
             tellUse()
@@ -170,7 +171,7 @@ export default function lane({ start, port, usage, slot }: LaneTask): Promise<vo
             if (line.startsWith('ok ') && warmFor > 0) parking.verified(session)
             else if (/^(exit [12]|root)$/.test(line)) parking.refused(session)
             else parking.forget(session)
-            session.answered(line, stream, rest)
+            session.answered(line, backend, rest)
           },
         )
         asking.set(session, giveUp)
@@ -180,14 +181,15 @@ export default function lane({ start, port, usage, slot }: LaneTask): Promise<vo
         cold()
         return
       }
-      parking.take(session, credentials, environment.join('\0'), warmFor, (stream, accepted, greeting) => {
+      parking.take(session, credentials, environment.join('\0'), warmFor, (backend, accepted, greeting) => {
         if (session.closing) {
           // It went away while the parked backend was asked.
           wipe(credentials)
-          stream?.destroy()
+          backend?.discard()
           return
         }
-        if (stream === undefined) {
+        counters.warm(backend !== undefined)
+        if (backend === undefined) {
           cold()
           return
         }
@@ -195,15 +197,14 @@ export default function lane({ start, port, usage, slot }: LaneTask): Promise<vo
         serving += 1
         tellUse()
         counters.helper((performance.now() - asked) / 1000)
-        session.answered(`ok ${accepted.uid} ${accepted.gid} ${accepted.pid}`, stream, greeting)
+        session.answered(`ok ${accepted.uid} ${accepted.gid} ${accepted.pid}`, backend, greeting)
       })
     },
     rulesOf: (session) => {
-      const generation = generationOf.get(session) ?? published
+      const generation = generationOf(session) ?? published
       return {
         rules: rulesFor(generation.config.rules, environmentNames(session, chainOf(session))),
         greeting: generation.config.smtpGreeting,
-        generation: generation.generation,
       }
     },
     refresh: (session) => {
@@ -218,8 +219,7 @@ export default function lane({ start, port, usage, slot }: LaneTask): Promise<vo
         return
       session.stale = false
       useGeneration(session, published)
-      const { rules, greeting, generation } = around.rulesOf(session)
-      session.generation = generation
+      const { rules, greeting } = around.rulesOf(session)
       session.actors.fixsmtpio = { ...state, settings: { ...state.settings, rules, greeting } }
     },
     ended: (session, why) => {
@@ -232,7 +232,7 @@ export default function lane({ start, port, usage, slot }: LaneTask): Promise<vo
       if (session.accepted !== undefined && CUT.has(why)) voice.kill(session)
       tellUse()
       byName.delete(session.name)
-      const generation = generationOf.get(session)
+      const generation = generationOf(session)
       if (generation !== undefined) release(generation)
       counters.ended(session, why)
       logOf(session, 'info', 'session-ended', {
@@ -251,7 +251,7 @@ export default function lane({ start, port, usage, slot }: LaneTask): Promise<vo
       })
       if (stopping && sessions.size === 0) finish()
     },
-    park: (session, stream, greeting) => {
+    park: (session, backend, greeting) => {
       const chain = chainOf(session)
       return (
         chain !== undefined &&
@@ -260,7 +260,7 @@ export default function lane({ start, port, usage, slot }: LaneTask): Promise<vo
         !stopping &&
         !blocked.has(session.user) &&
         descriptorsInUse(usage) < forNewSessions &&
-        parking.park(session, stream, session.accepted, greeting)
+        parking.park(session, backend, session.accepted, greeting)
       )
     },
     observe,
@@ -273,7 +273,7 @@ export default function lane({ start, port, usage, slot }: LaneTask): Promise<vo
         if (effect.event in LOGIN_OUTCOMES) counters.login(session, LOGIN_OUTCOMES[effect.event as LoginEvent])
         break
       case 'hits': {
-        const generation = generationOf.get(session)
+        const generation = generationOf(session)
         if (generation === undefined) break
         for (const rule of effect.rules) {
           generation.hits[rule] = (generation.hits[rule] ?? 0) + 1
@@ -320,6 +320,7 @@ export default function lane({ start, port, usage, slot }: LaneTask): Promise<vo
       log('warn', 'session-refused', { ip: socket.remoteAddress, listener: settings.listener, why })
       return
     }
+    const began = performance.now()
     const id = nextId
     nextId += 1
     const name = `${start.lane}.${start.boot}.${id.toString(36)}`
@@ -332,13 +333,12 @@ export default function lane({ start, port, usage, slot }: LaneTask): Promise<vo
     sessions.set(id, session)
     tellUse()
     byName.set(name, session)
-    listenerOf.set(session, listener)
     useGeneration(session, published)
-    session.generation = published.generation
     session.traced = traces.some((matches) => matches(session))
     counters.accepted(listener, settings.listener)
     logOf(session, 'debug', 'session-begins', {})
     session.start()
+    counters.firstReply((performance.now() - began) / 1000)
     event('session', 'accepted', session)
   }
 
@@ -390,7 +390,7 @@ export default function lane({ start, port, usage, slot }: LaneTask): Promise<vo
         if (silent > ENDING_SECONDS) session.abandon('ending')
         continue
       }
-      const config = generationOf.get(session)?.config ?? published.config
+      const config = generationOf(session)?.config ?? published.config
       const limit = session.settings.dialogue.protocol === 'smtp' ? config.smtpTimeout : config.pop3Timeout
       if (silent >= limit) session.timedOut()
     }

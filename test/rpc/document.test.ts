@@ -96,7 +96,7 @@ void test('docs/rpc.md is what the table says', () => {
   const path = join(top, 'docs/rpc.md')
   const now = rpcDocument()
   if (process.env.UPDATE_DOCS) writeFileSync(path, now)
-  assert.equal(readFileSync(path, 'utf8'), now, 'stale: UPDATE_DOCS=1 node --test dist/test/rpc/document.test.js')
+  assert.equal(readFileSync(path, 'utf8'), now, 'stale: UPDATE_DOCS=1 npm test -- rpc/document')
 })
 
 void test('the examples name methods that exist', () => {

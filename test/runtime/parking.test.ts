@@ -130,6 +130,20 @@ void describe('a parked backend', () => {
     assert.equal(lane.helper.asked.length, 1)
   })
 
+  void it('and a login without one are counted', async () => {
+    await session('QUIT\r\n')
+    await session('QUIT\r\n')
+    await session('QUIT\r\n')
+    const { samples } = await lane.ask('measure', null)
+    assert.deepEqual(
+      samples.flatMap(({ metric, labels, value }) => (metric === 'acceptd_warm_logins_total' ? [[labels, value]] : [])),
+      [
+        [{ outcome: 'cold' }, 1],
+        [{ outcome: 'taken' }, 2],
+      ],
+    )
+  })
+
   void it('gives way, the oldest first, before the helper has no process left for a login', async () => {
     await lane.stop()
     const control = texts()
@@ -284,6 +298,23 @@ void describe('a parked backend', () => {
     assert.match(client.heard().slice(from), /^235 /)
     assert.equal(lane.helper.backends.length, 2)
     assert.ok(end.closed())
+  })
+
+  void it('is only of users who come again, where hardly any do', async () => {
+    // A share of one, less a 64th at each of them: below an eighth after 133.
+    for (let n = 0; n < 140; n += 1) {
+      passwords[`user${n}`] = 'secret'
+      await session('QUIT\r\n', `user${n}`)
+    }
+    const before = await parked()
+    await session('QUIT\r\n')
+    assert.equal(await parked(), before)
+    await isCold()
+    await until('parking', async () => (await parked()) === before + 1)
+    const asked = lane.helper.asked.length
+    await session('QUIT\r\n')
+    assert.equal(lane.helper.asked.length, asked)
+    assert.equal(await parked(), before + 1)
   })
 
   void it('is one that served no more than a hundred sessions', async () => {

@@ -2,6 +2,7 @@
 
 import type { Effect } from '../../src/actors/effects.ts'
 import { type Frame, TAG } from '../../src/actors/frames.ts'
+import { Backend } from '../../src/edge/backend.ts'
 import { ClientSession, type SessionSettings, type Surroundings } from '../../src/edge/client-session.ts'
 import { textOf } from '../../src/protocol/bytes.ts'
 import type { DialogueSettings } from '../../src/protocol/dialogue.ts'
@@ -89,7 +90,6 @@ export function inlineWorld(
     rulesOf: (one) => ({
       rules: rulesFor(ruleSetOf(settings), (name) => name === 'AUTHUP_USER' && one.user !== ''),
       greeting: 'mx.example',
-      generation: 1,
     }),
     refresh: () => undefined,
     ended: (_one, why) => {
@@ -132,7 +132,12 @@ export function inlineWorld(
       const accepted = line?.startsWith('ok ') ?? false
       const stream = new FakeSocket()
       if (accepted) backends.push(stream)
-      session.answered(line ?? 'unreachable', accepted ? stream.socket : undefined, new Uint8Array(0))
+      const hearer = { fromBackend() {}, backendEnded() {}, backendDrained() {} }
+      session.answered(
+        line ?? 'unreachable',
+        accepted ? new Backend(stream.socket, hearer) : undefined,
+        new Uint8Array(0),
+      )
     },
     go: () => pumpAll(),
     time: (milliseconds) => {

@@ -85,4 +85,17 @@ void describe('a reload', () => {
     const generation = (status: unknown): unknown => JSON.stringify(status).match(/"generation":\d+/)?.[0]
     assert.equal(generation(await bed.daemon.call('config.status')), generation(earlier))
   })
+
+  void it('and a login are told in the metrics: how often, and how long they took', async () => {
+    const answer = await bed.daemon.call('server.metrics')
+    assert.ok(typeof answer === 'object' && answer !== null && 'text' in answer)
+    const text = String(answer.text)
+    assert.match(text, /^acceptd_reloads_total\{by="control",outcome="ok"\} 1$/m)
+    assert.match(text, /^acceptd_reload_seconds_count 1$/m)
+    const sum = (name: string): number =>
+      [...text.matchAll(new RegExp(`^${name}\\{.*\\} (\\d+)$`, 'gm'))].reduce((all, [, n]) => all + Number(n), 0)
+    assert.equal(sum('acceptd_first_reply_seconds_count'), 111)
+    assert.equal(sum('acceptd_helper_seconds_count'), 111)
+    assert.equal(sum('acceptd_login_seconds_count'), 111)
+  })
 })
