@@ -1,11 +1,15 @@
 /* checknotroot prog [ arg ... ]: runs prog unless it is root. Behind a checkpassword(8) it makes sure that somebody logged in.
  * checknotroot --acceptd STREAM STATUS MINUID -- prog [ arg ... ]: the same as accept-helper's last step. */
-#include "handover.c"
+#define _GNU_SOURCE
+#include "helper.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
 int main(int argc, char **argv)
 {
-  if (argc > 6 && strcmp(argv[1], "--acceptd") == 0 && strcmp(argv[5], "--") == 0)
-    hand_over(strtoul(argv[2], NULL, 10), strtoul(argv[3], NULL, 10), strtoul(argv[4], NULL, 10), argv + 6);
+  hand_over_if_asked(argc, argv);
   if (argc < 2) {
     dprintf(2, "checknotroot: usage: checknotroot prog\n");
     return 1;

@@ -4,10 +4,23 @@
 #include "helper.h"
 #include "verify.h"
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+/* Is it the checknotroot that is installed beside us? */
+static int is_ours(const char *program)
+{
+  static const char name[] = "checknotroot";
+  char path[PATH_MAX];
+  ssize_t length = readlink("/proc/self/exe", path, sizeof path - sizeof name);
+  while (length > 0 && path[length - 1] != '/') length--;
+  if (length <= 0) return 0;
+  strcpy(path + length, name);
+  return strcmp(path, program) == 0;
+}
 
 int main(int argc, char **argv)
 {
@@ -17,11 +30,14 @@ int main(int argc, char **argv)
   ssize_t got;
   struct account account;
   const char *file = getenv("CHECKPASSWORD_FILE");
-  for (int option; (option = getopt(argc, argv, "+f:")) != -1;) {
-    if (option != 'f') return MISUSED;
-    file = optarg;
+  int at = 1;
+  for (; at < argc && argv[at][0] == '-' && argv[at][1] == 'f'; at++) {
+    file = argv[at] + 2;
+    if (*file == '\0' && (file = argv[++at]) == NULL) return MISUSED;
   }
-  if (optind >= argc) {
+  if (at < argc && strcmp(argv[at], "--") == 0) at++;
+  else if (at < argc && argv[at][0] == '-') return MISUSED;
+  if (at >= argc) {
     dprintf(2, "checkpassword: usage: checkpassword [ -f file ] prog\n");
     return MISUSED;
   }
@@ -32,8 +48,8 @@ int main(int argc, char **argv)
   }
   close(3);
   /* The interface lets more follow the timestamp, and lets the timestamp go unread. */
-  for (size_t at = 0, nuls = 0; at < length && length <= MAX_CREDENTIALS; at++)
-    if (bytes[at] == '\0' && ++nuls == 3) explicit_bzero(bytes + at + 1, length - at - 1), length = at + 1;
+  for (size_t i = 0, nuls = 0; i < length && length <= MAX_CREDENTIALS; i++)
+    if (bytes[i] == '\0' && ++nuls == 3) explicit_bzero(bytes + i + 1, length - i - 1), length = i + 1;
   int answer = length <= MAX_CREDENTIALS && split_credentials(bytes, length, field) ? 0 : MISUSED;
   if (answer == 0) answer = verify(file, field[0], field[1], &account);
   if (answer == 0 && setenv("USER", field[0], 1) != 0) answer = TEMPORARY;
@@ -41,7 +57,8 @@ int main(int argc, char **argv)
   if (answer != 0 || (answer = become(&account)) != 0) return answer;
   if (setenv("HOME", account.home, 1) != 0 || setenv("SHELL", account.shell, 1) != 0) return TEMPORARY;
   unsetenv("CHECKPASSWORD_FILE");
-  execvp(argv[optind], argv + optind);
-  dprintf(2, "checkpassword: unable to run %s: %s\n", argv[optind], strerror(errno));
+  if (is_ours(argv[at])) hand_over_if_asked(argc - at, argv + at); /* the same code, an exec less for each login */
+  execvp(argv[at], argv + at);
+  dprintf(2, "checkpassword: unable to run %s: %s\n", argv[at], strerror(errno));
   return TEMPORARY;
 }

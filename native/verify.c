@@ -59,7 +59,7 @@ static double cost(const char *hash)
   }
   if (strncmp(hash, "$7$", 3) == 0 && hash[3] != '\0' && strchr(digits, hash[3]) != NULL)
     return 12.0 * (double)(1ULL << ((strchr(digits, hash[3]) - digits) & 31));
-  if (strncmp(hash, "$5$", 3) == 0 || strncmp(hash, "$6$", 3) == 0) return rounds == NULL ? 2500 : 0.5 * atof(rounds + 8);
+  if (strncmp(hash, "$5$", 3) == 0 || strncmp(hash, "$6$", 3) == 0) return rounds == NULL ? 2500 : 0.5 * (double)strtoul(rounds + 8, NULL, 10);
   return strncmp(hash, "$1$", 3) == 0 ? 300 : 1;
 }
 

@@ -37,6 +37,8 @@ while read -r verb rest; do case $verb in
   fork) sleep 300 & echo $! ;;
   exit) exit "$rest" ;;
 esac; done`,
+  foreign: `exec ${isRoot ? `setpriv --reuid ${user.uid} --regid ${user.gid} --clear-groups ` : ''}"$@"`,
+  careless: 'exec "$@"',
   tempfail: 'exit 111',
   misused: 'exit 2',
   crash: 'kill -SEGV $$',
@@ -167,7 +169,7 @@ export class Bed {
       `# chains of a test\naccount ${account.uid}\ngroup ${account.gid}\nsocket ${this.socketPath}\nlogin-timeout 1\n${more}\n`,
       chain('submission', check),
       chain('builtin', `builtin ${this.folder}/passwd`),
-      ...['tempfail', 'misused', 'crash', 'hang', 'talker', 'imposter'].map((name) =>
+      ...['foreign', 'careless', 'tempfail', 'misused', 'crash', 'hang', 'talker', 'imposter'].map((name) =>
         chain(name, `${this.folder}/${name}`),
       ),
       chain('nothing', '/nonexistent/checkpassword'),

@@ -95,6 +95,15 @@ for (const [build, make] of [
       })
     }
 
+    void test('a checkpassword that is not ours is followed by checknotroot, and by the backend as its user', async () => {
+      const session = helper.login({ chain: 'foreign' })
+      assert.match(await session.line(), new RegExp(`^ok ${user.uid} ${user.gid} \\d+$`))
+      assert.equal(await session.line(), '220 ready')
+      if (isRoot) assert.equal(await session.ask('ids'), `${user.uid} ${user.gid} ${user.gid}`)
+      session.socket.destroy()
+      if (isRoot) assert.equal(await helper.answer({ chain: 'careless' }), 'root')
+    })
+
     void test('a guest runs as the ids of its chain, without a user name', async () => {
       assert.equal(await helper.answer({ ...talkative, chain: 'submission' }), 'exit 1')
       const session = helper.login({ kind: 'guest', chain: 'guest' })

@@ -57,6 +57,70 @@ void describe('checkpassword', () => {
     void test(`${what} is exit ${status}`, () => {
       assert.equal(ask(credentials).status, status)
     })
+  // crypt(5), each of "secret"
+  const hashes = [
+    '$y$j75$VBqMZ/5RY3qMXJ4QoFKMX/$vUIl7tF13bOwQDeXjgkxVlfKQtUEhnDpH0ek06vcxs8',
+    '$gy$j75$VBqMZ/5RY3qMXJ4QoFKMX/$JnLpTMrKXegtlz3dE5RNdsnCQEiEfJz96S99muFO.o4',
+    '$7$BU..../....VBqMZ/5RY3qMXJ4QoFKMX/$lINjZ.rTcW5ucue59miKN3kji3i/YgtHglyLk6Dyg15',
+    '$2b$04$acceptdacceptdacceptduHa3/QwiRcgDhaR0n1vyRwT.kUffksbu',
+    '$6$acceptd$QbmYhZZsFDhSqtsmks8lSHuIhleibumRjj9IjOZGgtnb1vW1ZaUxvaHqFThuIF/AmBzf5H1CP1qdkldeDrsqF.',
+    '$6$rounds=1000$acceptd$jW5N4RiqLKQI2H4Jdz/GrY5qVwmAOlmBv7AxiCCpWVxKm28Yf1buNMkx5hHEdCOCvOfM6szn9LP205aoJY5b40',
+    '$5$rounds=1000$acceptd$FJ68jbbmLzBIIbt0HgQlZ/Pv681t24c0tIFq1EDCNVA',
+    '$sha1$100$acceptd$FO5EhcvPQ8ZN/TotZ5m0mj/2.VC3',
+    '$md5,rounds=100$acceptd$$kpKf3EXHfjVdIgOaJDjmW1',
+    '$1$acceptd$K9XKDn1RBjkVCBWCnMpT8.',
+    '$3$$878d8014606cda29677a44efa1353fc7',
+    '_/...acceCmT.pZuq.qQ',
+    'acI.WsXmTid6k',
+  ]
+  for (const hash of hashes)
+    void test(`of ${hash.slice(0, 9)} takes the password and no other`, () => {
+      const path = join(bed.folder, 'hash')
+      writeFileSync(path, `demo:${hash}:${user.uid}:${user.gid}::/tmp:/bin/sh\n`, { mode: 0o600 })
+      assert.equal(ask('demo\0secret\0\0', ['-f', path, 'true']).status, 0)
+      assert.equal(ask('demo\0secres\0\0', ['-f', path, 'true']).status, 1)
+      assert.equal(ask('demo\0\0\0', ['-f', path, 'true']).status, 1)
+    })
+  void test('the program has the environment that was there, with its own variables in place of what had their names', () => {
+    const path = join(bed.folder, 'credentials')
+    writeFileSync(path, 'demo\0secret\0\0')
+    const ran = spawnSync(program('checkpassword'), ['--', 'env'], {
+      encoding: 'utf8',
+      env: {
+        USER: 'root',
+        KEPT: 'as it is',
+        HOME: '/root',
+        CHECKPASSWORD_FILE: join(bed.folder, 'passwd'),
+        PATH: '/x:/usr/bin',
+      },
+      stdio: ['ignore', 'pipe', 'pipe', openSync(path, 'r')],
+    })
+    assert.deepEqual(ran.stdout.trim().split('\n').toSorted(), [
+      'HOME=/tmp',
+      'KEPT=as it is',
+      'PATH=/x:/usr/bin',
+      'SHELL=/bin/sh',
+      'USER=demo',
+    ])
+  })
+  void test('a program that is not there is named, with why', () => {
+    const ran = ask('demo\0secret\0\0', ['/nonexistent/program'])
+    assert.equal(ran.status, 111)
+    assert.equal(ran.stderr, 'checkpassword: unable to run /nonexistent/program: No such file or directory\n')
+    assert.match(
+      ask('demo\0secret\0\0', ['/etc/passwd']).stderr,
+      /^checkpassword: unable to run \/etc\/passwd: Permission denied\n$/,
+    )
+  })
+  void test('options are those of its synopsis', () => {
+    for (const args of [['-x', 'true'], ['-f'], ['-f', join(bed.folder, 'passwd')], ['--']])
+      assert.equal(ask('demo\0secret\0\0', args).status, 2, args.join(' '))
+    for (const args of [
+      ['--', 'true'],
+      [`-f${join(bed.folder, 'passwd')}`, 'true'],
+    ])
+      assert.equal(ask('demo\0secret\0\0', args).status, 0, args.join(' '))
+  })
   void test('no program is exit 2, and so is no descriptor 3', () => {
     assert.equal(ask('demo\0secret\0\0', []).status, 2)
     assert.equal(spawnSync('/bin/sh', ['-c', `exec ${program('checkpassword')} true 3<&-`]).status, 2)
