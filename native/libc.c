@@ -4,6 +4,7 @@
  * No header of libc declares what is defined here, since some give it other names. */
 #include <elf.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -56,11 +57,19 @@ int fstat(int fd, void *st) { return system_call(SYS_fstat, fd, (long)st, 0); }
 ssize_t read(int fd, void *to, size_t size) { return system_call(SYS_read, fd, (long)to, size); }
 ssize_t write(int fd, const void *from, size_t size) { return system_call(SYS_write, fd, (long)from, size); }
 int close(int fd) { return system_call(SYS_close, fd, 0, 0); }
-int dup2(int from, int to) { return from == to ? to : system_call(SYS_dup3, from, to, 0); }
-void closefrom(int lowest) { system_call(SYS_close_range, lowest, ~0U, 0); }
+int dup2(int from, int to) { return system_call(from == to ? SYS_fcntl : SYS_dup3, from, from == to ? F_GETFD : to, 0) < 0 ? -1 : to; }
 int execve(const char *path, char *const *argv, char *const *env) { return system_call(SYS_execve, (long)path, (long)argv, (long)env); }
 int execv(const char *path, char *const *argv) { return execve(path, argv, environ); }
 int munmap(void *at, size_t size) { return system_call(SYS_munmap, (long)at, size, 0); }
+
+/* Before Linux 5.9, and where a filter does not know close_range(2), one by one. */
+void closefrom(int lowest)
+{
+  unsigned long limit[2] = {1024, 0};
+  if (system_call(SYS_close_range, lowest, ~0U, 0) == 0) return;
+  system_call6(SYS_prlimit64, 0, 7, 0, (long)limit, 0, 0); /* RLIMIT_NOFILE */
+  for (unsigned long fd = lowest; fd < limit[0]; fd++) close(fd);
+}
 
 void *mmap(void *at, size_t size, int protection, int how, int fd, off_t from)
 {
@@ -219,29 +228,39 @@ char *strsep(char **next, const char *between)
 unsigned long strtoul(const char *text, char **end, __attribute__((unused)) int base)
 {
   const char *at = text + strspn(text, " \t\n\v\f\r");
-  int minus = *at == '-';
+  int minus = *at == '-', over = 0;
   unsigned long value = 0, digits = 0;
   for (at += minus || *at == '+'; *at >= '0' && *at <= '9'; at++, digits++) {
     unsigned long digit = *at - '0';
-    if (value > (ULONG_MAX - digit) / 10) last_error = ERANGE, value = ULONG_MAX;
-    else if (value != ULONG_MAX) value = value * 10 + digit;
+    over |= value > (ULONG_MAX - digit) / 10;
+    value = value * 10 + digit;
   }
   if (end != NULL) *end = (char *)(digits > 0 ? at : text);
-  return minus && value != ULONG_MAX ? -value : value;
+  if (over) last_error = ERANGE;
+  return over ? ULONG_MAX : minus ? -value : value;
 }
 
 unsigned long __isoc23_strtoul(const char *text, char **end, int base) { return strtoul(text, end, base); }
-long strtol(const char *text, char **end, int base) { return strtoul(text, end, base); }
-long __isoc23_strtol(const char *text, char **end, int base) { return strtoul(text, end, base); }
-long atol(const char *text) { return strtoul(text, NULL, 10); }
-int atoi(const char *text) { return strtoul(text, NULL, 10); }
+
+long strtol(const char *text, char **end, int base)
+{
+  int minus = text[strspn(text, " \t\n\v\f\r")] == '-';
+  unsigned long value = strtoul(text, end, base), size = minus && value != ULONG_MAX ? -value : value;
+  if (size <= LONG_MAX) return minus ? -(long)size : (long)size;
+  return minus ? LONG_MIN : LONG_MAX;
+}
+
+long __isoc23_strtol(const char *text, char **end, int base) { return strtol(text, end, base); }
+long atol(const char *text) { return strtol(text, NULL, 10); }
+int atoi(const char *text) { return strtol(text, NULL, 10); }
 
 /* ---- the heap: a mapping for each piece; checkpassword has three */
 
 void *malloc(size_t size)
 {
+  if (size > SIZE_MAX - 16) return NULL;
   size_t *at = mmap(NULL, size + 16, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (at == MAP_FAILED || size + 16 < size) return NULL;
+  if (at == MAP_FAILED) return NULL;
   *at = size;
   return at + 2;
 }
@@ -294,7 +313,7 @@ static int format(char *to, size_t size, const char *from, va_list words)
         for (unsigned long rest = wide ? va_arg(words, unsigned long) : va_arg(words, unsigned); rest > 0 || *word == '\0'; rest /= 10)
           *--word = '0' + rest % 10;
     } else *--word = *from;
-    for (; *word != '\0' && most > 0; most--, length++, word++)
+    for (; most > 0 && *word != '\0'; most--, length++, word++)
       if (length + 1 < size) to[length] = *word;
   }
   if (size > 0) to[length < size ? length : size - 1] = '\0';
@@ -371,14 +390,15 @@ int setenv(const char *name, const char *value, __attribute__((unused)) int over
 static void execute(const char *path, char *const *argv)
 {
   const char *shell[4096];
-  int argc = 1;
+  size_t argc = 1;
   execv(path, argv);
   if (last_error != ENOEXEC) return;
+  while (argv[argc] != NULL) argc++;
+  if (argc + 2 > sizeof shell / sizeof *shell) return;
   shell[0] = "sh";
   shell[1] = path;
-  do shell[argc + 1] = argv[argc];
-  while (argv[argc] != NULL && ++argc < 4094);
-  if (argv[argc] == NULL) execv("/bin/sh", (char *const *)shell);
+  memcpy(shell + 2, argv + 1, argc * sizeof *shell);
+  execv("/bin/sh", (char *const *)shell);
 }
 
 int execvp(const char *name, char *const *argv)
@@ -395,6 +415,7 @@ int execvp(const char *name, char *const *argv)
       snprintf(path, sizeof path, "%.*s%s%s", (int)at, paths, at > 0 ? "/" : "", name);
       execute(path, argv);
       denied |= last_error == EACCES;
+      if (last_error != ENOENT && last_error != ENOTDIR && last_error != EACCES) return -1;
     }
     if (*(paths += at) == '\0') break;
   }

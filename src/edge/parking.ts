@@ -35,7 +35,7 @@ export interface Parking {
     done: (backend: Backend | undefined, accepted: Accepted, greeting: Uint8Array) => void,
   ): void
   /** The chain has run for what take() was asked, and accepted. */
-  verified(session: ClientSession): void
+  verified(session: ClientSession, warmSeconds: number): void
   /** The chain has run for it, and refused: what was known of these credentials is not true any more. */
   refused(session: ClientSession): void
   /** The session's login came to nothing, or the session is over. */
@@ -165,32 +165,37 @@ export function createParking(): Parking {
       const known = verified.get(key)
       const { helo } = session.actors.authup
       // Without an EHLO of its own it would be served under the name that the last client gave.
-      const one =
-        helo !== '' && known !== undefined && Date.now() - known.at <= warmSeconds * 1000
-          ? parked.get(key)?.at(-1)
-          : undefined
-      if (one === undefined) {
+      const fresh = known !== undefined && Date.now() - known.at <= warmSeconds * 1000
+      const one = helo !== '' && fresh ? parked.get(key)?.at(-1) : undefined
+      if (one === undefined || known === undefined) {
         done(undefined, NOBODY, NO_BYTES)
         return
       }
       remove(one)
-      probe(one.backend, helo, (alive) => {
+      const before = secret
+      probe(one.backend, helo, (answered) => {
+        // What has been cleared meanwhile, by a reload or a stop, serves nobody any more.
+        const alive = answered && secret === before
+        if (answered && !alive) one.backend.discard()
         if (!alive) {
           done(undefined, NOBODY, NO_BYTES)
           return
         }
-        if (known !== undefined) known.again = true
+        known.again = true
         login(true)
         session.introduced = true
         done(one.backend, one.accepted, bytesOf(one.greeting))
       })
     },
-    verified(session) {
+    verified(session, warmSeconds) {
       const key = session.warmKey
       if (key === '') return
+      const now = Date.now()
+      const last = verified.get(key)
+      const again = last !== undefined && now - last.at <= warmSeconds * 1000
       // Away first, so that the oldest stay the first ones.
-      const again = verified.delete(key)
-      verified.set(key, { at: Date.now(), again })
+      verified.delete(key)
+      verified.set(key, { at: now, again })
       login(again)
     },
     refused(session) {

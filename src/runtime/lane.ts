@@ -168,7 +168,7 @@ export default function lane({ start, port, usage, slot }: LaneTask): Promise<vo
             if (line.startsWith('ok ') && !session.closing) serving += 1
             tellUse()
             counters.helper((performance.now() - asked) / 1000)
-            if (line.startsWith('ok ') && warmFor > 0) parking.verified(session)
+            if (line.startsWith('ok ') && warmFor > 0) parking.verified(session, warmFor)
             else if (/^(exit [12]|root)$/.test(line)) parking.refused(session)
             else parking.forget(session)
             session.answered(line, backend, rest)

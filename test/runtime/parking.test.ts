@@ -253,6 +253,20 @@ void describe('a parked backend', () => {
     await isCold()
   })
 
+  void it('is discarded by a reload while it is asked whether it still serves', async () => {
+    await session('QUIT\r\n')
+    const [end] = lane.helper.backends
+    assert.ok(end !== undefined)
+    end.onText = () => {
+      void lane
+        .ask('prepare', { generation: 2, sha256: '', texts: texts() })
+        .then(() => lane.ask('publish', { generation: 2, all: false }))
+        .then(() => end.send('250 ok\r\n250 hello\r\n'))
+    }
+    await isCold()
+    await until('the old backend to be closed', () => end.closed())
+  })
+
   for (const [what, act] of [
     ['a byte', (end: StreamEnd) => end.send('4')],
     ['a whole reply', (end: StreamEnd) => end.send('250 still here\r\n')],
