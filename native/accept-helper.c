@@ -34,6 +34,7 @@
 enum { STREAM = 10, STATUS = 11, LOWEST = 16 }; /* what a chain inherits, and the first number of ours: they never collide */
 enum { MAX_READING = 1024, MAX_WATCHERS = 64, WATCHER_BUFFER = 1 << 19, MAX_SESSION = 64, BUCKETS = 4096 };
 enum { KILL_TIME = 5000, TICK = 250 }; /* milliseconds from TERM to KILL, and between looks at deadlines */
+enum { MAX_TURNS = 256, TURN = 10 };   /* TURN: milliseconds after which a login lets the next one begin, ended or not */
 
 /* What epoll points to begins with the function that is called when its descriptor is ready. */
 typedef void ready(void *);
@@ -45,15 +46,21 @@ struct proc {
   int stream, status;                          /* -1 once it is accepted */
   char session[MAX_SESSION + 1], verdict[200]; /* verdict: the answer, unless that is how the process ends */
   long deadline;                               /* of its login, then of its end; 0 for none */
+  int turn;
   struct proc *next, *leaves;
 };
 
-/* A connection whose request has not come. */
+/* A connection whose request has not come, or whose turn has not. */
 struct caller {
   ready *ready;
   int fd;
   struct caller *next;
 };
+
+/* Logins begin in the order in which they came, four to a processor: a burst of thousands at once would leave a thousandth of it to each,
+ * and to the daemon. One that takes longer than its turn waits for something else than a processor. */
+static struct { struct proc *proc; long end; } turns[MAX_TURNS];
+static int turn_count;
 
 /* A standing connection. */
 struct watcher {
@@ -70,8 +77,8 @@ static struct config *config;
 static struct stat config_stat;
 static struct proc *procs[BUCKETS], *leaving; /* leaving: the status pipe has ended without an acceptance */
 static struct watcher watchers[MAX_WATCHERS];
-static struct caller *callers;
-static long running;
+static struct caller *callers, *queue, **queue_end = &queue;
+static long running, queued;
 static struct { long second, count; } *attempts; /* in a file that outlives us: starting us again gives no more of them */
 
 /* Never waits for whoever reads our stderr: a line is lost then. */
@@ -342,6 +349,7 @@ static void status_ready(void *object)
   }
   drop(p->status);
   p->status = -1;
+  if (turns[p->turn].proc == p) turns[p->turn].end = 0;
   if (got > 0) p->verdict[got] = '\0';
   if (strcmp(p->verdict, "A") != 0) {
     p->leaves = leaving;
@@ -423,11 +431,18 @@ static pid_t start_login(int stream, int status)
   return pid;
 }
 
-static void proc_new(int stream)
+static void refuse_caller(int stream)
+{
+  answer(stream, "busy");
+  close(stream);
+}
+
+static void proc_new(int stream, int turn)
 {
   struct proc *p = calloc(1, sizeof *p);
   pid_t pid = -1;
   int status[2];
+  long time = now();
   read_chains();
   if (p != NULL && running < config->processes + MAX_READING && pipe2(status, O_CLOEXEC) == 0) {
     pid = start_login(stream, status[1]);
@@ -436,35 +451,64 @@ static void proc_new(int stream)
   }
   if (pid < 0) {
     free(p);
-    answer(stream, "busy");
-    close(stream);
-    return;
+    return refuse_caller(stream);
   }
   fcntl(status[0], F_SETFL, O_NONBLOCK);
   *p = (struct proc){.ready = status_ready, .pid = pid, .stream = stream, .status = status[0],
-                     .deadline = now() + config->timeout * 1000, .next = procs[pid % BUCKETS]};
+                     .deadline = time + config->timeout * 1000, .turn = turn, .next = procs[pid % BUCKETS]};
+  turns[turn].proc = p;
+  turns[turn].end = time + TURN;
   procs[pid % BUCKETS] = p;
   running++;
   epoll_add(p->status, EPOLLIN, p);
 }
 
+static void begin_logins(void)
+{
+  while (queue != NULL) {
+    struct caller *c = queue;
+    int fd = c->fd, turn = 0;
+    long time = now();
+    while (turn < turn_count && turns[turn].end > time) turn++;
+    if (turn == turn_count) return;
+    queue = c->next;
+    if (queue == NULL) queue_end = &queue;
+    queued--;
+    free(c);
+    if (poll(&(struct pollfd){fd, 0, 0}, 1, 0) == 0) proc_new(fd, turn);
+    else close(fd); /* the daemon has given up */
+  }
+}
+
+static void enqueue(struct caller *c)
+{
+  if (queued >= config->processes) {
+    refuse_caller(c->fd);
+    free(c);
+    return;
+  }
+  c->next = NULL;
+  *queue_end = c;
+  queue_end = &c->next;
+  queued++;
+}
+
 static void caller_ready(void *object)
 {
   struct caller *c = object, **link = &callers;
-  int fd = c->fd;
   while (*link != c) link = &(*link)->next;
   *link = c->next;
-  free(c);
-  epoll_ctl(epoll, EPOLL_CTL_DEL, fd, NULL);
-  proc_new(fd);
+  epoll_ctl(epoll, EPOLL_CTL_DEL, c->fd, NULL);
+  enqueue(c);
 }
 
 /* The daemon writes its request a moment after it has connected; who takes longer is waited for by a process. */
 static void caller_new(int fd)
 {
-  struct caller *c = chain_asked_for(fd) != NULL ? NULL : malloc(sizeof *c);
-  if (c == NULL) return proc_new(fd);
+  struct caller *c = malloc(sizeof *c);
+  if (c == NULL) return refuse_caller(fd);
   *c = (struct caller){.ready = caller_ready, .fd = fd, .next = callers};
+  if (chain_asked_for(fd) != NULL) return enqueue(c);
   callers = c;
   epoll_add(fd, EPOLLIN, c);
 }
@@ -512,6 +556,8 @@ static int server(int connection)
   sigemptyset(&child);
   sigaddset(&child, SIGCHLD);
   sigprocmask(SIG_SETMASK, &child, NULL);
+  long processors = sysconf(_SC_NPROCESSORS_ONLN);
+  turn_count = processors < 1 ? 4 : processors > MAX_TURNS / 4 ? MAX_TURNS : 4 * processors;
   epoll = epoll_create1(EPOLL_CLOEXEC);
   signals = signalfd(-1, &child, SFD_CLOEXEC | SFD_NONBLOCK);
   int parent = fcntl(0, F_DUPFD_CLOEXEC, LOWEST), null = open("/dev/null", O_RDWR | O_CLOEXEC);
@@ -519,13 +565,14 @@ static int server(int connection)
   epoll_add(signals, EPOLLIN, &on_child);
   if (connection < 0) epoll_add(listener, EPOLLIN, &on_listener);
   if (connection < 0) epoll_add(parent, EPOLLRDHUP, &on_parent); /* refuses files, which have no end to wait for */
-  if (connection >= 0) proc_new(connection);
+  if (connection >= 0) proc_new(connection, 0);
   for (long ticked = 0; connection < 0 || running > 0;) {
     struct epoll_event event;
-    int count = epoll_wait(epoll, &event, 1, leaving != NULL ? 5 : running > 0 || callers != NULL ? TICK : -1);
+    int count = epoll_wait(epoll, &event, 1, leaving != NULL || queue != NULL ? 5 : running > 0 || callers != NULL ? TICK : -1);
     if (count < 0 && errno != EINTR) fail(TEMPORARY, "epoll", strerror(errno));
     if (count > 0) (*(ready **)event.data.ptr)(event.data.ptr);
     for (struct proc *p = leaving, *next; p != NULL; p = next) next = p->leaves, reap(p);
+    begin_logins();
     if (now() >= ticked + TICK) tick(), ticked = now();
   }
   return last_status;

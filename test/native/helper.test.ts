@@ -104,6 +104,16 @@ for (const [build, make] of [
       if (isRoot) assert.equal(await helper.answer({ chain: 'careless' }), 'root')
     })
 
+    void test('logins that hang hold up nobody', async () => {
+      const hanging = Array.from({ length: 60 }, () => helper.login({ chain: 'hang' }))
+      const began = Date.now()
+      const session = helper.login({ chain: 'submission' })
+      assert.match(await session.line(), /^ok /)
+      assert.ok(Date.now() - began < 900, `${Date.now() - began} ms, while the others wait for their timeout`)
+      session.socket.destroy()
+      for (const one of hanging) assert.equal(await one.line(), 'timeout')
+    })
+
     void test('a guest runs as the ids of its chain, without a user name', async () => {
       assert.equal(await helper.answer({ ...talkative, chain: 'submission' }), 'exit 1')
       const session = helper.login({ kind: 'guest', chain: 'guest' })
