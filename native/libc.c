@@ -193,13 +193,6 @@ char *strrchr(const char *text, int octet)
   return (char *)(octet == '\0' ? at : last);
 }
 
-char *strstr(const char *text, const char *part)
-{
-  size_t length = strlen(part);
-  while (*text != '\0' && strncmp(text, part, length) != 0) text++;
-  return *text != '\0' || length == 0 ? (char *)text : NULL;
-}
-
 size_t strspn(const char *text, const char *of)
 {
   size_t length = 0;
@@ -216,9 +209,11 @@ size_t strcspn(const char *text, const char *until)
 
 char *strsep(char **next, const char *between)
 {
-  char *word = *next, *end;
+  char *word = *next, *end = word, one = *between;
   if (word == NULL) return NULL;
-  end = word + strcspn(word, between);
+  if (between[0] != '\0' && between[1] == '\0')
+    while (*end != one && *end != '\0') end++;
+  else end += strcspn(word, between);
   *next = *end == '\0' ? NULL : end + 1;
   if (*end != '\0') *end = '\0'; /* what is empty may be constant */
   return word;

@@ -49,7 +49,6 @@ static int fields(char **next, char *field[9])
 static double cost(const char *hash)
 {
   static const char digits[] = "./0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
-  const char *rounds = strstr(hash, "$rounds=");
   if (*hash == '\0' || *hash == '!' || *hash == '*') return 0;
   if (strncmp(hash, "$2", 2) == 0 && strlen(hash) > 6) return 58.0 * (double)(1ULL << (atoi(hash + 4) & 31));
   if (strncmp(hash, "$y$j", 4) == 0 || strncmp(hash, "$gy$j", 5) == 0) {
@@ -59,7 +58,7 @@ static double cost(const char *hash)
   }
   if (strncmp(hash, "$7$", 3) == 0 && hash[3] != '\0' && strchr(digits, hash[3]) != NULL)
     return 12.0 * (double)(1ULL << ((strchr(digits, hash[3]) - digits) & 31));
-  if (strncmp(hash, "$5$", 3) == 0 || strncmp(hash, "$6$", 3) == 0) return rounds == NULL ? 2500 : 0.5 * (double)strtoul(rounds + 8, NULL, 10);
+  if (strncmp(hash, "$5$", 3) == 0 || strncmp(hash, "$6$", 3) == 0) return strncmp(hash + 3, "rounds=", 7) != 0 ? 2500 : 0.5 * (double)strtoul(hash + 10, NULL, 10);
   return strncmp(hash, "$1$", 3) == 0 ? 300 : 1;
 }
 
@@ -118,8 +117,9 @@ int verify(const char *file, const char *user, const char *password, struct acco
   if (text == NULL) return TEMPORARY;
   /* Hashed when nobody of that name can log in, so that the time does not tell. */
   const char *dearest = "", *hash = NULL;
+  double most = 0, its;
   while (fields(&next, field)) {
-    if (cost(field[1]) > cost(dearest)) dearest = field[1];
+    if ((its = cost(field[1])) > most) most = its, dearest = field[1];
     if (mine[0] == NULL && *user != '\0' && strcmp(field[0], user) == 0) memcpy(mine, field, sizeof mine);
   }
   if (mine[0] != NULL && cost(mine[1]) > 0 && (file != NULL || !expired(mine))) hash = mine[1];
