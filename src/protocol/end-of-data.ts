@@ -75,10 +75,9 @@ export function scanBody(state: BodyState, chunk: Uint8Array, bare: BareLineEnd)
     place = TEXT
   }
 
-  const next = oddities(chunk)
-  let lineStarts = place === START
+  const next = oddities(chunk, place === START)
   while (at < size) {
-    const odd = next(at, lineStarts)
+    const odd = next(at)
     if (odd === size) break
     if (odd > at && chunk[odd - 1] === CR) return found(TEXT, chunk, odd - 1, bare)
     if (chunk[odd] === LF) return found(TEXT, chunk, odd, bare)
@@ -95,7 +94,6 @@ export function scanBody(state: BodyState, chunk: Uint8Array, bare: BareLineEnd)
     }
     if (second === LF) return found(START, chunk, odd, bare)
     at = odd + 1
-    lineStarts = false
   }
   // Clean to the end: where the next read goes on is seen from the last octet.
   if (at < size) place = chunk[size - 1] === CR ? AFTER_CR : chunk[size - 1] === LF ? START : TEXT

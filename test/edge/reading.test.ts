@@ -1,4 +1,4 @@
-// All sockets of a lane read into one buffer: what one of them has heard must not change what another has still to say.
+// All sockets of a lane read into one buffer, or into one of a few rooms: what one of them has heard must not change what another has still to say.
 import assert from 'node:assert/strict'
 import { createHash, randomBytes } from 'node:crypto'
 import { once } from 'node:events'
@@ -7,7 +7,7 @@ import { describe, it } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { bindAddress } from '../../src/edge/binding.ts'
 import { listenOn } from '../../src/edge/listening.ts'
-import { socketOptions, writeOn } from '../../src/edge/reading.ts'
+import { freeRooms, writeOn } from '../../src/edge/reading.ts'
 
 const hash = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex')
 
@@ -57,7 +57,7 @@ async function lazily(port: number, bytes: Uint8Array): Promise<string> {
   return hash(Buffer.concat(heard))
 }
 
-void describe('reading into one buffer', () => {
+void describe('reading into common memory', () => {
   void it('gives each of eight slow peers back what it sent, 2 MB each at once', async () => {
     const server = echo()
     try {
@@ -69,18 +69,63 @@ void describe('reading into one buffer', () => {
     }
   })
 
+  void it('gives more peers than there are rooms back what they sent, and has all rooms free afterwards', async () => {
+    const server = echo()
+    try {
+      const sent = Array.from({ length: 14 }, (_, n) => randomBytes(3_000_000 + n))
+      const heard = Promise.all(sent.map((bytes) => lazily(server.port, bytes)))
+      let fewest = freeRooms()
+      const watch = setInterval(() => {
+        fewest = Math.min(fewest, freeRooms())
+      }, 1)
+      assert.deepEqual(await heard, sent.map(hash))
+      clearInterval(watch)
+      assert.ok(fewest < 8, 'some were in use')
+      assert.equal(freeRooms(), 8)
+    } finally {
+      server.close()
+    }
+  })
+
+  void it('has a room back when its socket is destroyed, but not before what was written from it is gone', async () => {
+    const server = echo()
+    try {
+      const sent = randomBytes(3_000_000)
+      const deaf = Array.from({ length: 10 }, () => {
+        const client = connect(server.port, '127.0.0.1')
+        client.on('error', () => undefined)
+        client.pause()
+        client.write(sent)
+        return client
+      })
+      const until = Date.now() + 10_000
+      while (freeRooms() > 0 && Date.now() < until) await sleep(5)
+      assert.equal(freeRooms(), 0, 'every room has something that its client does not take')
+      assert.equal(await lazily(server.port, sent), hash(sent))
+      for (const client of deaf.slice(0, 5)) client.destroy()
+      for (const socket of server.sockets.slice(5, 10)) socket.destroy()
+      while (freeRooms() < 8 && Date.now() < until) await sleep(5)
+      assert.equal(freeRooms(), 8)
+      assert.equal(await lazily(server.port, sent), hash(sent))
+      for (const client of deaf) client.destroy()
+    } finally {
+      server.close()
+    }
+  })
+
   void it('keeps of what has to wait no more than its octets', async () => {
     const server = echo()
     try {
       const client = connect(server.port, '127.0.0.1')
       client.pause()
-      client.write('x')
+      await once(client, 'connect')
       while (server.sockets.length === 0) await sleep(5)
       const socket = server.sockets[0] ?? assert.fail()
+      client.write('x')
+      const [read] = (await once(socket, 'data')) as [Buffer]
       while (socket.writableLength === 0) socket.write(Buffer.alloc(1_000_000))
       const before = process.memoryUsage().arrayBuffers
-      const octet = socketOptions.onread.buffer.subarray(0, 1)
-      for (let n = 0; n < 5000; n += 1) writeOn(socket, octet)
+      for (let n = 0; n < 5000; n += 1) writeOn(socket, read)
       assert.ok(process.memoryUsage().arrayBuffers - before < 10_000_000)
       client.destroy()
     } finally {
