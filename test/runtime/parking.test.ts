@@ -323,7 +323,9 @@ void describe('a parked backend', () => {
     const before = await parked()
     await session('QUIT\r\n')
     assert.equal(await parked(), before)
-    await isCold()
+    const backends = lane.helper.backends.length
+    await session('QUIT\r\n')
+    assert.equal(lane.helper.backends.length, backends + 1)
     await until('parking', async () => (await parked()) === before + 1)
     const asked = lane.helper.asked.length
     await session('QUIT\r\n')
