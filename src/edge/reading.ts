@@ -68,10 +68,9 @@ function readInto(socket: Socket, octets: number, buffer: Uint8Array): void {
   } finally {
     here = undefined
   }
-  const goesOn = octets >= MANY_OCTETS && writtenOn
-  if (goesOn && room !== undefined && !leftOver) next = undefined
-  else if (goesOn || room !== undefined) next = move(socket, room, goesOn)
-  else next = undefined
+  const bringsMuch = octets >= MANY_OCTETS && writtenOn
+  const stays = bringsMuch ? room !== undefined && !leftOver : room === undefined
+  next = stays ? undefined : move(socket, room, bringsMuch)
 }
 
 /** From one room to a free one, or to the common buffer. */

@@ -1,4 +1,5 @@
-// All sockets of a lane read into one buffer, or into one of a few rooms: what one of them has heard must not change what another has still to say.
+// All sockets of a lane read into one buffer, or into one of a few rooms: what one of them has heard must not change what another has
+// still to say.
 import assert from 'node:assert/strict'
 import { createHash, randomBytes } from 'node:crypto'
 import { once } from 'node:events'
