@@ -1,5 +1,5 @@
-/* What the files of accept-helper share. START HERE, then chains.c (what may run), accept-helper.c (who may ask, how it runs),
- * handover.c (the step from login to backend), and verify.c (whose password it is). */
+/* What the files of accept-helper share. START HERE, then chains.c (what may run), accept-helper.c (who may ask, and when),
+ * login.c (what a login becomes), handover.c (the step from login to backend), and verify.c (whose password it is). */
 #ifndef HELPER_H
 #define HELPER_H
 #include <stddef.h>
