@@ -29,7 +29,7 @@
 #include <unistd.h>
 
 enum { LOWEST = 16 }; /* the first number of our descriptors, above those that a chain inherits */
-enum { MAX_READING = 1024, MAX_WATCHERS = 64, WATCHER_BUFFER = 1 << 19, BUCKETS = 4096 };
+enum { MAX_READING = 1024, MAX_WATCHERS = 64, WATCHER_BUFFER = 1 << 19, BUCKETS = 4096, CHUNK = 128 };
 enum { KILL_TIME = 5000, TICK = 250 }; /* milliseconds from TERM to KILL, and between looks at deadlines */
 enum { MAX_TURNS = 256, TURN = 10 };   /* TURN: milliseconds after which a login lets the next one begin, ended or not */
 
@@ -73,7 +73,7 @@ int privileged;
 static int epoll = -1, signals = -1, listener = -1, last_status;
 struct config *config;
 static struct stat config_stat;
-static struct proc *procs[BUCKETS], *leaving; /* leaving: the status pipe has ended without an acceptance */
+static struct proc **procs, *unused, *leaving; /* by number; leaving: the status pipe has ended without an acceptance */
 static struct watcher watchers[MAX_WATCHERS];
 static struct caller *callers, *queue, **queue_end = &queue;
 long running;
@@ -168,6 +168,32 @@ static void tell_watchers(const char *line, size_t length)
 
 /* ---- processes */
 
+/* Zeroed memory that no login gets: what a fork has shared, the next write to it copies. */
+static void *unshared(size_t size)
+{
+  void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (memory == MAP_FAILED) return NULL;
+  madvise(memory, size, MADV_DONTFORK);
+  return memory;
+}
+
+static void give_back(struct proc *p)
+{
+  if (p == NULL) return;
+  memset(p, 0, sizeof *p);
+  p->next = unused;
+  unused = p;
+}
+
+static struct proc *take_proc(void)
+{
+  struct proc *many = unused == NULL ? unshared(CHUNK * sizeof *many) : NULL;
+  for (int i = 0; many != NULL && i < CHUNK; i++) give_back(&many[i]);
+  struct proc *p = unused;
+  if (p != NULL) unused = p->next;
+  return p;
+}
+
 /* Reads a status pipe: the name, then an A of handover.c, it has become the user and the backend follows; or the answer. */
 static void status_ready(void *object)
 {
@@ -220,7 +246,7 @@ static void proc_end(struct proc *p, int status)
   *link = p->next;
   for (link = &leaving; *link != NULL && *link != p;) link = &(*link)->leaves;
   if (*link == p) *link = p->leaves;
-  free(p);
+  give_back(p);
   running--;
 }
 
@@ -262,7 +288,7 @@ static void refuse_caller(int stream)
 
 static void proc_new(int stream, int turn)
 {
-  struct proc *p = calloc(1, sizeof *p);
+  struct proc *p = take_proc();
   pid_t pid = -1;
   int status[2];
   long time = now();
@@ -273,7 +299,7 @@ static void proc_new(int stream, int turn)
     if (pid < 0) close(status[0]);
   }
   if (pid < 0) {
-    free(p);
+    give_back(p);
     return refuse_caller(stream);
   }
   fcntl(status[0], F_SETFL, O_NONBLOCK);
@@ -384,7 +410,8 @@ static int server(int connection)
   epoll = epoll_create1(EPOLL_CLOEXEC);
   signals = signalfd(-1, &child, SFD_CLOEXEC | SFD_NONBLOCK);
   int parent = fcntl(0, F_DUPFD_CLOEXEC, LOWEST), null = open("/dev/null", O_RDWR | O_CLOEXEC);
-  if (epoll < 0 || signals < 0 || parent < 0 || dup2(null, 0) < 0 || dup2(null, 1) < 0) fail(TEMPORARY, "start", strerror(errno));
+  procs = unshared(BUCKETS * sizeof *procs);
+  if (procs == NULL || epoll < 0 || signals < 0 || parent < 0 || dup2(null, 0) < 0 || dup2(null, 1) < 0) fail(TEMPORARY, "start", strerror(errno));
   epoll_add(signals, EPOLLIN, &on_child);
   if (connection < 0) epoll_add(listener, EPOLLIN, &on_listener);
   if (connection < 0) epoll_add(parent, EPOLLRDHUP, &on_parent); /* refuses files, which have no end to wait for */

@@ -183,6 +183,6 @@ pid_t start_login(int stream, int status)
   if (borrows != NULL && !runs_checkpassword(borrows)) borrows = NULL;
   pid_t pid = borrows != NULL ? vfork() : fork();
   if (pid == 0) login(stream, status);
-  explicit_bzero(request, request_length);
+  if (borrows != NULL) explicit_bzero(request, request_length); /* else it was never here: writing would only copy its page */
   return pid;
 }

@@ -87,10 +87,7 @@ function fail(code: number, message: string): never {
   process.exit(code)
 }
 
-export function supervise(
-  options: SupervisorOptions,
-  log: Log,
-): void {
+export function supervise(options: SupervisorOptions, log: Log): void {
   const root = process.getuid?.() === 0
   const account = root ? findAccount(options.account) : { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 }
   if (account === undefined) {
@@ -230,7 +227,9 @@ function comeFirst(): void {
  * than the one that woke it. Any other policy than the usual one is kept: whoever started acceptd has chosen it.
  */
 function gatherEvents(log: Log): void {
-  const fields = readFileSync('/proc/self/stat', 'latin1').replace(/^.*\) /s, '').split(' ')
+  const fields = readFileSync('/proc/self/stat', 'latin1')
+    .replace(/^.*\) /s, '')
+    .split(' ')
   if (fields[POLICY_FIELD] !== SCHED_OTHER) return
   // Node has no call for it; chrt belongs to util-linux.
   const ran = spawnSync('chrt', ['-b', '-p', '0', String(process.pid)], { encoding: 'latin1' })

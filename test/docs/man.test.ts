@@ -11,7 +11,7 @@ import { KNOBS } from '../../src/runtime/config.ts'
 import { complaints, inPath, type Page, page, pages, read, TOP } from './pages.ts'
 
 /** Manuals of others that ours refer to. */
-const OTHERS = ['crypt.3', 'fnmatch.3', 'multilog.8', 'shadow.5', 'supervise.8', 'syslog.3', 'systemd.1']
+const OTHERS = ['chrt.1', 'crypt.3', 'fnmatch.3', 'multilog.8', 'shadow.5', 'supervise.8', 'syslog.3', 'systemd.1']
 
 function structure({ file, name, section, lines, text }: Page): string[] {
   const wrong: string[] = []

@@ -116,7 +116,8 @@ for (const name of SMTP_BACKENDS)
         { nice: 0, policy: SCHED_BATCH },
       ])
       const started = getPriority()
-      for (const one of node) assert.deepEqual(schedulingOf(one), { nice: started === 0 ? -10 : started, policy: SCHED_BATCH })
+      for (const one of node)
+        assert.deepEqual(schedulingOf(one), { nice: started === 0 ? -10 : started, policy: SCHED_BATCH })
       for (const talk of talks) {
         assert.match(await talk.say('QUIT'), /^221 /)
         await talk.rest()
