@@ -10,8 +10,8 @@ import { assertAnswers, deaf, exchange, HOSTILE } from '../rpc/hostile.ts'
 import { wire } from '../rpc/wire.ts'
 import { type Bed, makeBed } from './bed.ts'
 import { loggedIn } from './conversation.ts'
-import { type Daemon, startDaemon } from './daemon.ts'
-import { isAlive, memory, picture, runtimeOf, signal, treeOf, until } from './processes.ts'
+import { type Daemon, type Start, startDaemon } from './daemon.ts'
+import { isAlive, memory, picture, runtimeOf, SCHED_BATCH, schedulingOf, signal, treeOf, until } from './processes.ts'
 import { makeRecorder, type Recorder, transact } from './recorder.ts'
 import { type Ran, run } from './run.ts'
 
@@ -234,5 +234,39 @@ for (const whole of [false, true])
     assert.equal((await acceptctl('control.sock', ['server', 'ping'])).code, 0)
     const talk = await login(0, running.port('mail'))
     assert.match((await transact(talk, `after a kill ${whole}`)).at(-1) ?? '', /^250 /)
+    assert.match(await talk.say('QUIT'), /^221 /)
+  })
+
+/** sched(7). */
+const SCHED_OTHER = 0
+const SCHED_IDLE = 5
+
+interface Scheduling {
+  readonly sentence: string
+  readonly start: Start
+  readonly policy: number
+  readonly says: boolean
+}
+
+const SCHEDULINGS: readonly Scheduling[] = [
+  { sentence: 'takes SCHED_BATCH', start: {}, policy: SCHED_BATCH, says: false },
+  { sentence: 'says so where there is no chrt', start: { path: '/nowhere' }, policy: SCHED_OTHER, says: true },
+  {
+    sentence: 'keeps a policy that was chosen',
+    start: { under: ['/usr/bin/chrt', '-i', '0'] },
+    policy: SCHED_IDLE,
+    says: false,
+  },
+]
+for (const { sentence, start, policy, says } of SCHEDULINGS)
+  void it(`acceptd ${sentence}, its children with it, and serves`, async () => {
+    await (running ?? bed.daemon).stop()
+    running = await startDaemon(bed.place, ['127.0.0.1:0 smtp mail'], start)
+    const all = treeOf(running.pid)
+    assert.ok(all.length >= 3, picture(all))
+    for (const one of all) assert.equal(schedulingOf(one).policy, policy, picture([one]))
+    assert.equal(/ not-batch message=.*chrt/.test(running.log()), says, running.log())
+    const talk = await login(0, running.port('mail'))
+    assert.match((await transact(talk, sentence)).at(-1) ?? '', /^250 /)
     assert.match(await talk.say('QUIT'), /^221 /)
   })

@@ -50,14 +50,24 @@ function listenersOf(answer: unknown): readonly Listening[] {
 
 const hasEnded = (child: ChildProcess): boolean => child.exitCode !== null || child.signalCode !== null
 
+export interface Start {
+  /** What runs it in its own process, e.g. `/usr/bin/nice`. */
+  readonly under?: readonly string[]
+  readonly path?: string
+}
+
 /** Starts it as root on `lines` of control/listeners, e.g. `127.0.0.1:0 smtp postfix`, and waits until it answers. */
-export async function startDaemon(place: Installation, lines: readonly string[]): Promise<Daemon> {
+export async function startDaemon(
+  place: Installation,
+  lines: readonly string[],
+  { under = [], path = '/usr/sbin:/usr/bin:/sbin:/bin' }: Start = {},
+): Promise<Daemon> {
   place.write('listeners', `${lines.join('\n')}\n`)
-  const argv = ['--control', place.control, '--run', place.run]
-  const child = spawn(join(place.programs, 'acceptd'), argv, {
+  const [program, ...argv] = [...under, join(place.programs, 'acceptd'), '--control', place.control, '--run', place.run]
+  const child = spawn(program, argv, {
     cwd: '/',
     stdio: ['ignore', 'pipe', 'pipe'],
-    env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', NODE_OPTIONS: '--inspect-port=0' },
+    env: { PATH: path, NODE_OPTIONS: '--inspect-port=0' },
   })
   const pid = child.pid ?? 0
   let log = ''
