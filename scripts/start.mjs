@@ -186,7 +186,9 @@ async function main() {
   const code = await acceptd.ended
   if (stopping) return
   await stop('')
-  giveUp(`acceptd ended by itself with exit code ${code}.`, undefined, code || 1)
+  const how = code === 0 ? 'was told to stop, and has ended' : `has ended by itself, with exit code ${code}`
+  say(`\nacceptd ${how}. Mail and control files are in ${place.shown}.`)
+  process.exit(code)
 }
 
 await main()
