@@ -279,13 +279,13 @@ static void read_chains(void)
   config = fresh;
 }
 
-/* The process that serves a connection. */
 static void refuse_caller(int stream)
 {
   answer(stream, "busy");
   close(stream);
 }
 
+/* The process that serves a connection. */
 static void proc_new(int stream, int turn)
 {
   struct proc *p = take_proc();
