@@ -3,11 +3,11 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { err, ok, type Result } from 'neverthrow'
 import { type ClientProblem, openClient, type RpcClient } from '../rpc/client.ts'
-import { type Command, type Format, type Globals, parseCommand, type Request } from '../rpc/commandline.ts'
+import { type Command, type Globals, parseCommand, type Request } from '../rpc/commandline.ts'
 import { FAILURES } from '../rpc/failure.ts'
 import { METHOD_MAP } from '../rpc/methods.ts'
 import type { CommandLine } from '../rpc/row.ts'
-import { cell, isRecord, plain, show, showEvent } from '../rpc/show.ts'
+import { cell, type Format, isRecord, plain, show, showEvent } from '../rpc/show.ts'
 import { type TopCounters, topCounters, topPicture } from '../rpc/top.ts'
 
 const EXIT = { done: 0, error: 1, usage: 2, nothing: 3, unreachable: 69, temporary: 75, invalid: 78 } as const

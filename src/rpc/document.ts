@@ -1,6 +1,7 @@
 // The method table as docs/rpc.md.
-import { usageOf } from './commandline.ts'
+
 import { FAILURES } from './failure.ts'
+import { usageOf } from './help.ts'
 import { METHOD_MAP } from './methods.ts'
 import { METRICS } from './metrics.ts'
 import { jsonSchema, neededParams } from './openrpc.ts'

@@ -1,4 +1,5 @@
 // The errors of the control socket: a row each. `data` is always `{ reason, retryable, ... }`; the message is for people.
+import { err } from 'neverthrow'
 import type { RpcFailure } from './daemon.ts'
 
 export const FAILURES = {
@@ -71,3 +72,17 @@ export function wireError(failure: RpcFailure): WireError {
   const { code, retryable } = FAILURES[failure.failure]
   return { code, message: failure.message, data: { retryable, ...failure.data, reason: failure.reason } }
 }
+
+export const failure = (
+  name: RpcFailure['failure'],
+  reason: string,
+  message: string,
+  data?: RpcFailure['data'],
+): RpcFailure => ({
+  failure: name,
+  reason,
+  message,
+  ...(data === undefined ? {} : { data }),
+})
+
+export const notFound = (reason: string, message: string) => err(failure('not-found', reason, message))

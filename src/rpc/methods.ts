@@ -4,10 +4,13 @@
 // To add one: a row in a file of methods/, with all its columns; its name in MethodName below; what it needs of the runtime in daemon.ts;
 // then `npm run build && UPDATE_DOCS=1 node --test dist/test/rpc/document.test.js` writes docs/rpc.md. The tests fail until all agree.
 import { configMethods } from './methods/config.ts'
-import { eventMethods, laneMethods, listenerMethods, userMethods } from './methods/operations.ts'
+import { eventMethods } from './methods/events.ts'
+import { laneMethods } from './methods/lanes.ts'
+import { listenerMethods } from './methods/listeners.ts'
 import { rulesMethods } from './methods/rules.ts'
 import { serverMethods } from './methods/server.ts'
 import { sessionMethods } from './methods/sessions.ts'
+import { userMethods } from './methods/users.ts'
 import type { Method } from './row.ts'
 
 export type MethodName =

@@ -6,6 +6,9 @@ export const time = z
   .string()
   .regex(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/)
   .meta({ format: 'date-time' })
+/** Of a listener, a user, a chain. */
+export const name = z.string().min(1).max(255)
+export const ends = time.optional().describe('When it ends by itself.')
 export const count = z.int().nonnegative()
 export const seconds = z.number().nonnegative()
 export const sha256 = z.string().regex(/^[0-9a-f]{64}$/)

@@ -1,6 +1,9 @@
 // Results as text: tables for people, JSON and tab-separated lines for programs.
-import type { Format } from './commandline.ts'
+
 import type { CommandLine } from './row.ts'
+
+export type Format = 'table' | 'json' | 'jsonl' | 'tsv'
+export const FORMATS: readonly Format[] = ['table', 'json', 'jsonl', 'tsv']
 
 type Rec = Readonly<Record<string, unknown>>
 

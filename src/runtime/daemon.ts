@@ -2,160 +2,22 @@
 
 import { err, ok, type Result } from 'neverthrow'
 import { verdictOf } from '../actors/checkpassword.ts'
-import { sha256Of } from '../edge/control-files.ts'
 import { askHelper } from '../edge/helper.ts'
 import { openDescriptors } from '../edge/sizing.ts'
 import { bytesOf, concat } from '../protocol/bytes.ts'
-import type { ConfigError } from '../protocol/errors.ts'
 import { acceptedLine } from '../protocol/helper.ts'
-import type {
-  AuthOutcome,
-  ConfigFile,
-  ConfigStatus,
-  Daemon,
-  FileState,
-  Generation,
-  HealthCheck,
-  Knob,
-  ListenerState,
-  LogLevel,
-  Published,
-  RpcFailure,
-  RuleStep,
-} from '../rpc/daemon.ts'
-import { histogramValue, newHistogram, record } from '../rpc/histogram.ts'
+import type { AuthOutcome, Daemon, HealthCheck, ListenerState, LogLevel, RpcFailure } from '../rpc/daemon.ts'
+import { failure, notFound } from '../rpc/failure.ts'
 import type { Sample } from '../rpc/metrics.ts'
 import { mergePages } from '../rpc/pages.ts'
-import { explainReply, explainRequest } from '../rules/explain.ts'
-import { parseRules } from '../rules/parse.ts'
-import { rulesFor } from '../rules/rewrite.ts'
-import { type ControlTexts, compileConfig, KNOBS } from './config.ts'
-import { hashOf, readControl, type StoredGeneration } from './generations.ts'
-import type { PublishError, PublishedResult, Runtime } from './runtime.ts'
-
-const failure = (
-  name: RpcFailure['failure'],
-  reason: string,
-  message: string,
-  data?: RpcFailure['data'],
-): RpcFailure => ({
-  failure: name,
-  reason,
-  message,
-  ...(data === undefined ? {} : { data }),
-})
-
-const notFound = (reason: string, message: string) => err(failure('not-found', reason, message))
+import { createDaemonGenerations } from './daemon-generations.ts'
+import type { Runtime } from './runtime.ts'
 
 export function createDaemon(runtime: Runtime, version: string, stop: (grace: number) => void): Daemon {
   const { options } = runtime
   const blockedAt = new Map<string, { since: number; reason: string | undefined }>()
-  const reloads = new Map<string, number>()
-  const reloadTime = newHistogram()
+  const generations = createDaemonGenerations(runtime)
   const levels: Record<string, LogLevel> = { acceptd: runtime.current().config.logLevel }
-
-  const count = (by: string, outcome: string) =>
-    reloads.set(`${by}\t${outcome}`, (reloads.get(`${by}\t${outcome}`) ?? 0) + 1)
-
-  // ---- generations
-
-  async function uses() {
-    const { answers } = await runtime.askAll('generations', null)
-    const sessions = new Map<number, number>()
-    const hits = new Map<number, Map<number, { count: number; last: number }>>()
-    for (const lane of answers) {
-      for (const use of lane) {
-        sessions.set(use.generation, (sessions.get(use.generation) ?? 0) + use.sessions)
-        const rules = hits.get(use.generation) ?? new Map<number, { count: number; last: number }>()
-        hits.set(use.generation, rules)
-        for (const [rule, n, last] of use.hits) {
-          const before = rules.get(rule) ?? { count: 0, last: 0 }
-          rules.set(rule, { count: before.count + n, last: Math.max(before.last, last) })
-        }
-      }
-    }
-    return { sessions, hits }
-  }
-
-  const shown = (stored: StoredGeneration, sessions: ReadonlyMap<number, number>): Generation => ({
-    generation: stored.generation,
-    sha256: stored.sha256,
-    published: stored.published,
-    by: stored.by,
-    ...(stored.reason === undefined ? {} : { reason: stored.reason }),
-    rules: stored.config.rules.rules.length,
-    sessions: sessions.get(stored.generation) ?? 0,
-  })
-
-  function publishFailure(error: PublishError): RpcFailure {
-    switch (error.kind) {
-      case 'invalid':
-        return failure('config-invalid', 'config-invalid', `${error.errors.length} errors; nothing was changed`, {
-          errors: error.errors,
-        })
-      case 'lane':
-        return failure('lane-refused', 'lane-refused', `lane ${error.lane}: ${error.message}; nothing was changed`, {
-          lane: error.lane,
-        })
-      case 'restart':
-        return failure(
-          'conflict',
-          'needs-restart',
-          `${error.files.join(', ')} cannot change while acceptd runs; restart it`,
-          { files: error.files },
-        )
-    }
-  }
-
-  async function published(
-    result: Result<PublishedResult, PublishError>,
-    by: string,
-  ): Promise<Result<Published, RpcFailure>> {
-    count(by, result.isOk() ? 'ok' : result.error.kind)
-    if (result.isErr()) return err(publishFailure(result.error))
-    const { before, after, changed, lanes, milliseconds } = result.value
-    record(reloadTime, milliseconds / 1000)
-    const { sessions } = await uses()
-    let older = 0
-    for (const [generation, n] of sessions) if (generation < after.generation) older += n
-    return ok({
-      generation: after.generation,
-      previous: before.generation,
-      sha256: after.sha256,
-      changed,
-      rules: after.config.rules.rules.length,
-      lanes,
-      olderSessions: older,
-      milliseconds: Math.round(milliseconds * 10) / 10,
-    })
-  }
-
-  const disk = () => readControl(options.control)
-
-  function fileStates(): FileState[] {
-    const now = disk().texts
-    const loaded = runtime.current().texts
-    const hash = (text: string | undefined) => (text === undefined ? undefined : sha256Of(bytesOf(text)))
-    return KNOBS.flatMap(({ name }) => {
-      const [onDisk, inUse] = [hash(now[name]), hash(loaded[name])]
-      if (onDisk === undefined && inUse === undefined) return []
-      return [
-        {
-          name,
-          ...(onDisk === undefined ? {} : { diskSha256: onDisk }),
-          ...(inUse === undefined ? {} : { loadedSha256: inUse }),
-        },
-      ]
-    })
-  }
-
-  const drift = () => fileStates().filter((file) => file.diskSha256 !== file.loadedSha256).length
-
-  const files = (texts: ControlTexts): ConfigFile[] =>
-    KNOBS.flatMap(({ name, changes }) => {
-      const text = texts[name]
-      return text === undefined ? [] : [{ name, text, sha256: sha256Of(bytesOf(text)), changes }]
-    })
 
   // ---- listeners
 
@@ -198,9 +60,8 @@ export function createDaemon(runtime: Runtime, version: string, stop: (grace: nu
         draining: runtime.refusing(),
       }),
       async measure() {
-        const current = runtime.current()
-        const [{ sessions, hits }, measured] = await Promise.all([
-          uses(),
+        const [ofGenerations, measured] = await Promise.all([
+          generations.samples(),
           Promise.all(
             runtime
               .lanes()
@@ -213,8 +74,6 @@ export function createDaemon(runtime: Runtime, version: string, stop: (grace: nu
           { metric: 'acceptd_draining', labels: {}, value: runtime.refusing() ? 1 : 0 },
           { metric: 'acceptd_descriptors_open', labels: {}, value: openDescriptors() },
           { metric: 'acceptd_descriptors_limit', labels: {}, value: options.descriptorLimit },
-          { metric: 'acceptd_generation', labels: {}, value: current.generation },
-          { metric: 'acceptd_config_drift_files', labels: {}, value: drift() },
         ]
         const parked = new Map<string, number>()
         const sums = new Map<string, Sample>()
@@ -238,22 +97,7 @@ export function createDaemon(runtime: Runtime, version: string, stop: (grace: nu
             value: runtime.deaths(lane),
           })
         }
-        for (const [generation, value] of sessions)
-          samples.push({ metric: 'acceptd_generation_sessions', labels: { generation: String(generation) }, value })
-        for (const [rule, hit] of hits.get(current.generation) ?? []) {
-          const row = current.config.rules.rules[rule]
-          if (row !== undefined)
-            samples.push({
-              metric: 'acceptd_rule_hits_total',
-              labels: { line: String(row.line), event: row.event },
-              value: hit.count,
-            })
-        }
-        for (const [key, value] of reloads) {
-          const [by = '', outcome = ''] = key.split('\t')
-          samples.push({ metric: 'acceptd_reloads_total', labels: { by, outcome }, value })
-        }
-        samples.push({ metric: 'acceptd_reload_seconds', labels: {}, value: histogramValue(reloadTime) })
+        samples.push(...ofGenerations)
         return samples
       },
       async health() {
@@ -263,7 +107,7 @@ export function createDaemon(runtime: Runtime, version: string, stop: (grace: nu
         )
         const worst = Math.max(0, ...measured.map((one) => one?.lagSeconds ?? 0))
         const silent = measured.filter((one) => one === undefined).length
-        const drifted = drift()
+        const drifted = generations.drift()
         const share = open / options.descriptorLimit
         return [
           helperCheck(runtime),
@@ -318,155 +162,8 @@ export function createDaemon(runtime: Runtime, version: string, stop: (grace: nu
       resume: (name) => setPaused(name, undefined),
     },
 
-    config: {
-      knobs: () => {
-        const { texts } = runtime.current()
-        return KNOBS.map((row): Knob => {
-          const text = texts[row.name]
-          return {
-            name: row.name,
-            secret: false,
-            changes: row.changes,
-            ...(text === undefined ? { value: row.fallback ?? '' } : { value: text.replace(/\n$/, '') }),
-            source:
-              text === undefined
-                ? { from: 'default' }
-                : { from: 'file', file: `${options.control}/${row.name}`, line: 1 },
-          }
-        })
-      },
-      async status(): Promise<ConfigStatus> {
-        const { sessions } = await uses()
-        const last = runtime.lastError()
-        const current = runtime.current()
-        return {
-          current: shown(current, sessions),
-          files: fileStates(),
-          ...(last === undefined ? {} : { lastError: last }),
-          generations: runtime
-            .history()
-            .filter((stored) => stored === current || (sessions.get(stored.generation) ?? 0) > 0)
-            .map((stored) => shown(stored, sessions)),
-        }
-      },
-      check(given) {
-        const read = disk()
-        const texts = { ...read.texts, ...given }
-        const compiled = compileConfig(texts)
-        const errors: readonly ConfigError[] = [...read.errors, ...(compiled.isErr() ? compiled.error : [])]
-        return { errors, warnings: [], sha256: hashOf(texts) }
-      },
-      texts: () => ({ published: files(runtime.current().texts), disk: files(disk().texts) }),
-      async reload({ only, apply, by, reason }) {
-        const read = disk()
-        if (read.errors.length > 0)
-          return err(
-            failure(
-              'config-invalid',
-              'config-invalid',
-              `${read.errors.length} files cannot be read; nothing was changed`,
-              { errors: read.errors },
-            ),
-          )
-        const unknown = only?.find((name) => !KNOBS.some((knob) => knob.name === name))
-        if (unknown !== undefined) return notFound('no-such-file', `there is no control file ${unknown}`)
-        // A file that needs a restart stays as it was loaded; config.diff shows it.
-        const current = runtime.current().texts
-        const texts: Record<string, string> = {}
-        for (const { name, changes } of KNOBS) {
-          const fresh = changes === 'reload' && (only === undefined || only.includes(name))
-          const text = fresh ? read.texts[name] : current[name]
-          if (text !== undefined) texts[name] = text
-        }
-        return published(await runtime.publish(texts, apply === 'next-transaction', by, reason), by)
-      },
-      async history() {
-        const { sessions } = await uses()
-        return runtime.history().map((stored) => shown(stored, sessions))
-      },
-      async rollback({ generation, apply, by, reason }) {
-        const stored = runtime.history().find((one) => one.generation === generation)
-        if (stored === undefined) return notFound('no-such-generation', `generation ${generation} is not kept`)
-        return published(await runtime.publish(stored.texts, apply === 'next-transaction', by, reason), by)
-      },
-    },
-
-    rules: {
-      async list(generation) {
-        const stored =
-          generation === undefined ? runtime.current() : runtime.history().find((one) => one.generation === generation)
-        if (stored === undefined) return notFound('no-such-generation', `generation ${generation} is not kept`)
-        const hits = (await uses()).hits.get(stored.generation)
-        return ok({
-          generation: stored.generation,
-          sha256: stored.sha256,
-          rules: stored.config.rules.rules.map((rule, i) => {
-            const hit = hits?.get(i)
-            return {
-              line: rule.line,
-              text: rule.text,
-              event: rule.event,
-              hits: hit?.count ?? 0,
-              ...(hit === undefined ? {} : { lastHit: hit.last }),
-            }
-          }),
-        })
-      },
-      evaluate({ event, request, reply, env, generation, text }) {
-        const stored =
-          generation === undefined ? runtime.current() : runtime.history().find((one) => one.generation === generation)
-        if (stored === undefined) return notFound('no-such-generation', `generation ${generation} is not kept`)
-        const parsed =
-          text === undefined
-            ? ok<typeof stored.config.rules, readonly ConfigError[]>(stored.config.rules)
-            : parseRules(text, 'text')
-        if (parsed.isErr())
-          return err(failure('config-invalid', 'config-invalid', 'the text has errors', { errors: parsed.error }))
-        const rules = rulesFor(parsed.value, (name) => env !== undefined && Object.hasOwn(env, name))
-        const trace: RuleStep[] = []
-        let newRequest: string | undefined
-        let newReply: string | undefined
-        let exitcode: number | undefined
-        if (request !== undefined) {
-          const explained = explainRequest(rules, event, request)
-          newRequest = explained.line
-          for (const step of explained.trace) {
-            const rule = parsed.value.rules[step.rule]
-            trace.push({
-              rule: rule?.text ?? '',
-              line: rule?.line ?? 0,
-              matched: step.matched,
-              before: { request: step.before },
-              after: { request: step.after },
-            })
-          }
-        }
-        if (reply !== undefined) {
-          const explained = explainReply(rules, event, reply, { greeting: stored.config.smtpGreeting, tls: 'none' })
-          newReply = explained.reply
-          exitcode = explained.exitcode
-          for (const step of explained.trace) {
-            const rule = parsed.value.rules[step.rule]
-            trace.push({
-              rule: rule?.text ?? '',
-              line: rule?.line ?? 0,
-              matched: step.matched,
-              before: { reply: step.before },
-              after: {
-                reply: step.after,
-                ...(rule?.exitcode !== undefined && step.matched ? { exitcode: rule.exitcode } : {}),
-              },
-            })
-          }
-        }
-        return ok({
-          ...(newRequest === undefined ? {} : { request: newRequest }),
-          ...(newReply === undefined ? {} : { reply: newReply }),
-          ...(exitcode === undefined ? {} : { exitcode }),
-          trace,
-        })
-      },
-    },
+    config: generations.config,
+    rules: generations.rules,
 
     sessions: {
       async query(query) {

@@ -1,0 +1,106 @@
+// Streams of events, and what is in force for a time only.
+import { err, ok } from 'neverthrow'
+import { z } from 'zod'
+import type { Topic } from '../daemon.ts'
+import type { Override } from '../overrides.ts'
+import { method } from '../row.ts'
+import { dryRun, filter, filterNames, list, reason, time, topic } from '../schema.ts'
+import { filterOf, timeOf } from '../wire.ts'
+import { filterProblem, noStream } from './sessions.ts'
+
+const operation = z.object({
+  id: z.string(),
+  method: z.string(),
+  subject: z.string().describe('What it is about: a listener, a user, a component, a subscription.'),
+  reason: z.string().optional(),
+  since: time,
+  ends: time,
+})
+const EXAMPLE_OPERATION = {
+  id: 'o1',
+  method: 'listener.pause',
+  subject: 'submission',
+  reason: 'disk full',
+  since: '2026-11-22T09:00:00.000Z',
+  ends: '2026-11-22T09:01:00.000Z',
+}
+
+function wireOverride({ since, ends: until, ...rest }: Override): z.input<typeof operation> {
+  return { ...rest, since: timeOf(since), ends: timeOf(until) }
+}
+
+export const eventMethods = {
+  'event.subscribe': method({
+    sentence:
+      'Streams events as notifications named `event`, numbered; a reader who is too slow loses some and is told how many.',
+    params: z.strictObject({
+      topics: z
+        .array(topic)
+        .min(1)
+        .max(topic.options.length)
+        .default([...topic.options])
+        .describe('Which; left out, all.'),
+      ...filter,
+    }),
+    result: z.object({ subscription: z.string(), topics: list(topic) }),
+    level: 'status',
+    changes: false,
+    example: {
+      params: { topics: ['session', 'auth'], user: 'a*' },
+      result: { subscription: 'e1', topics: ['session', 'auth'] },
+    },
+    cli: { args: ['topics'], stream: true },
+    run: ({ plane, client }, params) => {
+      const of = filterOf(params)
+      const problem = filterProblem(of)
+      if (problem) return err(problem)
+      let stop: (() => void) | undefined
+      const stream = client.open(() => stop?.())
+      if (!stream) return err(noStream)
+      const topics: ReadonlySet<Topic> = new Set(params.topics)
+      const filtered = filterNames.some((one) => of[one] !== undefined)
+      stop = plane.events.add({ topics, filter: filtered ? of : undefined, stream })
+      return ok({ subscription: stream.id, topics: [...topics] })
+    },
+  }),
+  'event.unsubscribe': method({
+    sentence: 'Ends a subscription or a trace of this connection.',
+    params: z.strictObject({ subscription: z.string().min(1).max(100).describe('Its id.') }),
+    result: z.object({ ended: z.literal(true) }),
+    level: 'status',
+    changes: false,
+    example: { params: { subscription: 'e1' }, result: { ended: true } },
+    cli: { args: ['subscription'] },
+    run: ({ client }, { subscription }) =>
+      client.endStream(subscription)
+        ? ok({ ended: true as const })
+        : err({
+            failure: 'not-found',
+            reason: 'no-such-subscription',
+            message: `This connection has no subscription ${subscription}`,
+          }),
+  }),
+  'op.list': method({
+    sentence: 'Lists what is in force for a time only.',
+    params: z.strictObject({}),
+    result: z.object({ operations: list(operation) }),
+    level: 'status',
+    changes: false,
+    example: { params: {}, result: { operations: [EXAMPLE_OPERATION] } },
+    cli: { rows: 'operations' },
+    run: ({ plane }) => ok({ operations: plane.overrides.list().map(wireOverride) }),
+  }),
+  'op.cancel': method({
+    sentence: 'Ends one of these now.',
+    params: z.strictObject({ id: z.string().min(1).max(100).describe('Its id.'), reason, dryRun }),
+    result: z.object({ operation, dryRun: z.boolean() }),
+    level: 'control',
+    changes: true,
+    example: { params: { id: 'o1' }, result: { operation: EXAMPLE_OPERATION, dryRun: false } },
+    cli: { args: ['id'] },
+    run: async ({ plane }, params) => {
+      const found = params.dryRun ? plane.overrides.find(params.id) : await plane.overrides.cancel(params.id)
+      return found.map((override) => ({ operation: wireOverride(override), dryRun: params.dryRun }))
+    },
+  }),
+}

@@ -1,0 +1,146 @@
+// Lanes, the backends that their sessions have, and the level of the log.
+import { err, ok } from 'neverthrow'
+import { z } from 'zod'
+import { method } from '../row.ts'
+import { count, dryRun, ends, list, logLevel, name, reason, seconds, time, ttl } from '../schema.ts'
+import { timeOf, without } from '../wire.ts'
+
+const LANE_EXAMPLE = {
+  lane: 1,
+  state: 'running',
+  sessions: 20,
+  generation: 3,
+  started: '2026-11-22T08:00:00.000Z',
+  memoryBytes: 41_943_040,
+  lagSeconds: 0.0012,
+  deaths: 0,
+} as const
+
+export const laneMethods = {
+  'lane.list': method({
+    sentence: 'Lists the worker threads with their sessions, memory, lag and deaths.',
+    params: z.strictObject({}),
+    result: z.object({
+      lanes: list(
+        z.object({
+          lane: count,
+          state: z.enum(['starting', 'running', 'draining', 'silent']),
+          sessions: count,
+          generation: count,
+          started: time,
+          memoryBytes: count,
+          lagSeconds: seconds,
+          deaths: count,
+        }),
+      ),
+    }),
+    level: 'status',
+    changes: false,
+    example: { params: {}, result: { lanes: [LANE_EXAMPLE] } },
+    cli: { rows: 'lanes' },
+    run: async ({ daemon }) =>
+      ok({ lanes: (await daemon.lanes.list()).map((lane) => ({ ...lane, started: timeOf(lane.started) })) }),
+  }),
+  'lane.recycle': method({
+    sentence: 'Replaces a lane: the new one takes sessions, the old one finishes its own.',
+    params: z.strictObject({ lane: count.describe('Its number.'), reason, dryRun }),
+    result: z.object({
+      lane: count.describe('The replacement.'),
+      sessions: count.describe('Still in the old one.'),
+      dryRun: z.boolean(),
+    }),
+    level: 'control',
+    changes: true,
+    example: { params: { lane: 1, reason: 'memory' }, result: { lane: 3, sessions: 20, dryRun: false } },
+    cli: { args: ['lane'] },
+    run: async ({ daemon }, params) => {
+      if (params.dryRun) {
+        const lane = (await daemon.lanes.list()).find((one) => one.lane === params.lane)
+        if (!lane) return err({ failure: 'not-found', reason: 'no-such-lane', message: `No lane ${params.lane}` })
+        return ok({ lane: lane.lane, sessions: lane.sessions, dryRun: true })
+      }
+      return (await daemon.lanes.recycle(params.lane, params.reason)).map((done) => ({ ...done, dryRun: false }))
+    },
+  }),
+  'backend.list': method({
+    sentence: 'Lists the chains that a login can run.',
+    params: z.strictObject({}),
+    result: z.object({
+      backends: list(
+        z.object({
+          chain: z.string(),
+          kind: z.enum(['auth', 'guest']),
+          argv: list(z.string()).optional(),
+          sessions: count,
+          parked: count,
+        }),
+      ),
+    }),
+    level: 'status',
+    changes: false,
+    example: {
+      params: {},
+      result: {
+        backends: [{ chain: 'ofmip', kind: 'auth', argv: ['/var/qmail/bin/qmail-smtpd'], sessions: 20, parked: 0 }],
+      },
+    },
+    cli: { rows: 'backends' },
+    run: async ({ daemon }) => ok({ backends: await daemon.backends.list() }),
+    redact: (result) => ({ backends: result.backends.map((backend) => without(backend, 'argv')) }),
+  }),
+  'log.get': method({
+    sentence: 'Gives the log level of each component.',
+    params: z.strictObject({}),
+    result: z.object({ levels: z.record(z.string(), logLevel) }),
+    level: 'status',
+    changes: false,
+    example: { params: {}, result: { levels: { session: 'info', rules: 'warn' } } },
+    cli: {},
+    run: async ({ daemon }) => ok({ levels: { ...(await daemon.log.levels()) } }),
+  }),
+  'log.set': method({
+    sentence: 'Changes the log level of a component, for good or for a while.',
+    params: z.strictObject({
+      component: name.describe('One of log.get.'),
+      level: logLevel.describe('The new level.'),
+      reason,
+      ttl,
+      dryRun,
+    }),
+    result: z.object({ component: z.string(), level: logLevel, previous: logLevel, ends, dryRun: z.boolean() }),
+    level: 'control',
+    changes: true,
+    example: {
+      params: { component: 'session', level: 'debug', ttl: 600 },
+      result: {
+        component: 'session',
+        level: 'debug',
+        previous: 'info',
+        ends: '2026-11-22T09:10:00.000Z',
+        dryRun: false,
+      },
+    },
+    cli: { args: ['component', 'level'] },
+    run: async ({ daemon, plane }, { component, level, ...params }) => {
+      const before = (await daemon.log.levels())[component]
+      if (before === undefined)
+        return err({ failure: 'not-found', reason: 'no-such-component', message: `No component ${component}` })
+      if (params.dryRun) return ok({ component, level, previous: before, dryRun: true })
+      const set = await daemon.log.set(component, level)
+      if (set.isErr()) return err(set.error)
+      const done = { component, level, previous: set.value, dryRun: false }
+      if (params.ttl === undefined) {
+        plane.overrides.forget('log.set', component)
+        return ok(done)
+      }
+      const override = plane.overrides.add({
+        method: 'log.set',
+        subject: component,
+        ttl: params.ttl,
+        reason: params.reason,
+        end: () => daemon.log.set(component, set.value),
+      })
+      return ok({ ...done, ends: timeOf(override.ends) })
+    },
+  }),
+}

@@ -1,0 +1,106 @@
+// Listeners: what each has accepted, and the pause of one.
+import { err, ok } from 'neverthrow'
+import { z } from 'zod'
+import type { ListenerState, RpcFailure } from '../daemon.ts'
+import { method } from '../row.ts'
+import { count, dryRun, ends, list, name, pauseMode, protocol, reason, ttl } from '../schema.ts'
+import { timeOf } from '../wire.ts'
+
+const listener = z.object({
+  name,
+  address: z.string(),
+  port: count,
+  protocol,
+  tls: z.enum(['none', 'starttls', 'implicit']),
+  chain: z.string(),
+  paused: pauseMode.optional(),
+  accepted: count,
+  refused: count,
+})
+const exampleListener = {
+  name: 'submission',
+  address: '0.0.0.0',
+  port: 587,
+  protocol: 'smtp',
+  tls: 'starttls',
+  chain: 'ofmip',
+  accepted: 120,
+  refused: 0,
+} as const
+
+function noListener(wanted: string, listeners: readonly ListenerState[]): RpcFailure {
+  return {
+    failure: 'not-found',
+    reason: 'no-such-listener',
+    message: `No listener ${wanted}; there are ${listeners.map((one) => one.name).join(', ') || 'none'}`,
+  }
+}
+
+export const listenerMethods = {
+  'listener.list': method({
+    sentence: 'Lists the bound addresses, with what each serves and has accepted.',
+    params: z.strictObject({}),
+    result: z.object({ listeners: list(listener) }),
+    level: 'status',
+    changes: false,
+    example: { params: {}, result: { listeners: [exampleListener] } },
+    cli: { rows: 'listeners' },
+    run: async ({ daemon }) => ok({ listeners: await daemon.listeners.list() }),
+  }),
+  'listener.pause': method({
+    sentence:
+      'Takes no new sessions on a listener: answers them 421, or leaves them in the backlog; the descriptor stays open.',
+    params: z.strictObject({
+      listener: name.describe('Its name.'),
+      mode: pauseMode.default('421').describe('421: accept, say 421 4.3.2 and close; hold: leave them in the backlog.'),
+      reason,
+      ttl,
+      dryRun,
+    }),
+    result: z.object({ listener, ends, dryRun: z.boolean() }),
+    level: 'control',
+    changes: true,
+    example: {
+      params: { listener: 'submission', mode: 'hold', ttl: 60 },
+      result: { listener: { ...exampleListener, paused: 'hold' }, ends: '2026-11-22T09:01:00.000Z', dryRun: false },
+    },
+    cli: { args: ['listener'] },
+    run: async ({ daemon, plane }, params) => {
+      const listeners = await daemon.listeners.list()
+      const before = listeners.find((one) => one.name === params.listener)
+      if (!before) return err(noListener(params.listener, listeners))
+      if (params.dryRun) return ok({ listener: before, dryRun: true })
+      const paused = await daemon.listeners.pause(params.listener, params.mode)
+      if (paused.isErr()) return err(paused.error)
+      if (params.ttl === undefined) {
+        plane.overrides.forget('listener.pause', params.listener)
+        return ok({ listener: paused.value, dryRun: false })
+      }
+      const override = plane.overrides.add({
+        method: 'listener.pause',
+        subject: params.listener,
+        ttl: params.ttl,
+        reason: params.reason,
+        end: () => daemon.listeners.resume(params.listener),
+      })
+      return ok({ listener: paused.value, ends: timeOf(override.ends), dryRun: false })
+    },
+  }),
+  'listener.resume': method({
+    sentence: 'Ends a pause.',
+    params: z.strictObject({ listener: name.describe('Its name.'), reason, dryRun }),
+    result: z.object({ listener, dryRun: z.boolean() }),
+    level: 'control',
+    changes: true,
+    example: { params: { listener: 'submission' }, result: { listener: exampleListener, dryRun: false } },
+    cli: { args: ['listener'] },
+    run: async ({ daemon, plane }, params) => {
+      const listeners = await daemon.listeners.list()
+      const before = listeners.find((one) => one.name === params.listener)
+      if (!before) return err(noListener(params.listener, listeners))
+      if (params.dryRun) return ok({ listener: before, dryRun: true })
+      plane.overrides.forget('listener.pause', params.listener)
+      return (await daemon.listeners.resume(params.listener)).map((state) => ({ listener: state, dryRun: false }))
+    },
+  }),
+}

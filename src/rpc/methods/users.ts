@@ -1,0 +1,163 @@
+// Users: their sessions, blocking one, and a login for a test.
+import { err, ok } from 'neverthrow'
+import { z } from 'zod'
+import { globMatches } from '../pages.ts'
+import { method } from '../row.ts'
+import { count, dryRun, ends, list, name, protocol, reason, silentLanes, time, ttl } from '../schema.ts'
+import { timeOf } from '../wire.ts'
+
+export const userMethods = {
+  'user.list': method({
+    sentence: 'Lists users who have sessions or are blocked.',
+    params: z.strictObject({
+      user: name.exactOptional().describe('Only users that match this glob.'),
+      limit: z.int().min(1).max(10_000).default(1000).describe('Those with most sessions first.'),
+    }),
+    result: z.object({
+      users: list(
+        z.object({
+          user: z.string(),
+          sessions: count,
+          messages: count,
+          blocked: z.object({ since: time, reason: z.string().optional() }).optional(),
+        }),
+      ),
+      matched: count,
+      silentLanes,
+    }),
+    level: 'status',
+    changes: false,
+    example: {
+      params: { user: 'a*' },
+      result: { users: [{ user: 'alice', sessions: 1, messages: 1 }], matched: 1, silentLanes: [] },
+    },
+    cli: {
+      args: ['user'],
+      rows: 'users',
+      columns: ['user', 'sessions', 'messages', 'blocked.since', 'blocked.reason'],
+      matched: 'matched',
+    },
+    run: async ({ daemon }, params) => {
+      const { users, silentLanes: silent } = await daemon.users.list()
+      const { user: glob } = params
+      const matched = users.filter(({ user }) => glob === undefined || globMatches(glob, user))
+      return ok({
+        users: matched
+          .toSorted((a, b) => b.sessions - a.sessions || (a.user < b.user ? -1 : 1))
+          .slice(0, params.limit)
+          .map(({ blocked, ...user }) => ({
+            ...user,
+            ...(blocked && { blocked: { ...blocked, since: timeOf(blocked.since) } }),
+          })),
+        matched: matched.length,
+        silentLanes: silent,
+      })
+    },
+  }),
+  'user.block': method({
+    sentence: 'Refuses logins of a user from now on and ends the running sessions at once.',
+    params: z.strictObject({ user: name.describe('The user, exactly.'), reason, ttl, dryRun }),
+    result: z.object({
+      user: z.string(),
+      blocked: z.boolean(),
+      ended: count,
+      ids: list(z.string()),
+      ends,
+      dryRun: z.boolean(),
+    }),
+    level: 'control',
+    changes: true,
+    example: {
+      params: { user: 'alice', reason: 'stolen laptop', ttl: 3600 },
+      result: {
+        user: 'alice',
+        blocked: true,
+        ended: 1,
+        ids: ['1.2f'],
+        ends: '2026-11-22T10:00:00.000Z',
+        dryRun: false,
+      },
+    },
+    cli: { args: ['user'] },
+    run: async ({ daemon, plane }, params) => {
+      const { user } = params
+      if (params.dryRun) {
+        const { users } = await daemon.users.list()
+        const known = users.find((one) => one.user === user)
+        return ok({ user, blocked: known?.blocked !== undefined, ended: 0, ids: [], dryRun: true })
+      }
+      const blocked = await daemon.users.block(user, params.reason)
+      if (blocked.isErr()) return err(blocked.error)
+      const ids = blocked.value.ended
+      const done = { user, blocked: true, ended: ids.length, ids, dryRun: false }
+      if (params.ttl === undefined) {
+        plane.overrides.forget('user.block', user)
+        return ok(done)
+      }
+      const override = plane.overrides.add({
+        method: 'user.block',
+        subject: user,
+        ttl: params.ttl,
+        reason: params.reason,
+        end: () => daemon.users.unblock(user),
+      })
+      return ok({ ...done, ends: timeOf(override.ends) })
+    },
+  }),
+  'user.unblock': method({
+    sentence: 'Lets a blocked user log in again.',
+    params: z.strictObject({ user: name.describe('The user, exactly.'), reason, dryRun }),
+    result: z.object({ user: z.string(), blocked: z.boolean(), dryRun: z.boolean() }),
+    level: 'control',
+    changes: true,
+    example: { params: { user: 'mallory' }, result: { user: 'mallory', blocked: false, dryRun: false } },
+    cli: { args: ['user'] },
+    run: async ({ daemon, plane }, { user, dryRun: dry }) => {
+      if (dry) {
+        const { users } = await daemon.users.list()
+        const known = users.find((one) => one.user === user)
+        return ok({ user, blocked: known?.blocked !== undefined, dryRun: true })
+      }
+      const unblocked = await daemon.users.unblock(user)
+      if (unblocked.isErr()) return err(unblocked.error)
+      plane.overrides.forget('user.block', user)
+      return ok({ user, blocked: false, dryRun: false })
+    },
+  }),
+  'auth.test': method({
+    sentence: 'Runs the real login chain up to the start of the backend and says how it ended.',
+    params: z.strictObject({
+      user: z.string().min(1).max(512).describe('The user.'),
+      password: z.string().max(1024).describe('The password; never logged, shown or sent on.'),
+      chain: name.exactOptional().describe('The chain; left out, that of the first listener of the protocol.'),
+      protocol: protocol.default('smtp').describe('Of which protocol.'),
+    }),
+    result: z.object({
+      verdict: z.enum(['accepted', 'refused', 'misused', 'tempfail', 'crashed', 'timeout', 'blocked']),
+      chain: z.string(),
+      uid: count.optional(),
+      gid: count.optional(),
+      milliseconds: z.number(),
+    }),
+    level: 'control',
+    changes: false,
+    example: {
+      params: { user: 'alice', password: 'not a real one' },
+      result: { verdict: 'refused', chain: 'ofmip', milliseconds: 12.5 },
+    },
+    cli: { args: ['user'], secret: 'password' },
+    run: async ({ daemon }, { user, password, chain, protocol: speaks }) => {
+      const bytes = new TextEncoder().encode(password)
+      try {
+        return await daemon.auth.test({
+          user,
+          password: bytes,
+          protocol: speaks,
+          ...(chain !== undefined && { chain }),
+        })
+      } finally {
+        bytes.fill(0)
+      }
+    },
+  }),
+}

@@ -1,0 +1,133 @@
+// acceptctl's vocabulary, from the method table: its commands, their options, and the words that may stand for each.
+import { METHOD_MAP } from './methods.ts'
+import { jsonSchema, neededParams } from './openrpc.ts'
+import type { Method } from './row.ts'
+import { cell, FORMATS } from './show.ts'
+
+export interface Option {
+  /** As it is written, without the dashes. */
+  readonly name: string
+  readonly param: string
+  readonly kind: 'text' | 'number' | 'flag' | 'list' | 'map' | 'file'
+  readonly values: readonly string[]
+  readonly needed: boolean
+  readonly fallback?: string
+  readonly sentence: string
+}
+
+export const GLOBAL_OPTIONS: readonly Option[] = [
+  {
+    name: 'socket',
+    param: 'socket',
+    kind: 'text',
+    values: [],
+    needed: false,
+    sentence: 'The control socket; else $ACCEPTD_SOCKET, /run/acceptd/control.sock, var/run/control.sock.',
+  },
+  {
+    name: 'output',
+    param: 'output',
+    kind: 'text',
+    values: FORMATS,
+    needed: false,
+    fallback: 'table',
+    sentence: 'How to show the result (-o): tsv has no heading, jsonl is a line an entry.',
+  },
+  {
+    name: 'timeout',
+    param: 'timeout',
+    kind: 'number',
+    values: [],
+    needed: false,
+    fallback: '60',
+    sentence: 'Seconds to wait for a reply.',
+  },
+]
+
+export const SPECIAL = {
+  top: 'Shows lanes and sessions, redrawn every second; q quits.',
+  watch: 'Prints events as they happen: acceptctl watch session auth.',
+  call: 'Calls any method: acceptctl call METHOD name=text name:=json.',
+  completion: 'Prints a completion script for bash or zsh.',
+  help: 'Says this, or more about a command.',
+} as const
+
+export const TOP_OPTIONS: readonly Option[] = [
+  {
+    name: 'interval',
+    param: 'interval',
+    kind: 'number',
+    values: [],
+    needed: false,
+    fallback: '1',
+    sentence: 'Seconds between two pictures.',
+  },
+  {
+    name: 'once',
+    param: 'once',
+    kind: 'flag',
+    values: [],
+    needed: false,
+    sentence: 'One picture and no more; so it is off a terminal.',
+  },
+]
+
+export function kebab(name: string): string {
+  return name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)
+}
+
+function texts(value: unknown): readonly string[] {
+  return Array.isArray(value) ? value.map(String) : []
+}
+
+export function optionsOf(method: Method): readonly Option[] {
+  const needed = neededParams(method.params)
+  return Object.entries(method.params.shape).flatMap(([param, schema]): Option[] => {
+    const { type, enum: values, items, default: fallback, description } = jsonSchema(schema)
+    if (param === method.cli.secret) return []
+    const itemValues = typeof items === 'object' && items !== null && 'enum' in items ? items.enum : undefined
+    const common = {
+      param,
+      values: texts(values ?? itemValues),
+      needed: needed.has(param),
+      ...(['string', 'number', 'boolean'].includes(typeof fallback) && { fallback: cell(fallback) }),
+      sentence: typeof description === 'string' ? description : '',
+    }
+    if (param === method.cli.file && type !== 'object')
+      return [
+        { ...common, name: kebab(param), kind: 'text' },
+        { ...common, name: `${kebab(param)}-file`, kind: 'file', needed: false, sentence: 'The same, from a file.' },
+      ]
+    const kind =
+      type === 'boolean'
+        ? 'flag'
+        : type === 'number' || type === 'integer'
+          ? 'number'
+          : type === 'array'
+            ? 'list'
+            : type === 'object'
+              ? 'map'
+              : 'text'
+    return [{ ...common, name: kebab(param), kind }]
+  })
+}
+
+/** The texts-by-name parameter, which stands behind the options as paths. */
+export function pathsParam(method: Method): string | undefined {
+  const { file } = method.cli
+  return file !== undefined && optionsOf(method).some(({ param, kind }) => param === file && kind === 'map')
+    ? file
+    : undefined
+}
+
+/** `session` → its methods by verb. */
+export function nouns(): ReadonlyMap<string, ReadonlyMap<string, Method>> {
+  const all = new Map<string, Map<string, Method>>()
+  for (const [name, method] of METHOD_MAP) {
+    const [noun = '', verb = ''] = name.split('.')
+    const verbs = all.get(noun) ?? new Map<string, Method>()
+    verbs.set(verb, method)
+    all.set(noun, verbs)
+  }
+  return all
+}
