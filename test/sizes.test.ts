@@ -1,0 +1,78 @@
+// A function of src fits a screen, and a file holds one idea. What is larger has a line in EXCEPTIONS that says why.
+import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { basename, join } from 'node:path'
+import { test } from 'node:test'
+
+const FUNCTION_LINES = 80
+const FILE_LINES = 400
+
+/** `file` or `file function`, file without its folder; and why it is larger. */
+const EXCEPTIONS: Readonly<Record<string, string>> = {
+  'classic-authup.ts runAuthup': 'to be split',
+  'classic-fixsmtpio.ts runFixsmtpio': 'to be split',
+  'client-session.ts': 'to be split',
+  'commandline.ts parseCommand': 'to be split',
+  'config.ts compileConfig': 'to be split',
+  'daemon-generations.ts createDaemonGenerations': 'to be split',
+  'daemon.ts': 'to be split',
+  'daemon.ts createDaemon': 'to be split',
+  'dispatch.ts createDispatch': 'to be split',
+  'fixsmtpio.ts': 'to be split',
+  'fixsmtpio.ts takeRequests': 'to be split',
+  'lane-voice.ts createVoice': 'to be split',
+  'lane.ts': 'to be split',
+  'lane.ts lane': 'to be split',
+  'config.ts': 'to be split',
+  'parking.ts createParking': 'to be split',
+  'pool.ts createPool': 'to be split',
+  'runtime.ts': 'to be split',
+  'runtime.ts startRuntime': 'to be split',
+  'socket.ts': 'to be split',
+  'socket.ts serve': 'to be split',
+  'streams.ts createClient': 'to be split',
+  'supervisor.ts supervise': 'to be split',
+}
+
+interface Finding {
+  readonly filename: string
+  readonly message: string
+}
+
+/** Names what is too large in this folder, as EXCEPTIONS does. */
+function tooLarge(folder: string): readonly string[] {
+  const scratch = mkdtempSync(join(tmpdir(), 'acceptd-sizes-'))
+  const config = join(scratch, 'oxlint.json')
+  const rules = {
+    'eslint/max-lines-per-function': ['error', { max: FUNCTION_LINES, IIFEs: true }],
+    'eslint/max-lines': ['error', { max: FILE_LINES }],
+  }
+  writeFileSync(config, JSON.stringify({ categories: { correctness: 'off' }, rules }))
+  const ran = spawnSync('node_modules/.bin/oxlint', ['-c', config, '-f', 'json', folder], { encoding: 'utf8' })
+  rmSync(scratch, { recursive: true })
+  const { diagnostics, number_of_files: files } = JSON.parse(ran.stdout) as {
+    readonly diagnostics: readonly Finding[]
+    readonly number_of_files: number
+  }
+  assert.ok(files > 0)
+  return diagnostics.map(({ filename, message }) =>
+    [basename(filename), ...(/^The .*function `(.*)`/.exec(message)?.slice(1) ?? [])].join(' '),
+  )
+}
+
+void test(`a function of src has at most ${FUNCTION_LINES} lines and a file ${FILE_LINES}, and no exception outlives its need`, () => {
+  assert.deepEqual([...new Set(tooLarge('src'))].toSorted(), Object.keys(EXCEPTIONS).toSorted())
+})
+
+void test('the bounds see a function of 81 lines and a file of 401, and none of 80 and 400', (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'acceptd-sizes-'))
+  t.after(() => rmSync(folder, { recursive: true }))
+  const withLines = (lines: number): string => `export function f() {\n${'  f()\n'.repeat(lines - 2)}}\n`
+  writeFileSync(join(folder, 'short.ts'), withLines(FUNCTION_LINES))
+  writeFileSync(join(folder, 'long.ts'), withLines(FUNCTION_LINES + 1))
+  writeFileSync(join(folder, 'small.ts'), 'f()\n'.repeat(FILE_LINES))
+  writeFileSync(join(folder, 'large.ts'), 'f()\n'.repeat(FILE_LINES + 1))
+  assert.deepEqual(tooLarge(folder).toSorted(), ['large.ts', 'long.ts f'])
+})
