@@ -1,30 +1,48 @@
-// protocol <- rules <- actors <- runtime, edge, rpc <- bin: imports go this way and no other.
+// Imports go one way between the folders of src: the table below says which.
 import assert from 'node:assert/strict'
 import { readdirSync, readFileSync } from 'node:fs'
 import { dirname, join, normalize } from 'node:path'
 import { describe, it } from 'node:test'
 
-/** What the sources of a folder may import: folders of src, modules of Node; packages are free where there is `packages`. */
-const MAY: Readonly<Record<string, { readonly folders: string; readonly node: string; readonly packages: string }>> = {
-  protocol: { folders: 'protocol', node: '', packages: 'neverthrow' },
-  rules: { folders: 'protocol rules', node: '', packages: 'neverthrow' },
-  actors: { folders: 'protocol rules actors', node: '', packages: 'neverthrow' },
-  runtime: {
-    folders: 'protocol rules actors runtime edge rpc',
-    node: 'worker_threads crypto path',
-    packages: 'neverthrow msgpackr piscina',
-  },
-  edge: {
-    folders: 'protocol rules actors runtime edge rpc',
-    node: 'net tls fs child_process path os crypto util',
+interface Allowed {
+  /** Folders of src, besides its own. */
+  readonly folders: string
+  /** Modules of Node. */
+  readonly node: string
+  readonly packages: string
+}
+
+/** What the sources of a folder may import. The order is the order of the folders: a row names only rows above it. */
+const MAY: Readonly<Record<string, Allowed>> = {
+  protocol: { folders: '', node: '', packages: 'neverthrow' },
+  rules: { folders: 'protocol', node: '', packages: 'neverthrow' },
+  actors: { folders: 'protocol rules', node: '', packages: 'neverthrow' },
+  contract: { folders: 'protocol', node: '', packages: 'neverthrow' },
+  edge: { folders: 'protocol contract', node: 'net tls fs child_process path os crypto util', packages: 'neverthrow' },
+  config: { folders: 'protocol rules contract edge', node: 'crypto', packages: 'neverthrow' },
+  session: { folders: 'protocol rules actors edge', node: 'crypto', packages: 'neverthrow msgpackr' },
+  lane: {
+    folders: 'protocol rules actors contract edge config session',
+    node: 'worker_threads',
     packages: 'neverthrow',
   },
-  rpc: {
-    folders: 'protocol rules actors runtime edge rpc',
-    node: 'net http fs path',
-    packages: 'neverthrow json-rpc-2.0 zod msgpackr',
+  runtime: {
+    folders: 'protocol rules actors contract edge config session lane',
+    node: 'worker_threads crypto path',
+    packages: 'neverthrow piscina',
   },
-  bin: { folders: 'protocol rules actors runtime edge rpc bin', node: 'fs path os util', packages: 'neverthrow' },
+  rpc: { folders: 'protocol contract', node: 'net http fs path', packages: 'neverthrow json-rpc-2.0 zod' },
+  classic: {
+    folders: 'protocol rules actors edge session',
+    node: 'net fs child_process path os',
+    packages: 'neverthrow',
+  },
+  trial: { folders: 'protocol', node: 'fs os path', packages: 'neverthrow' },
+  bin: {
+    folders: 'protocol rules actors contract edge config session lane runtime rpc classic trial',
+    node: 'fs path os util',
+    packages: 'neverthrow',
+  },
 }
 
 /** Only these files of rpc talk on sockets of their own: the control plane's. */
@@ -52,7 +70,7 @@ function trouble(file: string, name: string): string | undefined {
   if (may === undefined) return `there is no layer ${folder}`
   if (name.startsWith('.')) {
     const [, target = ''] = normalize(join(dirname(file), name)).split('/')
-    return may.folders.split(' ').includes(target) ? undefined : `${folder} imports ${target}`
+    return target === folder || may.folders.split(' ').includes(target) ? undefined : `${folder} imports ${target}`
   }
   if (name.startsWith('node:')) {
     const module = name.slice(5)
@@ -64,7 +82,17 @@ function trouble(file: string, name: string): string | undefined {
 }
 
 void describe('layers', () => {
-  void it('imports go protocol <- rules <- actors <- runtime, edge, rpc <- bin', () => {
+  void it('each folder imports only folders above its row, so that no two import each other', () => {
+    const order = Object.keys(MAY)
+    const upwards = order.flatMap((folder, i) =>
+      (MAY[folder]?.folders ?? '')
+        .split(' ')
+        .filter((name) => name !== '' && !order.slice(0, i).includes(name))
+        .map((name) => `${folder} may import ${name}`),
+    )
+    assert.deepEqual(upwards, [])
+  })
+  void it('every import is in the table', () => {
     const found = files.flatMap((file) =>
       imports(file).flatMap(({ line, name }) => {
         const problem = trouble(file, name)

@@ -2,9 +2,9 @@
 // (src/rpc/commandline.ts); this file is the terminal, the files and the exit codes.
 import { existsSync, readFileSync } from 'node:fs'
 import { err, ok, type Result } from 'neverthrow'
+import { FAILURES } from '../contract/failure.ts'
 import { type ClientProblem, openClient, type RpcClient } from '../rpc/client.ts'
 import { type Command, type Globals, parseCommand, type Request } from '../rpc/commandline.ts'
-import { FAILURES } from '../rpc/failure.ts'
 import { METHOD_MAP } from '../rpc/methods.ts'
 import type { CommandLine } from '../rpc/row.ts'
 import { cell, type Format, isRecord, plain, show, showEvent } from '../rpc/show.ts'

@@ -2,10 +2,10 @@
 // it files what is submitted in the user's own Maildir and serves that Maildir; nothing is ever sent anywhere.
 
 import { hostname } from 'node:os'
-import { openMaildir, sweepMaildir } from '../edge/maildir.ts'
-import { servePop3 } from './maildir/pop3.ts'
-import { serveSmtp } from './maildir/smtp.ts'
-import { Wire } from './maildir/wire.ts'
+import { openMaildir, sweepMaildir } from '../trial/maildir.ts'
+import { servePop3 } from '../trial/pop3.ts'
+import { serveSmtp } from '../trial/smtp.ts'
+import { Wire } from '../trial/wire.ts'
 
 /** Octets of a message, unless DATABYTES says otherwise (qmail-smtpd's name for it). */
 const MOST = 32 * 1024 * 1024

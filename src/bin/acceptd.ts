@@ -4,14 +4,14 @@ import { realpathSync, writeSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
+import { compileConfig } from '../config/config.ts'
+import { readControl } from '../config/generations.ts'
 import { logLine } from '../edge/log.ts'
 import { hostFacts, sizingWarnings } from '../edge/sizing.ts'
 import { checkHelper, findAccount, supervise } from '../edge/supervisor.ts'
 import type { ConfigError } from '../protocol/errors.ts'
-import { compileConfig } from '../runtime/config.ts'
-import { readControl } from '../runtime/generations.ts'
-import { runRuntime } from '../runtime/main.ts'
 import { describeError, type RuntimeOptions } from '../runtime/runtime.ts'
+import { runRuntime } from './acceptd-runtime.ts'
 
 const OPTIONS = {
   control: { type: 'string', short: 'C' },

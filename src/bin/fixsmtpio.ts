@@ -1,9 +1,9 @@
 // fixsmtpio PROG [ ARG ... ]: puts what PROG and its client say to each other through control/fixsmtpio.
 
-import { controlsOf, homeOf, Unreadable } from '../edge/classic-control.ts'
-import { runFixsmtpio, runInstead } from '../edge/classic-fixsmtpio.ts'
-import { die, tell } from '../edge/classic-process.ts'
-import { tlsLevel } from '../edge/classic-ucspi.ts'
+import { controlsOf, homeOf, Unreadable } from '../classic/control.ts'
+import { runFixsmtpio, runInstead } from '../classic/fixsmtpio.ts'
+import { die, tell } from '../classic/process.ts'
+import { tlsLevel } from '../classic/ucspi.ts'
 import { parseRules } from '../rules/parse.ts'
 import { rulesFor } from '../rules/rewrite.ts'
 

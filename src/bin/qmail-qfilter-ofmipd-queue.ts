@@ -3,9 +3,9 @@
 
 import { accessSync, constants, realpathSync } from 'node:fs'
 import { isAbsolute, join, resolve } from 'node:path'
-import { controlsOf, homeOf, Unreadable } from '../edge/classic-control.ts'
-import { tell } from '../edge/classic-process.ts'
-import { filterAndQueue, QUEUE, QueueFailure, run } from '../edge/classic-queue.ts'
+import { controlsOf, homeOf, Unreadable } from '../classic/control.ts'
+import { tell } from '../classic/process.ts'
+import { filterAndQueue, QUEUE, QueueFailure, run } from '../classic/queue.ts'
 
 const NAME = 'qmail-qfilter-ofmipd-queue'
 

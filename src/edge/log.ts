@@ -1,6 +1,6 @@
 // One line per event: time, level, event, then name=value; the session's name in each. The words are an interface: acceptd(8).
 
-import type { LogLevel } from '../rpc/daemon.ts'
+import type { LogLevel } from '../contract/daemon.ts'
 
 const ORDER: Readonly<Record<LogLevel, number>> = { error: 0, warn: 1, info: 2, debug: 3 }
 

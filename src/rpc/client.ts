@@ -1,7 +1,7 @@
 // A client of the control socket: requests, and the notifications that come between the replies.
 import { connect, type Socket } from 'node:net'
 import { err, ok, type Result } from 'neverthrow'
-import type { WireError } from './failure.ts'
+import type { WireError } from '../contract/failure.ts'
 import { isRecord } from './show.ts'
 
 export type ClientProblem =

@@ -6,8 +6,8 @@ import {
   type JSONRPCRequest,
   JSONRPCServer,
 } from 'json-rpc-2.0'
-import type { RpcFailure } from './daemon.ts'
-import { type FailureName, wireError } from './failure.ts'
+import type { RpcFailure } from '../contract/daemon.ts'
+import { type FailureName, wireError } from '../contract/failure.ts'
 import { METHOD_MAP } from './methods.ts'
 import { describeMethods } from './openrpc.ts'
 import type { Plane } from './plane.ts'

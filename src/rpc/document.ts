@@ -1,9 +1,9 @@
 // The method table as docs/rpc.md.
 
-import { FAILURES } from './failure.ts'
+import { FAILURES } from '../contract/failure.ts'
+import { METRICS } from '../contract/metrics.ts'
 import { usageOf } from './help.ts'
 import { METHOD_MAP } from './methods.ts'
-import { METRICS } from './metrics.ts'
 import { jsonSchema, neededParams } from './openrpc.ts'
 import type { Method } from './row.ts'
 import { isRecord } from './show.ts'

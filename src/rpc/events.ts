@@ -1,6 +1,6 @@
 // The daemon's events, to whoever asked for them.
-import type { Daemon, DaemonEvent, SessionFilter, SessionIdentity, Topic } from './daemon.ts'
-import { sessionMatcher } from './pages.ts'
+import type { Daemon, DaemonEvent, SessionFilter, SessionIdentity, Topic } from '../contract/daemon.ts'
+import { sessionMatcher } from '../contract/pages.ts'
 import { type EventText, eventText, type Stream, type StreamParams } from './streams.ts'
 import { timeOf } from './wire.ts'
 

@@ -1,6 +1,6 @@
 // The whole control plane over a daemon: what the runtime starts and stops.
 import { err, ok, type Result } from 'neverthrow'
-import type { Daemon, RpcFailure } from './daemon.ts'
+import type { Daemon, RpcFailure } from '../contract/daemon.ts'
 import { createPlane, type Plane } from './plane.ts'
 import { type Listening, listenMetrics, listenSocket } from './socket.ts'
 

@@ -1,6 +1,6 @@
 // The method table as an OpenRPC document.
 import { z } from 'zod'
-import { FAILURES } from './failure.ts'
+import { FAILURES } from '../contract/failure.ts'
 import type { Method } from './row.ts'
 
 /** JSON Schema of what a caller may send, or of what it will get: results may gain members, so they are not closed. */

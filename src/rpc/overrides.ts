@@ -1,6 +1,6 @@
 // What is in force for a time only: it ends by itself, by op.cancel, or because somebody undid it.
 import { err, ok, type Result } from 'neverthrow'
-import type { RpcFailure } from './daemon.ts'
+import type { RpcFailure } from '../contract/daemon.ts'
 
 export interface Override {
   readonly id: string

@@ -1,9 +1,9 @@
 // What all connections share: the daemon, the overrides, the event hub, the turn of changes, and the counts of requests.
 import { err, type Result } from 'neverthrow'
-import type { Daemon, RpcFailure, Soon } from './daemon.ts'
+import type { Daemon, RpcFailure, Soon } from '../contract/daemon.ts'
+import { FAILURES, type FailureName } from '../contract/failure.ts'
+import type { Sample } from '../contract/metrics.ts'
 import { createEventHub, type EventHub } from './events.ts'
-import { FAILURES, type FailureName } from './failure.ts'
-import type { Sample } from './metrics.ts'
 import { createOverrides, type Overrides } from './overrides.ts'
 import type { Level } from './row.ts'
 import type { Client } from './streams.ts'

@@ -1,6 +1,6 @@
 // Samples as the text that Prometheus reads (exposition format 0.0.4).
-import { histogramCount, octaves } from './histogram.ts'
-import { METRICS, type MetricName, type Sample } from './metrics.ts'
+import { histogramCount, octaves } from '../contract/histogram.ts'
+import { METRICS, type MetricName, type Sample } from '../contract/metrics.ts'
 
 export const PROMETHEUS_TYPE = 'text/plain; version=0.0.4; charset=utf-8'
 

@@ -1,7 +1,7 @@
 // The shape of a row of the method table. Leaving a column out does not compile.
 import { err, ok, type Result } from 'neverthrow'
 import type { z } from 'zod'
-import type { RpcFailure, Soon } from './daemon.ts'
+import type { RpcFailure, Soon } from '../contract/daemon.ts'
 import type { Client, Plane } from './plane.ts'
 
 /** status: everybody who can open status.sock (R in the documents); control: control.sock only. */

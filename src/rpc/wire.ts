@@ -1,7 +1,7 @@
 // Values of the daemon as the wire has them: times as RFC 3339, errors with `message`.
 import type { z } from 'zod'
+import type { Generation, RpcFailure, SessionFilter, SessionSummary } from '../contract/daemon.ts'
 import type { ConfigError } from '../protocol/errors.ts'
-import type { Generation, RpcFailure, SessionFilter, SessionSummary } from './daemon.ts'
 import { type configError, filterNames, type session } from './schema.ts'
 
 export function timeOf(milliseconds: number): string {

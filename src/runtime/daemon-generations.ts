@@ -1,9 +1,8 @@
 // The control plane's view of the generations: what is on disk, loaded and in use, publishing another, and the rules of each.
 
 import { err, ok, type Result } from 'neverthrow'
-import { sha256Of } from '../edge/control-files.ts'
-import { bytesOf } from '../protocol/bytes.ts'
-import type { ConfigError } from '../protocol/errors.ts'
+import { type ControlTexts, compileConfig, KNOBS } from '../config/config.ts'
+import { hashOf, readControl, type StoredGeneration } from '../config/generations.ts'
 import type {
   ConfigFile,
   ConfigStatus,
@@ -14,15 +13,16 @@ import type {
   Published,
   RpcFailure,
   RuleStep,
-} from '../rpc/daemon.ts'
-import { failure, notFound } from '../rpc/failure.ts'
-import { histogramValue, newHistogram, record } from '../rpc/histogram.ts'
-import type { Sample } from '../rpc/metrics.ts'
+} from '../contract/daemon.ts'
+import { failure, notFound } from '../contract/failure.ts'
+import { histogramValue, newHistogram, record } from '../contract/histogram.ts'
+import type { Sample } from '../contract/metrics.ts'
+import { sha256Of } from '../edge/control-files.ts'
+import { bytesOf } from '../protocol/bytes.ts'
+import type { ConfigError } from '../protocol/errors.ts'
 import { explainReply, explainRequest } from '../rules/explain.ts'
 import { parseRules } from '../rules/parse.ts'
 import { rulesFor } from '../rules/rewrite.ts'
-import { type ControlTexts, compileConfig, KNOBS } from './config.ts'
-import { hashOf, readControl, type StoredGeneration } from './generations.ts'
 import type { PublishError, PublishedResult, Runtime } from './runtime.ts'
 
 export interface DaemonGenerations extends Pick<Daemon, 'config' | 'rules'> {

@@ -2,14 +2,14 @@
 
 import { err, ok, type Result } from 'neverthrow'
 import { verdictOf } from '../actors/checkpassword.ts'
+import type { AuthOutcome, Daemon, HealthCheck, ListenerState, LogLevel, RpcFailure } from '../contract/daemon.ts'
+import { failure, notFound } from '../contract/failure.ts'
+import type { Sample } from '../contract/metrics.ts'
+import { mergePages } from '../contract/pages.ts'
 import { askHelper } from '../edge/helper.ts'
 import { openDescriptors } from '../edge/sizing.ts'
 import { bytesOf, concat } from '../protocol/bytes.ts'
 import { acceptedLine } from '../protocol/helper.ts'
-import type { AuthOutcome, Daemon, HealthCheck, ListenerState, LogLevel, RpcFailure } from '../rpc/daemon.ts'
-import { failure, notFound } from '../rpc/failure.ts'
-import type { Sample } from '../rpc/metrics.ts'
-import { mergePages } from '../rpc/pages.ts'
 import { createDaemonGenerations } from './daemon-generations.ts'
 import type { Runtime } from './runtime.ts'
 

@@ -3,10 +3,10 @@
 import { randomBytes } from 'node:crypto'
 import { MessageChannel, receiveMessageOnPort } from 'node:worker_threads'
 import { Piscina } from 'piscina'
-import type { LaneTask } from './lane.ts'
-import type { FromLane, LaneStart, QuestionName, Questions } from './messages.ts'
-import { newUsage, setUse, slotOf } from './usage.ts'
-import { decodeMessage, encodeMessage } from './wire.ts'
+import type { LaneTask } from '../lane/lane.ts'
+import type { FromLane, LaneStart, QuestionName, Questions } from '../lane/messages.ts'
+import { newUsage, setUse, slotOf } from '../lane/usage.ts'
+import { decodeMessage, encodeMessage } from '../session/codec.ts'
 
 export interface LaneHandle {
   readonly lane: number
@@ -44,7 +44,7 @@ export function createPool(lanes: number, events: PoolEvents): Pool {
   let starts = 0
 
   const pool = new Piscina<LaneTask, void>({
-    filename: new URL('./lane.js', import.meta.url).href,
+    filename: new URL('../lane/lane.js', import.meta.url).href,
     // One thread more than lanes: a replacement starts while the one that it replaces drains.
     minThreads: lanes,
     maxThreads: lanes * 2,

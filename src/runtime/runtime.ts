@@ -2,16 +2,16 @@
 // It reads nothing from a client.
 
 import { err, ok, type Result } from 'neverthrow'
+import { type Config, type ControlTexts, compileConfig, KNOBS } from '../config/config.ts'
+import { changedFiles, GENERATIONS_KEPT, hashOf, readControl, type StoredGeneration } from '../config/generations.ts'
+import type { ChangedBy, DaemonEvent, LogLevel, PauseMode, SessionFilter, TraceLine } from '../contract/daemon.ts'
+import { sessionMatcher } from '../contract/pages.ts'
 import { watchHelper } from '../edge/helper.ts'
 import { isLogged, type LogFields, logLine } from '../edge/log.ts'
 import { otherDescriptors } from '../edge/sizing.ts'
+import type { GenerationTexts, QuestionName, Questions } from '../lane/messages.ts'
 import type { ConfigError } from '../protocol/errors.ts'
 import type { HelperMode, HelperPlace } from '../protocol/helper.ts'
-import type { ChangedBy, DaemonEvent, LogLevel, PauseMode, SessionFilter, TraceLine } from '../rpc/daemon.ts'
-import { sessionMatcher } from '../rpc/pages.ts'
-import { type Config, type ControlTexts, compileConfig, KNOBS } from './config.ts'
-import { changedFiles, GENERATIONS_KEPT, hashOf, readControl, type StoredGeneration } from './generations.ts'
-import type { GenerationTexts, QuestionName, Questions } from './messages.ts'
 import { createPool, type LaneHandle } from './pool.ts'
 
 /** What the supervisor hands down. */

@@ -4,10 +4,10 @@ import { spawnSync } from 'node:child_process'
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { parseChains } from '../../src/config/chains.ts'
+import { KNOBS } from '../../src/config/config.ts'
 import { FAULTS } from '../../src/protocol/dialogue.ts'
 import { METHOD_MAP } from '../../src/rpc/methods.ts'
-import { parseChains } from '../../src/runtime/chains.ts'
-import { KNOBS } from '../../src/runtime/config.ts'
 import { complaints, inPath, type Page, page, pages, read, TOP } from './pages.ts'
 
 /** Manuals of others that ours refer to. */

@@ -1,7 +1,6 @@
 // A daemon in memory: everything that the methods ask for, without a lane.
 import { createHash } from 'node:crypto'
 import { err, ok } from 'neverthrow'
-import type { ConfigError } from '../../src/protocol/errors.ts'
 import type {
   ConfigFile,
   Daemon,
@@ -14,9 +13,10 @@ import type {
   SessionDetail,
   SessionSummary,
   TraceLine,
-} from '../../src/rpc/daemon.ts'
-import { histogramValue, newHistogram, record } from '../../src/rpc/histogram.ts'
-import { selectPage, sessionMatcher } from '../../src/rpc/pages.ts'
+} from '../../src/contract/daemon.ts'
+import { histogramValue, newHistogram, record } from '../../src/contract/histogram.ts'
+import { selectPage, sessionMatcher } from '../../src/contract/pages.ts'
+import type { ConfigError } from '../../src/protocol/errors.ts'
 import { without } from '../../src/rpc/wire.ts'
 
 export const PASSWORD = 'correct horse battery staple'

@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import type { SessionQuery, SessionSort } from '../../src/rpc/daemon.ts'
-import { diffLines } from '../../src/rpc/diff.ts'
+import type { SessionQuery, SessionSort } from '../../src/contract/daemon.ts'
 import {
   HISTOGRAM_BUCKETS,
   histogramCount,
@@ -12,8 +11,16 @@ import {
   octaves,
   quantile,
   record,
-} from '../../src/rpc/histogram.ts'
-import { addressMatcher, afterCursor, cursorAfter, globMatches, mergePages, selectPage } from '../../src/rpc/pages.ts'
+} from '../../src/contract/histogram.ts'
+import {
+  addressMatcher,
+  afterCursor,
+  cursorAfter,
+  globMatches,
+  mergePages,
+  selectPage,
+} from '../../src/contract/pages.ts'
+import { diffLines } from '../../src/rpc/diff.ts'
 import { prometheusText } from '../../src/rpc/prometheus.ts'
 import { createClient, eventText, QUEUE_BYTES } from '../../src/rpc/streams.ts'
 import { fakeSession } from './fake.ts'

@@ -1,7 +1,7 @@
 // A control directory is compiled whole: every error with its file, line and column, all at once.
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { type ControlTexts, compileConfig } from '../../src/runtime/config.ts'
+import { type ControlTexts, compileConfig } from '../../src/config/config.ts'
 import { controlTexts } from '../support/control.ts'
 import { parseTranscripts } from '../support/transcript.ts'
 

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict'
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { compileConfig, KNOBS } from '../../src/runtime/config.ts'
-import { readControl } from '../../src/runtime/generations.ts'
+import { compileConfig, KNOBS } from '../../src/config/config.ts'
+import { readControl } from '../../src/config/generations.ts'
 import { TOP } from '../system/machine.ts'
 
 void test('control/README.md has a row for every knob, in the words of the table that acceptd reads', () => {

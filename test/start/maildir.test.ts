@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import fc from 'fast-check'
 import { concat } from '../../src/protocol/bytes.ts'
-import { stuff, unstuff, wireSize } from '../../src/protocol/dots.ts'
+import { stuff, unstuff, wireSize } from '../../src/trial/dots.ts'
 import { PROGRAMS } from '../system/machine.ts'
 import { type Ran, run } from '../system/run.ts'
 

@@ -6,7 +6,7 @@ import { newFixsmtpio } from '../../src/actors/fixsmtpio.ts'
 import { type ActorName, type Actors, receive } from '../../src/actors/pipeline.ts'
 import { newReup } from '../../src/actors/reup.ts'
 import { rulesFor } from '../../src/rules/rewrite.ts'
-import { decodeFrame, encodeMessage } from '../../src/runtime/wire.ts'
+import { decodeFrame, encodeMessage } from '../../src/session/codec.ts'
 import { dialogueOf, ruleSetOf } from './inline.ts'
 import type { Settings } from './transcript.ts'
 

@@ -1,9 +1,9 @@
 import { err, ok, type Result } from 'neverthrow'
 import { z } from 'zod'
+import type { Apply, ConfigFile, Daemon, Published, RpcFailure } from '../../contract/daemon.ts'
+import { globMatches } from '../../contract/pages.ts'
 import type { ConfigError } from '../../protocol/errors.ts'
-import type { Apply, ConfigFile, Daemon, Published, RpcFailure } from '../daemon.ts'
 import { diffLines } from '../diff.ts'
-import { globMatches } from '../pages.ts'
 import { type Call, method } from '../row.ts'
 import {
   apply,

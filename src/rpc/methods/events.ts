@@ -1,7 +1,7 @@
 // Streams of events, and what is in force for a time only.
 import { err, ok } from 'neverthrow'
 import { z } from 'zod'
-import type { Topic } from '../daemon.ts'
+import type { Topic } from '../../contract/daemon.ts'
 import type { Override } from '../overrides.ts'
 import { method } from '../row.ts'
 import { dryRun, filter, filterNames, list, reason, time, topic } from '../schema.ts'

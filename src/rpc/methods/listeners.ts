@@ -1,7 +1,7 @@
 // Listeners: what each has accepted, and the pause of one.
 import { err, ok } from 'neverthrow'
 import { z } from 'zod'
-import type { ListenerState, RpcFailure } from '../daemon.ts'
+import type { ListenerState, RpcFailure } from '../../contract/daemon.ts'
 import { method } from '../row.ts'
 import { count, dryRun, ends, list, name, pauseMode, protocol, reason, ttl } from '../schema.ts'
 import { timeOf } from '../wire.ts'

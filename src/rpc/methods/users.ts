@@ -1,7 +1,7 @@
 // Users: their sessions, blocking one, and a login for a test.
 import { err, ok } from 'neverthrow'
 import { z } from 'zod'
-import { globMatches } from '../pages.ts'
+import { globMatches } from '../../contract/pages.ts'
 import { method } from '../row.ts'
 import { count, dryRun, ends, list, name, protocol, reason, silentLanes, time, ttl } from '../schema.ts'
 import { timeOf } from '../wire.ts'

@@ -14,12 +14,12 @@ import type { BareLineEnd } from '../protocol/end-of-data.ts'
 import { parseRules } from '../rules/parse.ts'
 import { rulesFor } from '../rules/rewrite.ts'
 import { noRules } from '../rules/ruleset.ts'
-import { createStages, type Staged } from '../runtime/stages.ts'
-import { Client } from './classic-client.ts'
-import type { ClassicHelper } from './classic-helper.ts'
-import { tell } from './classic-process.ts'
-import { Relay } from './classic-relay.ts'
-import { negotiateTls, type TlsDescriptors } from './classic-ucspi.ts'
+import { createStages, type Staged } from '../session/stages.ts'
+import { Client } from './client.ts'
+import type { ClassicHelper } from './helper.ts'
+import { tell } from './process.ts'
+import { Relay } from './relay.ts'
+import { negotiateTls, type TlsDescriptors } from './ucspi.ts'
 
 export interface AuthupProgram {
   readonly dialogue: DialogueSettings

@@ -1,10 +1,10 @@
 // What a lane says to the main thread without being asked: log lines, events, traces, backends to be ended. Gathered, ten times a second.
 
 import type { Effect, LogEvent } from '../actors/effects.ts'
-import type { ClientSession } from '../edge/client-session.ts'
+import type { DaemonEvent, LogLevel, TraceLine } from '../contract/daemon.ts'
 import { fieldsText, isLogged, type LogFields, logLine } from '../edge/log.ts'
-import type { DaemonEvent, LogLevel, TraceLine } from '../rpc/daemon.ts'
-import { identity, type Place, shownVerb } from './lane-describe.ts'
+import type { ClientSession } from '../session/session.ts'
+import { identity, type Place, shownVerb } from './describe.ts'
 import type { FromLane } from './messages.ts'
 
 export interface Voice {

@@ -1,6 +1,6 @@
 // Between the wire and a file (RFC 5321 4.5.2, RFC 1939 section 3): on the wire lines end in CR LF and a dot that begins one is doubled; in
 // a file lines end in LF and dots are as they were written.
-import { bytesOf, CR, DOT, LF, roomFor, textOf } from './bytes.ts'
+import { bytesOf, CR, DOT, LF, roomFor, textOf } from '../protocol/bytes.ts'
 
 export interface Unstuffed {
   readonly bytes: Uint8Array

@@ -14,7 +14,7 @@ import {
 } from 'node:fs'
 import { hostname } from 'node:os'
 import { LF } from '../protocol/bytes.ts'
-import { wireSize } from '../protocol/dots.ts'
+import { wireSize } from './dots.ts'
 
 const FOLDERS = ['tmp', 'new', 'cur'] as const
 /** Seconds after which a file in tmp belongs to nobody any more, as maildir(5) has it. */

@@ -1,9 +1,9 @@
 // Rule generations: parse -> compile -> publish. What is on disk, what is published, and the last error are three different things.
 
 import { createHash } from 'node:crypto'
+import type { ChangedBy } from '../contract/daemon.ts'
 import { readControlFile, sha256Of } from '../edge/control-files.ts'
 import type { ConfigError } from '../protocol/errors.ts'
-import type { ChangedBy } from '../rpc/daemon.ts'
 import { type Config, type ControlTexts, compileConfig, KNOBS } from './config.ts'
 
 export interface StoredGeneration {

@@ -7,7 +7,7 @@ import type { Effect } from '../actors/effects.ts'
 import { type Frame, TAG } from '../actors/frames.ts'
 import { type ActorName, type Actors, ROUTES, receive } from '../actors/pipeline.ts'
 import { wipe } from '../protocol/bytes.ts'
-import { decodeFrame, encodeFrame } from './wire.ts'
+import { decodeFrame, encodeFrame } from './codec.ts'
 
 /** A session as the stages see it. */
 export interface Staged {

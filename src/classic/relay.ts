@@ -6,8 +6,8 @@ import type { Effect } from '../actors/effects.ts'
 import { type Frame, TAG } from '../actors/frames.ts'
 import { bytesOf, concat, textOf } from '../protocol/bytes.ts'
 import type { BareLineEnd } from '../protocol/end-of-data.ts'
-import { BodyCarrier } from './body-carrier.ts'
-import type { Client } from './classic-client.ts'
+import { BodyCarrier } from '../session/body.ts'
+import type { Client } from './client.ts'
 
 /** Both may be one stream. */
 export interface Backend {

@@ -1,7 +1,6 @@
 // What the main thread and a lane say to each other, as msgpack over the lane's MessagePort. Questions are answered between reads.
 
-import type { ConfigError } from '../protocol/errors.ts'
-import type { HelperPlace } from '../protocol/helper.ts'
+import type { ControlTexts } from '../config/config.ts'
 import type {
   DaemonEvent,
   LogLevel,
@@ -11,9 +10,10 @@ import type {
   SessionQuery,
   SessionSummary,
   TraceLine,
-} from '../rpc/daemon.ts'
-import type { Sample } from '../rpc/metrics.ts'
-import type { ControlTexts } from './config.ts'
+} from '../contract/daemon.ts'
+import type { Sample } from '../contract/metrics.ts'
+import type { ConfigError } from '../protocol/errors.ts'
+import type { HelperPlace } from '../protocol/helper.ts'
 
 /** A numbered set of control files, immutable once it is published. */
 export interface GenerationTexts {

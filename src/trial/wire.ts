@@ -1,8 +1,8 @@
 // Descriptors 0 and 1 of a program that serves one client: it blocks, because it has nothing else to do, and starts without streams.
 
 import { readSync, writeSync } from 'node:fs'
-import { bytesOf, concat, NO_BYTES } from '../../protocol/bytes.ts'
-import { type LineText, skipLine, type TooLong, takeLine } from '../../protocol/lines.ts'
+import { bytesOf, concat, NO_BYTES } from '../protocol/bytes.ts'
+import { type LineText, skipLine, type TooLong, takeLine } from '../protocol/lines.ts'
 
 export class Wire {
   #input: Uint8Array = NO_BYTES

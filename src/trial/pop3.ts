@@ -1,8 +1,8 @@
 // POP3 behind a login (RFC 1939 sections 5 to 7): begins in the transaction state, over a Maildir. Messages stay where they are until QUIT.
 
-import { listMessages, type Message, readMessage, removeMessage } from '../../edge/maildir.ts'
-import { bytesOf } from '../../protocol/bytes.ts'
-import { stuff } from '../../protocol/dots.ts'
+import { bytesOf } from '../protocol/bytes.ts'
+import { stuff } from './dots.ts'
+import { listMessages, type Message, readMessage, removeMessage } from './maildir.ts'
 import type { Wire } from './wire.ts'
 
 /** RFC 2449 section 4: octets of a command. */

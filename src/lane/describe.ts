@@ -1,7 +1,7 @@
 // A session as the control plane shows it. Nothing here is a secret: no argument of a verb, no envelope, no body.
 
-import type { ClientSession } from '../edge/client-session.ts'
-import type { SessionDetail, SessionIdentity, SessionState, SessionSummary } from '../rpc/daemon.ts'
+import type { SessionDetail, SessionIdentity, SessionState, SessionSummary } from '../contract/daemon.ts'
+import type { ClientSession } from '../session/session.ts'
 
 export interface Place {
   readonly lane: number

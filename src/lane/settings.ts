@@ -1,10 +1,10 @@
 // What a lane works out once for a generation, and what it tells a chain of a connection: pure.
 
-import type { ClientSession, SessionSettings } from '../edge/client-session.ts'
+import type { ChainConfig } from '../config/chains.ts'
+import { type Config, compileConfig } from '../config/config.ts'
 import type { DialogueSettings } from '../protocol/dialogue.ts'
 import type { ConfigError } from '../protocol/errors.ts'
-import type { ChainConfig } from './chains.ts'
-import { type Config, compileConfig } from './config.ts'
+import type { ClientSession, SessionSettings } from '../session/session.ts'
 import type { GenerationTexts } from './messages.ts'
 
 /** A generation as the lane uses it. */

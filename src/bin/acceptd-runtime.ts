@@ -2,8 +2,8 @@
 
 import { join } from 'node:path'
 import { openControlPlane } from '../rpc/open.ts'
-import { createDaemon } from './daemon.ts'
-import { describeError, type RuntimeOptions, startRuntime } from './runtime.ts'
+import { createDaemon } from '../runtime/daemon.ts'
+import { describeError, type RuntimeOptions, startRuntime } from '../runtime/runtime.ts'
 
 /** Seconds that running sessions have after TERM, and after INT. */
 const GRACE = { SIGTERM: 60, SIGINT: 1 } as const

@@ -13,11 +13,11 @@ import { newReup } from '../actors/reup.ts'
 import type { DialogueSettings } from '../protocol/dialogue.ts'
 import type { BareLineEnd } from '../protocol/end-of-data.ts'
 import type { SessionRules } from '../rules/rewrite.ts'
-import { createStages, type Staged } from '../runtime/stages.ts'
-import { Client } from './classic-client.ts'
-import { tell } from './classic-process.ts'
-import { Relay } from './classic-relay.ts'
-import { negotiateTls, type TlsLevel, tlsDescriptors } from './classic-ucspi.ts'
+import { createStages, type Staged } from '../session/stages.ts'
+import { Client } from './client.ts'
+import { tell } from './process.ts'
+import { Relay } from './relay.ts'
+import { negotiateTls, type TlsLevel, tlsDescriptors } from './ucspi.ts'
 
 export interface FixsmtpioProgram {
   readonly argv: readonly string[]

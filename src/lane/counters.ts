@@ -1,9 +1,9 @@
 // What a lane counts; metrics.ts of rpc/ names the families.
 
-import type { ClientSession } from '../edge/client-session.ts'
-import { histogramValue, newHistogram, record } from '../rpc/histogram.ts'
-import type { Sample } from '../rpc/metrics.ts'
-import { stateOf } from './lane-describe.ts'
+import { histogramValue, newHistogram, record } from '../contract/histogram.ts'
+import type { Sample } from '../contract/metrics.ts'
+import type { ClientSession } from '../session/session.ts'
+import { stateOf } from './describe.ts'
 
 type Outcome = 'accepted' | 'refused' | 'root' | 'blocked' | 'tempfail'
 

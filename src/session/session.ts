@@ -1,6 +1,5 @@
 // One session: the client's socket, the backend's stream, and the actors' effects carried out on them.
 
-import type { Socket } from 'node:net'
 import { newAuthup } from '../actors/authup.ts'
 import { newCheckpassword } from '../actors/checkpassword.ts'
 import type { Effect } from '../actors/effects.ts'
@@ -8,14 +7,14 @@ import { type FixsmtpioState, newFixsmtpio } from '../actors/fixsmtpio.ts'
 import { TAG } from '../actors/frames.ts'
 import type { Actors } from '../actors/pipeline.ts'
 import { newReup } from '../actors/reup.ts'
-
+import type { Backend, BackendHearer } from '../edge/backend.ts'
+import type { ClientSocket } from '../edge/listening.ts'
+import { writeOn } from '../edge/reading.ts'
 import type { DialogueSettings } from '../protocol/dialogue.ts'
 import type { BareLineEnd } from '../protocol/end-of-data.ts'
 import { type Accepted, acceptedLine } from '../protocol/helper.ts'
 import type { SessionRules } from '../rules/rewrite.ts'
-import type { Backend, BackendHearer } from './backend.ts'
-import { BodyCarrier } from './body-carrier.ts'
-import { writeOn } from './reading.ts'
+import { BodyCarrier } from './body.ts'
 
 /** What a lane gives its sessions. */
 export interface Surroundings {
@@ -99,13 +98,13 @@ export class ClientSession implements BackendHearer {
   readonly ip: string
   readonly port: number
   readonly settings: SessionSettings
-  private readonly socket: Socket
+  private readonly socket: ClientSocket
   private readonly around: Surroundings
 
   constructor(
     id: number,
     name: string,
-    socket: Socket,
+    socket: ClientSocket,
     settings: SessionSettings,
     timestamp: string,
     around: Surroundings,

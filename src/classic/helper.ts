@@ -6,7 +6,7 @@ import type { Socket } from 'node:net'
 import { dirname, join } from 'node:path'
 import { bytesOf, concat, textOf, wipe } from '../protocol/bytes.ts'
 import { LONGEST_STATUS } from '../protocol/helper.ts'
-import type { TlsDescriptors } from './classic-ucspi.ts'
+import type { TlsDescriptors } from './ucspi.ts'
 
 export interface ClassicHelper {
   /** The other end of a guest chain's descriptors 0 and 1. */

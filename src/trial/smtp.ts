@@ -1,9 +1,9 @@
 // SMTP behind a login (RFC 5321, RFC 6409): every message is filed in the user's own Maildir, whoever its recipients are.
 
-import { Delivery } from '../../edge/maildir.ts'
-import { bytesOf } from '../../protocol/bytes.ts'
-import { unstuff } from '../../protocol/dots.ts'
-import { bodyStart, scanBody } from '../../protocol/end-of-data.ts'
+import { bytesOf } from '../protocol/bytes.ts'
+import { bodyStart, scanBody } from '../protocol/end-of-data.ts'
+import { unstuff } from './dots.ts'
+import { Delivery } from './maildir.ts'
 import type { Wire } from './wire.ts'
 
 /** Octets of a command line: 512, and room for the parameters of extensions (RFC 5321 4.5.3.1.4). */

@@ -4,11 +4,11 @@
 // chain's `warm` seconds, and (b) chain and environment are the same byte for byte. Any byte or end of file while parked discards it.
 
 import { createHmac, randomBytes } from 'node:crypto'
-import { bytesOf, NO_BYTES } from '../protocol/bytes.ts'
-import type { Accepted } from '../protocol/helper.ts'
-import { noReply, REPLY_LIMIT, replyCode, takeReplies } from '../protocol/replies.ts'
-import type { Backend, BackendHearer } from './backend.ts'
-import type { ClientSession } from './client-session.ts'
+import type { Backend, BackendHearer } from '../../edge/backend.ts'
+import { bytesOf, NO_BYTES } from '../../protocol/bytes.ts'
+import type { Accepted } from '../../protocol/helper.ts'
+import { noReply, REPLY_LIMIT, replyCode, takeReplies } from '../../protocol/replies.ts'
+import type { ClientSession } from '../session.ts'
 
 /** Well below half of what a backend waits for a command: Postfix 300 s, qmail-smtpd 1200 s. */
 const LONGEST_PARKED_SECONDS = 60
