@@ -1,0 +1,142 @@
+// The main thread's questions (messages.ts), a row each. They are answered between reads.
+
+import { TAG } from '../actors/frames.ts'
+import type { SessionFilter } from '../contract/daemon.ts'
+import { selectPage, sessionMatcher } from '../contract/pages.ts'
+import type { ClientSession } from '../session/session.ts'
+import { describe, detail } from './describe.ts'
+import type { QuestionName, Questions } from './messages.ts'
+import { type Lane, placeOf } from './state.ts'
+
+type Answers = { readonly [Q in QuestionName]: (ask: Questions[Q]['ask']) => Questions[Q]['answer'] }
+
+/** What opens and closes a listener's descriptors. */
+export interface ListenerControl {
+  readonly open: (listener: number, descriptors: readonly number[]) => void
+  readonly close: (listener: number) => void
+}
+
+export const createAnswers = (lane: Lane, listeners: ListenerControl): Answers => ({
+  ...aboutGenerations(lane),
+  ...aboutSessions(lane),
+  ...aboutTheLane(lane, listeners),
+})
+
+const aboutGenerations = (lane: Lane) =>
+  ({
+    prepare: (texts) => ({ errors: lane.generations.prepare(texts) }),
+    publish: ({ generation, all }) => {
+      const began = performance.now()
+      lane.generations.publish(generation)
+      lane.parking.clear()
+      if (all) for (const session of lane.sessions.values()) session.stale = true
+      return { milliseconds: performance.now() - began }
+    },
+    forget: ({ generation }) => {
+      lane.generations.forget(generation)
+      return null
+    },
+    generations: () => lane.generations.use(),
+  }) satisfies Partial<Answers>
+
+const aboutSessions = (lane: Lane) =>
+  ({
+    sessions: (query) =>
+      selectPage(
+        [...lane.sessions.values()].map((each) => describe(each, placeOf(lane, each))),
+        query,
+      ),
+    session: ({ id }) => {
+      const session = lane.byName.get(id)
+      return session === undefined ? null : detail(session, placeOf(lane, session))
+    },
+    kill: ({ filter, graceful, reason, now }) => {
+      const matches = sessionMatcher(filter)
+      const killed = [...lane.sessions.values()].filter((each) => matches(describe(each, placeOf(lane, each)), now))
+      const mode = graceful ? 'graceful' : 'now'
+      for (const session of killed) {
+        lane.reporter.logOf(session, 'info', 'session-killed', { user: session.user, mode, reason })
+        if (graceful) shutDown(lane, session, 'closed by the operator')
+        else session.abandon('killed')
+      }
+      return killed.map((session) => session.name)
+    },
+    users: () => {
+      const users = new Map<string, { user: string; sessions: number; messages: number }>()
+      for (const { accepted, user, messages } of lane.sessions.values()) {
+        if (accepted === undefined || user === '') continue
+        const row = users.get(user) ?? { user, sessions: 0, messages: 0 }
+        users.set(user, { user, sessions: row.sessions + 1, messages: row.messages + messages })
+      }
+      return [...users.values()]
+    },
+    block: ({ user, blocked }) => {
+      if (!blocked) {
+        lane.blocked.delete(user)
+        return []
+      }
+      lane.blocked.add(user)
+      lane.parking.drop((parked) => parked.user === user)
+      const ended = [...lane.sessions.values()].filter((session) => session.user === user)
+      for (const session of ended) session.abandon('blocked')
+      return ended.map((session) => session.name)
+    },
+    chains: () => {
+      const counts: Record<string, number> = {}
+      for (const { accepted, chain } of lane.sessions.values()) {
+        if (accepted !== undefined) counts[chain] = (counts[chain] ?? 0) + 1
+      }
+      return counts
+    },
+  }) satisfies Partial<Answers>
+
+const aboutTheLane = (lane: Lane, listeners: ListenerControl) =>
+  ({
+    measure: () => ({
+      samples: lane.counters.samples(lane.sessions.values()),
+      sessions: lane.sessions.size,
+      memoryBytes: process.memoryUsage().heapUsed,
+      lagSeconds: lane.lag,
+      parked: lane.parking.counts(),
+    }),
+    refuse: ({ refuse }) => {
+      lane.refusing = refuse
+      return { sessions: lane.sessions.size }
+    },
+    pause: ({ listener, mode, descriptors }) => {
+      const before = lane.pauses[listener]
+      lane.pauses[listener] = mode ?? undefined
+      if (mode === 'hold') listeners.close(listener)
+      else if (before === 'hold') listeners.open(listener, descriptors)
+      return null
+    },
+    listeners: () => lane.generations.published().settings.map((_, i) => lane.counters.listener(i)),
+    listen: ({ events, level, traces }) => {
+      lane.reporter.listen(level, events)
+      lane.traces = traces.map((filter) => tracer(lane, filter))
+      for (const session of lane.sessions.values()) session.traced = lane.traces.some((matches) => matches(session))
+      return null
+    },
+    ping: () => null,
+    stop: ({ grace }) => {
+      lane.stopping = true
+      for (const listener of lane.listening.keys()) listeners.close(listener)
+      lane.parking.clear()
+      for (const session of lane.sessions.values()) shutDown(lane, session, 'service shutting down')
+      if (lane.sessions.size === 0) setImmediate(lane.end)
+      else setTimeout(() => abandonAll(lane), grace * 1000).unref()
+      return null
+    },
+  }) satisfies Partial<Answers>
+
+const shutDown = (lane: Lane, session: ClientSession, text: string) =>
+  lane.stages.post(session, [TAG.shutdown, session.id, text])
+
+function abandonAll(lane: Lane): void {
+  for (const session of lane.sessions.values()) session.abandon('stopped')
+}
+
+function tracer(lane: Lane, filter: SessionFilter): (session: ClientSession) => boolean {
+  const matches = sessionMatcher(filter)
+  return (session) => matches(describe(session, placeOf(lane, session)), Date.now())
+}

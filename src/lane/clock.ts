@@ -1,0 +1,58 @@
+// A lane's two ticks: each second for sessions that are late, ten times a second for its own lag and its reports.
+
+import type { ClientSession } from '../session/session.ts'
+import { type Lane, publishUse } from './state.ts'
+
+/** Upper bound on a login, including checkpassword's 30 s and the helper's own work. */
+const HELPER_SECONDS = 35
+/** A client that does not take its last bytes, or does not close. */
+const LINGER_SECONDS = 5
+/** A backend that goes on after its input was closed. */
+const ENDING_SECONDS = 60
+
+const REPORT_MILLISECONDS = 100
+
+/** Returns the function that stops it. */
+export function startClock(lane: Lane): () => void {
+  let lastTick = performance.now()
+  let worst = 0
+  const reports = setInterval(() => {
+    const late = performance.now() - lastTick - REPORT_MILLISECONDS
+    lastTick = performance.now()
+    worst = Math.max(worst, late / 1000)
+    lane.counters.lag(Math.max(late, 0) / 1000)
+    lane.reporter.flush()
+  }, REPORT_MILLISECONDS)
+  const seconds = setInterval(() => {
+    lane.lag = worst
+    worst = 0
+    const now = Date.now()
+    for (const session of lane.sessions.values()) checkTime(lane, session, now)
+    lane.parking.sweep(now)
+    publishUse(lane)
+  }, 1000)
+  return () => {
+    clearInterval(seconds)
+    clearInterval(reports)
+  }
+}
+
+function checkTime(lane: Lane, session: ClientSession, now: number): void {
+  const silent = (now - session.seen) / 1000
+  if (session.closing) {
+    if (silent > LINGER_SECONDS) session.abandon('lingering')
+    return
+  }
+  const giveUp = lane.asking.get(session)
+  if (giveUp !== undefined) {
+    if ((now - session.askedAt) / 1000 > HELPER_SECONDS) giveUp()
+    return
+  }
+  if (session.actors.fixsmtpio?.at === 'ending' || session.clientClosed) {
+    if (silent > ENDING_SECONDS) session.abandon('ending')
+    return
+  }
+  const { config } = lane.generations.of(session) ?? lane.generations.published()
+  const limit = session.settings.dialogue.protocol === 'smtp' ? config.smtpTimeout : config.pop3Timeout
+  if (silent >= limit) session.timedOut()
+}

@@ -1,0 +1,89 @@
+// A lane as a value: what its files share. Each file of this folder says what it does with it; lane.ts puts them together.
+
+import type { PauseMode } from '../contract/daemon.ts'
+import type { Listening } from '../edge/listening.ts'
+import type { Parking } from '../session/backends/warm.ts'
+import type { ClientSession } from '../session/session.ts'
+import type { Stages } from '../session/stages.ts'
+import type { Counters } from './counters.ts'
+import type { Generations } from './generations.ts'
+import type { LaneStart } from './messages.ts'
+import type { Reporter } from './reporter.ts'
+import { descriptorsInUse, sessionsInUse, setUse, type Usage } from './usage.ts'
+
+export interface Lane {
+  readonly start: LaneStart
+  /** Shared by all lanes; this one writes its slot. */
+  readonly usage: Usage
+  readonly slot: number
+  /** By number, the oldest first. */
+  readonly sessions: Map<number, ClientSession>
+  readonly byName: Map<string, ClientSession>
+  /** Logins that wait for the helper, each with the function that gives up. */
+  readonly asking: Map<ClientSession, () => void>
+  /** Users who may not log in. */
+  readonly blocked: Set<string>
+  readonly generations: Generations
+  readonly counters: Counters
+  readonly reporter: Reporter
+  readonly parking: Parking
+  readonly stages: Stages<ClientSession>
+  /** By listener: its open descriptors, and how it is paused. */
+  readonly listening: Listening[][]
+  readonly pauses: (PauseMode | undefined)[]
+  /** Sessions whose backend runs. */
+  serving: number
+  refusing: boolean
+  stopping: boolean
+  nextId: number
+  /** The longest that the last second's ticks came late, in seconds. */
+  lag: number
+  /** Sessions that session.trace follows. */
+  traces: readonly ((session: ClientSession) => boolean)[]
+  /** Ends the task. */
+  readonly end: () => void
+}
+
+/** What a log line, an event or the session's view says about where it is. */
+export const placeOf = (lane: Lane, session: ClientSession) => ({
+  lane: lane.start.lane,
+  listener: session.settings.listener,
+  generation: session.generation,
+})
+
+export function publishUse(lane: Lane): void {
+  const sessions = lane.sessions.size
+  setUse(lane.usage, lane.slot, sessions, sessions + lane.asking.size + lane.serving + lane.parking.size())
+}
+
+/** A new session is taken below this share of the descriptors, so that those who are connected can still log in. */
+const FOR_NEW_SESSIONS = 0.95
+
+export const nearlyOutOfDescriptors = (lane: Lane): boolean =>
+  descriptorsInUse(lane.usage) >= Math.floor(lane.start.descriptorsForSessions * FOR_NEW_SESSIONS)
+
+export const outOfDescriptors = (lane: Lane): boolean =>
+  descriptorsInUse(lane.usage) >= lane.start.descriptorsForSessions
+
+/** No new session is taken. */
+export function isFull(lane: Lane): boolean {
+  const most = lane.generations.published().config.maxSessions
+  return (most > 0 && sessionsInUse(lane.usage) >= most) || nearlyOutOfDescriptors(lane)
+}
+
+/** Evict parked backends before this share of the processes is taken: evicted ones need a moment to exit. */
+const FOR_BACKENDS = 0.9
+
+/** One more backend would exceed this lane's share of processes. */
+export function outOfProcesses(lane: Lane): boolean {
+  const share = (lane.generations.published().config.chains.maxProcesses * FOR_BACKENDS) / lane.start.lanes
+  return lane.asking.size + lane.serving + lane.parking.size() + 1 > share
+}
+
+/** Ends the parked backends that have waited longest while `short` holds. */
+export function evictWhile(lane: Lane, short: (lane: Lane) => boolean): void {
+  while (lane.parking.size() > 0 && short(lane)) {
+    lane.parking.dropOldest()
+    publishUse(lane)
+  }
+}
