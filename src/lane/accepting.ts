@@ -1,53 +1,58 @@
 // From an accepted socket to a session, and from its end to the log.
 
 import type { ClientSocket } from '../edge/listening.ts'
+import { type Arrival, arrivalOf, enter, type Step } from '../session/door.ts'
 import { ClientSession, type SessionSettings, type Surroundings } from '../session/session.ts'
 import { evictWhile, isFull, type Lane, publishUse } from './state.ts'
 
 /** A refused client has this long to read why. */
 const REFUSED_MILLISECONDS = 1000
 
+/** A client on one of the lane's listeners goes through the door; it comes out as a session, or refused. */
 export function acceptClient(lane: Lane, host: Surroundings, socket: ClientSocket, listener: number): void {
   const settings = lane.generations.published().settings[listener]
-  if (settings === undefined || socket.remoteAddress === undefined) {
+  const arrival = settings === undefined ? undefined : arrivalOf(socket, listener, settings)
+  if (arrival === undefined) {
     socket.destroy()
     return
   }
-  evictWhile(lane, isFull)
-  const why = refusal(lane, listener)
-  if (why !== '') refuse(lane, socket, listener, settings, why)
-  else begin(lane, host, socket, listener, settings)
+  enter(lane.door, arrival, (outcome) => {
+    if ('refused' in outcome) turnAway(lane, arrival, outcome.refused)
+    else begin(lane, host, outcome)
+  })
 }
 
-/** Why no session is taken now, or empty. */
-function refusal(lane: Lane, listener: number): string {
-  if (lane.refusing) return 'shutting down'
-  if (lane.pauses[listener] === '421') return 'paused'
-  return isFull(lane) ? 'too many sessions' : ''
-}
+/** The steps of a lane's door. */
+export const doorOf = (lane: Lane): readonly Step[] => [refuse(lane)]
 
-function refuse(lane: Lane, socket: ClientSocket, listener: number, settings: SessionSettings, why: string): void {
+/** While the service ends, the listener is paused, or the lane is full. */
+const refuse =
+  (lane: Lane): Step =>
+  (arrival, next) => {
+    evictWhile(lane, isFull)
+    if (lane.refusing) next({ refused: 'shutting down' })
+    else if (lane.pauses[arrival.listener] === '421') next({ refused: 'paused' })
+    else if (isFull(lane)) next({ refused: 'too many sessions' })
+    else next(arrival)
+  }
+
+function turnAway(lane: Lane, { socket, listener, settings, peer }: Arrival, why: string): void {
   lane.counters.refused(listener)
   lane.counters.refusedBecause(settings.listener, why)
   socket.on('error', () => undefined)
   socket.end(settings.dialogue.protocol === 'smtp' ? `421 ${why} (#4.3.2)\r\n` : `-ERR [SYS/TEMP] ${why}\r\n`)
   socket.resume()
   setTimeout(() => socket.destroy(), REFUSED_MILLISECONDS).unref()
-  lane.reporter.log('warn', 'session-refused', { ip: socket.remoteAddress, listener: settings.listener, why })
+  lane.reporter.log('warn', 'session-refused', { ip: peer.ip, listener: settings.listener, why })
 }
 
-function begin(
-  lane: Lane,
-  host: Surroundings,
-  socket: ClientSocket,
-  listener: number,
-  settings: SessionSettings,
-): void {
+function begin(lane: Lane, host: Surroundings, arrival: Arrival): void {
   const began = performance.now()
+  const { listener, settings } = arrival
   const id = lane.nextId
   lane.nextId += 1
   const name = `${lane.start.lane}.${lane.start.boot}.${id.toString(36)}`
-  const session = new ClientSession(id, name, socket, settings, timestampOf(lane, id, settings), host)
+  const session = new ClientSession(id, name, arrival, timestampOf(lane, id, settings), host)
   lane.sessions.set(id, session)
   publishUse(lane)
   lane.byName.set(name, session)

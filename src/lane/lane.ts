@@ -12,7 +12,7 @@ import { createParking } from '../session/backends/warm.ts'
 import { decodeMessage, encodeMessage } from '../session/codec.ts'
 import type { ClientSession, Surroundings } from '../session/session.ts'
 import { createStages } from '../session/stages.ts'
-import { acceptClient, sessionEnded } from './accepting.ts'
+import { acceptClient, doorOf, sessionEnded } from './accepting.ts'
 import { createAnswers, type ListenerControl } from './answers.ts'
 import { startClock } from './clock.ts'
 import { createCounters } from './counters.ts'
@@ -53,6 +53,7 @@ export default function runLane({ start, port, usage, slot }: LaneTask): Promise
         (session, effect) => session.perform(effect),
         (session, actor, error) => endByBug(reporter, session, actor, error),
       ),
+      door: [],
       listening: start.descriptors.map(() => []),
       pauses: [...start.paused],
       serving: 0,
@@ -70,6 +71,7 @@ export default function runLane({ start, port, usage, slot }: LaneTask): Promise
       },
     }
     reporter.listen(lane.generations.published().config.logLevel, false)
+    lane.door = doorOf(lane)
     const stopClock = startClock(lane)
     const listeners = listenerControl(lane, hostOf(lane))
     answerOn(port, tell, reporter, createAnswers(lane, listeners))

@@ -51,7 +51,7 @@ export function compileGeneration(texts: GenerationTexts): LaneGeneration | { er
 export function environmentOf(session: ClientSession, kind: 'auth' | 'guest'): readonly string[] {
   const ipv6 = session.ip.includes(':') && !session.ip.startsWith('::ffff:')
   const ip = session.ip.replace(/^::ffff:/, '')
-  const { local } = session
+  const local = session.local()
   const localIp = local.ip.replace(/^::ffff:/, '')
   const prefix = ipv6 ? 'TCP6' : 'TCP'
   const environment = [`PROTO=${prefix}`, `TCPREMOTEIP=${ip}`, `TCPLOCALIP=${localIp}`]

@@ -3,6 +3,7 @@
 import type { PauseMode } from '../contract/daemon.ts'
 import type { Listening } from '../edge/listening.ts'
 import type { Parking } from '../session/backends/warm.ts'
+import type { Step } from '../session/door.ts'
 import type { ClientSession } from '../session/session.ts'
 import type { Stages } from '../session/stages.ts'
 import type { Counters } from './counters.ts'
@@ -28,6 +29,8 @@ export interface Lane {
   readonly reporter: Reporter
   readonly parking: Parking
   readonly stages: Stages<ClientSession>
+  /** What a client passes before it is a session. */
+  door: readonly Step[]
   /** By listener: its open descriptors, and how it is paused. */
   readonly listening: Listening[][]
   readonly pauses: (PauseMode | undefined)[]

@@ -15,6 +15,7 @@ import type { BareLineEnd } from '../protocol/end-of-data.ts'
 import { type Accepted, acceptedLine } from '../protocol/helper.ts'
 import type { SessionRules } from '../rules/rewrite.ts'
 import { BodyCarrier } from './body.ts'
+import type { Address, Arrival } from './door.ts'
 
 /** What a lane gives its sessions. */
 export interface Surroundings {
@@ -98,25 +99,22 @@ export class ClientSession implements BackendHearer {
   readonly ip: string
   readonly port: number
   readonly settings: SessionSettings
+  /** Our end of the connection. It costs a system call. */
+  readonly local: () => Address
   private readonly socket: ClientSocket
   private readonly around: Surroundings
 
-  constructor(
-    id: number,
-    name: string,
-    socket: ClientSocket,
-    settings: SessionSettings,
-    timestamp: string,
-    around: Surroundings,
-  ) {
+  constructor(id: number, name: string, arrival: Arrival, timestamp: string, around: Surroundings) {
+    const { socket, settings } = arrival
     this.id = id
     this.name = name
     this.socket = socket
     this.settings = settings
     this.around = around
     this.chain = settings.chain
-    this.ip = socket.remoteAddress ?? ''
-    this.port = socket.remotePort ?? 0
+    this.ip = arrival.peer.ip
+    this.port = arrival.peer.port
+    this.local = arrival.local
     this.started = around.now()
     this.seen = this.started
     this.actors = {
@@ -424,11 +422,6 @@ export class ClientSession implements BackendHearer {
     this.over = true
     this.socket.destroy()
     this.around.ended(this, this.why)
-  }
-
-  /** Asked for at login only: it costs a system call. */
-  get local(): { readonly ip: string; readonly port: number } {
-    return { ip: this.socket.localAddress ?? '', port: this.socket.localPort ?? 0 }
   }
 
   get closing(): boolean {

@@ -8,6 +8,7 @@ import type { DialogueSettings } from '../../src/protocol/dialogue.ts'
 import { parseRules } from '../../src/rules/parse.ts'
 import { rulesFor } from '../../src/rules/rewrite.ts'
 import { noRules, type RuleSet } from '../../src/rules/ruleset.ts'
+import { arrivalOf } from '../../src/session/door.ts'
 import { ClientSession, type SessionSettings, type Surroundings } from '../../src/session/session.ts'
 import { createStages } from '../../src/session/stages.ts'
 import { controlTexts } from './control.ts'
@@ -99,11 +100,12 @@ export function inlineWorld(
     park: () => false,
     observe: () => undefined,
   }
+  const arrival = arrivalOf(client.socket, 0, sessionSettings(settings))
+  if (arrival === undefined) throw new Error('the client has no address')
   const session = new ClientSession(
     1,
     'test.1',
-    client.socket,
-    sessionSettings(settings),
+    arrival,
     settings.protocol === 'pop3' ? '<1.2@mx.example>' : '',
     wrap(around),
   )

@@ -1,0 +1,49 @@
+// The front door: what happens between accept and a session's first actor, as a list of steps.
+//
+//   accept ──> [ refuse ] ──> session
+//
+// A step takes an arrival and passes on an arrival or a refusal, now or later. A new step is a function and a place in the lane's list.
+
+import type { ClientSocket } from '../edge/listening.ts'
+import type { SessionSettings } from './session.ts'
+
+export interface Address {
+  readonly ip: string
+  readonly port: number
+}
+
+/** A client that is not a session yet. */
+export interface Arrival {
+  readonly socket: ClientSocket
+  /** Index in control/listeners. */
+  readonly listener: number
+  readonly settings: SessionSettings
+  readonly peer: Address
+  /** Our end of the connection. It costs a system call. */
+  readonly local: () => Address
+}
+
+export interface Refusal {
+  /** For the client and the log: `too many sessions`. */
+  readonly refused: string
+}
+
+export type Step = (arrival: Arrival, next: (outcome: Arrival | Refusal) => void) => void
+
+/** Undefined if the client is gone already. */
+export function arrivalOf(socket: ClientSocket, listener: number, settings: SessionSettings): Arrival | undefined {
+  const { remoteAddress: ip, remotePort: port = 0 } = socket
+  if (ip === undefined) return undefined
+  const local = () => ({ ip: socket.localAddress ?? '', port: socket.localPort ?? 0 })
+  return { socket, listener, settings, peer: { ip, port }, local }
+}
+
+/** Calls `done` once: with what the last step made of the arrival, or with the first refusal. */
+export function enter(steps: readonly Step[], arrival: Arrival, done: (outcome: Arrival | Refusal) => void): void {
+  const [step, ...rest] = steps
+  if (step === undefined) {
+    done(arrival)
+    return
+  }
+  step(arrival, (outcome) => ('refused' in outcome ? done(outcome) : enter(rest, outcome, done)))
+}
