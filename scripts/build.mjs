@@ -1,92 +1,115 @@
-// npm run build: dependencies if they are missing, TypeScript, the C programs of native/, and every program in dist/programs/.
-import { spawnSync } from 'node:child_process'
-import {
-  chmodSync,
-  copyFileSync,
-  existsSync,
-  mkdirSync,
-  readFileSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs'
-import { dirname, join } from 'node:path'
-import { fileURLToPath } from 'node:url'
-import { writeWithCache } from './code-cache.mjs'
+// Builds the clone from whatever state it is in: packages, TypeScript, the C programs of native/, the programs in dist/programs.
+import { accessSync, constants, existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import { run } from './command.mjs'
+import { reasonToInstall } from './packages.mjs'
 
-const top = dirname(dirname(fileURLToPath(import.meta.url)))
-process.chdir(top)
+const PROGRAMS = ['acceptd', 'acceptctl', 'acceptd-maildir', 'accept-helper', 'checknotroot']
+const SOURCES = ['src', 'native', 'scripts', 'package-lock.json', 'tsconfig.json']
+export const COMPILER = 'On Debian or Ubuntu: apt-get install gcc make libc6-dev'
 
-/** Runs one step, showing what it is and how long it took; a failure ends the build with its exit code. */
-function step(name, command, args, env = {}) {
-  const started = Date.now()
-  const quiet = process.env.CI !== 'true' && !process.stdout.isTTY
-  if (!quiet) process.stdout.write(`${name} ... `)
-  const ran = spawnSync(command, args, { encoding: 'utf8', env: { ...process.env, ...env } })
-  if (ran.status !== 0) {
-    process.stdout.write(`failed\n${ran.error?.message ?? ''}${ran.stdout ?? ''}${ran.stderr ?? ''}\n`)
-    process.stderr.write(`build: ${name}: ${command} ${args.join(' ')} exited ${ran.status ?? ran.signal}\n`)
-    process.exit(ran.status || 1)
-  }
-  if (ran.stderr?.includes('warning')) process.stdout.write(`\n${ran.stderr}`)
-  if (!quiet) process.stdout.write(`${((Date.now() - started) / 1000).toFixed(1)} s\n`)
-}
+/** @type {readonly { readonly tool: string, readonly reason: string, readonly remedy: string }[]} */
+const TOOLS = [
+  { tool: 'npm', reason: 'its packages come by npm', remedy: 'On Debian or Ubuntu: apt-get install npm' },
+  { tool: 'make', reason: 'its helper is a C program', remedy: COMPILER },
+  { tool: 'cc', reason: 'its helper is a C program', remedy: COMPILER },
+]
 
-const [major, minor] = process.versions.node.split('.').map(Number)
-if (major < 20 || (major === 20 && minor < 19)) {
-  process.stderr.write(`build: Node ${process.versions.node} is too old; acceptd needs 20.19 or later\n`)
+/**
+ * Ends this process with a sentence and, if there is one, the exact remedy.
+ * @param {string} problem
+ * @param {string} [remedy]
+ * @returns {never}
+ */
+function fail(problem, remedy) {
+  process.stderr.write(`build: ${problem}\n${remedy === undefined ? '' : `${remedy}\n`}`)
   process.exit(1)
 }
-if (!existsSync('node_modules/.package-lock.json')) step('npm ci', 'npm', ['ci', '--no-progress'])
-step('typescript', 'node_modules/.bin/tsc', ['-b'])
-if (existsSync('native/Makefile')) step('native', 'make', ['-C', 'native', '-s', 'OUT=../dist/programs'])
 
-const { programs } = JSON.parse(readFileSync('scripts/programs.json', 'utf8'))
-mkdirSync('dist/programs', { recursive: true })
-const { buildSync } = await import('esbuild')
-const started = Date.now()
-for (const [name, { entry, bundle = true, aliases = [], session }] of Object.entries(programs)) {
-  const file = join('dist/programs', name)
-  if (entry) {
-    rmSync(file, { force: true })
-    const compiled = join('dist', entry.replace(/\.ts$/, '.js'))
-    if (entry.endsWith('.sh')) copyFileSync(entry, file)
-    else if (bundle) {
-      // One file a program: a classic program is started for every session, and one file loads in half the time of thirty.
-      buildSync({
-        entryPoints: [compiled],
-        outfile: `${file}.cjs`,
-        bundle: true,
-        platform: 'node',
-        target: 'node20',
-        format: 'cjs',
-        // Without its native half msgpackr loads in a third of the time, and a classic program decodes a few dozen frames.
-        alias: { msgpackr: join(top, 'node_modules/msgpackr/index.js') },
-        define: { 'import.meta.url': 'acceptdProgramUrl' },
-        banner: { js: "const acceptdProgramUrl = require('node:url').pathToFileURL(__filename).href;" },
-        minify: session !== undefined,
-        minifySyntax: true,
-        legalComments: 'none',
-        logLevel: 'error',
-      })
-      const text = readFileSync(`${file}.cjs`, 'utf8')
-      rmSync(`${file}.cjs`)
-      if (session === undefined) writeFileSync(file, `#!${process.execPath}\n${text}`)
-      else if (!writeWithCache(join(top, file), text, session))
-        process.stdout.write(`build: ${name} has no code cache\n`)
-    } else {
-      writeFileSync(
-        file,
-        `#!${process.execPath}\nimport(require('node:url').pathToFileURL(require('node:path').join(require('node:fs').realpathSync(__dirname), '..', ${JSON.stringify(compiled.slice(5))})))\n`,
-      )
-    }
-    chmodSync(file, 0o755)
-  }
-  for (const alias of aliases) {
-    rmSync(join('dist/programs', alias), { force: true })
-    symlinkSync(name, join('dist/programs', alias))
-  }
+/**
+ * Where the shell would find it.
+ * @param {string} name
+ * @returns {string | undefined}
+ */
+export function which(name) {
+  return (process.env['PATH'] ?? '')
+    .split(':')
+    .map((folder) => join(folder, name))
+    .find((file) => {
+      try {
+        accessSync(file, constants.X_OK)
+        return true
+      } catch {
+        return false
+      }
+    })
 }
-writeFileSync('dist/programs/package.json', '{ "type": "commonjs" }\n')
-if (process.env.CI === 'true' || process.stdout.isTTY)
-  process.stdout.write(`programs ... ${((Date.now() - started) / 1000).toFixed(1)} s\n`)
+
+/**
+ * Milliseconds: of this file, or of the youngest file in this folder.
+ * @param {string} path
+ * @returns {number}
+ */
+function newest(path) {
+  const at = statSync(path)
+  return at.isDirectory() ? Math.max(0, ...readdirSync(path).map((name) => newest(join(path, name)))) : at.mtimeMs
+}
+
+/**
+ * Why acceptd cannot be started as it is, or undefined.
+ * @param {string} top
+ * @returns {string | undefined}
+ */
+export function reasonToBuild(top) {
+  const install = reasonToInstall(top, 'runtime')
+  if (install !== undefined) return install
+  const files = PROGRAMS.map((name) => join(top, 'dist/programs', name))
+  const [acceptd = '', ...others] = files
+  if (!existsSync(acceptd) || others.some((file) => !existsSync(file))) return 'it is not built yet'
+  if (!readFileSync(acceptd, 'latin1').startsWith(`#!${process.execPath}\n`)) return 'it was built for another Node'
+  // Written last by the build.
+  const stamp = join(top, 'dist/programs/package.json')
+  const built = existsSync(stamp) ? statSync(stamp).mtimeMs : 0
+  return SOURCES.some((name) => newest(join(top, name)) > built) ? 'its sources have changed' : undefined
+}
+
+/**
+ * Runs one step, saying what it is and how long it took; a failure ends this process with the step's exit code.
+ * @param {{ readonly name: string, readonly command: string, readonly args: readonly string[], readonly remedy?: string }} step
+ * @param {{ readonly top: string, readonly out: NodeJS.WriteStream, readonly shown: boolean }} context
+ */
+async function take({ name, command, args, remedy }, { top, out, shown }) {
+  const started = Date.now()
+  if (shown) out.write(`${name} ... `)
+  const { code, signal, output } = await run(command, args, { cwd: top })
+  if (code !== 0) {
+    out.write(`failed\n${output}\n`)
+    process.exitCode = code ?? 1
+    process.stderr.write(
+      `build: ${name}: ${command} ${args.join(' ')} ${code === null ? (signal ?? 'could not be started') : `exited ${code}`}\n`,
+    )
+    if (remedy !== undefined) process.stderr.write(`${remedy}\n`)
+    process.exit()
+  }
+  if (output.includes('warning')) out.write(`\n${output}`)
+  if (shown) out.write(`${((Date.now() - started) / 1000).toFixed(1)} s\n`)
+}
+
+/**
+ * @param {string} top
+ * @param {{ readonly out?: NodeJS.WriteStream, readonly shown?: boolean }} [options] where progress goes, and whether it is shown
+ */
+export async function build(top, { out = process.stdout, shown = process.env['CI'] === 'true' || out.isTTY } = {}) {
+  const install = reasonToInstall(top, 'all')
+  for (const { tool, reason, remedy } of TOOLS)
+    if ((tool !== 'npm' || install !== undefined) && which(tool) === undefined)
+      fail(`${reason}, and there is no ${tool} here.`, remedy)
+  const context = { top, out, shown }
+  // What the build itself needs is installed even where NODE_ENV or npm's configuration leave it out.
+  const npm = ['ci', '--no-progress', '--include=dev', '--include=optional']
+  if (install !== undefined) await take({ name: 'npm ci', command: 'npm', args: npm }, context)
+  await take({ name: 'typescript', command: 'node_modules/.bin/tsc', args: ['-b'] }, context)
+  const make = ['-C', 'native', '-s', 'OUT=../dist/programs']
+  await take({ name: 'native', command: 'make', args: make, remedy: COMPILER }, context)
+  await take({ name: 'programs', command: process.execPath, args: ['dist/scripts/programs.js'] }, context)
+}

@@ -1,4 +1,4 @@
-// line-ends.wat as a module, written by scripts/wasm.mjs.
+// line-ends.wat as a module, written by scripts/wasm.ts.
 
 export const lineEndsModule =
   'AGFzbQEAAAABBwFgAn9/AX8DAgEABQQBARISBxECBm1lbW9yeQIABGZpbmQAAAqyAQGvAQICewF/AkADQCAAIAFBEGtLDQEgAP0ABAAhAiAAQQ' +

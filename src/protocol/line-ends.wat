@@ -1,5 +1,5 @@
 ;; The search of line-ends.ts, sixteen octets at a time: a third of the time of a large message went into looking for its line ends.
-;; `node scripts/wasm.mjs` writes line-ends-wasm.ts from this file; a test holds them together.
+;; `node dist/scripts/wasm.js` writes line-ends-wasm.ts from this file; a test holds them together.
 (module
   (memory (export "memory") 18 18)
 

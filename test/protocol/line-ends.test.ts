@@ -1,9 +1,8 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
-import { resolve } from 'node:path'
 import { test } from 'node:test'
-import { pathToFileURL } from 'node:url'
 import fc from 'fast-check'
+import { moduleText } from '../../scripts/wasm.ts'
 import { findSlowly, makeReadRooms, oddities, READ_OCTETS } from '../../src/protocol/line-ends.ts'
 
 /** Octets that matter here, each as likely as all the others together. */
@@ -61,9 +60,6 @@ void test('a read of any length is searched to its end', () => {
   }
 })
 
-void test('line-ends-wasm.ts is what scripts/wasm.mjs makes of line-ends.wat', async () => {
-  const script = (await import(pathToFileURL(resolve('scripts/wasm.mjs')).href)) as {
-    moduleText: () => Promise<string>
-  }
-  assert.equal(readFileSync('src/protocol/line-ends-wasm.ts', 'utf8'), await script.moduleText())
+void test('line-ends-wasm.ts is what scripts/wasm.ts makes of line-ends.wat', async () => {
+  assert.equal(readFileSync('src/protocol/line-ends-wasm.ts', 'utf8'), await moduleText())
 })

@@ -23,6 +23,8 @@ const started: Start[] = []
 interface Start {
   readonly child: ChildProcess
   readonly said: () => string
+  /** npm's own end, which brings the prompt back; what its children wrote may still be on its way. */
+  readonly exited: Promise<unknown>
   readonly ended: Promise<number | null>
 }
 
@@ -43,6 +45,7 @@ function npmStart(...words: readonly string[]): Start {
   const start = {
     child,
     said: () => text,
+    exited: once(child, 'exit'),
     ended: new Promise<number | null>((resolve) => child.on('close', (code) => resolve(code))),
   }
   started.push(start)
@@ -69,13 +72,15 @@ function ready(start: Start): Promise<Ready> {
   )
 }
 
-/** Ctrl-C; gives the processes that are left when npm has ended. */
+/** Ctrl-C; gives the processes that are left when the prompt is back. */
 async function ctrlC(start: Start): Promise<string> {
   const tree = treeOf(start.child.pid ?? 0)
   assert.ok(tree.length >= 6, `npm, its shell?, start, acceptd, runtime, two helpers:\n${picture(tree)}`)
   process.kill(-(start.child.pid ?? 0), 'SIGINT')
+  await start.exited
+  const left = picture(tree.filter(({ pid }) => isAlive(pid)))
   await start.ended
-  return picture(tree.filter(({ pid }) => isAlive(pid)))
+  return left
 }
 
 /** Two ports in a row that nobody has. */
@@ -107,11 +112,14 @@ before(async () => {
   const parts = [
     'package.json',
     'package-lock.json',
+    'tsconfig.json',
     'scripts',
     'src',
     'native',
     'control',
     'dist/src',
+    'dist/scripts',
+    'node_modules/.package-lock.json',
     'dist/programs',
   ]
   for (const part of [...parts, ...packages])

@@ -14,6 +14,7 @@ import {
   readFileSync,
   realpathSync,
   rmSync,
+  type Stats,
   statSync,
   symlinkSync,
   unlinkSync,
@@ -21,28 +22,41 @@ import {
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
-import { giveUp, say } from './say.mjs'
+import { giveUp, say } from './say.ts'
 
-/** A Unix socket's path has 107 bytes, the helper's 100; `run/control.sock` and `helper/helper.sock` stand behind the place. */
+/** A Unix socket's path has at most 107 bytes, the helper's 100; `helper/helper.sock` is the longest path in the place. */
 export const LONGEST = 100 - '/helper/helper.sock'.length
 const HOMES = ['/var/lib', '/opt', '/usr/local/lib', '/srv']
 
-const hashOf = (text) => createHash('sha256').update(text).digest('hex').slice(0, 8)
+const hashOf = (text: string): string => createHash('sha256').update(text).digest('hex').slice(0, 8)
 
-/**
- * @typedef {object} Place
- * @property {string} state      control, run, home: what acceptd is told, without blanks and short
- * @property {string} program    holds dist/programs, likewise
- * @property {string} node       a Node that everyone concerned can run
- * @property {string} shown      where the user finds the state
- * @property {{ runtime: number, demo: number } | undefined} ids  undefined: everything is the caller's
- * @property {() => void} leave  at the end
- */
+interface Ids {
+  readonly runtime: number
+  readonly demo: number
+}
+
+export interface Place {
+  /** Holds control, run and home: the path that acceptd is given, short and without blanks. */
+  readonly state: string
+  /** Holds dist/programs; a path of the same kind. */
+  readonly program: string
+  /** A Node that every id concerned can run. */
+  readonly node: string
+  /** Where the user finds the state. */
+  readonly shown: string
+  /** undefined: everything belongs to the caller. */
+  readonly ids: Ids | undefined
+  /** Called at the end. */
+  readonly leave: () => void
+}
+
+export interface RootPlace extends Place {
+  readonly ids: Ids
+}
 
 // ---- as an ordinary user
 
-/** @returns {Place} */
-export function ownPlace(top, wanted) {
+export function ownPlace(top: string, wanted: string): Place {
   try {
     mkdirSync(wanted, { recursive: true })
     accessSync(wanted, constants.W_OK)
@@ -50,14 +64,14 @@ export function ownPlace(top, wanted) {
       if (existsSync(part)) accessSync(part, constants.W_OK | constants.X_OK)
   } catch (error) {
     giveUp(
-      `${wanted} cannot be written by you (${error.code}); perhaps it was started by root before.`,
+      `${wanted} cannot be written by you (${(error as NodeJS.ErrnoException).code}); perhaps it was started by root before.`,
       'Start it as root again, or in another place: npm start -- --dir var-mine',
     )
   }
   const place = { state: wanted, program: top, node: process.execPath, shown: wanted, ids: undefined, leave() {} }
   const long = Buffer.byteLength(wanted) > LONGEST
   if (!long && !/\s/.test(`${wanted}${top}`)) return place
-  const short = join(tmpdir(), `acceptd-${process.getuid()}-${hashOf(`${top}\n${wanted}`)}`)
+  const short = join(tmpdir(), `acceptd-${process.getuid?.()}-${hashOf(`${top}\n${wanted}`)}`)
   if (Buffer.byteLength(short) + '/var'.length > LONGEST || /\s/.test(short))
     giveUp(
       `the path of ${tmpdir()} is too long for a Unix socket too.`,
@@ -67,7 +81,7 @@ export function ownPlace(top, wanted) {
     mkdirSync(short, { mode: 0o700 })
   } catch {
     const found = lstatSync(short)
-    if (!found.isDirectory() || found.uid !== process.getuid() || (found.mode & 0o77) !== 0)
+    if (!found.isDirectory() || found.uid !== process.getuid?.() || (found.mode & 0o77) !== 0)
       giveUp(`${short} exists and is not a private folder of yours.`, 'Remove it, or set TMPDIR to another folder.')
   }
   const links = { var: wanted, program: top }
@@ -89,7 +103,7 @@ export function ownPlace(top, wanted) {
 // ---- as root
 
 /** Why the helper would not trust this folder, or others could not pass through it. */
-function objection(path) {
+function objection(path: string): string | undefined {
   let at = '/'
   for (const name of ['', ...path.split('/').filter(Boolean)]) {
     at = join(at, name)
@@ -105,15 +119,14 @@ function objection(path) {
 }
 
 /** The options of the file system that holds this path or will hold it. */
-function mountOptions(path) {
+function mountOptions(path: string): readonly string[] {
   let there = path
   while (!existsSync(there)) there = dirname(there)
   const real = realpathSync(there)
-  /** @type {{ length: number, options: readonly string[] }} */
-  let best = { length: 0, options: [] }
+  let best: { readonly length: number; readonly options: readonly string[] } = { length: 0, options: [] }
   for (const line of readFileSync('/proc/self/mountinfo', 'utf8').split('\n')) {
     const [, , , , point = '', options = ''] = line.split(' ')
-    const mounted = point.replace(/\\(\d{3})/g, (_all, code) => String.fromCharCode(Number.parseInt(code, 8)))
+    const mounted = point.replace(/\\(\d{3})/g, (_all, code: string) => String.fromCharCode(Number.parseInt(code, 8)))
     const inside = real === mounted || real.startsWith(mounted === '/' ? '/' : `${mounted}/`)
     // Of two mounts on one point the later one counts.
     if (mounted !== '' && inside && mounted.length >= best.length)
@@ -122,7 +135,7 @@ function mountOptions(path) {
   return best.options
 }
 
-function objectionToState(path) {
+function objectionToState(path: string): string | undefined {
   if (/\s/.test(path) || Buffer.byteLength(path) > LONGEST)
     return `the path ${path} ${/\s/.test(path) ? 'has blanks' : 'is too long for a Unix socket'}`
   const why = objection(path)
@@ -132,8 +145,8 @@ function objectionToState(path) {
 }
 
 /** Two ids that nobody has: not in passwd or group, of no process, and known to this user namespace. */
-function unusedIds(before) {
-  const used = new Set()
+function unusedIds(before: Ids | undefined): Ids {
+  const used = new Set<number>()
   for (const file of ['/etc/passwd', '/etc/group'])
     for (const line of existsSync(file) ? readFileSync(file, 'latin1').split('\n') : [])
       used.add(Number(line.split(':')[2]))
@@ -151,8 +164,9 @@ function unusedIds(before) {
       .split('\n')
       .map((line) => line.trim().split(/\s+/).map(Number)),
   )
-  const known = (id) => ranges.every((maps) => maps.some(([from = 0, , count = 0]) => id >= from && id < from + count))
-  const free = (id) => !used.has(id) && known(id)
+  const known = (id: number): boolean =>
+    ranges.every((maps) => maps.some(([from = 0, , count = 0]) => id >= from && id < from + count))
+  const free = (id: number): boolean => !used.has(id) && known(id)
   if (before !== undefined && before.runtime !== before.demo && free(before.runtime) && free(before.demo)) return before
   const [runtime, demo] = Array.from({ length: 60_000 }, (_, i) => 64_900 - i).filter(free)
   if (runtime === undefined || demo === undefined)
@@ -160,7 +174,7 @@ function unusedIds(before) {
   return { runtime, demo }
 }
 
-function savedIds(state) {
+function savedIds(state: string): Ids | undefined {
   try {
     const [, runtime, demo] = /^runtime (\d+)\ndemo (\d+)\n$/.exec(readFileSync(join(state, 'ids'), 'utf8')) ?? []
     return runtime === undefined ? undefined : { runtime: Number(runtime), demo: Number(demo) }
@@ -170,24 +184,26 @@ function savedIds(state) {
 }
 
 /** Runs as nobody we know, from /, with nothing of ours. */
-const runsAs = (id, argv, code) =>
-  spawnSync(argv[0], argv.slice(1), { uid: id, gid: id, cwd: '/', env: {}, stdio: 'ignore' }).status === code
+const runsAs = (id: number, [command = '', ...args]: readonly string[], code: number): boolean =>
+  spawnSync(command, args, { uid: id, gid: id, cwd: '/', env: {}, stdio: 'ignore' }).status === code
 
 /** What the built program needs when it runs, by the lock file. */
-function runtimeParts(top) {
-  const lock = JSON.parse(readFileSync(join(top, 'package-lock.json'), 'utf8'))
+function runtimeParts(top: string): readonly string[] {
+  const lock = JSON.parse(readFileSync(join(top, 'package-lock.json'), 'utf8')) as {
+    readonly packages: Readonly<Record<string, { readonly dev?: boolean; readonly devOptional?: boolean }>>
+  }
   const packages = Object.entries(lock.packages).filter(
     ([path, entry]) => path !== '' && !entry.dev && !entry.devOptional,
   )
   return ['package.json', 'dist/src', 'dist/programs', ...packages.map(([path]) => path)]
 }
 
-function forAll(path, step) {
+function forAll(path: string, step: (path: string, found: Stats) => void): void {
   step(path, lstatSync(path))
   if (lstatSync(path).isDirectory()) for (const name of readdirSync(path)) forAll(join(path, name), step)
 }
 
-function copyProgram(top, to, node) {
+function copyProgram(top: string, to: string, node: string): void {
   const fresh = `${to}.new`
   rmSync(fresh, { recursive: true, force: true })
   for (const part of runtimeParts(top))
@@ -208,8 +224,7 @@ function copyProgram(top, to, node) {
   rmSync(fresh, { recursive: true, force: true })
 }
 
-/** @returns {Place} */
-export function rootPlace(top, wanted) {
+export function rootPlace(top: string, wanted: string): RootPlace {
   if (/^NoNewPrivs:\s+1$/m.test(readFileSync('/proc/self/status', 'latin1')))
     giveUp(
       'no program can become root here (NoNewPrivs), so its helper could not switch users.',
@@ -221,10 +236,9 @@ export function rootPlace(top, wanted) {
     ? realpathSync(wanted)
     : join(realpathOf(dirname(wanted)), wanted.slice(dirname(wanted).length))
   let state = real
-  /** @type {string | undefined} */
-  let trial
+  let trial: string | undefined
   /** A folder of root's own, made when the first thing needs it. */
-  const trialFolder = () => {
+  const trialFolder = (): string => {
     if (trial !== undefined) return trial
     const name = `acceptd-trial-${hashOf(wanted)}`
     const home = HOMES.find((folder) => existsSync(folder) && objectionToState(folder) === undefined)
@@ -259,7 +273,7 @@ export function rootPlace(top, wanted) {
   writeFileSync(join(state, 'ids'), `runtime ${ids.runtime}\ndemo ${ids.demo}\n`)
 
   let node = process.execPath
-  const copied = []
+  const copied: string[] = []
   if (!runsAs(ids.demo, [node, '-e', ''], 0)) {
     node = join(trialFolder(), 'node')
     cpSync(process.execPath, node)
@@ -299,6 +313,6 @@ export function rootPlace(top, wanted) {
 }
 
 /** The real path of a folder that may not exist yet. */
-function realpathOf(path) {
+function realpathOf(path: string): string {
   return existsSync(path) ? realpathSync(path) : join(realpathOf(dirname(path)), path.slice(dirname(path).length))
 }

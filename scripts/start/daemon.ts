@@ -1,22 +1,26 @@
-// The acceptd of a trial: started, waited for until a stranger could use it, and ended with everything below it.
-import { spawn, spawnSync } from 'node:child_process'
+// The acceptd of a trial: started, awaited until a client could use it, and ended with all its descendants.
+import { type ChildProcessByStdio, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readdirSync, readFileSync } from 'node:fs'
 import { connect, createServer } from 'node:net'
 import { join } from 'node:path'
+import type { Readable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { giveUp } from './say.mjs'
+import { openClient } from '../../src/rpc/client.ts'
+import { run } from '../command.mjs'
+import type { Place } from './place.ts'
+import { giveUp } from './say.ts'
 
 // ---- ports
 
 /** undefined, or why nobody can listen there. */
-async function objectionToPort(port) {
+async function objectionToPort(port: number): Promise<string | undefined> {
   const server = createServer()
   server.listen(port, '127.0.0.1')
   try {
     await once(server, 'listening')
   } catch (error) {
-    return error.code
+    return (error as NodeJS.ErrnoException).code ?? 'unknown'
   }
   server.close()
   await once(server, 'close')
@@ -24,7 +28,7 @@ async function objectionToPort(port) {
 }
 
 /** The first free port from `wanted` on, and not `other`. */
-export async function freePort(wanted, other) {
+export async function freePort(wanted: number, other?: number): Promise<number> {
   for (let port = wanted; port <= 65_535 && port < wanted + 100; port += 1) {
     const why = port === other ? 'EADDRINUSE' : await objectionToPort(port)
     if (why === undefined) return port
@@ -37,33 +41,35 @@ export async function freePort(wanted, other) {
 
 // ---- talking to it
 
+export interface Listener {
+  readonly protocol: string
+  readonly address: string
+  readonly port: number
+}
+
+export interface ServerInfo {
+  readonly pid: number
+  readonly listeners: readonly Listener[]
+}
+
 /** The server.info of whoever answers on this control socket. */
-export async function serverInfo(path) {
-  const socket = connect(path)
-  let text = ''
-  socket.setEncoding('utf8').setTimeout(5000, () => socket.destroy())
-  socket.on('data', (more) => {
-    text += more
-    if (text.includes('\n')) socket.end()
-  })
-  socket.write('{"jsonrpc":"2.0","id":1,"method":"server.info","params":{}}\n')
-  try {
-    await once(socket, 'close')
-    return JSON.parse(text).result
-  } catch {
-    return undefined
-  }
+export async function serverInfo(path: string): Promise<ServerInfo | undefined> {
+  const client = await openClient(path)
+  if (client.isErr()) return undefined
+  const info = await client.value.call('server.info', {}, 5)
+  client.value.close()
+  return info.isOk() ? (info.value as ServerInfo) : undefined
 }
 
 /** Says each line when an answer to what was said before has come; gives the answers, fewer if the other side ends early. */
-async function dialogue(port, lines) {
-  const answers = []
+async function dialogue(port: number, lines: readonly string[]): Promise<readonly string[]> {
+  const answers: string[] = []
   const socket = connect(port, '127.0.0.1')
   let text = ''
   const left = [...lines]
   socket.setEncoding('latin1').setTimeout(10_000, () => socket.destroy())
   socket.on('error', () => undefined)
-  socket.on('data', (more) => {
+  socket.on('data', (more: string) => {
     text += more
     for (let at = text.indexOf('\n'); at >= 0; at = text.indexOf('\n')) {
       answers.push(text.slice(0, at).trim())
@@ -77,8 +83,8 @@ async function dialogue(port, lines) {
   return answers
 }
 
-/** A sentence about what is wrong from where a client stands, or undefined. `log in`: as the demo user, through helper and backend. */
-export async function troubleOf(listeners, logIn) {
+/** What a client would find wrong, as a sentence, or undefined. `logIn`: as the demo user, through helper and backend. */
+export async function troubleOf(listeners: readonly Listener[], logIn: boolean): Promise<string | undefined> {
   for (const { protocol, port } of listeners) {
     const [greeting = 'nothing', bye] = await dialogue(port, ['QUIT'])
     if (!greeting.startsWith(protocol === 'smtp' ? '220 ' : '+OK') || bye === undefined)
@@ -94,61 +100,66 @@ export async function troubleOf(listeners, logIn) {
 
 // ---- its processes
 
-/** pid -> start time, of a process and all below it; two processes of one number differ in it. */
-function treeOf(pid) {
+/** pid -> start time of a process and all its descendants; the start time tells two processes with one pid apart. */
+type Tree = Map<number, string>
+
+function treeOf(root: number | undefined): Tree {
   const all = readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name))
     .flatMap((name) => {
       const stat = statOf(Number(name))
       return stat === undefined ? [] : [{ pid: Number(name), ...stat }]
     })
-  const tree = new Map()
-  const add = (one) => {
+  const tree: Tree = new Map()
+  const add = (one: (typeof all)[number]): void => {
     tree.set(one.pid, one.started)
     for (const child of all) if (child.parent === one.pid) add(child)
   }
-  for (const one of all) if (one.pid === pid) add(one)
+  for (const one of all) if (one.pid === root) add(one)
   return tree
 }
 
-function statOf(pid) {
+function statOf(pid: number): { readonly parent: number; readonly started: string } | undefined {
   try {
     const fields = readFileSync(`/proc/${pid}/stat`, 'latin1')
       .replace(/^.*\) /s, '')
       .split(' ')
-    return fields[0] === 'Z' ? undefined : { parent: Number(fields[1]), started: fields[19] }
+    return fields[0] === 'Z' ? undefined : { parent: Number(fields[1]), started: fields[19] ?? '' }
   } catch {
     return undefined // it has ended
   }
 }
 
-const left = (tree) => [...tree].filter(([pid, started]) => statOf(pid)?.started === started).map(([pid]) => pid)
+const left = (tree: Tree): readonly number[] =>
+  [...tree].filter(([pid, started]) => statOf(pid)?.started === started).map(([pid]) => pid)
 
 /** `acceptd --check`: what it said, and whether all is well. */
-export function check({ program, node }, args) {
-  const ran = spawnSync(node, [join(program, 'dist/programs/acceptd'), ...args, '--check'], {
+export async function check(
+  { program, node }: Place,
+  args: readonly string[],
+): Promise<{ readonly ok: boolean; readonly said: string }> {
+  const { code, output } = await run(node, [join(program, 'dist/programs/acceptd'), ...args, '--check'], {
     cwd: '/',
     env: {},
-    encoding: 'utf8',
   })
-  return { ok: ran.status === 0, said: `${ran.stdout}${ran.stderr}`.trim() }
+  return { ok: code === 0, said: output.trim() }
 }
 
 export class Acceptd {
-  #child
+  readonly #child: ChildProcessByStdio<null, Readable, Readable>
   #log = ''
   #shown = false
-  #tree = new Map()
-  #ended
+  #tree: Tree = new Map()
+  readonly #ended: Promise<number>
 
-  constructor({ program, node }, args) {
+  constructor({ program, node }: Place, args: readonly string[]) {
     this.#child = spawn(node, [join(program, 'dist/programs/acceptd'), ...args], {
       cwd: '/',
       env: { PATH: '/usr/local/bin:/usr/bin:/bin' },
       stdio: ['ignore', 'pipe', 'pipe'],
     })
     for (const stream of [this.#child.stdout, this.#child.stderr])
-      stream.setEncoding('utf8').on('data', (text) => {
+      stream.setEncoding('utf8').on('data', (text: string) => {
         if (this.#shown) process.stdout.write(text)
         else this.#log += text
       })
@@ -161,30 +172,30 @@ export class Acceptd {
     })
   }
 
-  get pid() {
+  get pid(): number | undefined {
     return this.#child.pid
   }
 
   /** Its exit code, once it has ended. */
-  get ended() {
+  get ended(): Promise<number> {
     return this.#ended
   }
 
-  get isRunning() {
+  get isRunning(): boolean {
     return this.#child.pid !== undefined && this.#child.exitCode === null && this.#child.signalCode === null
   }
 
   /** What it has logged, and no more of it is shown unless `showLog` is called. */
-  get log() {
+  get log(): string {
     return this.#log
   }
 
-  showLog() {
+  showLog(): void {
     this.#shown = true
   }
 
   /** Its server.info, as soon as it answers. */
-  async answer(socket) {
+  async answer(socket: string): Promise<ServerInfo | undefined> {
     const deadline = Date.now() + 30_000
     while (this.isRunning && Date.now() < deadline) {
       const info = await serverInfo(socket)
@@ -197,15 +208,15 @@ export class Acceptd {
     return undefined
   }
 
-  /** Ends it and whatever it has started: asked first, then told, then killed. */
-  async stop() {
+  /** Ends it and everything that it has started: SIGINT first, then SIGTERM, then SIGKILL. */
+  async stop(): Promise<void> {
     const tree = new Map([...this.#tree, ...treeOf(this.pid)])
     if (this.isRunning) this.#child.kill('SIGINT')
     const steps = [
       { patience: 9000, next: 'SIGTERM' },
       { patience: 2000, next: 'SIGKILL' },
       { patience: 5000, next: 'SIGKILL' },
-    ]
+    ] as const
     for (const { patience, next } of steps) {
       const deadline = Date.now() + patience
       while (left(tree).length > 0 && Date.now() < deadline) await sleep(30)
@@ -215,7 +226,7 @@ export class Acceptd {
   }
 }
 
-function end(pid, signal) {
+function end(pid: number, signal: NodeJS.Signals): void {
   try {
     process.kill(pid, signal)
   } catch {

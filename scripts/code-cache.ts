@@ -7,7 +7,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
-const loader = (node) => `#!${node}
+const loader = (node: string): string => `#!${node}
 const { readFileSync } = require('node:fs')
 const file = __filename + '.js'
 let cachedData
@@ -31,8 +31,14 @@ process.argv = [process.argv[0], program, ...words]
 script.runInThisContext()(require, program)
 `
 
-/** `bundle`: CommonJS text, ASCII. `session`: arguments and input of a session that needs nobody else. */
-export function writeWithCache(program, bundle, session) {
+/** A session that needs nobody else. */
+export interface Session {
+  readonly words: readonly string[]
+  readonly input: string
+}
+
+/** `bundle`: CommonJS text, ASCII. False if there is no cache; without one the program starts all the same. */
+export function writeWithCache(program: string, bundle: string, session: Session): boolean {
   writeFileSync(`${program}.js`, `(function (require, __filename) {\n${bundle}\n})`)
   writeFileSync(program, loader(process.execPath))
   const home = mkdtempSync(join(tmpdir(), 'acceptd-build.'))
@@ -42,11 +48,10 @@ export function writeWithCache(program, bundle, session) {
   writeFileSync(join(home, 'control/fixsmtpio'), readFileSync('control/fixsmtpio'))
   const ran = spawnSync(process.execPath, ['-e', RECORDER, '--', program, ...session.words], {
     input: session.input,
-    env: { PATH: process.env.PATH, QMAILHOME: home },
+    env: { PATH: process.env['PATH'], QMAILHOME: home },
     timeout: 20_000,
   })
   rmSync(home, { recursive: true })
-  // Without a cache the program starts all the same.
   if (ran.status !== 0) rmSync(`${program}.cache`, { force: true })
   return ran.status === 0
 }
