@@ -1,4 +1,4 @@
-// HACKING.md and docs/ name files that exist, and whatever they link to is there.
+// The documents name files that exist, and what they link to is there.
 import assert from 'node:assert/strict'
 import { existsSync, readdirSync } from 'node:fs'
 import { dirname, join } from 'node:path'
@@ -6,11 +6,11 @@ import { test } from 'node:test'
 import { read, TOP } from './pages.ts'
 
 const DOCUMENTS = [
-  'HACKING.md',
-  'CHANGES.md',
-  ...readdirSync(join(TOP, 'docs'))
-    .filter((name) => name.endsWith('.md'))
-    .map((name) => `docs/${name}`),
+  ...['', 'bench/', 'control/', 'docs/', 'native/'].flatMap((folder) =>
+    readdirSync(join(TOP, folder))
+      .filter((name) => name.endsWith('.md'))
+      .map((name) => `${folder}${name}`),
+  ),
 ]
 
 /** A path of this clone in back quotes: it has a slash and begins with one of its folders. */
@@ -25,14 +25,33 @@ void test('HACKING.md says where things happen, in files that exist', () => {
   )
 })
 
+void test('HACKING.md stays under 150 lines', () => {
+  assert.ok(read('HACKING.md').split('\n').length <= 150)
+})
+
 void test('HACKING.md has a reason for every dependency, and for nothing else', () => {
   const { dependencies, devDependencies } = JSON.parse(read('package.json')) as Readonly<
     Record<'dependencies' | 'devDependencies', Readonly<Record<string, string>>>
   >
-  const section = /## Dependencies([\s\S]*?)\n## /.exec(read('HACKING.md'))?.[1] ?? ''
+  const section = /## Dependencies([\s\S]*?)(?:\n## |$)/.exec(read('HACKING.md'))?.[1] ?? ''
   const listed = [...section.matchAll(/^\| ([^|]+) \|/gm)].flatMap(([, cell = '']) => cell.split(', '))
   const words = listed.filter((word) => !/^(at run time|for development|-+)$/.test(word.trim()))
   assert.deepEqual(words.toSorted(), Object.keys({ ...dependencies, ...devDependencies }).toSorted())
+})
+
+void test('CHANGES.md has a version and a date over each list, newest first, and begins with the version of the package', () => {
+  const heads = [...read('CHANGES.md').matchAll(/^## (.*)$/gm)].map(([, head = '']) => head)
+  for (const head of heads) assert.match(head, /^\d+\.\d+\.\d+, \d{4}-\d\d-\d\d$/)
+  const dates = heads.map((head) => head.split(', ')[1] ?? '')
+  assert.deepEqual(dates, dates.toSorted().toReversed())
+  const { version } = JSON.parse(read('package.json')) as { readonly version: string }
+  assert.equal(heads[0]?.split(', ')[0], version)
+})
+
+void test('the issue template asks for --check, a transcript and a standalone reproduction', () => {
+  const template = read('.github/ISSUE_TEMPLATE/bug.md')
+  for (const asked of ['`acceptd --check`', 'Transcript', 'Standalone reproduction'])
+    assert.ok(template.includes(asked), asked)
 })
 
 void test('what a document links to is there', () => {
