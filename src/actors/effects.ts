@@ -65,6 +65,7 @@ export type LogEvent =
   | 'tls-failed'
   | 'timeout'
   | 'bare-line-end'
+  | 'dot-after-nul'
   | 'backend-died'
 
 export interface Step<State> {

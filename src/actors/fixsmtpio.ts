@@ -3,6 +3,7 @@
 
 import { concat, NO_BYTES, textOf } from '../protocol/bytes.ts'
 import { splitCommand } from '../protocol/dialogue.ts'
+import type { BodyFault } from '../protocol/end-of-data.ts'
 import { takeLine } from '../protocol/lines.ts'
 import { noReply, type ReplyBuffer, replyCode, takeReplies } from '../protocol/replies.ts'
 import type { SessionRules } from '../rules/rewrite.ts'
@@ -161,7 +162,8 @@ const SAYS = {
   backendDied: '421 mail program ended (#4.3.0)\r\n',
   replyTooLong: '421 mail program spoke nonsense (#4.3.0)\r\n',
   timeout: '421 timeout (#4.4.2)\r\n',
-  bareLineEnd: '421 message has a bare CR or LF (#5.6.0)\r\n',
+  'bare-line-end': '421 message has a bare CR or LF (#5.6.0)\r\n',
+  'dot-after-nul': '421 message has a NUL and a dot behind it that may end it (#5.6.0)\r\n',
   noMessage: '421 message refused by a rule (#4.3.0)\r\n',
   strangeMessage: '421 mail program wants a message that nobody announced (#4.3.0)\r\n',
   badChunk: '421 length of BDAT is not clear (#5.5.4)\r\n',
@@ -503,8 +505,8 @@ function timedOut(state: FixsmtpioState): Step<FixsmtpioState> {
   return over(state, [log('timeout'), ...effects, say(told?.reply ?? SAYS.timeout)], told?.exit ?? NOT_NOW, 'timeout')
 }
 
-function bodyEnded(state: FixsmtpioState, rest: Uint8Array, refused: boolean): Step<FixsmtpioState> {
-  if (refused) return over(state, [log('bare-line-end'), say(SAYS.bareLineEnd)], NOT_NOW, 'bare-line-end')
+function bodyEnded(state: FixsmtpioState, rest: Uint8Array, fault: BodyFault): Step<FixsmtpioState> {
+  if (fault !== 'none') return over(state, [log(fault), say(SAYS[fault])], NOT_NOW, fault)
   if (state.at === 'ending') return { state, effects: NOTHING }
   return resume(changed(state, { at: 'commands', rest: rest.slice() }), [])
 }

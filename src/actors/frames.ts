@@ -1,5 +1,7 @@
 // What one actor sends another: msgpack arrays [tag, session, ...fields]. The hundreds of a tag are the version of its layout.
 
+import type { BodyFault } from '../protocol/end-of-data.ts'
+
 /** A session's number in its lane. */
 export type SessionId = number
 
@@ -19,7 +21,7 @@ export const TAG = {
   request: 113,
   backend: 114,
   backendEnd: 115,
-  bodyEnd: 116,
+  bodyEnd: 216,
   shutdown: 117,
 } as const
 
@@ -79,7 +81,7 @@ export type ServeFrame = readonly [
 export type RequestFrame = readonly [tag: typeof TAG.request, session: SessionId, bytes: Uint8Array]
 export type BackendFrame = readonly [tag: typeof TAG.backend, session: SessionId, bytes: Uint8Array]
 export type BackendEndFrame = readonly [tag: typeof TAG.backendEnd, session: SessionId, exit: number]
-export type BodyEndFrame = readonly [tag: typeof TAG.bodyEnd, session: SessionId, rest: Uint8Array, refused: boolean]
+export type BodyEndFrame = readonly [tag: typeof TAG.bodyEnd, session: SessionId, rest: Uint8Array, fault: BodyFault]
 export type ShutdownFrame = readonly [tag: typeof TAG.shutdown, session: SessionId, text: string]
 
 export type Frame =

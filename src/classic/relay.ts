@@ -47,9 +47,9 @@ export class Relay {
         this.backend?.output.resume()
       },
       show: debug && ((bytes) => debug('D', textOf(bytes))),
-      ended: (rest, refused) => {
+      ended: (rest, fault) => {
         this.mode = 'requests'
-        around.post([TAG.bodyEnd, SESSION, rest, refused])
+        around.post([TAG.bodyEnd, SESSION, rest, fault])
       },
     })
   }

@@ -52,6 +52,7 @@ export function copyOf(bytes: Uint8Array): Uint8Array {
   return Uint8Array.from(bytes)
 }
 
+export const NUL = 0
 export const LF = 10
 export const CR = 13
 export const DOT = 46

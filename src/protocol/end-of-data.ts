@@ -12,13 +12,23 @@
 //   CR LF . LF  a lone dot closed by a bare LF or CR is no end for us; once closed by CR LF it would be one for the backend: `..`
 //   CR LF . CR  at the end of a read it is not known yet whether this CR is bare: it waits, because a CR that has left cannot be stuffed
 // Every other CR leaves at once: if it turns out bare, the LF that mends it can still follow.
-import { CR, DOT, LF, roomFor } from './bytes.ts'
+//
+// Backends also differ in what they see of a line. For one that keeps lines as C strings (msmtpd) nothing stands behind a NUL, and one may
+// trim white space, or take eight bits for seven. Two more places follow, with either setting:
+//   CR LF . NUL   a dot that begins a line, with anything but a printable octet behind it, is stuffed, `..`; spaces wait for what comes
+//                 behind them. A client that stuffs its dots sends no such line.
+//   NUL ... . CR  in a line with a NUL, a dot with CR, LF or NUL behind it is refused: where such a line is longer than the backend's
+//                 buffer, any octet of it may begin a line for the backend, so that no octet could be added safely
+import { CR, DOT, LF, NUL, roomFor } from './bytes.ts'
 import { oddities } from './line-ends.ts'
 
 /** What becomes of a bare CR or LF: made CR LF, or the backend gets nothing from it on. */
 export type BareLineEnd = 'fix' | 'refuse'
 
-/** A place in the table below, plus BARE_SEEN once the message has had a bare CR or LF. */
+/** Why a message is refused; `none`: it is not, so far. */
+export type BodyFault = 'none' | 'bare-line-end' | 'dot-after-nul'
+
+/** A place in the table below, the fault once the message has had one, and how many spaces wait. */
 export type BodyState = number
 
 const START = 0 // at the start of a line: of the message, or behind a real CR LF
@@ -27,8 +37,17 @@ const AFTER_CR = 2 // behind a CR that has left
 const AFTER_DOT = 3 // behind the dot that began a line
 const AFTER_DOT_CR = 4 // and behind a CR, which waits
 const MENDED = 5 // at the start of a line made from a bare CR or LF
-const PLACE = 7
-const BARE_SEEN = 8
+const NUL_LINE = 6 // inside a line that has had a NUL
+const NUL_DOT = 7 // and behind a dot, which waits
+const DOT_SPACES = 8 // behind the dot that began a line and spaces, which wait
+const PLACE = 15
+const BARE_REFUSED = 16
+const DOT_REFUSED = 32
+const REFUSED = BARE_REFUSED | DOT_REFUSED
+const SPACES_SHIFT = 6
+/** So many may wait; with more the dot is stuffed whatever comes. */
+const MOST_SPACES = 1000
+const SPACE = 32
 
 export const bodyStart: BodyState = START
 
@@ -38,8 +57,8 @@ export interface ScannedBody {
   readonly out: readonly Uint8Array[]
   /** Offset in the read of the first byte behind the final dot line; undefined: the message goes on. */
   readonly end: number | undefined
-  /** This message has had a bare CR or LF, in this read or before. */
-  readonly bareSeen: boolean
+  /** In this read or before; the backend gets nothing more. */
+  readonly fault: BodyFault
 }
 
 const NOTHING: readonly Uint8Array[] = []
@@ -47,31 +66,32 @@ const NOTHING: readonly Uint8Array[] = []
 /** One read of a message. The caller does not call again for the same message once `end` is given. */
 export function scanBody(state: BodyState, chunk: Uint8Array, bare: BareLineEnd): ScannedBody {
   let place = state & PLACE
-  const seen = state & BARE_SEEN
   const size = chunk.length
   if (size === 0) return done(state, NOTHING, undefined)
-  if (seen !== 0 && bare === 'refuse') return findEnd(place, chunk, 0, NOTHING)
+  if ((state & REFUSED) !== 0) return findEnd(state & REFUSED, place, chunk, 0, NOTHING)
 
   // Places where the first byte decides about one that came before.
   let at = 0
-  const first = chunk[0]
+  const first = chunk[0] ?? 0
+  if (place >= NUL_LINE) return mend(place, chunk, 0, bare, state >> SPACES_SHIFT)
   if (place === AFTER_DOT_CR) {
-    if (first === LF) return done(START | seen, [Uint8Array.of(CR, LF)], 1)
-    return found(place, chunk, 0, bare)
+    if (first === LF) return done(START, [Uint8Array.of(CR, LF)], 1)
+    return foundBare(place, chunk, 0, bare)
   }
   if (place === AFTER_DOT) {
-    if (first === LF) return found(place, chunk, 0, bare)
+    if (first === LF) return foundBare(place, chunk, 0, bare)
     if (first === CR) {
-      if (size === 1) return done(AFTER_DOT_CR | seen, NOTHING, undefined)
-      return chunk[1] === LF ? done(START | seen, [chunk.subarray(0, 2)], 2) : found(place, chunk, 0, bare)
+      if (size === 1) return done(AFTER_DOT_CR, NOTHING, undefined)
+      return chunk[1] === LF ? done(START, [chunk.subarray(0, 2)], 2) : foundBare(place, chunk, 0, bare)
     }
+    if (!isPrintable(first)) return mend(place, chunk, 0, bare)
     place = TEXT
   } else if (place === AFTER_CR) {
-    if (first !== LF) return found(place, chunk, 0, bare)
+    if (first !== LF) return foundBare(place, chunk, 0, bare)
     place = START
     at = 1
   } else if (place === MENDED) {
-    if (first === DOT) return found(place, chunk, 0, bare)
+    if (first === DOT) return mend(place, chunk, 0, bare)
     place = TEXT
   }
 
@@ -79,44 +99,62 @@ export function scanBody(state: BodyState, chunk: Uint8Array, bare: BareLineEnd)
   while (at < size) {
     const odd = next(at)
     if (odd === size) break
-    if (odd > at && chunk[odd - 1] === CR) return found(TEXT, chunk, odd - 1, bare)
-    if (chunk[odd] === LF) return found(TEXT, chunk, odd, bare)
+    if (odd > at && chunk[odd - 1] === CR) return foundBare(TEXT, chunk, odd - 1, bare)
+    if (chunk[odd] === LF) return foundBare(TEXT, chunk, odd, bare)
+    if (chunk[odd] === NUL) return mend(TEXT, chunk, odd, bare)
     // A dot that begins a line.
-    if (odd + 1 === size) return done(AFTER_DOT | seen, [chunk], undefined)
-    const second = chunk[odd + 1]
+    if (odd + 1 === size) return done(AFTER_DOT, [chunk], undefined)
+    const second = chunk[odd + 1] ?? 0
     if (second === CR) {
-      if (odd + 2 === size) return done(AFTER_DOT_CR | seen, [chunk.subarray(0, size - 1)], undefined)
+      if (odd + 2 === size) return done(AFTER_DOT_CR, [chunk.subarray(0, size - 1)], undefined)
       if (chunk[odd + 2] === LF) {
         const end = odd + 3
-        return done(START | seen, [end === size ? chunk : chunk.subarray(0, end)], end)
+        return done(START, [end === size ? chunk : chunk.subarray(0, end)], end)
       }
-      return found(START, chunk, odd, bare)
+      return foundBare(START, chunk, odd, bare)
     }
-    if (second === LF) return found(START, chunk, odd, bare)
+    if (second === LF) return foundBare(START, chunk, odd, bare)
+    if (!isPrintable(second)) return mend(START, chunk, odd, bare)
     at = odd + 1
   }
   // Clean to the end: where the next read goes on is seen from the last octet.
   if (at < size) place = chunk[size - 1] === CR ? AFTER_CR : chunk[size - 1] === LF ? START : TEXT
-  return done(place | seen, [chunk], undefined)
+  return done(place, [chunk], undefined)
 }
 
 function done(state: BodyState, out: readonly Uint8Array[], end: number | undefined): ScannedBody {
-  return { state, out, end, bareSeen: (state & BARE_SEEN) !== 0 }
+  const fault = (state & BARE_REFUSED) !== 0 ? 'bare-line-end' : (state & DOT_REFUSED) !== 0 ? 'dot-after-nul' : 'none'
+  return { state, out, end, fault }
 }
 
-/** The clean bytes end before `at`, where `place` is what holds there. */
-function found(place: number, chunk: Uint8Array, at: number, bare: BareLineEnd): ScannedBody {
-  const clean = at === 0 ? NOTHING : [chunk.subarray(0, at)]
-  return bare === 'refuse' ? findEnd(place, chunk, at, clean) : mend(place, chunk, at, clean)
+/** Neither white space nor a control, also for what takes eight bits for seven. */
+const isPrintable = (byte: number): boolean => (byte & 127) > SPACE && (byte & 127) < 127
+
+const cleanUpTo = (chunk: Uint8Array, at: number): readonly Uint8Array[] =>
+  at === 0 ? NOTHING : [chunk.subarray(0, at)]
+
+/** A bare CR or LF, or a dot before one: the clean bytes end before `at`, where `place` is what holds there. */
+function foundBare(place: number, chunk: Uint8Array, at: number, bare: BareLineEnd): ScannedBody {
+  if (bare === 'refuse') return findEnd(BARE_REFUSED, place, chunk, at, cleanUpTo(chunk, at))
+  return mend(place, chunk, at, bare)
 }
 
-/** The rest of a read, byte by byte into new memory. Two bytes can become four (LF . is CR LF . .), and a CR may be waiting. */
-function mend(from: number, chunk: Uint8Array, start: number, clean: readonly Uint8Array[]): ScannedBody {
-  const room = roomFor(2 * (chunk.length - start) + 4)
+/** The byte shows a CR or LF to be bare: itself, or the CR before it. */
+const showsBare = (place: number, byte: number): boolean =>
+  (byte === LF) !== (place === AFTER_CR || place === AFTER_DOT_CR)
+
+/** The rest of a read, byte by byte into new memory. Two bytes can become four (LF . is CR LF . .), and a CR or a dot may be waiting. */
+function mend(from: number, chunk: Uint8Array, start: number, bare: BareLineEnd, waiting = 0): ScannedBody {
+  const clean = cleanUpTo(chunk, start)
+  const room = roomFor(2 * (chunk.length - start) + 4 + waiting)
   let size = 0
   let place = from
+  let spaces = waiting
   for (let at = start; at < chunk.length; at++) {
     const byte = chunk[at] ?? 0
+    if (bare === 'refuse' && showsBare(place, byte)) {
+      return findEnd(BARE_REFUSED, place, chunk, at, [...clean, room.subarray(0, size)])
+    }
     if (place === AFTER_CR && byte !== LF) {
       room[size++] = LF
       place = MENDED
@@ -124,12 +162,27 @@ function mend(from: number, chunk: Uint8Array, start: number, clean: readonly Ui
       if (byte === LF) {
         room[size++] = CR
         room[size++] = LF
-        return done(START | BARE_SEEN, [...clean, room.subarray(0, size)], at + 1)
+        return done(START, [...clean, room.subarray(0, size)], at + 1)
       }
       room[size++] = DOT
       room[size++] = CR
       room[size++] = LF
       place = MENDED
+    } else if (place === NUL_DOT) {
+      if (byte === CR || byte === LF || byte === NUL)
+        return findEnd(DOT_REFUSED, TEXT, chunk, at, [...clean, room.subarray(0, size)])
+      room[size++] = DOT
+      place = NUL_LINE
+    } else if ((place === AFTER_DOT || place === DOT_SPACES) && byte === SPACE && spaces < MOST_SPACES) {
+      spaces++
+      place = DOT_SPACES
+      continue
+    } else if (place === DOT_SPACES || (place === AFTER_DOT && byte !== CR)) {
+      if (!isPrintable(byte)) room[size++] = DOT
+      room.fill(SPACE, size, size + spaces)
+      size += spaces
+      spaces = 0
+      place = TEXT
     }
     if (byte === LF) {
       if (place === AFTER_CR) {
@@ -137,7 +190,6 @@ function mend(from: number, chunk: Uint8Array, start: number, clean: readonly Ui
         place = START
         continue
       }
-      if (place === AFTER_DOT) room[size++] = DOT
       room[size++] = CR
       room[size++] = LF
       place = MENDED
@@ -147,6 +199,10 @@ function mend(from: number, chunk: Uint8Array, start: number, clean: readonly Ui
         room[size++] = CR
         place = AFTER_CR
       }
+    } else if (place === NUL_LINE || byte === NUL) {
+      place = NUL_LINE
+      if (byte === DOT) place = NUL_DOT
+      else room[size++] = byte
     } else if (byte === DOT && place === START) {
       room[size++] = DOT
       place = AFTER_DOT
@@ -154,25 +210,31 @@ function mend(from: number, chunk: Uint8Array, start: number, clean: readonly Ui
       if (byte === DOT && place === MENDED) room[size++] = DOT
       room[size++] = byte
       place = TEXT
-      for (let run = chunk[at + 1]; run !== undefined && run !== CR && run !== LF; run = chunk[at + 1]) {
+      for (let run = chunk[at + 1]; run !== undefined && run !== CR && run !== LF && run !== NUL; run = chunk[at + 1]) {
         room[size++] = run
         at++
       }
     }
   }
-  return done(place | BARE_SEEN, [...clean, room.subarray(0, size)], undefined)
+  return done(place | (spaces << SPACES_SHIFT), [...clean, room.subarray(0, size)], undefined)
 }
 
 /** After a refusal only the client's own CR LF . CR LF is looked for: the 421 has to come where the client waits for a reply. */
-function findEnd(from: number, chunk: Uint8Array, start: number, clean: readonly Uint8Array[]): ScannedBody {
-  let place = from === MENDED ? TEXT : from
+function findEnd(
+  fault: number,
+  from: number,
+  chunk: Uint8Array,
+  start: number,
+  out: readonly Uint8Array[],
+): ScannedBody {
+  let place = from === MENDED || from >= NUL_LINE ? TEXT : from
   for (let at = start; at < chunk.length; at++) {
     const byte = chunk[at] ?? 0
     if (byte === LF) {
-      if (place === AFTER_DOT_CR) return done(START | BARE_SEEN, clean, at + 1)
+      if (place === AFTER_DOT_CR) return done(START | fault, out, at + 1)
       place = place === AFTER_CR ? START : TEXT
     } else if (byte === CR) place = place === AFTER_DOT ? AFTER_DOT_CR : AFTER_CR
     else place = byte === DOT && place === START ? AFTER_DOT : TEXT
   }
-  return done(place | BARE_SEEN, clean, undefined)
+  return done(place | fault, out, undefined)
 }

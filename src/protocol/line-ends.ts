@@ -1,5 +1,5 @@
-// What a message has besides clean lines: bare CR, bare LF, and dots at the start of a line. Nearly all of it has none of them.
-import { bytesOfBase64, CR, DOT, LF } from './bytes.ts'
+// What a message has besides clean lines: bare CR, bare LF, NUL, and dots at the start of a line. Nearly all of it has none of them.
+import { bytesOfBase64, CR, DOT, LF, NUL } from './bytes.ts'
 import { lineEndsModule } from './line-ends-wasm.ts'
 
 /**
@@ -54,8 +54,8 @@ export function makeReadRooms(): readonly Uint8Array[] {
 
 /**
  * A search of one read, to be used before the next one is made.
- * It tells the offset of the first octet at or behind `from` that is a bare LF, stands behind a bare CR, or is a dot at the start of a
- * line; the length of the read if there is none. `atStart`: the read begins with a line; else nothing is known of the octet before.
+ * It tells the offset of the first octet at or behind `from` that is a bare LF, stands behind a bare CR, is a NUL, or a dot at the start
+ * of a line; the length of the read if there is none. `atStart`: the read begins with a line; else nothing is known of the octet before.
  */
 export function oddities(read: Uint8Array, atStart: boolean): (from: number) => number {
   if (read.length >= FEW_OCTETS && read.length <= READ_OCTETS) search ??= prepare()
@@ -74,7 +74,7 @@ export function findSlowly(read: Uint8Array, from: number, atStart: boolean): nu
   let before = from > 0 ? (read[from - 1] ?? 0) : atStart ? LF : 0
   for (let at = from; at < read.length; at++) {
     const now = read[at] ?? 0
-    if ((now === LF) !== (before === CR) || (now === DOT && before === LF)) return at
+    if ((now === LF) !== (before === CR) || (now === DOT && before === LF) || now === NUL) return at
     before = now
   }
   return read.length

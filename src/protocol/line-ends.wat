@@ -3,8 +3,8 @@
 (module
   (memory (export "memory") 18 18)
 
-  ;; Address of the first octet in [at, to) that is an LF without a CR before it, anything but an LF behind a CR, or a dot behind an LF;
-  ;; `to` if there is none. The octet before `at` is read.
+  ;; Address of the first octet in [at, to) that is an LF without a CR before it, anything but an LF behind a CR, a dot behind an LF,
+  ;; or a NUL; `to` if there is none. The octet before `at` is read.
   (func (export "find") (param $at i32) (param $to i32) (result i32)
     (local $now v128)
     (local $before v128)
@@ -17,12 +17,14 @@
         (local.set $found
           (i8x16.bitmask
             (v128.or
-              (v128.xor
-                (i8x16.eq (local.get $now) (i8x16.splat (i32.const 10)))
-                (i8x16.eq (local.get $before) (i8x16.splat (i32.const 13))))
-              (v128.and
-                (i8x16.eq (local.get $now) (i8x16.splat (i32.const 46)))
-                (i8x16.eq (local.get $before) (i8x16.splat (i32.const 10)))))))
+              (v128.or
+                (v128.xor
+                  (i8x16.eq (local.get $now) (i8x16.splat (i32.const 10)))
+                  (i8x16.eq (local.get $before) (i8x16.splat (i32.const 13))))
+                (v128.and
+                  (i8x16.eq (local.get $now) (i8x16.splat (i32.const 46)))
+                  (i8x16.eq (local.get $before) (i8x16.splat (i32.const 10)))))
+              (i8x16.eq (local.get $now) (v128.const i32x4 0 0 0 0)))))
         (if (local.get $found)
           (then (return (i32.add (local.get $at) (i32.ctz (local.get $found))))))
         (local.set $at (i32.add (local.get $at) (i32.const 16)))
@@ -33,12 +35,14 @@
         (br_if $none (i32.ge_u (local.get $at) (local.get $to)))
         (if
           (i32.or
-            (i32.xor
-              (i32.eq (i32.load8_u (local.get $at)) (i32.const 10))
-              (i32.eq (i32.load8_u (i32.sub (local.get $at) (i32.const 1))) (i32.const 13)))
-            (i32.and
-              (i32.eq (i32.load8_u (local.get $at)) (i32.const 46))
-              (i32.eq (i32.load8_u (i32.sub (local.get $at) (i32.const 1))) (i32.const 10))))
+            (i32.or
+              (i32.xor
+                (i32.eq (i32.load8_u (local.get $at)) (i32.const 10))
+                (i32.eq (i32.load8_u (i32.sub (local.get $at) (i32.const 1))) (i32.const 13)))
+              (i32.and
+                (i32.eq (i32.load8_u (local.get $at)) (i32.const 46))
+                (i32.eq (i32.load8_u (i32.sub (local.get $at) (i32.const 1))) (i32.const 10))))
+            (i32.eqz (i32.load8_u (local.get $at))))
           (then (return (local.get $at))))
         (local.set $at (i32.add (local.get $at) (i32.const 1)))
         (br $next)))

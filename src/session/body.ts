@@ -1,6 +1,6 @@
 // Message bodies on their way from client to backend, past the codec: DATA to its final dot, BDAT by its count.
 
-import { type BareLineEnd, type BodyState, bodyStart, scanBody } from '../protocol/end-of-data.ts'
+import { type BareLineEnd, type BodyFault, type BodyState, bodyStart, scanBody } from '../protocol/end-of-data.ts'
 
 export interface BodyWay {
   /** To the backend; more pieces of the same read follow where there are several. */
@@ -10,11 +10,11 @@ export interface BodyWay {
   /** What belonged to the message, for those who look on. */
   readonly show: ((bytes: Uint8Array) => void) | undefined
   /** The body has gone by; `rest` was read behind it. */
-  readonly ended: (rest: Uint8Array, refused: boolean) => void
+  readonly ended: (rest: Uint8Array, fault: BodyFault) => void
 }
 
 export class BodyCarrier {
-  /** A bare line end was refused: nothing more goes to the backend. */
+  /** The message is refused: nothing more goes to the backend. */
   isCut = false
 
   private state: BodyState = bodyStart
@@ -47,12 +47,12 @@ export class BodyCarrier {
     this.state = scanned.state
     this.way.show?.(bytes.subarray(0, scanned.end ?? bytes.length))
     if (!this.isCut && scanned.out.length > 0) this.way.write(scanned.out)
-    if (scanned.bareSeen && this.bare === 'refuse' && !this.isCut) {
+    if (scanned.fault !== 'none' && !this.isCut) {
       // Nothing is queued without an end of data; the client's own final dot is waited for.
       this.isCut = true
       this.way.cut()
     }
-    if (scanned.end !== undefined) this.way.ended(bytes.subarray(scanned.end), this.isCut)
+    if (scanned.end !== undefined) this.way.ended(bytes.subarray(scanned.end), scanned.fault)
   }
 
   private carryOctets(bytes: Uint8Array, left: number): void {
@@ -60,6 +60,6 @@ export class BodyCarrier {
     this.octets = left - taken
     this.way.show?.(bytes.subarray(0, taken))
     if (!this.discard && taken > 0) this.way.write([bytes.subarray(0, taken)])
-    if (taken === left) this.way.ended(bytes.subarray(taken), this.isCut)
+    if (taken === left) this.way.ended(bytes.subarray(taken), 'none')
   }
 }

@@ -253,9 +253,9 @@ export class ClientSession implements BackendHearer {
       },
       cut: () => this.backend?.stream.destroy(),
       show: undefined,
-      ended: (rest, refused) => {
+      ended: (rest, fault) => {
         this.mode = 'requests'
-        this.around.post(this, [TAG.bodyEnd, this.id, rest, refused])
+        this.around.post(this, [TAG.bodyEnd, this.id, rest, fault])
       },
     })
     return this.body

@@ -151,6 +151,7 @@ void describe('splitting the reads anywhere changes nothing', () => {
           .split('\r\n')
           .map((line) => line.replace(/^\.+/, '.'))
           .join('')
+        if (got.client.includes('421 message has a NUL')) return
         assert.ok(got.messages.length > 0, 'no message')
         assert.equal(seen.replaceAll('.', ''), mended.replaceAll('.', ''))
       }),

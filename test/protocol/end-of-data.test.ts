@@ -2,31 +2,31 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { bytesOf, concat, textOf } from '../../src/protocol/bytes.ts'
-import { type BareLineEnd, bodyStart, scanBody } from '../../src/protocol/end-of-data.ts'
+import { type BareLineEnd, type BodyFault, bodyStart, scanBody } from '../../src/protocol/end-of-data.ts'
 import { byteByByte, inReads } from './splits.ts'
 
 interface Scanned {
   readonly out: string
   /** What stands behind the final dot line; undefined: it has not come. */
   readonly rest: string | undefined
-  readonly bareSeen: boolean
+  readonly fault: BodyFault
 }
 
 function scan(reads: readonly Uint8Array[], bare: BareLineEnd): Scanned {
   let state = bodyStart
-  let bareSeen = false
+  let fault: BodyFault = 'none'
   const out: Uint8Array[] = []
   for (const [at, read] of reads.entries()) {
     const scanned = scanBody(state, read, bare)
     state = scanned.state
-    bareSeen = scanned.bareSeen
+    fault = scanned.fault
     out.push(...scanned.out)
     if (scanned.end !== undefined) {
       const rest = textOf(concat([read.subarray(scanned.end), ...reads.slice(at + 1)]))
-      return { out: textOf(concat(out)), rest, bareSeen }
+      return { out: textOf(concat(out)), rest, fault }
     }
   }
-  return { out: textOf(concat(out)), rest: undefined, bareSeen }
+  return { out: textOf(concat(out)), rest: undefined, fault }
 }
 
 const CASES: readonly (readonly [
@@ -41,10 +41,10 @@ const CASES: readonly (readonly [
   ['an empty message is a dot line', '.\r\n', '.\r\n', '', '.\r\n'],
   [
     'a dot with something behind it is no end',
-    '..\r\n.x\r\n. \r\n.\r\n',
-    '..\r\n.x\r\n. \r\n.\r\n',
+    '..\r\n.x\r\n.  x\r\n.\r\n',
+    '..\r\n.x\r\n.  x\r\n.\r\n',
     '',
-    '..\r\n.x\r\n. \r\n.\r\n',
+    '..\r\n.x\r\n.  x\r\n.\r\n',
   ],
   ['a dot inside a line is no end', 'abc.\r\n.\r\n', 'abc.\r\n.\r\n', '', 'abc.\r\n.\r\n'],
   ['NUL and eight bits come through', '\0\xff\r\n.\r\n', '\0\xff\r\n.\r\n', '', '\0\xff\r\n.\r\n'],
@@ -62,6 +62,9 @@ const CASES: readonly (readonly [
   ['LF . at the very start is stuffed', '\n.b\r\n.\r\n', '\r\n..b\r\n.\r\n', '', ''],
   ['CR at the end of what has come waits for LF', 'a\r', 'a\r', undefined, 'a\r'],
   ['CR behind a lone dot is held back', 'a\r\n.\r', 'a\r\n.', undefined, 'a\r\n.'],
+  ['CR LF . NUL is no end for anybody', 'a\r\n.\0x\r\n.\r\n', 'a\r\n..\0x\r\n.\r\n', '', 'a\r\n..\0x\r\n.\r\n'],
+  ['CR LF . blank is no end for anybody', 'a\r\n. \r\n.\r\n', 'a\r\n.. \r\n.\r\n', '', 'a\r\n.. \r\n.\r\n'],
+  ['CR LF . and a high octet is no end for anybody', '.\x8d\r\n.\r\n', '..\x8d\r\n.\r\n', '', '..\x8d\r\n.\r\n'],
   ['a message of nothing but LF never ends', 'a\n.\n', 'a\r\n..\r\n', undefined, 'a'],
 ]
 
@@ -71,7 +74,8 @@ for (const [hazard, input, out, rest, refused] of CASES) {
       const fixed = scan(reads, 'fix')
       assert.deepEqual([fixed.out, fixed.rest], [out, rest])
       const cut = scan(reads, 'refuse')
-      assert.deepEqual([cut.rest, cut.bareSeen], [rest, fixed.bareSeen])
+      assert.equal(cut.rest, rest)
+      assert.equal(cut.fault, refused === out ? 'none' : 'bare-line-end')
       // Byte by byte a CR or a dot has left before the byte that shows it to be bare.
       if (reads.length === 1) assert.equal(cut.out, refused)
       else
@@ -83,7 +87,7 @@ for (const [hazard, input, out, rest, refused] of CASES) {
   })
 }
 
-const PIECES = ['\r\n.\r\n', '\r\n', '\r', '\n', '.', 'a', '\n.\r\n', '\r\n.', 'bc', '.\r']
+const PIECES = ['\r\n.\r\n', '\r\n', '\r', '\n', '.', 'a', '\n.\r\n', '\r\n.', 'bc', '.\r', '\0', ' ', '\xff']
 
 /** The strict reading of what the client sends: where the message ends, or undefined. */
 function endOf(input: string): number | undefined {
@@ -91,11 +95,126 @@ function endOf(input: string): number | undefined {
   return at < 0 ? undefined : at + 3
 }
 
-/** Where a backend that takes CR, LF and CR LF for line ends sees a line of a lone dot. */
-function laxEndOf(out: string): number | undefined {
-  const match = /(?:^|\r\n|\r|\n)\.(?:\r\n|\r|\n)/.exec(out)
-  return match === null ? undefined : match.index + match[0].length
+/** What a backend finds behind what it takes for the end of the message; undefined: it has seen no end. */
+type Reading = (out: string) => string | undefined
+
+const behind =
+  (end: RegExp): Reading =>
+  (out) => {
+    const match = end.exec(out)
+    return match === null ? undefined : out.slice(match.index + match[0].length)
+  }
+
+const strictly: Reading = (out) => {
+  const end = endOf(out)
+  return end === undefined ? undefined : out.slice(end)
 }
+
+/** fgets(3) of `size` octets and C strings, as msmtpd: a piece with a NUL in it does not go on, since it has no line end and is not full. */
+function byStrings(size: number): Reading {
+  return (out) => {
+    let goesOn = false
+    for (let at = 0; at < out.length; ) {
+      const end = out.indexOf('\n', at) + 1
+      const piece = out.slice(at, Math.min(end === 0 ? out.length : end, at + size - 1))
+      at += piece.length
+      const text = piece.replace(/\0.*$/s, '')
+      const starts = !goesOn
+      goesOn = text.length === size - 1 && !text.endsWith('\n')
+      if (starts && /^\.\r?\n?$/.test(text) && at <= out.length && (text.endsWith('\n') || text !== piece))
+        return out.slice(at)
+    }
+    return undefined
+  }
+}
+
+const READINGS: readonly (readonly [name: string, reading: Reading])[] = [
+  ['strict', strictly],
+  ['CR, LF and CR LF end a line', behind(/(?:^|\r\n|\r|\n)\.(?:\r\n|\r|\n)/)],
+  [
+    'LF ends a line, white space, controls and high octets behind the dot are trimmed',
+    behind(/(?:^|\n)\.[\0-\x20\x7f-\xa0\xff]*?\n/),
+  ],
+  ['NULs are dropped', (out) => strictly(out.replaceAll('\0', ''))],
+  ['C strings of 8 octets', byStrings(8)],
+  ['C strings of 13 octets', byStrings(13)],
+  ['C strings of 1024 octets', byStrings(1024)],
+]
+
+const BEFORE = [
+  '',
+  '\r\n',
+  '\n',
+  '\r',
+  '\r\r\n',
+  '\n\r',
+  '\n\r\n',
+  '\0\r\n',
+  '\0\n',
+  '\r\0\n',
+  '\v',
+  '\f',
+  '\x85',
+  '\x8d\x8a',
+]
+const BEHIND = [
+  '',
+  '\0',
+  '\0\0',
+  ' ',
+  ' \t ',
+  '\t',
+  '\v',
+  '\f',
+  '\x1a',
+  '\x7f',
+  '\x80',
+  '\x85',
+  '\x8a',
+  '\x8d',
+  '\xa0',
+  '\xff',
+  '.',
+  '..',
+  'x',
+  '\0.',
+  '.\0',
+  ' .',
+  '\0 x',
+]
+const AFTER = ['\r\n', '\n', '\r', '\r\r\n', '\n\r', '\0\r\n', '\r\0\n', '\x8d\x8a']
+
+void test('whatever stands before a dot and behind it, every backend sees the end that the client means, or none', () => {
+  const lines = [
+    '',
+    'a',
+    '\0',
+    'a\0',
+    'a\0.',
+    `\0${'x'.repeat(1022)}`,
+    `a\0${'x'.repeat(1020)}`,
+    'x'.repeat(1023),
+    '\0.....',
+    `\0${'.'.repeat(2000)}`,
+  ]
+  for (const line of lines)
+    for (const before of BEFORE)
+      for (const following of BEHIND)
+        for (const after of AFTER)
+          for (const bare of ['fix', 'refuse'] as const) {
+            const input = `${line}${before}.${following}${after}MAIL FROM:<smuggled@b>\r\n.\r\nQUIT\r\n`
+            const end = endOf(input) ?? assert.fail()
+            const { out, rest, fault } = scan([bytesOf(input)], bare)
+            assert.equal(rest, input.slice(end))
+            for (const [name, leftOf] of READINGS)
+              assert.equal(leftOf(out), fault === 'none' ? '' : undefined, `${bare}, ${name}: ${JSON.stringify(input)}`)
+            if (line.length > 9) continue
+            const slowly = scan(byteByByte(input), bare)
+            assert.deepEqual([slowly.rest, slowly.fault], [rest, fault])
+            if (fault === 'none') assert.equal(slowly.out, out)
+            else for (const [name, leftOf] of READINGS) assert.equal(leftOf(slowly.out), undefined, name)
+          }
+})
 
 void test('splitting a message anywhere changes nothing', () => {
   fc.assert(
@@ -103,7 +222,7 @@ void test('splitting a message anywhere changes nothing', () => {
       assert.deepEqual(scan(reads, 'fix'), scan([bytesOf(whole)], 'fix'))
       const cut = scan(reads, 'refuse')
       const atOnce = scan([bytesOf(whole)], 'refuse')
-      assert.deepEqual([cut.rest, cut.bareSeen], [atOnce.rest, atOnce.bareSeen])
+      assert.deepEqual([cut.rest, cut.fault], [atOnce.rest, atOnce.fault])
     }),
     { numRuns: 3000 },
   )
@@ -137,11 +256,11 @@ void test('the client, acceptd, a strict and a lax backend agree where a message
     fc.property(inReads(...PIECES), ({ whole, reads }) => {
       const end = endOf(whole)
       for (const bare of ['fix', 'refuse'] as const) {
-        const { out, rest, bareSeen } = scan(reads, bare)
+        const { out, rest, fault } = scan(reads, bare)
         assert.equal(rest, end === undefined ? undefined : whole.slice(end))
-        const cut = bare === 'refuse' && bareSeen
-        assert.equal(endOf(out), end === undefined || cut ? undefined : out.length, 'strict')
-        assert.equal(laxEndOf(out), end === undefined || cut ? undefined : out.length, 'lax')
+        const cut = fault !== 'none'
+        for (const [name, leftOf] of READINGS)
+          assert.equal(leftOf(out), end === undefined || cut ? undefined : '', `${name}: ${JSON.stringify(out)}`)
         if (!cut) assert.doesNotMatch(out, /\r(?!\n|$)|(?<!\r)\n/)
       }
     }),
@@ -154,11 +273,12 @@ void test('the backend files the lines that the client wrote, bare line ends mad
     fc.property(inReads(...PIECES), ({ whole, reads }) => {
       const end = endOf(whole)
       fc.pre(end !== undefined)
-      const { out } = scan(reads, 'fix')
+      const { out, fault } = scan(reads, 'fix')
+      fc.pre(fault === 'none')
       const sent = whole.slice(0, (end ?? 0) - 3)
       const written = sent
         .split('\r\n')
-        .map((line) => line.replace(/^\.(?![\r\n])/, '').replaceAll(/\r\n|\r|\n/g, '\r\n'))
+        .map((line) => line.replace(/^\.(?= *[!-~])/, '').replaceAll(/\r\n|\r|\n/g, '\r\n'))
       const filed = out
         .slice(0, -3)
         .split('\r\n')
@@ -176,10 +296,16 @@ void test('a clean read is handed on as it is, not copied', () => {
   assert.equal(scanned.out[0], read)
 })
 
+void test('a dot that ends a line with a NUL in it is refused with either setting, and has not left', () => {
+  for (const bare of ['fix', 'refuse'] as const)
+    for (const reads of [[bytesOf('a\0b.\r\nc\r\n.\r\nNOOP\r\n')], byteByByte('a\0b.\r\nc\r\n.\r\nNOOP\r\n')])
+      assert.deepEqual(scan(reads, bare), { out: 'a\0b', rest: 'NOOP\r\n', fault: 'dot-after-nul' })
+})
+
 void test('a refused message gives the backend nothing more, in later reads either', () => {
   const first = scanBody(bodyStart, bytesOf('a\nb\r\n'), 'refuse')
   assert.deepEqual(first.out.map(textOf), ['a'])
-  assert.equal(first.bareSeen, true)
+  assert.equal(first.fault, 'bare-line-end')
   const second = scanBody(first.state, bytesOf('c\r\n.\r\nRSET\r\n'), 'refuse')
-  assert.deepEqual([second.out, second.end, second.bareSeen], [[], 6, true])
+  assert.deepEqual([second.out, second.end, second.fault], [[], 6, 'bare-line-end'])
 })

@@ -29,7 +29,7 @@ const FRAMES: readonly Frame[] = [
   [TAG.request, 1, new Uint8Array(70_000).fill(120)],
   [TAG.backend, 1, bytes('250 ok\r\n')],
   [TAG.backendEnd, 1, -1],
-  [TAG.bodyEnd, 1, bytes('QUIT\r\n'), true],
+  [TAG.bodyEnd, 1, bytes('QUIT\r\n'), 'bare-line-end'],
   [TAG.shutdown, 1, 'bye'],
 ]
 
