@@ -1,4 +1,5 @@
 // Which sessions match, in which order, and where a page begins: pure, the same in a lane and in the merge on the main thread.
+import { networkHolds, parseNetwork, plainIp } from '../protocol/ip.ts'
 import type { SessionFilter, SessionQuery, SessionSort, SessionSummary } from './daemon.ts'
 
 /** `*` is any run of characters, `?` any one. Two pointers: never more than length × length steps, whatever the glob. */
@@ -23,56 +24,13 @@ export function globMatches(glob: string, text: string): boolean {
   return g === glob.length
 }
 
-/** The sixteen octets of an address; IPv4 as ::ffff:0:0/96. */
-function octetsOf(address: string): Uint8Array | undefined {
-  const octets = new Uint8Array(16)
-  const bare = address.replace(/%.*$/, '')
-  let groups = bare
-  const v4 = /(?:^|:)(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})$/.exec(bare)
-  if (v4) {
-    const parts = v4.slice(1).map(Number)
-    if (parts.some((part) => part > 255)) return undefined
-    octets.set(parts, 12)
-    groups = bare.slice(0, v4.index + (v4[0].startsWith(':') ? 1 : 0))
-    if (groups === '') {
-      octets.fill(255, 10, 12)
-      return octets
-    }
-    groups += '0:0'
-  }
-  const halves = groups.split('::')
-  if (halves.length > 2) return undefined
-  const words = halves.map((half) => (half === '' ? [] : half.split(':')))
-  const [head = [], tail = []] = words
-  if (words.flat().some((word) => !/^[0-9a-fA-F]{1,4}$/.test(word))) return undefined
-  if (halves.length === 1 ? head.length !== 8 : head.length + tail.length > 7) return undefined
-  const put = (word: string, at: number) => {
-    const value = Number.parseInt(word, 16)
-    if (v4 && at >= 12) return
-    octets[at] = value >> 8
-    octets[at + 1] = value & 255
-  }
-  for (const [i, word] of head.entries()) put(word, 2 * i)
-  for (const [i, word] of tail.entries()) put(word, 16 - 2 * (tail.length - i))
-  return octets
-}
-
 /** Whether `ip` (an address or a CIDR block) makes sense, and then what it matches. */
 export function addressMatcher(ip: string): ((address: string) => boolean) | undefined {
-  const [address = '', bits, more] = ip.split('/')
-  const want = octetsOf(address)
-  if (want === undefined || more !== undefined) return undefined
-  const width = address.includes(':') ? 128 : 32
-  if (bits !== undefined && (!/^\d{1,3}$/.test(bits) || Number(bits) > width)) return undefined
-  const prefix = 128 - width + (bits === undefined ? width : Number(bits))
-  return (other) => {
-    const have = octetsOf(other)
-    if (have === undefined) return false
-    for (let i = 0; i < 16; i++) {
-      const mask = 0xff00 >> Math.min(8, Math.max(0, prefix - 8 * i))
-      if ((((want[i] ?? 0) ^ (have[i] ?? 0)) & mask & 0xff) !== 0) return false
-    }
-    return true
+  const network = parseNetwork(ip)
+  if (network === undefined) return undefined
+  return (address) => {
+    const octets = plainIp(address)
+    return octets !== undefined && networkHolds(network, octets)
   }
 }
 
