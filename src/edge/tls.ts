@@ -1,0 +1,199 @@
+// TLS on a client's socket, by OpenSSL through node:tls. A lane has one TlsServer, made anew when certificates or ticket keys change;
+// sessions keep what they began with.
+
+import { constants, randomBytes } from 'node:crypto'
+import { createSecureContext, type SecureContext, type SecureContextOptions, TLSSocket } from 'node:tls'
+import type { CertificatePair } from './certificates.ts'
+import type { ClientSocket } from './listening.ts'
+
+export interface NamedPair extends CertificatePair {
+  readonly names: readonly string[]
+}
+
+/** One key of session tickets (RFC 5077), the same in all lanes. */
+export interface TicketKey {
+  readonly name: Uint8Array
+  readonly hmac: Uint8Array
+  readonly aes: Uint8Array
+}
+
+export interface TlsMaterial {
+  /** The first serves clients that name no host. */
+  readonly pairs: readonly NamedPair[]
+  readonly minimum: 'TLSv1.2' | 'TLSv1.3'
+  /** OpenSSL's list for TLS 1.2; empty: ours. */
+  readonly ciphers: string
+  /** Clients that ask for a host without a certificate get the first one, or none. */
+  readonly unknownName: 'default' | 'refuse'
+  /** The newest first: it makes tickets, the others are still taken. */
+  readonly tickets: readonly TicketKey[]
+}
+
+export interface TlsFacts {
+  /** `TLSv1.3`. */
+  readonly protocol: string
+  /** The standard name: `TLS_AES_256_GCM_SHA384`. */
+  readonly cipher: string
+  /** What the client asked for, or empty. */
+  readonly serverName: string
+  readonly resumed: boolean
+}
+
+export type TlsFailure = 'plain-text' | 'protocol' | 'cipher' | 'name' | 'certificate' | 'closed' | 'timeout' | 'other'
+
+/** Each with forward secrecy and authenticated encryption (RFC 9325 section 4.2). */
+const CIPHERS =
+  'ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384:' +
+  'ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305'
+const SUITES = 'TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256'
+
+const GROUPS = ['X25519MLKEM768', 'X25519', 'P-256', 'P-384']
+
+/** The groups that this OpenSSL has: X25519MLKEM768 came with 3.5. */
+function knownGroups(): string {
+  return GROUPS.filter((group) => {
+    try {
+      createSecureContext({ ecdhCurve: group })
+      return true
+    } catch {
+      return false
+    }
+  }).join(':')
+}
+
+/** Asked of OpenSSL once a thread. */
+let offeredGroups: string | undefined
+
+export interface TlsServer {
+  /** Begins a handshake; `done` is called once, and has to answer for the socket from then on. */
+  readonly handshake: (
+    socket: ClientSocket,
+    done: (secured: TLSSocket, outcome: TlsFacts | TlsFailure) => void,
+  ) => TLSSocket
+}
+
+export const newTicketKey = (): TicketKey => ({ name: randomBytes(16), hmac: randomBytes(16), aes: randomBytes(16) })
+
+export function createTlsServer(material: TlsMaterial): TlsServer {
+  const contexts = new Map<string, SecureContext>()
+  let first: SecureContext | undefined
+  for (const pairs of groupByNames(material.pairs)) {
+    const context = contextOf(material, pairs)
+    first ??= context
+    for (const name of pairs[0]?.names ?? []) if (!contexts.has(name)) contexts.set(name, context)
+  }
+  const fallback = first
+  if (fallback === undefined) throw new Error('TLS without a certificate')
+  const contextFor = (name: string): SecureContext | undefined =>
+    contexts.get(name) ??
+    contexts.get(name.replace(/^[^.]+/, '*')) ??
+    (material.unknownName === 'refuse' ? undefined : fallback)
+  const several = contexts.size > 1 || material.unknownName === 'refuse'
+  const options = {
+    isServer: true,
+    secureContext: fallback,
+    allowHalfOpen: true,
+    ...(several
+      ? {
+          SNICallback: (name: string, answer: (error: Error | null, context?: SecureContext) => void) => {
+            const context = contextFor(name.toLowerCase())
+            if (context === undefined) answer(new Error('unknown name'))
+            else answer(null, context)
+          },
+        }
+      : {}),
+  }
+  return {
+    handshake(socket, done) {
+      const secured = new TLSSocket(socket, options)
+      let over = false
+      const settle = (outcome: TlsFacts | TlsFailure) => {
+        if (over) return
+        over = true
+        done(secured, outcome)
+      }
+      secured.once('secure', () => settle(factsOf(secured)))
+      // A listener for good: an error of a socket without one would end the lane.
+      secured.on('error', (error) => settle(failureOf(error)))
+      secured.once('close', () => settle('closed'))
+      return secured
+    },
+  }
+}
+
+/** Pairs of the same names share a context, one key type beside the other. */
+function groupByNames(pairs: readonly NamedPair[]): readonly (readonly NamedPair[])[] {
+  const groups = new Map<string, NamedPair[]>()
+  for (const pair of pairs) {
+    const key = pair.names.join(',')
+    groups.set(key, [...(groups.get(key) ?? []), pair])
+  }
+  return [...groups.values()]
+}
+
+function contextOf(material: TlsMaterial, pairs: readonly NamedPair[]): SecureContext {
+  offeredGroups ??= knownGroups()
+  const newest = material.tickets[0]
+  const options: SecureContextOptions & { readonly ticketKeys?: Buffer } = {
+    cert: pairs.map((pair) => Buffer.from(pair.certificate)),
+    key: pairs.map((pair) => Buffer.from(pair.key)),
+    minVersion: material.minimum,
+    ciphers: `${SUITES}:${material.ciphers === '' ? CIPHERS : material.ciphers}`,
+    ecdhCurve: offeredGroups,
+    honorCipherOrder: true,
+    secureOptions: constants.SSL_OP_NO_RENEGOTIATION | constants.SSL_OP_NO_COMPRESSION,
+    ...(newest === undefined ? {} : { ticketKeys: Buffer.concat([newest.name, newest.hmac, newest.aes]) }),
+  }
+  const context = createSecureContext(options)
+  takeOlderTickets(context, material.tickets)
+  return context
+}
+
+/** What node:tls keeps to itself: a context that knows more than one ticket key. Without it a rotation costs one full handshake a client. */
+interface Internals {
+  enableTicketKeyCallback?: () => void
+  onticketkeycallback?: (name: Uint8Array, iv: Uint8Array, making: boolean) => readonly unknown[]
+}
+
+const REFUSE = 0
+const TAKE = 1
+const TAKE_AND_RENEW = 2
+
+function takeOlderTickets(context: SecureContext, tickets: readonly TicketKey[]): void {
+  const inside = context.context as Internals
+  const [newest] = tickets
+  if (newest === undefined || inside.enableTicketKeyCallback === undefined) return
+  const none = Buffer.alloc(16)
+  inside.onticketkeycallback = (name, _iv, making) => {
+    if (making) return [TAKE, newest.hmac, newest.aes, newest.name, randomBytes(16)]
+    const found = tickets.find((key) => Buffer.compare(key.name, name) === 0)
+    if (found === undefined) return [REFUSE, none, none]
+    return [found === newest ? TAKE : TAKE_AND_RENEW, found.hmac, found.aes]
+  }
+  inside.enableTicketKeyCallback()
+}
+
+function factsOf(secured: TLSSocket): TlsFacts {
+  const { servername } = secured as { servername?: string | false | null }
+  return {
+    protocol: secured.getProtocol() ?? '',
+    cipher: secured.getCipher().standardName ?? secured.getCipher().name,
+    serverName: typeof servername === 'string' ? servername : '',
+    resumed: secured.isSessionReused(),
+  }
+}
+
+/** By OpenSSL's own reasons, which node:tls gives as codes. */
+const FAILURES: readonly (readonly [RegExp, TlsFailure])[] = [
+  [/HTTP_REQUEST|WRONG_VERSION_NUMBER|PACKET_LENGTH|UNKNOWN_PROTOCOL|BAD_RECORD_TYPE/, 'plain-text'],
+  [/UNSUPPORTED_PROTOCOL|VERSION_TOO_LOW|INAPPROPRIATE_FALLBACK/, 'protocol'],
+  [/NO_SHARED_CIPHER|NO_SUITABLE|NO_SHARED_GROUP/, 'cipher'],
+  [/ALERT_(UNKNOWN_CA|BAD_CERTIFICATE|CERTIFICATE)/, 'certificate'],
+  [/ECONNRESET|EPIPE/, 'closed'],
+]
+
+function failureOf(error: NodeJS.ErrnoException): TlsFailure {
+  if (error.message === 'unknown name') return 'name'
+  const text = `${error.code ?? ''} ${error.message.toUpperCase().replaceAll(' ', '_')}`
+  return FAILURES.find(([pattern]) => pattern.test(text))?.[1] ?? 'other'
+}
