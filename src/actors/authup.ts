@@ -1,15 +1,8 @@
 // authup is the conversation before login, SMTP or POP3, carried out from the verb tables of protocol/smtp.ts and pop3.ts.
 
 import { bytesOf, concat, NO_BYTES, wipe } from '../protocol/bytes.ts'
-import {
-  type Answer,
-  type Asked,
-  type DialogueSettings,
-  type DialogueView,
-  type Fault,
-  type Protocol,
-  splitCommand,
-} from '../protocol/dialogue.ts'
+import { type Command, splitCommand } from '../protocol/command.ts'
+import type { Answer, Asked, DialogueSettings, DialogueView, Fault, Protocol } from '../protocol/dialogue.ts'
 import { takeLine } from '../protocol/lines.ts'
 import { pop3 } from '../protocol/pop3.ts'
 import { replyCode } from '../protocol/replies.ts'
@@ -86,6 +79,9 @@ export function newAuthup(settings: DialogueSettings, timestamp: string, tlsOn =
   }
 }
 
+/** What a line of an AUTH exchange comes from. */
+const NO_COMMAND = splitCommand('')
+
 const protocolOf = (state: AuthupState): Protocol => (state.settings.protocol === 'smtp' ? smtp : pop3)
 const faultReply = (state: AuthupState, fault: Fault): Effect => say(protocolOf(state).fault(fault, state))
 const isTalking = (state: AuthupState): boolean =>
@@ -160,16 +156,19 @@ function converse(from: AuthupState, session: SessionId): Step<AuthupState> {
 function takeText(state: AuthupState, line: string, protocol: Protocol, session: SessionId): Step<AuthupState> {
   if (state.at !== 'commands') {
     const answer = protocol.asked(state.at as Asked, line.replace(/\r?\n$/, ''), state.named, state)
-    return noted('auth', carryOut(changed(state, { at: 'commands', named: '' }), answer, line, session))
+    return noted('auth', carryOut(changed(state, { at: 'commands', named: '' }), answer, NO_COMMAND, session))
   }
-  if (line.length > protocol.limit(line)) return { state, effects: [faultReply(state, 'toolong')] }
-  const { verb, argument } = splitCommand(line)
-  const row = Object.hasOwn(protocol.verbs, verb) ? protocol.verbs[verb] : undefined
-  const answer = (row ?? protocol.unknown)(argument, state)
+  const command = splitCommand(line)
+  const { verb } = command
+  if (line.length > protocol.limit(verb)) return { state, effects: [faultReply(state, 'toolong')] }
+  // The program authup knows no odd spelling, as recorded, unless what it does not know starts the guests' chain.
+  const known = command.plain === line || !state.settings.classic || state.settings.guest
+  const row = known && Object.hasOwn(protocol.verbs, verb) ? protocol.verbs[verb] : undefined
+  const answer = (row ?? protocol.unknown)(command.argument, state, command.rest)
   // A line without a verb is nobody's mail command.
   if (answer.do === 'guest' && verb === '') return { state, effects: [faultReply(state, 'nothing')] }
   // An unknown word may be half a secret: it is not told to anybody.
-  return noted(row === undefined ? 'unknown' : verb.toLowerCase(), carryOut(state, answer, line, session))
+  return noted(row === undefined ? 'unknown' : verb.toLowerCase(), carryOut(state, answer, command, session))
 }
 
 /** The step with a note of its verb and reply, for session.get and session.trace. */
@@ -187,14 +186,14 @@ const note = (event: string, reply: string): Effect => ({
   code: reply.startsWith('+') ? 1 : reply.startsWith('-') ? -1 : replyCode(reply),
 })
 
-function carryOut(state: AuthupState, answer: Answer, line: string, session: SessionId): Step<AuthupState> {
+function carryOut(state: AuthupState, answer: Answer, command: Command, session: SessionId): Step<AuthupState> {
   switch (answer.do) {
     case 'reply':
       return { state, effects: [say(answer.text)] }
     case 'helo':
       return {
-        state: changed(state, { helo: line }),
-        effects: [say(answer.text), { do: 'helo', name: splitCommand(line).argument }],
+        state: changed(state, { helo: command.plain }),
+        effects: [say(answer.text), { do: 'helo', name: command.argument }],
       }
     case 'user':
       return { state: changed(state, { user: answer.user }), effects: [say(answer.text)] }
@@ -210,7 +209,7 @@ function carryOut(state: AuthupState, answer: Answer, line: string, session: Ses
       return over(state, [say(answer.text)], 0, 'quit')
     case 'guest':
       return {
-        state: changed(state, { at: 'checking', guestCommand: line }),
+        state: changed(state, { at: 'checking', guestCommand: command.plain }),
         effects: [send([TAG.guest, session])],
       }
     case 'login': {
@@ -218,7 +217,7 @@ function carryOut(state: AuthupState, answer: Answer, line: string, session: Ses
       const credentials = credentialsFor(user, password, thirdField(state))
       wipe(password)
       // checkpassword(8) reads at most 512 octets: it is not run for more.
-      if (credentials.isErr()) return carryOut(state, { do: 'fault', fault: 'input' }, line, session)
+      if (credentials.isErr()) return carryOut(state, { do: 'fault', fault: 'input' }, command, session)
       return {
         state: changed(state, { at: 'checking', attempts: state.attempts + 1 }),
         effects: [send([TAG.login, session, user, credentials.value, mechanism])],

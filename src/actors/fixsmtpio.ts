@@ -2,7 +2,7 @@
 // pairs them under pipelining, and lets message bodies go by without looking at them.
 
 import { concat, NO_BYTES, textOf } from '../protocol/bytes.ts'
-import { splitCommand } from '../protocol/dialogue.ts'
+import { splitCommand } from '../protocol/command.ts'
 import type { BodyFault } from '../protocol/end-of-data.ts'
 import { takeLine } from '../protocol/lines.ts'
 import { noReply, type ReplyBuffer, replyCode, takeReplies } from '../protocol/replies.ts'
@@ -220,6 +220,7 @@ function takeRequests(from: FixsmtpioState, bytes: Uint8Array, effects: Effect[]
   let next = 0
   let requests = ''
   let inTurn = false
+  const asSpelt = state.settings.classic && state.settings.rules.set.rules.length === 0
   // RFC 5321 section 4.1.1.10: QUIT is the last request; what comes behind it would meet the backend's end, sooner or later.
   if (state.quit) {
     state.rest = NO_BYTES
@@ -243,9 +244,11 @@ function takeRequests(from: FixsmtpioState, bytes: Uint8Array, effects: Effect[]
       state.skipping = false
       continue
     }
-    const line = taken.text
-    const event = eventOf(line)
-    const octets = event === 'bdat' ? bdatOctets(line) : 0
+    const { verb, argument, plain: plainly } = splitCommand(taken.text)
+    const event = verb.toLowerCase()
+    // The backend gets the spelling that the rules saw, so that it cannot read another verb in it. Without rules the program changes nothing.
+    const line = asSpelt && event !== 'bdat' ? taken.text : plainly
+    const octets = event === 'bdat' ? bdatOctets(argument) : 0
     if (octets === undefined) {
       inTurn = state.awaited.length > 0
       if (inTurn) break
@@ -253,7 +256,7 @@ function takeRequests(from: FixsmtpioState, bytes: Uint8Array, effects: Effect[]
       return over(state, [...effects, say(SAYS.badChunk)], NOT_NOW, 'bad-bdat')
     }
     next = taken.next
-    if (state.settings.debug) effects.push({ do: 'debug', mark: '1', text: line })
+    if (state.settings.debug) effects.push({ do: 'debug', mark: '1', text: taken.text })
     if (event === 'quit' && mayPark(state, input.length === next)) {
       const told = toClient(state, 'quit', '221 bye\r\n')
       return over(state, [...effects, ...told.effects, say(told.reply)], 0, 'quit', state.greeted)
@@ -299,17 +302,9 @@ function takeRequests(from: FixsmtpioState, bytes: Uint8Array, effects: Effect[]
   return { state, effects }
 }
 
-/**
- * A line that some backend may take for DATA or BDAT is one, however it is spelt: what follows must not be read as requests by us and
- * as a message by the backend. Blanks are those of isspace(3); a NUL ends a C string.
- */
-const OPENS_MESSAGE = /^[ \t\v\f\r]*(data|bdat)(?=[ \t\v\f\r\n\0])/i
-
-const eventOf = (line: string): string => (OPENS_MESSAGE.exec(line)?.[1] ?? splitCommand(line).verb).toLowerCase()
-
-/** RFC 3030 section 2: `BDAT chunk-size [LAST]`; the chunk follows at once, whatever the reply. */
-function bdatOctets(line: string): number | undefined {
-  const size = /^[ \t]*\S+[ \t]+(\d{1,12})(?:[ \t]+LAST)?[ \t]*\r?\n$/i.exec(line)?.[1]
+/** RFC 3030 section 2: `BDAT chunk-size [LAST]`; the chunk follows immediately, whatever the reply. */
+function bdatOctets(argument: string): number | undefined {
+  const size = /^(\d{1,12})(?:[ \t]+LAST)?$/i.exec(argument)?.[1]
   return size === undefined ? undefined : Number(size)
 }
 

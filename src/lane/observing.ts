@@ -2,6 +2,7 @@
 
 import type { Effect, LogEvent } from '../actors/effects.ts'
 import type { TraceLine } from '../contract/daemon.ts'
+import { splitCommand } from '../protocol/command.ts'
 import type { ClientSession } from '../session/session.ts'
 import { codeText, shownVerb } from './describe.ts'
 import type { Reporter } from './reporter.ts'
@@ -79,7 +80,7 @@ function report(reporter: Reporter, session: ClientSession, effect: Effect & { r
 
 /** A line of the client or a reply to it; only the verb and the code where the line may hold a password. */
 function trace(reporter: Reporter, session: ClientSession, from: TraceLine['from'], text: string): void {
-  const line = text.replace(/\r?\n$/, '')
+  const line = (from === 'client' ? splitCommand(text).plain : text).replace(/\r?\n$/, '')
   const word = /^[^\s-]*/.exec(line)?.[0] ?? ''
   const verb = from === 'client' ? shownVerb(word) : word
   // A reply may repeat what it answers, which has been noted by now.

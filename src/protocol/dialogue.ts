@@ -48,7 +48,8 @@ export type Answer =
   | { readonly do: 'guest' }
   | { readonly do: 'quit'; readonly text: string }
 
-export type Verb = (argument: string, view: DialogueView) => Answer
+/** `rest` is the argument with the blanks around it (command.ts). */
+export type Verb = (argument: string, view: DialogueView, rest: string) => Answer
 
 export interface Protocol {
   readonly greet: (view: DialogueView) => string
@@ -58,8 +59,8 @@ export interface Protocol {
   readonly fault: (fault: Fault, view: DialogueView) => string
   /** The answer of the client to a continuation request; user is the one named for `login-password`, else empty. */
   readonly asked: (asked: Asked, line: string, user: string, view: DialogueView) => Answer
-  /** Longest command in octets, its line ending included, once the verb is known. */
-  readonly limit: (line: string) => number
+  /** Longest command with this verb in octets, its line ending included. */
+  readonly limit: (verb: string) => number
   /** Longest line of any kind in octets. */
   readonly longest: number
 }
@@ -85,20 +86,3 @@ export const FAULTS = {
 } as const satisfies Record<string, { text: string; code: string; status: string; pop3: string }>
 
 export type Fault = keyof typeof FAULTS
-
-/** Splits a command as qmail's commands(3) does: the verb ends at the first space, further spaces are skipped; TAB separates nothing. */
-export function splitCommand(line: string): { verb: string; argument: string } {
-  let end = line.length
-  if (line.endsWith('\n')) end -= 1
-  if (end > 0 && line.charCodeAt(end - 1) === 13) end -= 1
-  const space = line.indexOf(' ')
-  if (space < 0 || space >= end) return { verb: upper(line.slice(0, end)), argument: '' }
-  let start = space
-  while (start < end && line.charCodeAt(start) === 32) start += 1
-  return { verb: upper(line.slice(0, space)), argument: line.slice(start, end) }
-}
-
-/** ASCII upper case only: a verb with octets above 127 must not turn into another verb. */
-export function upper(text: string): string {
-  return text.replace(/[a-z]+/g, (letters) => letters.toUpperCase())
-}

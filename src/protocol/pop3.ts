@@ -1,6 +1,7 @@
 // POP3 before login (RFC 1939, CAPA: RFC 2449, STLS: RFC 2595, AUTH: RFC 5034): a verb is a row.
 
 import { bytesOf } from './bytes.ts'
+import { splitCommand } from './command.ts'
 import { type Answer, type DialogueView, FAULTS, type Fault, type Protocol } from './dialogue.ts'
 import { acceptablePassword, acceptableUser } from './sasl.ts'
 import { asked as askedBySasl, loginUser, plain } from './smtp.ts'
@@ -26,11 +27,10 @@ function capa(view: DialogueView): Answer {
 /** AUTH is there if control/pop3capabilities has a SASL line that names the mechanism (RFC 5034 section 4). */
 function auth(argument: string, view: DialogueView): Answer {
   const offered = capability(view, 'SASL')?.toUpperCase().split(' ').slice(1)
-  if (offered === undefined) return pop3.unknown(argument, view)
+  if (offered === undefined) return pop3.unknown(argument, view, '')
   if (needsTls(view)) return fault('needtls')
   if (argument === '') return reply(['+OK', ...offered, '.'].join('\r\n'))
-  const [name = '', initial = ''] = argument.split(' ')
-  const mechanism = name.toUpperCase()
+  const { verb: mechanism, argument: initial } = splitCommand(argument)
   if (!offered.includes(mechanism)) return fault('noauth')
   // RFC 5034 section 4: `=` is an empty initial response, which neither mechanism can use.
   if (initial === '=') return fault('input')
@@ -55,7 +55,7 @@ function inPop3(answer: Answer): Answer {
 }
 
 function apop(argument: string, view: DialogueView): Answer {
-  if (!view.settings.apop) return pop3.unknown(argument, view)
+  if (!view.settings.apop) return pop3.unknown(argument, view, '')
   if (needsTls(view)) return fault('needtls')
   // RFC 1939 section 7: a name, a space, 32 hexadecimal digits.
   const space = argument.lastIndexOf(' ')
@@ -64,6 +64,9 @@ function apop(argument: string, view: DialogueView): Answer {
   if (!acceptableUser(user) || !/^[0-9a-f]{32}$/.test(digest)) return syntax
   return { do: 'login', login: { user, password: bytesOf(digest), mechanism: 'APOP' } }
 }
+
+/** What the program authup has for an argument, as recorded: spaces before it are skipped, and those at its end stay. */
+const recorded = (rest: string): string => rest.replace(/^ +/, '')
 
 export const pop3: Protocol = {
   // RFC 1939 section 7: a timestamp in the greeting says that there is APOP. The original shows it always.
@@ -74,16 +77,16 @@ export const pop3: Protocol = {
       view.settings.tls === 'none' || view.tlsOn
         ? reply('-ERR STLS not available')
         : { do: 'starttls', text: '+OK starting TLS negotiation\r\n' },
-    USER: (argument, view) =>
-      needsTls(view)
-        ? fault('needtls')
-        : acceptableUser(argument)
-          ? { do: 'user', text: '+OK \r\n', user: argument }
-          : syntax,
-    PASS: (argument, view) => {
+    USER: (argument, view, rest) => {
+      if (needsTls(view)) return fault('needtls')
+      const user = view.settings.classic ? recorded(rest) : argument
+      return acceptableUser(user) ? { do: 'user', text: '+OK \r\n', user } : syntax
+    },
+    // RFC 1939 section 7, PASS: "a server may treat spaces in the argument as part of the password, instead of as argument separators".
+    PASS: (_argument, view, rest) => {
       if (view.user === undefined) return reply('-ERR authup USER first')
-      const password = bytesOf(argument)
-      if (argument === '' || !acceptablePassword(password)) return syntax
+      const password = bytesOf(view.settings.classic ? recorded(rest) : rest)
+      if (!acceptablePassword(password)) return syntax
       return { do: 'login', login: { user: view.user, password, mechanism: 'USER' } }
     },
     APOP: apop,
@@ -101,6 +104,6 @@ export const pop3: Protocol = {
   },
   asked: (what, line, user) => inPop3(askedBySasl(what, line, user)),
   // RFC 2449 section 4: 255 octets a command; an AUTH line may carry 12,288 (RFC 5034 section 4).
-  limit: (line) => (/^AUTH /i.test(line) ? 12_288 : 255),
+  limit: (verb) => (verb === 'AUTH' ? 12_288 : 255),
   longest: 12_288,
 }

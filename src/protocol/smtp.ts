@@ -2,6 +2,7 @@
 
 import { decodeBase64 } from './base64.ts'
 import { textOf } from './bytes.ts'
+import { splitCommand } from './command.ts'
 import { type Answer, type DialogueView, FAULTS, type Fault, type Protocol } from './dialogue.ts'
 import { acceptablePassword, acceptableUser, decodePlain } from './sasl.ts'
 
@@ -30,9 +31,7 @@ function ehlo(view: DialogueView): string {
 
 function auth(argument: string, view: DialogueView): Answer {
   if (authNeedsTls(view)) return fault('needtls')
-  const space = argument.indexOf(' ')
-  const mechanism = (space < 0 ? argument : argument.slice(0, space)).toUpperCase()
-  const initial = space < 0 ? '' : argument.slice(space).replace(/^ */, '')
+  const { verb: mechanism, argument: initial } = splitCommand(argument)
   if (mechanism === 'PLAIN')
     return initial === '' ? { do: 'ask', text: '334 \r\n', asked: 'plain', user: '' } : plain(initial)
   if (mechanism === 'LOGIN') {
@@ -92,7 +91,7 @@ export const smtp: Protocol = {
         : { do: 'starttls', text: '220 Ready to start TLS (#5.7.0)\r\n' },
     HELP: () => reply(`214 authup home page: ${HOMEPAGE}`),
     NOOP: () => reply('250 ok'),
-    RSET: (argument, view) => (view.settings.classic ? smtp.unknown(argument, view) : reply('250 flushed')),
+    RSET: (argument, view) => (view.settings.classic ? smtp.unknown(argument, view, '') : reply('250 flushed')),
     QUIT: (_argument, view) => ({ do: 'quit', text: `221 ${view.settings.greeting}\r\n` }),
   },
   unknown: (_argument, view) =>
@@ -103,6 +102,6 @@ export const smtp: Protocol = {
   },
   asked,
   // RFC 5321 4.5.3.1.4: 512 octets, more where extensions add parameters; RFC 4954 section 4: 12,288 for AUTH.
-  limit: (line) => (/^AUTH /i.test(line) ? 12_288 : /^(MAIL|RCPT) /i.test(line) ? 1000 : 512),
+  limit: (verb) => (verb === 'AUTH' ? 12_288 : verb === 'MAIL' || verb === 'RCPT' ? 1000 : 512),
   longest: 12_288,
 }

@@ -1,6 +1,7 @@
 // POP3 behind a login (RFC 1939 sections 5 to 7): begins in the transaction state, over a Maildir. Messages stay where they are until QUIT.
 
 import { bytesOf } from '../protocol/bytes.ts'
+import { splitCommand } from '../protocol/command.ts'
 import { stuff } from './dots.ts'
 import { listMessages, type Message, readMessage, removeMessage } from './maildir.ts'
 import type { Wire } from './wire.ts'
@@ -108,8 +109,9 @@ export function servePop3(wire: Wire, maildir: string): void {
       wire.say('-ERR line too long\r\n')
       continue
     }
-    const [verb = '', ...words] = line.text.trimEnd().split(/ +/)
-    const row = Object.hasOwn(VERBS, verb.toUpperCase()) ? VERBS[verb.toUpperCase()] : undefined
+    const { verb, argument } = splitCommand(line.text)
+    const words = argument === '' ? [] : argument.split(/ +/)
+    const row = Object.hasOwn(VERBS, verb) ? VERBS[verb] : undefined
     const step: Step =
       row === undefined
         ? { answer: '-ERR command not known' }

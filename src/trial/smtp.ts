@@ -1,6 +1,7 @@
 // SMTP behind a login (RFC 5321, RFC 6409): every message is filed in the user's own Maildir, whoever its recipients are.
 
 import { bytesOf } from '../protocol/bytes.ts'
+import { splitCommand } from '../protocol/command.ts'
 import { bodyStart, scanBody } from '../protocol/end-of-data.ts'
 import { unstuff } from './dots.ts'
 import { Delivery } from './maildir.ts'
@@ -117,8 +118,8 @@ export function serveSmtp(wire: Wire, settings: SmtpSettings): void {
       wire.say('500 5.5.2 line too long\r\n')
       continue
     }
-    const [, verb = '', argument = ''] = /^(\S*) *(.*?) *$/s.exec(line.text) ?? []
-    const row = Object.hasOwn(VERBS, verb.toUpperCase()) ? VERBS[verb.toUpperCase()] : undefined
+    const { verb, argument } = splitCommand(line.text)
+    const row = Object.hasOwn(VERBS, verb) ? VERBS[verb] : undefined
     if (row === undefined) {
       wire.say('500 5.5.2 command not known\r\n')
       continue
