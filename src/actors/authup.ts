@@ -35,10 +35,8 @@ export interface AuthupState extends DialogueView {
   readonly named: string
   /** A mail command of a peer that did not authenticate, while its chain is started. */
   readonly guestCommand: string
-  /** One attempt and no more, as under reup in 2018: a refusal ends the program. */
+  /** One attempt and no more, as under reup in 2018: a refusal ends the program, unless TLS is on. */
   readonly once: boolean
-  /** Logins that were checked before. */
-  readonly attempts: number
 }
 
 const copyOf = (state: AuthupState): { -readonly [K in keyof AuthupState]: AuthupState[K] } => ({
@@ -53,7 +51,6 @@ const copyOf = (state: AuthupState): { -readonly [K in keyof AuthupState]: Authu
   helo: state.helo,
   named: state.named,
   guestCommand: state.guestCommand,
-  attempts: state.attempts,
 })
 
 /** Not by a spread, as in fixsmtpio.ts. */
@@ -75,7 +72,6 @@ export function newAuthup(settings: DialogueSettings, timestamp: string, tlsOn =
     helo: '',
     named: '',
     guestCommand: '',
-    attempts: 0,
   }
 }
 
@@ -90,6 +86,9 @@ const isTalking = (state: AuthupState): boolean =>
 function over(state: AuthupState, effects: readonly Effect[], exit: number, why: string): Step<AuthupState> {
   return { state: changed(state, { at: 'over', rest: NO_BYTES }), effects: [...effects, close(exit, why)] }
 }
+
+/** Under reup the next attempt is another process's; but inside TLS that one would read TLS records. */
+const onlyAttempt = (state: AuthupState): boolean => state.once && !state.tlsOn
 
 /** Under reup exit code 12 says that trying again is useless. */
 const fatal = (state: AuthupState, fault: Fault, why: string): Step<AuthupState> =>
@@ -200,7 +199,7 @@ function carryOut(state: AuthupState, answer: Answer, command: Command, session:
     case 'ask':
       return { state: changed(state, { at: answer.asked, named: answer.user }), effects: [say(answer.text)] }
     case 'fault':
-      return state.once
+      return onlyAttempt(state)
         ? over(state, [faultReply(state, answer.fault)], 1, answer.fault)
         : { state, effects: [faultReply(state, answer.fault)] }
     case 'starttls':
@@ -214,25 +213,16 @@ function carryOut(state: AuthupState, answer: Answer, command: Command, session:
       }
     case 'login': {
       const { user, password, mechanism } = answer.login
-      const credentials = credentialsFor(user, password, thirdField(state))
+      const credentials = credentialsFor(user, password, state.settings.protocol === 'pop3' ? state.timestamp : '')
       wipe(password)
       // checkpassword(8) reads at most 512 octets: it is not run for more.
       if (credentials.isErr()) return carryOut(state, { do: 'fault', fault: 'input' }, command, session)
       return {
-        state: changed(state, { at: 'checking', attempts: state.attempts + 1 }),
+        state: changed(state, { at: 'checking' }),
         effects: [send([TAG.login, session, user, credentials.value, mechanism])],
       }
     }
   }
-}
-
-/**
- * POP3's timestamp; SMTP has none. The program authup ends an SMTP retry with a NUL more for each attempt before it, as recorded of the
- * original; checkpassword(8) reads three fields and no further.
- */
-function thirdField(state: AuthupState): string {
-  if (state.settings.protocol === 'pop3') return state.timestamp
-  return state.settings.classic ? '\0'.repeat(state.attempts) : ''
 }
 
 function tlsStarted(state: AuthupState, session: SessionId, on: boolean): Step<AuthupState> {
@@ -269,7 +259,8 @@ function outcome(state: AuthupState, frame: OutcomeFrame): Step<AuthupState> {
   const fault = SAID[verdict]
   if (verdict === 'ended-timeout' || verdict === 'ended-control') return fatal(state, fault, verdict)
   if (verdict === 'crashed' && state.settings.classic) return fatal(state, fault, verdict)
-  if (!goOn || state.once) return over(state, [faultReply(state, fault)], 1, verdict)
+  if (onlyAttempt(state)) return over(state, [faultReply(state, fault)], 1, verdict)
+  if (!goOn) return fatal(state, fault, verdict)
   const step = converse(changed(state, { at: 'commands', guestCommand: '' }), session)
   const reply = faultReply(state, fault)
   const said = note('login', protocolOf(state).fault(fault, state))

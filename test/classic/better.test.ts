@@ -272,8 +272,7 @@ const ROWS: readonly Row[] = [
     check: ({ child_runs = [] }) =>
       assert.deepEqual(
         child_runs.map((run) => run.fd3),
-        // The NUL behind the third field is recorded of the original and harmless; nothing of the first attempt is left.
-        ['user\0pass\0\0', 'me\0x\0\0\0'],
+        ['user\0pass\0\0', 'me\0x\0\0'],
       ),
   },
   {
