@@ -36,10 +36,28 @@ static void end_if_stopped(void)
   raise(stopped);
 }
 
-static int usage(void)
+static int usage(const char *name, const char *problem)
 {
+  if (problem != NULL) dprintf(2, "%s: %s -- %c\n", name, problem, optopt);
   dprintf(2, "reup: usage: reup [ -t tries ] prog\n");
   return 1;
+}
+
+/* As sgetopt of qmail reads a command line: any word that begins with -- ends the options, and a number ends where its digits do. The
+ * place of the program in argv, or 0 after a usage message. */
+static int options(int argc, char **argv, unsigned long *tries)
+{
+  const char *slash = argc > 0 ? strrchr(argv[0], '/') : NULL, *name = slash != NULL ? slash + 1 : argc > 0 ? argv[0] : "reup";
+  opterr = 0;
+  while (optind < argc && strncmp(argv[optind], "--", 2) != 0) {
+    int option = getopt(argc, argv, "+:t:");
+    if (option == -1) return optind;
+    if (option == ':') return usage(name, "option requires an argument"), 0;
+    if (option != 't') return usage(name, "illegal option"), 0;
+    if (*optarg < '0' || *optarg > '9') return usage(name, NULL), 0;
+    *tries = strtoul(optarg, NULL, 10);
+  }
+  return optind < argc ? optind + 1 : optind;
 }
 
 int main(int argc, char **argv)
@@ -48,14 +66,10 @@ int main(int argc, char **argv)
   struct sigaction action = {.sa_handler = stop};
   sigset_t signals, before;
   int code = 0, hasty = 0;
-  opterr = 0;
-  for (int option; (option = getopt(argc, argv, "+t:")) != -1;) {
-    char *rest = NULL;
-    if (option == 't') tries = strtoul(optarg, &rest, 10);
-    if (option != 't' || *optarg < '0' || *optarg > '9' || *rest != '\0') return usage();
-  }
-  if (optind >= argc) return usage();
-  argv += optind;
+  int program = options(argc, argv, &tries);
+  if (program == 0) return 1;
+  if (program >= argc) return usage(NULL, NULL);
+  argv += program;
   signal(SIGCHLD, SIG_DFL);
   sigemptyset(&signals);
   for (const int *s = (int[]){SIGTERM, SIGINT, SIGHUP, SIGQUIT, 0}; *s != 0; s++) {

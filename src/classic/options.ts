@@ -8,13 +8,13 @@ export interface Options {
   readonly problem: string | undefined
 }
 
-/** `letters`: options that take an argument, attached (-t2) or not (-t 2). The first `--` or word that is no option ends them. */
+/** `letters`: options that take an argument, attached (-t2) or not (-t 2). The first word that begins with `--`, or is no option, ends them. */
 export function readOptions(words: readonly string[], letters: string): Options {
   const given = new Map<string, string>()
   let at = 0
   for (; at < words.length; at += 1) {
     const word = words[at] as string
-    if (word === '--') {
+    if (word.startsWith('--')) {
       at += 1
       break
     }
