@@ -32,6 +32,8 @@ export interface FixsmtpioSettings {
   readonly debug: boolean
   /** The program by itself: nothing is said when its child dies, requests are sent on before the greeting. */
   readonly classic: boolean
+  /** The program by itself, after a login: AUTHUP_USER is set, and authup takes the exit codes 1 and 2 for a refused password. */
+  readonly loggedIn: boolean
   /** Octets a request line. */
   readonly longest: number
   /** A backend that has nothing to do at the end may be kept for a later login. */
@@ -269,8 +271,8 @@ function takeRequests(from: FixsmtpioState, bytes: Uint8Array, effects: Effect[]
     }
     const rewritten = rewriteRequest(state.settings.rules, event, line)
     const prefix = tlsPrefix(state, event)
-    // Our own prefix stands nearest to the request: a rule's comes in front of it.
-    const sent = prefix === '' ? rewritten : rewritten.slice(0, rewritten.length - line.length) + prefix + line
+    // Our own prefix comes in front of any rule's.
+    const sent = prefix + rewritten
     const plain = sent === line
     if (state.settings.debug) effects.push({ do: 'debug', mark: '2', text: sent })
     requests += sent
@@ -441,7 +443,8 @@ function toClient(
   const { settings } = state
   const who: Identity = {
     greeting: settings.greeting,
-    tls: settings.tls === 'none' || state.tlsOn ? 'none' : 'offer',
+    // Whoever has logged in has had authup's offer before.
+    tls: settings.tls === 'none' || state.tlsOn || settings.loggedIn ? 'none' : 'offer',
   }
   const done = rewriteReply(settings.rules, event, reply, who)
   const effects: Effect[] = [{ do: 'note', event, code: replyCode(done.reply) }]
@@ -528,14 +531,15 @@ function clientEnded(state: FixsmtpioState, session: SessionId, effects: Effect[
 const eofAgain = (state: FixsmtpioState): Effect[] => (state.eof === undefined ? [] : [send([TAG.eof, state.eof])])
 
 function backendEnded(state: FixsmtpioState, exit: number): Step<FixsmtpioState> {
-  if (exit >= 256) return over(state, [log('backend-died'), ...died(state)], 1, 'backend-died')
-  const expected = state.at === 'ending' || (state.quit && state.awaited.length === 0)
-  const effects = expected ? [] : [log('backend-died'), ...died(state)]
-  return over(state, effects, state.exit ?? Math.max(exit, 0), expected ? 'quit' : 'backend-died')
+  const expected = exit < 256 && (state.at === 'ending' || (state.quit && state.awaited.length === 0))
+  if (expected) return over(state, [], state.exit ?? Math.max(exit, 0), 'quit')
+  const code = state.settings.loggedIn ? NOT_NOW : exit >= 256 ? 1 : (state.exit ?? Math.max(exit, 0))
+  return over(state, [log('backend-died'), ...died(state)], code, 'backend-died')
 }
 
 function died(state: FixsmtpioState): Effect[] {
-  if (state.settings.classic || state.closing || state.at === 'ending' || (state.quit && state.awaited.length === 0))
+  const { classic, loggedIn } = state.settings
+  if ((classic && !loggedIn) || state.closing || state.at === 'ending' || (state.quit && state.awaited.length === 0))
     return []
   return [say(state.greeted === '' ? SAYS.noBackend : SAYS.backendDied)]
 }

@@ -12,6 +12,9 @@ import { pop3 } from '../protocol/pop3.ts'
 import { smtp } from '../protocol/smtp.ts'
 
 const DEFAULT_TRIES = { smtp: 5, pop3: 1 }
+/** Seconds. Without a number of tries reup lets one connection guess for ever. */
+const DELAY_UNDER_REUP = 5
+const LONGEST_DELAY = 3600
 const TIMEOUT_FILES = { smtp: 'timeoutsmtpd', pop3: 'timeoutpop3d' }
 
 interface CommandLine {
@@ -49,7 +52,8 @@ function dialogueFrom(controls: Controls, protocol: 'smtp' | 'pop3', guest: bool
     protocol,
     greeting,
     capabilities,
-    tls: tlsLevel(process.env),
+    // `1` is how the published run scripts of acceptutils say that TLS is required.
+    tls: tlsLevel(process.env, ['!', '1']),
     brokenClients: process.env['AUTHUP_SASL_BROKEN_CLIENTS'] !== undefined,
     guest: guest && protocol === 'smtp',
     apop: protocol === 'pop3' && controls.number('pop3apop', 0) === 1,
@@ -92,6 +96,7 @@ function main(words: readonly string[]): void {
       timeout,
       bareLineEnd,
       once,
+      delay: Math.min(leadingNumber(env['AUTHUP_DELAY'] ?? '') ?? (once ? DELAY_UNDER_REUP : 0), LONGEST_DELAY),
       greet: (leadingNumber(attempt ?? '') ?? 1) === 1,
       startHelper: (answered) => startHelper(chain, guestChain, tls, root, answered),
       drop: () => {

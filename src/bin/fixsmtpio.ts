@@ -7,13 +7,14 @@ import { tlsLevel } from '../classic/ucspi.ts'
 import { parseRules } from '../rules/parse.ts'
 import { rulesFor } from '../rules/rewrite.ts'
 
-const PARSE_FAILED = 18
+const CONTROLS_FAILED = 18
 
 function main(argv: readonly string[]): void {
   const { env } = process
   if (argv.length === 0) die('fixsmtpio: usage: fixsmtpio prog [ arg ... ]', 1)
+  const loggedIn = env['AUTHUP_USER'] !== undefined
   if (env['NOFIXSMTPIO'] !== undefined) {
-    runInstead(argv)
+    runInstead(argv, loggedIn)
     return
   }
   const controls = controlsOf(homeOf(env))
@@ -29,15 +30,16 @@ function main(argv: readonly string[]): void {
       if (debug)
         for (const { file, line, column, problem, hint } of parsed.error)
           tell(`${file}:${line}:${column}: ${problem}; ${hint}`)
-      process.exit(PARSE_FAILED)
+      process.exit(CONTROLS_FAILED)
     }
     const rules = rulesFor(parsed.value, (name) => env[name] !== undefined)
-    runFixsmtpio({ argv, rules, greeting, timeout, tls: tlsLevel(env), bareLineEnd, debug })
+    runFixsmtpio({ argv, rules, greeting, timeout, tls: tlsLevel(env, ['!']), bareLineEnd, loggedIn, debug })
   } catch (error) {
     if (!(error instanceof Unreadable)) throw error
     tell('fixsmtpio: unable to read controls')
     if (debug) tell(error.message)
-    process.exit(1)
+    // As recorded; but after a login authup would take it for a refused password.
+    process.exit(loggedIn ? CONTROLS_FAILED : 1)
   }
 }
 

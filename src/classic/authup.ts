@@ -19,7 +19,7 @@ import { Client } from './client.ts'
 import type { ClassicHelper } from './helper.ts'
 import { tell } from './process.ts'
 import { Relay } from './relay.ts'
-import { negotiateTls, type TlsDescriptors } from './ucspi.ts'
+import { startTls, type TlsDescriptors } from './ucspi.ts'
 
 export interface AuthupProgram {
   readonly dialogue: DialogueSettings
@@ -28,8 +28,10 @@ export interface AuthupProgram {
   /** Seconds that the client may be silent. */
   readonly timeout: number
   readonly bareLineEnd: BareLineEnd
-  /** REUP is set: one attempt, and the log lines of 2018. */
+  /** REUP is set: one attempt outside TLS, and the log lines of 2018. */
   readonly once: boolean
+  /** Seconds that the answer to a refused password waits. */
+  readonly delay: number
   readonly greet: boolean
   readonly startHelper: (answered: (line: string) => void) => ClassicHelper
   /** Gives up root; called once the helper runs, before anything is read from the client. */
@@ -38,6 +40,10 @@ export interface AuthupProgram {
 
 const SESSION = 0
 const FAILED = 1
+/** Tells reup that another attempt would be useless. */
+const USELESS = 12
+/** checkpassword(8) has refused the password, or calls itself misused. */
+const REFUSED: readonly string[] = ['exit 1', 'exit 2']
 const LONGEST_REQUEST = 65_536
 
 /** After the hand-over nobody logs in any more (RFC 4954 section 4: AUTH only once, and not during a mail transaction). */
@@ -120,7 +126,7 @@ export function runAuthup(program: AuthupProgram): void {
     if (depth > 0) return
     if (wantTls) {
       wantTls = false
-      startTls()
+      beginTls()
     } else relay.settle()
     if (exit !== undefined) finish()
   }
@@ -186,7 +192,14 @@ export function runAuthup(program: AuthupProgram): void {
       relay.ended(code)
       return
     }
+    if (asked === 'auth' && REFUSED.includes(line) && program.delay > 0) setTimeout(take, program.delay * 1000, line)
+    else take(line)
+  }
+
+  /** The helper's last word about an attempt. */
+  function take(line: string): void {
     if (!asking) return
+    const [word, first = ''] = line.split(' ')
     if (word === 'missing' || word === 'bad' || word === 'lost')
       tell(`${us} ${line === 'lost' ? 'authup-helper is gone' : line}`)
     asking = false
@@ -220,6 +233,7 @@ export function runAuthup(program: AuthupProgram): void {
       tls: 'none',
       debug: false,
       classic: false,
+      loggedIn: false,
       longest: LONGEST_REQUEST,
       warm: false,
       introduced: false,
@@ -232,22 +246,20 @@ export function runAuthup(program: AuthupProgram): void {
 
   // ---- TLS
 
-  function startTls(): void {
-    client.discardPlaintext((octets) => {
-      if (octets > 0) tell(`${us} attack: discarded ${octets} octets of plaintext sent before TLS`)
-      client.whenWritten(() =>
-        negotiateTls(program.tls, silence, (given) => {
-          if (given !== undefined && program.tls !== undefined) {
-            client.replace(program.tls.read, program.tls.write)
-            variables = given
-            tlsOn = true
-            if (!once) tell(`${us} negotiated TLS`)
-          }
-          timer.refresh()
-          post([TAG.tls, SESSION, given !== undefined])
-          if (exit === undefined) client.resume()
-        }),
-      )
+  function beginTls(): void {
+    startTls(client, program.tls, silence, (given, discarded) => {
+      if (discarded > 0) tell(`${us} attack: discarded ${discarded} octets of plaintext sent before TLS`)
+      if (given !== undefined) {
+        variables = given
+        tlsOn = true
+        if (!once) tell(`${us} negotiated TLS`)
+      } else if (once && program.tls !== undefined) {
+        // The parent has had its one handshake.
+        exit = USELESS
+      }
+      timer.refresh()
+      post([TAG.tls, SESSION, given !== undefined])
+      if (exit === undefined) client.resume()
     })
   }
 
@@ -258,7 +270,8 @@ export function runAuthup(program: AuthupProgram): void {
     if (finishing) return
     finishing = true
     clearTimeout(timer)
-    const code = exit ?? FAILED
+    // The connection was the guest chain's: there is nothing left for another authup.
+    const code = guest && once && exit !== 0 ? USELESS : (exit ?? FAILED)
     relay.close()
     setTimeout(() => process.exit(code), Math.max(silence, 1000))
     client.whenWritten(() => process.exit(code))

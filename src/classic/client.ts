@@ -228,6 +228,12 @@ export class Client {
     turn(-1)
   }
 
+  /** In the open files, which other processes may share; nothing can be read here while they block. */
+  setBlocking(on: boolean): void {
+    setBlocking(this.source, on)
+    setBlocking(this.sink, on)
+  }
+
   /** The decrypted descriptors take the place of the plain ones. */
   replace(inFd: number, outFd: number): void {
     this.source?.pause()
@@ -241,6 +247,12 @@ export class Client {
   get gone(): boolean {
     return this.closed
   }
+}
+
+/** libuv has made them non-blocking. Node has no fcntl; its handles can do this much. */
+function setBlocking(stream: object | undefined, on: boolean): void {
+  const { _handle: handle }: { _handle?: { setBlocking?: (on: boolean) => unknown } | null } = stream ?? {}
+  handle?.setBlocking?.(on)
 }
 
 function isStream(fd: number): boolean {

@@ -15,9 +15,9 @@ import type { BareLineEnd } from '../protocol/end-of-data.ts'
 import type { SessionRules } from '../rules/rewrite.ts'
 import { createStages, type Staged } from '../session/stages.ts'
 import { Client } from './client.ts'
-import { tell } from './process.ts'
+import { die, tell } from './process.ts'
 import { Relay } from './relay.ts'
-import { negotiateTls, type TlsLevel, tlsDescriptors } from './ucspi.ts'
+import { startTls, type TlsLevel, tlsDescriptors } from './ucspi.ts'
 
 export interface FixsmtpioProgram {
   readonly argv: readonly string[]
@@ -27,6 +27,8 @@ export interface FixsmtpioProgram {
   readonly timeout: number
   readonly tls: TlsLevel
   readonly bareLineEnd: BareLineEnd
+  /** AUTHUP_USER is set. */
+  readonly loggedIn: boolean
   readonly debug: boolean
 }
 
@@ -76,6 +78,7 @@ export function runFixsmtpio(program: FixsmtpioProgram): void {
         tls: program.tls,
         debug: program.debug,
         classic: true,
+        loggedIn: program.loggedIn,
         longest: LONGEST_REQUEST,
         warm: false,
         introduced: false,
@@ -123,7 +126,7 @@ export function runFixsmtpio(program: FixsmtpioProgram): void {
     if (depth > 0) return
     if (wantTls) {
       wantTls = false
-      startTls()
+      beginTls()
     } else relay.settle()
     if (exit !== undefined) finish()
   }
@@ -184,9 +187,7 @@ export function runFixsmtpio(program: FixsmtpioProgram): void {
       }
     }
     started.on('error', () => {
-      if (started.pid !== undefined) return
-      tell(`${NAME}: unable to exec`)
-      process.exit(1)
+      if (started.pid === undefined) unableToExec(program.loggedIn)
     })
     started.on('exit', (code, signal) => {
       how = signal === null ? (code ?? 0) : SIGNALLED
@@ -225,25 +226,19 @@ export function runFixsmtpio(program: FixsmtpioProgram): void {
 
   // ---- TLS
 
-  function startTls(): void {
-    client.discardPlaintext((octets) => {
-      if (octets > 0) plaintextDropped(octets)
-      client.whenWritten(() => {
-        const descriptors = tlsDescriptors(process.env)
-        negotiateTls(descriptors, silence, (variables) => {
-          if (variables !== undefined && descriptors !== undefined) {
-            client.replace(descriptors.read, descriptors.write)
-            for (const variable of variables) {
-              const at = variable.indexOf('=')
-              process.env[variable.slice(0, at)] = variable.slice(at + 1)
-            }
-            process.env['FIXSMTPIOTLS'] = '1'
-            delete process.env['UCSPITLS']
-            delete process.env['DISABLETLS']
-          }
-          post([TAG.tls, SESSION, variables !== undefined])
-        })
-      })
+  function beginTls(): void {
+    startTls(client, tlsDescriptors(process.env), silence, (variables, discarded) => {
+      if (discarded > 0) plaintextDropped(discarded)
+      if (variables !== undefined) {
+        for (const variable of variables) {
+          const at = variable.indexOf('=')
+          process.env[variable.slice(0, at)] = variable.slice(at + 1)
+        }
+        process.env['FIXSMTPIOTLS'] = '1'
+        delete process.env['UCSPITLS']
+        delete process.env['DISABLETLS']
+      }
+      post([TAG.tls, SESSION, variables !== undefined])
     })
   }
 
@@ -266,13 +261,15 @@ export function runFixsmtpio(program: FixsmtpioProgram): void {
   start()
 }
 
+/** As recorded; but after a login authup would take 1 for a refused password, and takes 111 for a temporary failure. */
+function unableToExec(loggedIn: boolean): never {
+  return die(`${NAME}: unable to exec`, loggedIn ? 111 : 1)
+}
+
 /** NOFIXSMTPIO: the program itself, with our descriptors; its end is ours. */
-export function runInstead([path = '', ...words]: readonly string[]): void {
+export function runInstead([path = '', ...words]: readonly string[], loggedIn: boolean): void {
   const child = spawn(path, words, { stdio: 'inherit' })
-  child.on('error', () => {
-    tell(`${NAME}: unable to exec`)
-    process.exit(1)
-  })
+  child.on('error', () => unableToExec(loggedIn))
   for (const signal of ['SIGTERM', 'SIGHUP', 'SIGINT', 'SIGQUIT', 'SIGALRM'] as const)
     process.on(signal, () => child.kill(signal))
   child.on('exit', (code, signal) => {

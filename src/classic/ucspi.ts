@@ -3,6 +3,7 @@
 
 import { Socket } from 'node:net'
 import { textOf } from '../protocol/bytes.ts'
+import type { Client } from './client.ts'
 
 export type TlsLevel = 'none' | 'offer' | 'require'
 type Environment = Readonly<Record<string, string | undefined>>
@@ -13,11 +14,11 @@ export interface TlsDescriptors {
   readonly write: number
 }
 
-/** UCSPITLS: `!` requires TLS, unset or `-` turns it off, anything else offers it; DISABLETLS wins. */
-export function tlsLevel(env: Environment): TlsLevel {
+/** UCSPITLS: what is in `required` requires TLS, unset or `-` turns it off, anything else offers it; DISABLETLS wins. */
+export function tlsLevel(env: Environment, required: readonly string[]): TlsLevel {
   const { UCSPITLS, DISABLETLS } = env
   if (DISABLETLS !== undefined || UCSPITLS === undefined || UCSPITLS === '-') return 'none'
-  return UCSPITLS === '!' ? 'require' : 'offer'
+  return required.includes(UCSPITLS) ? 'require' : 'offer'
 }
 
 /** Undefined where the parent has not said them. */
@@ -31,16 +32,34 @@ export function tlsDescriptors(env: Environment): TlsDescriptors | undefined {
 /** Octets of variables, more than any certificate's names take. */
 const MOST = 65_536
 
-/** Asks for TLS; calls back with the parent's NAME=VALUE strings, or undefined where there is no TLS to be had. */
-export function negotiateTls(
+/**
+ * TLS with the client, which reads and writes on the decrypted descriptors from then on. Calls back with the parent's NAME=VALUE strings
+ * and the octets of plaintext that were thrown away; undefined for the strings where there is no TLS to be had.
+ */
+export function startTls(
+  client: Client,
   descriptors: TlsDescriptors | undefined,
   timeout: number,
-  done: (variables: readonly string[] | undefined) => void,
+  done: (variables: readonly string[] | undefined, discarded: number) => void,
 ): void {
-  if (descriptors === undefined) {
-    done(undefined)
-    return
-  }
+  client.discardPlaintext((octets) =>
+    client.whenWritten(() => {
+      if (descriptors === undefined) {
+        done(undefined, octets)
+        return
+      }
+      // The parent shares the client's open files, and may handshake on them with blocking reads and writes: s6-ucspitlsd does.
+      client.setBlocking(true)
+      negotiate(descriptors.control, timeout, (variables) => {
+        if (variables === undefined) client.setBlocking(false)
+        else client.replace(descriptors.read, descriptors.write)
+        done(variables, octets)
+      })
+    }),
+  )
+}
+
+function negotiate(controlFd: number, timeout: number, done: (variables: readonly string[] | undefined) => void): void {
   let said = ''
   let waiting = true
   let control: Socket
@@ -53,7 +72,7 @@ export function negotiateTls(
   }
   const timer = setTimeout(() => settle(undefined), timeout)
   try {
-    control = new Socket({ fd: descriptors.control, readable: true, writable: true, allowHalfOpen: true })
+    control = new Socket({ fd: controlFd, readable: true, writable: true, allowHalfOpen: true })
   } catch {
     settle(undefined)
     return

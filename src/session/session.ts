@@ -357,6 +357,7 @@ export class ClientSession implements BackendHearer {
       tls: 'none',
       debug: this.traced,
       classic: false,
+      loggedIn: false,
       longest: this.settings.longest,
       warm: this.settings.warm && this.user !== '',
       introduced: this.introduced,

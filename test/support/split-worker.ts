@@ -21,6 +21,7 @@ const actors: Actors = {
     tls: 'none',
     debug: false,
     classic: false,
+    loggedIn: false,
     longest: 65_536,
     warm: false,
     introduced: false,

@@ -1,0 +1,96 @@
+// After a login the exit codes 1 and 2 of fixsmtpio would tell authup that the password was wrong, and the client to ask for it again.
+
+import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { fileURLToPath } from 'node:url'
+import type { BackendSpec, Case, Result, Step } from '../conformance/case.ts'
+import { play } from '../conformance/replay.ts'
+
+const top = fileURLToPath(new URL('../../..', import.meta.url))
+const C = (send: string): Step => ({ send })
+const S = (expect: string): Step => ({ expect })
+const RULES = readFileSync(join(top, 'control/fixsmtpio'), 'latin1')
+const BACKEND: BackendSpec = { greeting: '220 backend ESMTP\r\n', replies: { MAIL: '250 ok\r\n' }, eof_exit: 1 }
+const ACCEPTED = S('235 ok, go ahead (#2.0.0)\r\n')
+const BYE = S('221 me.example\r\n')
+const DIED = S('421 mail program ended (#4.3.0)\r\n')
+
+async function loggedIn(
+  backend: BackendSpec,
+  steps: readonly Step[],
+  chained: boolean,
+  more: { readonly prog?: string; readonly control?: Case['control'] } = {},
+): Promise<Result> {
+  const prog = more.prog ?? '{backend}'
+  const { trouble, result } = await play(
+    {
+      name: 'dies',
+      program: chained ? 'authup' : 'fixsmtpio',
+      args: chained ? ['smtp', 'sh', '-c', '"$@"', 'checkpassword', '{bin}/fixsmtpio', prog] : [prog],
+      control: { me: 'me.example\n', smtpcapabilities: 'PIPELINING\n', fixsmtpio: RULES, ...more.control },
+      backend,
+      env: chained ? {} : { AUTHUP_USER: 'user' },
+      steps: chained ? [S('220 me.example ESMTP\r\n'), C('AUTH PLAIN AHVzZXIAcGFzcw==\r\n'), ...steps] : steps,
+      result: { exit: 0, stdout: '', stderr: '' },
+    },
+    join(top, 'dist/programs'),
+    join(top, 'dist/test/conformance/fakes.js'),
+  )
+  assert.deepEqual(trouble, [], JSON.stringify(result))
+  return result
+}
+
+for (const chained of [false, true]) {
+  const where = chained ? 'authup behind it' : 'fixsmtpio'
+  for (const end of [0, 1, 2, 16, 111, 'signal:9'] as const)
+    void test(`${where}: a mail program that ends with ${end} after 235 is told as 421, and exit code 14`, async () => {
+      const result = await loggedIn(
+        { ...BACKEND, replies: { ...BACKEND.replies, NOOP: null }, exits: { NOOP: end } },
+        [ACCEPTED, C('MAIL FROM:<a@b>\r\n'), S('250 ok\r\n'), C('NOOP\r\n'), DIED],
+        chained,
+      )
+      assert.equal(result.exit, 14, JSON.stringify(result))
+      assert.ok(!result.stdout.includes('535'))
+      assert.ok(!result.stderr.includes('failed'), result.stderr)
+    })
+
+  void test(`${where}: one that says 421 itself has said it`, async () => {
+    const result = await loggedIn(
+      { ...BACKEND, replies: { NOOP: '421 out of memory\r\n' }, exits: { NOOP: 1 } },
+      [ACCEPTED, C('NOOP\r\n'), S('421 out of memory\r\n')],
+      chained,
+    )
+    assert.equal(result.exit, 14, JSON.stringify(result))
+    assert.equal(result.stdout.match(/^421/gm)?.length, 1)
+  })
+
+  void test(`${where}: one that ends before its greeting is a temporary failure of the login, not a wrong password`, async () => {
+    const result = await loggedIn(
+      { greeting: null, after_greeting: 1 },
+      [S('454 mail program ended before its greeting (#4.3.0)\r\n')],
+      chained,
+    )
+    assert.equal(result.exit, 14, JSON.stringify(result))
+  })
+
+  void test(`${where}: one that cannot be run is a temporary failure, too, and so are control files that cannot be read`, async () => {
+    const missing = await loggedIn(
+      BACKEND,
+      chained ? [S('454 authup temporary authentication failure (#4.7.0)\r\n'), C('QUIT\r\n'), BYE] : [],
+      chained,
+      { prog: '/nonexistent/ofmipd' },
+    )
+    assert.equal(missing.exit, chained ? 0 : 111, JSON.stringify(missing))
+    assert.match(missing.stderr, /^fixsmtpio: unable to exec$/m)
+    const unreadable = await loggedIn(
+      BACKEND,
+      chained ? [S('421 authup unable to read controls (#4.3.0)\r\n')] : [],
+      chained,
+      { control: { fixsmtpio: { dir: true } } },
+    )
+    assert.equal(unreadable.exit, chained ? 1 : 18, JSON.stringify(unreadable))
+    assert.match(unreadable.stderr, /^fixsmtpio: unable to read controls$/m)
+  })
+}
