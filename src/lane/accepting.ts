@@ -1,6 +1,7 @@
 // From an accepted socket to a session, and from its end to the log.
 
 import type { ClientSocket } from '../edge/listening.ts'
+import { notNow } from '../protocol/dialogue.ts'
 import { type Arrival, arrivalOf, enter, type Step } from '../session/door.ts'
 import { ClientSession, type SessionSettings, type Surroundings } from '../session/session.ts'
 import { evictWhile, isFull, type Lane, publishUse } from './state.ts'
@@ -40,7 +41,7 @@ function turnAway(lane: Lane, { socket, listener, settings, peer }: Arrival, why
   lane.counters.refused(listener)
   lane.counters.refusedBecause(settings.listener, why)
   socket.on('error', () => undefined)
-  socket.end(settings.dialogue.protocol === 'smtp' ? `421 ${why} (#4.3.2)\r\n` : `-ERR [SYS/TEMP] ${why}\r\n`)
+  socket.end(notNow(settings.dialogue, '4.3.2', why))
   socket.resume()
   setTimeout(() => socket.destroy(), REFUSED_MILLISECONDS).unref()
   lane.reporter.log('warn', 'session-refused', { ip: peer.ip, listener: settings.listener, why })

@@ -8,6 +8,7 @@
 import type { MessagePort } from 'node:worker_threads'
 import type { Effect } from '../actors/effects.ts'
 import { listenOn } from '../edge/listening.ts'
+import { notNow } from '../protocol/dialogue.ts'
 import { createParking } from '../session/backends/warm.ts'
 import { decodeMessage, encodeMessage } from '../session/codec.ts'
 import type { ClientSession, Surroundings } from '../session/session.ts'
@@ -114,9 +115,7 @@ const listenerControl = (lane: Lane, host: Surroundings): ListenerControl => ({
 /** An actor threw: a bug of ours ends its session, and no other. */
 function endByBug(reporter: Reporter, session: ClientSession, actor: string, error: unknown): void {
   reporter.logOf(session, 'error', 'bug', { actor, stack: error instanceof Error ? error.stack : String(error) })
-  const smtp = session.settings.dialogue.protocol === 'smtp'
-  const text = smtp ? '421 internal error (#4.3.0)\r\n' : '-ERR [SYS/TEMP] internal error\r\n'
-  session.perform({ do: 'reply', text })
+  session.perform({ do: 'reply', text: notNow(session.settings.dialogue, '4.3.0', 'internal error') })
   session.close('bug', '')
 }
 

@@ -1,6 +1,8 @@
 // The conversation before login, as values. A protocol is a table of verbs; a verb looks at the dialogue and answers.
 // smtp.ts and pop3.ts hold the two tables; actors/authup.ts carries out the answers.
 
+import { type OwnReply, promisesStatus, replyText } from './status.ts'
+
 /** What control/ and the listener say about the conversation before login; plain data, shared by all sessions of a listener. */
 export interface DialogueSettings {
   readonly protocol: 'smtp' | 'pop3'
@@ -76,13 +78,19 @@ export const FAULTS = {
   noauth: { text: 'auth type unimplemented', code: '504', status: '5.5.1', pop3: '' },
   input: { text: 'malformed auth input', code: '501', status: '5.5.4', pop3: '' },
   cancelled: { text: 'auth exchange cancelled', code: '501', status: '5.0.0', pop3: '' },
-  starttls: { text: 'TLS temporarily not available', code: '454', status: '5.7.3', pop3: '' },
+  starttls: { text: 'TLS temporarily not available', code: '454', status: '4.7.0', recorded: '5.7.3', pop3: '' },
   needtls: { text: 'Must start TLS first', code: '530', status: '5.7.0', pop3: '' },
   tempfail: { text: 'temporary authentication failure', code: '454', status: '4.7.0', pop3: 'SYS/TEMP' },
   helper: { text: 'authentication temporarily not available', code: '454', status: '4.3.0', pop3: 'SYS/TEMP' },
   toolong: { text: 'line too long', code: '500', status: '5.5.2', pop3: '' },
   nothing: { text: 'command missing', code: '500', status: '5.5.2', pop3: '' },
   shutdown: { text: 'service shutting down', code: '421', status: '4.3.2', pop3: 'SYS/TEMP' },
-} as const satisfies Record<string, { text: string; code: string; status: string; pop3: string }>
+} as const satisfies Record<string, OwnReply & { readonly pop3: string }>
 
 export type Fault = keyof typeof FAULTS
+
+/** What a client hears that is not served now, whatever it has asked for. */
+export const notNow = ({ protocol, capabilities }: DialogueSettings, status: string, text: string): string =>
+  protocol === 'smtp'
+    ? replyText({ code: '421', status, text }, promisesStatus(capabilities))
+    : `-ERR [SYS/TEMP] ${text}\r\n`

@@ -5,10 +5,23 @@ import { textOf } from './bytes.ts'
 import { splitCommand } from './command.ts'
 import { type Answer, type DialogueView, FAULTS, type Fault, type Protocol } from './dialogue.ts'
 import { acceptablePassword, acceptableUser, decodePlain } from './sasl.ts'
+import { type OwnReply, promisesStatus, replyText } from './status.ts'
 
 const HOMEPAGE = 'https://schmonz.com/qmail/acceptutils'
 
-const reply = (text: string): Answer => ({ do: 'reply', text: `${text}\r\n` })
+/** Replies of our own besides FAULTS. */
+const SAYS = {
+  help: { code: '214', status: '2.0.0', text: `authup home page: ${HOMEPAGE}`, recorded: '' },
+  nothingDone: { code: '250', status: '2.0.0', text: 'ok', recorded: '' },
+  flushed: { code: '250', status: '2.0.0', text: 'flushed', recorded: '' },
+  startTls: { code: '220', status: '2.0.0', text: 'Ready to start TLS', recorded: '5.7.0' },
+  noTls: { code: '502', status: '5.5.1', text: 'unimplemented' },
+  loginFirst: { code: '530', status: '5.7.1', text: 'authup authentication required' },
+} as const satisfies Record<string, OwnReply>
+
+const textFor = (said: OwnReply, { settings }: DialogueView): string =>
+  replyText(said, promisesStatus(settings.capabilities))
+const reply = (said: OwnReply, view: DialogueView): Answer => ({ do: 'reply', text: textFor(said, view) })
 const fault = (name: Fault): Answer => ({ do: 'fault', fault: name })
 
 const mayAuthenticate = (view: DialogueView): boolean => view.tlsOn || view.settings.tls !== 'require'
@@ -87,19 +100,18 @@ export const smtp: Protocol = {
     AUTH: auth,
     STARTTLS: (_argument, view) =>
       view.settings.tls === 'none' || view.tlsOn
-        ? reply('502 unimplemented (#5.5.1)')
-        : { do: 'starttls', text: '220 Ready to start TLS (#5.7.0)\r\n' },
-    HELP: () => reply(`214 authup home page: ${HOMEPAGE}`),
-    NOOP: () => reply('250 ok'),
-    RSET: (argument, view) => (view.settings.classic ? smtp.unknown(argument, view, '') : reply('250 flushed')),
-    QUIT: (_argument, view) => ({ do: 'quit', text: `221 ${view.settings.greeting}\r\n` }),
+        ? reply(SAYS.noTls, view)
+        : { do: 'starttls', text: textFor(SAYS.startTls, view) },
+    HELP: (_argument, view) => reply(SAYS.help, view),
+    NOOP: (_argument, view) => reply(SAYS.nothingDone, view),
+    RSET: (_argument, view) => reply(view.settings.classic ? SAYS.loginFirst : SAYS.flushed, view),
+    QUIT: (_argument, view) => ({
+      do: 'quit',
+      text: textFor({ code: '221', status: '2.0.0', text: view.settings.greeting, recorded: '' }, view),
+    }),
   },
-  unknown: (_argument, view) =>
-    view.settings.guest ? { do: 'guest' } : reply('530 authup authentication required (#5.7.1)'),
-  fault: (name) => {
-    const { code, text, status } = FAULTS[name]
-    return `${code} authup ${text} (#${status})\r\n`
-  },
+  unknown: (_argument, view) => (view.settings.guest ? { do: 'guest' } : reply(SAYS.loginFirst, view)),
+  fault: (name, view) => textFor({ ...FAULTS[name], text: `authup ${FAULTS[name].text}` }, view),
   asked,
   // RFC 5321 4.5.3.1.4: 512 octets, more where extensions add parameters; RFC 4954 section 4: 12,288 for AUTH.
   limit: (verb) => (verb === 'AUTH' ? 12_288 : verb === 'MAIL' || verb === 'RCPT' ? 1000 : 512),

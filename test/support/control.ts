@@ -25,7 +25,7 @@ export function controlTexts(settings: Settings, chain = 'submission'): ControlT
   const { protocol, tries, guest } = settings
   return {
     me: 'mx.example\n',
-    smtpcapabilities: '8BITMIME\n',
+    smtpcapabilities: settings.enhanced ? '8BITMIME\nEnhancedStatusCodes\n' : '8BITMIME\n',
     pop3capabilities: 'UIDL\nSASL PLAIN LOGIN\n',
     timeoutsmtpd: `${settings.timeout}\n`,
     timeoutpop3d: `${settings.timeout}\n`,

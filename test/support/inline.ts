@@ -27,7 +27,10 @@ export interface InlineWorld extends World {
 export const dialogueOf = (settings: Settings): DialogueSettings => ({
   protocol: settings.protocol,
   greeting: 'mx.example',
-  capabilities: settings.protocol === 'smtp' ? ['8BITMIME'] : ['UIDL', 'SASL PLAIN LOGIN'],
+  capabilities:
+    settings.protocol === 'pop3'
+      ? ['UIDL', 'SASL PLAIN LOGIN']
+      : ['8BITMIME', ...(settings.enhanced ? ['EnhancedStatusCodes'] : [])],
   tls: 'none',
   brokenClients: settings.broken,
   guest: settings.guest,

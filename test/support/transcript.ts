@@ -28,6 +28,8 @@ export interface Settings {
   readonly bare: 'fix' | 'refuse'
   readonly apop: boolean
   readonly broken: boolean
+  /** EHLO promises ENHANCEDSTATUSCODES. */
+  readonly enhanced: boolean
   /** Seconds. */
   readonly timeout: number
   /** Lines of control/fixsmtpio behind the recommended ones. */
@@ -74,6 +76,7 @@ const OPTIONS: Settings = {
   bare: 'fix',
   apop: false,
   broken: false,
+  enhanced: false,
   timeout: 1200,
   rules: '',
 }
@@ -85,7 +88,8 @@ function settingsOf(text: string, before: Settings): Settings {
   for (const word of text.split(' ')) {
     const [name = '', value = ''] = word.split('=')
     if (name === 'pop3') settings = { ...settings, protocol: 'pop3', tries: 1 }
-    else if (name === 'guest' || name === 'apop' || name === 'broken') settings = { ...settings, [name]: true }
+    else if (name === 'guest' || name === 'apop' || name === 'broken' || name === 'enhanced')
+      settings = { ...settings, [name]: true }
     else if (name === 'tries' || name === 'timeout') settings = { ...settings, [name]: Number(value) }
     else if (name === 'bare' && (value === 'fix' || value === 'refuse')) settings = { ...settings, bare: value }
     else throw new Error(`a transcript has no setting \`${word}\``)
