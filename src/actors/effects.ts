@@ -49,6 +49,8 @@ export type Effect =
       readonly user: string
       readonly n: number
       readonly verdict: string
+      /** What a backend said, where that is the matter. */
+      readonly said: string
     }
   /** FIXSMTPIODEBUG: 1 request from the client, 2 request sent on, 3 reply received, 4 reply sent. */
   | { readonly do: 'debug'; readonly mark: '1' | '2' | '3' | '4'; readonly text: string }
@@ -76,5 +78,12 @@ export interface Step<State> {
 export const NOTHING: readonly Effect[] = []
 export const send = (frame: Frame): Effect => ({ do: 'send', frame })
 export const say = (text: string): Effect => ({ do: 'reply', text })
-export const log = (event: LogEvent, user = '', n = 0, verdict = ''): Effect => ({ do: 'log', event, user, n, verdict })
+export const log = (event: LogEvent, user = '', n = 0, verdict = '', said = ''): Effect => ({
+  do: 'log',
+  event,
+  user,
+  n,
+  verdict,
+  said,
+})
 export const close = (exit: number, why: string, park = ''): Effect => ({ do: 'close', exit, why, park })

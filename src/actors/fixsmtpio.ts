@@ -162,7 +162,7 @@ const SAYS = {
   tooLong: '500 line too long (#5.5.2)\r\n',
   noBackend: '454 mail program ended before its greeting (#4.3.0)\r\n',
   backendDied: '421 mail program ended (#4.3.0)\r\n',
-  replyTooLong: '421 mail program spoke nonsense (#4.3.0)\r\n',
+  nonsense: '421 mail program spoke nonsense (#4.3.0)\r\n',
   timeout: '421 timeout (#4.4.2)\r\n',
   'bare-line-end': '421 message has a bare CR or LF (#5.6.0)\r\n',
   'dot-after-nul': '421 message has a NUL and a dot behind it that may end it (#5.6.0)\r\n',
@@ -340,9 +340,18 @@ function takeBackend(from: FixsmtpioState, bytes: Uint8Array): Step<FixsmtpioSta
     takeReply(state, reply, effects)
     if (isOver(state)) return { state, effects }
   }
-  if (taken.tooLong)
-    return over(state, [...effects, log('backend-died'), say(SAYS.replyTooLong)], NOT_NOW, 'backend-nonsense')
+  if (taken.nonsense !== '') return nonsense(state, effects, taken.nonsense)
   return resume(state, effects)
+}
+
+function nonsense(state: FixsmtpioState, effects: Effect[], line: string): Step<FixsmtpioState> {
+  const said = line.replace(/\r?\n$/, '')
+  return over(
+    state,
+    [...effects, log('backend-died', '', 0, '', said), say(SAYS.nonsense)],
+    NOT_NOW,
+    'backend-nonsense',
+  )
 }
 
 const isOver = (state: FixsmtpioState): boolean => state.at === 'over'
@@ -445,6 +454,7 @@ function toClient(
     greeting: settings.greeting,
     // Whoever has logged in has had authup's offer before.
     tls: settings.tls === 'none' || state.tlsOn || settings.loggedIn ? 'none' : 'offer',
+    classic: settings.classic,
   }
   const done = rewriteReply(settings.rules, event, reply, who)
   const effects: Effect[] = [{ do: 'note', event, code: replyCode(done.reply) }]
@@ -520,7 +530,11 @@ function clientEnded(state: FixsmtpioState, session: SessionId, effects: Effect[
   }
   const { rules, greeting } = state.settings
   const left = state.at === 'body' ? '' : textOf(state.rest)
-  const { exitcode, hits } = rewriteReply(rules, 'clienteof', left, { greeting, tls: 'none' })
+  const { exitcode, hits } = rewriteReply(rules, 'clienteof', left, {
+    greeting,
+    tls: 'none',
+    classic: state.settings.classic,
+  })
   effects.push({ do: 'end-requests' })
   if (hits.length > 0) effects.push({ do: 'hits', rules: hits })
   // Replies in flight are still delivered; the session ends with the backend.

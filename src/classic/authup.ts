@@ -9,6 +9,7 @@ import type { Effect } from '../actors/effects.ts'
 import { newFixsmtpio } from '../actors/fixsmtpio.ts'
 import { type Frame, TAG } from '../actors/frames.ts'
 import { newReup } from '../actors/reup.ts'
+import { fieldsText } from '../edge/log.ts'
 import type { DialogueSettings } from '../protocol/dialogue.ts'
 import type { BareLineEnd } from '../protocol/end-of-data.ts'
 import { parseRules } from '../rules/parse.ts'
@@ -156,7 +157,7 @@ export function runAuthup(program: AuthupProgram): void {
         exit ??= effect.exit
         break
       case 'log':
-        report(effect.event, effect.n)
+        report(effect.event, effect.n, effect.said)
         break
       case 'reply':
       case 'request':
@@ -213,8 +214,9 @@ export function runAuthup(program: AuthupProgram): void {
   const us = `authup ${process.pid}`
   const checkpassword = (): string => `${us} checkpassword ${chainPid}`
 
-  function report(event: (Effect & { do: 'log' })['event'], n: number): void {
+  function report(event: (Effect & { do: 'log' })['event'], n: number, said: string): void {
     if (event === 'tls-failed') tell(`${us} TLS failed`)
+    else if (said !== '') tell(`${us} mail program spoke nonsense${fieldsText({ said })}`)
     else if (once || guest) return
     else if (event === 'login-failed' || event === 'login-root') tell(`${checkpassword()} failed, ${n} remaining`)
     else if (event === 'chain-completed') tell(`${checkpassword()} succeeded, child completed`)

@@ -10,6 +10,7 @@ import type { Effect } from '../actors/effects.ts'
 import { newFixsmtpio } from '../actors/fixsmtpio.ts'
 import { type Frame, TAG } from '../actors/frames.ts'
 import { newReup } from '../actors/reup.ts'
+import { fieldsText } from '../edge/log.ts'
 import type { DialogueSettings } from '../protocol/dialogue.ts'
 import type { BareLineEnd } from '../protocol/end-of-data.ts'
 import type { SessionRules } from '../rules/rewrite.ts'
@@ -149,6 +150,7 @@ export function runFixsmtpio(program: FixsmtpioProgram): void {
         break
       case 'log':
         if (effect.event === 'tls-failed') tell(`${NAME}: TLS temporarily not available`)
+        if (effect.said !== '') tell(`${NAME}: mail program spoke nonsense${fieldsText({ said: effect.said })}`)
         break
       case 'reply':
       case 'request':

@@ -263,7 +263,11 @@ export function compileConfig(texts: ControlTexts): Result<Config, readonly Conf
 function answersForBackend(rules: RuleSet): boolean {
   const session = rulesFor(rules, (name) => name === 'AUTHUP_USER' || name === 'AUTHUSER')
   const told = (event: string, reply: string) => {
-    const { reply: text, exitcode } = rewriteReply(session, event, reply, { greeting: 'mail.example', tls: 'none' })
+    const { reply: text, exitcode } = rewriteReply(session, event, reply, {
+      greeting: 'mail.example',
+      tls: 'none',
+      classic: false,
+    })
     return `${exitcode ?? ''} ${text}`
   }
   return (
@@ -277,6 +281,7 @@ function greetsWith235(rules: RuleSet): boolean {
   const { reply } = rewriteReply(session, 'greeting', '220 mail.example ESMTP\r\n', {
     greeting: 'mail.example',
     tls: 'none',
+    classic: false,
   })
   return replyCode(reply) === 235
 }

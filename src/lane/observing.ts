@@ -74,7 +74,7 @@ function report(reporter: Reporter, session: ClientSession, effect: Effect & { r
       logOf(session, 'debug', 'login-attempt', { user })
       break
     default:
-      logOf(session, 'warn', effect.event, { user })
+      logOf(session, 'warn', effect.event, { user, said: effect.said })
   }
 }
 

@@ -12,19 +12,24 @@ export interface ReplyBuffer {
 }
 export const noReply: ReplyBuffer = { text: '', line: 0 }
 
-const NONE: readonly string[] = []
+export interface TakenReplies {
+  readonly replies: readonly string[]
+  readonly buffer: ReplyBuffer
+  /** A line without a code, or the beginning of a reply over the limit: the stream cannot be followed any more. Empty: there is none. */
+  readonly nonsense: string
+}
 
-/** One read of a backend in, whole replies out. After `tooLong` the stream cannot be followed any more. */
-export function takeReplies(
-  buffer: ReplyBuffer,
-  chunk: Uint8Array,
-  limit: number = REPLY_LIMIT,
-): { readonly replies: readonly string[]; readonly buffer: ReplyBuffer; readonly tooLong: boolean } {
+const NONE: readonly string[] = []
+/** Octets of nonsense that are shown. */
+const SHOWN = 200
+
+/** One read of a backend in, whole replies out. */
+export function takeReplies(buffer: ReplyBuffer, chunk: Uint8Array, limit: number = REPLY_LIMIT): TakenReplies {
   const text = buffer.text + textOf(chunk)
   // The text is put together only when a line ends, so that a reply written byte by byte does not cost its square.
   if (viewOf(chunk).indexOf(LF) < 0) {
-    if (text.length > limit) return { replies: NONE, buffer: noReply, tooLong: true }
-    return { replies: NONE, buffer: chunk.length === 0 ? buffer : { text, line: buffer.line }, tooLong: false }
+    if (text.length > limit) return { replies: NONE, buffer: noReply, nonsense: text.slice(0, SHOWN) }
+    return { replies: NONE, buffer: chunk.length === 0 ? buffer : { text, line: buffer.line }, nonsense: '' }
   }
   const replies: string[] = []
   let start = 0
@@ -32,40 +37,48 @@ export function takeReplies(
   for (;;) {
     const next = text.indexOf('\n', line) + 1
     if (next === 0) break
+    if (!hasCode(text, line))
+      return { replies, buffer: noReply, nonsense: text.slice(line, Math.min(next, line + SHOWN)) }
     if (endsReply(text, line, next)) {
-      if (next - start > limit) return { replies, buffer: noReply, tooLong: true }
+      if (next - start > limit) break
       replies.push(text.slice(start, next))
       start = next
     }
     line = next
   }
-  if (text.length - start > limit) return { replies, buffer: noReply, tooLong: true }
-  if (start === text.length) return { replies, buffer: noReply, tooLong: false }
-  return { replies, buffer: { text: text.slice(start), line: line - start }, tooLong: false }
+  if (text.length - start > limit) return { replies, buffer: noReply, nonsense: text.slice(start, start + SHOWN) }
+  if (start === text.length) return { replies, buffer: noReply, nonsense: '' }
+  return { replies, buffer: { text: text.slice(start), line: line - start }, nonsense: '' }
 }
 
 /**
- * The last line of a reply has a space behind the code, or nothing: RFC 5321 4.2, Reply-code [ SP textstring ] CRLF. A line without
- * a code belongs to the reply that follows it, as in acceptutils: a backend's stray warning does not shift every later reply to the
- * wrong request. acceptutils also waited for more behind a bare `250`, for ever.
+ * The last line of a reply has a space behind the code, or nothing: RFC 5321 4.2, Reply-code [ SP textstring ] CRLF. Anything else behind
+ * it continues the reply, as in acceptutils, which also waited for more behind a bare `250`, for ever.
  */
 function endsReply(text: string, from: number, next: number): boolean {
   const size = next - from
-  if (size < 4) return false
-  if (text.charCodeAt(from + 3) === 32) return true
-  const bare = size === 4 || (size === 5 && text.charCodeAt(from + 3) === 13)
-  return bare && isDigit(text, from) && isDigit(text, from + 1) && isDigit(text, from + 2)
+  const mark = text.charCodeAt(from + 3)
+  return mark === 32 || size === 4 || (size === 5 && mark === 13)
 }
+
+const hasCode = (text: string, from: number): boolean =>
+  isDigit(text, from) && isDigit(text, from + 1) && isDigit(text, from + 2)
 
 function isDigit(text: string, at: number): boolean {
   const code = text.charCodeAt(at)
   return code >= 48 && code <= 57
 }
 
-/** The three digits that a reply begins with, or 0. */
+/** The three digits that the last line of a reply begins with, where clients look; or 0. */
 export function replyCode(reply: string): number {
-  if (!isDigit(reply, 0) || !isDigit(reply, 1) || !isDigit(reply, 2)) return 0
-  return Number(reply.slice(0, 3))
+  const last = reply.lastIndexOf('\n', reply.length - 2) + 1
+  return hasCode(reply, last) ? Number(reply.slice(last, last + 3)) : 0
+}
+
+/** A backend's reply with its marks put right; of one line it has none but the last line's. */
+export function wellMarked(reply: string): string {
+  const end = reply.indexOf('\n')
+  return end < 0 || end === reply.length - 1 ? reply : markLines(reply)
 }
 
 /** One reply of these lines, with or without their ending, whatever stands behind their codes. */

@@ -1,7 +1,7 @@
 // Rules applied to one request or one reply. rewrite.ts and explain.ts are this with and without a trace, so they cannot differ.
 import { lowerCase } from '../protocol/bytes.ts'
-import { markLines } from '../protocol/replies.ts'
-import { fixUpFor, type Identity } from './fixups.ts'
+import { markLines, wellMarked } from '../protocol/replies.ts'
+import { fixUpFor, type Identity, plainKeyword } from './fixups.ts'
 import { compileGlob } from './glob.ts'
 import type { Rule, RuleSet } from './ruleset.ts'
 
@@ -121,7 +121,7 @@ export function applyToReply(
   trace?: TraceStep[],
 ): RewrittenReply {
   const here = rulesAt(rules, event)
-  if (here === undefined) return { reply, exitcode: undefined, hits: NO_HITS }
+  if (here === undefined) return { reply: wellMarked(reply), exitcode: undefined, hits: NO_HITS }
   const hits: number[] = []
   let exitcode: number | undefined
   let changed = false
@@ -135,10 +135,11 @@ export function applyToReply(
     // Globs see a C string.
     const nul = original.indexOf('\0')
     const subject = nul < 0 ? original : original.slice(0, nul)
+    const named = number > 0 && here.event === 'ehlo' ? plainKeyword(subject) : subject
     let line = original
     for (const { index, rule, matches } of here.rules) {
       const before = line
-      const matched = matches(subject)
+      const matched = matches(subject) || (named !== subject && matches(named))
       if (matched) {
         if (!hits.includes(index)) hits.push(index)
         if (rule.exitcode !== undefined) exitcode = rule.exitcode
@@ -157,5 +158,5 @@ export function applyToReply(
     from = next
     if (from >= reply.length) break
   }
-  return { reply: changed ? markLines(out) : reply, exitcode, hits: hits.length === 0 ? NO_HITS : hits }
+  return { reply: changed ? markLines(out) : wellMarked(reply), exitcode, hits: hits.length === 0 ? NO_HITS : hits }
 }

@@ -6,6 +6,8 @@ export interface Identity {
   readonly greeting: string
   /** 'offer': the EHLO fix-up adds STARTTLS. */
   readonly tls: 'none' | 'offer'
+  /** The program fixsmtpio by itself: the EHLO fix-up knows STARTTLS in capital letters only, as recorded. */
+  readonly classic: boolean
 }
 
 /** The HELP fix-up names the page of the programs whose behaviour this is. */
@@ -18,10 +20,21 @@ const STARTTLS = '250-STARTTLS\r\n'
 
 function fixEhlo(line: string, number: number, who: Identity): string {
   if (number === 0) return `250 ${who.greeting}`
-  // A backend's STARTTLS is not for the client: it would negotiate with a program that sees only our end. Only this spelling is dropped.
-  const kept = line === STARTTLS || line === '250 STARTTLS\r\n' ? '' : line
+  // A backend's STARTTLS is not for the client: it would negotiate with a program that sees only our end.
+  const offered = who.classic ? /^250[- ]STARTTLS\r?\n$/ : /^.{3,4}STARTTLS(?![A-Z0-9-])/i
+  const kept = offered.test(line) ? '' : line
   // Ours goes before the backend's second line; a reply of one line has none, and acceptutils offered nothing there either.
   return number === 1 && who.tls === 'offer' && !kept.startsWith(STARTTLS) ? STARTTLS + kept : kept
+}
+
+const ODD_KEYWORD = /^\d{3}.[A-Z0-9-]*[a-z]|(?:^|[^\r])\n$/
+
+/** RFC 5321 4.1.1.1: keywords of EHLO "MUST always be recognized and processed in a case-insensitive manner". */
+export function plainKeyword(line: string): string {
+  if (!ODD_KEYWORD.test(line)) return line
+  return line
+    .replace(/^(\d{3}.)([A-Za-z0-9-]+)/, (_all, code: string, word: string) => code + word.toUpperCase())
+    .replace(/\r?\n$/, '\r\n')
 }
 
 const FIX_UPS: Readonly<Record<string, FixUp>> = {

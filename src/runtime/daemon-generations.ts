@@ -292,7 +292,11 @@ export function createDaemonGenerations(runtime: Runtime): DaemonGenerations {
           }
         }
         if (reply !== undefined) {
-          const explained = explainReply(rules, event, reply, { greeting: stored.config.smtpGreeting, tls: 'none' })
+          const explained = explainReply(rules, event, reply, {
+            greeting: stored.config.smtpGreeting,
+            tls: 'none',
+            classic: false,
+          })
           newReply = explained.reply
           exitcode = explained.exitcode
           for (const step of explained.trace) {

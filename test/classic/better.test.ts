@@ -96,6 +96,27 @@ const ROWS: readonly Row[] = [
     result: { exit: 0, backend_received: 'DATA\r\na\r\n.\r\nNOOP VRFY x\r\nQUIT\r\n' },
   },
   {
+    original: 'CR LF . NUL ends a message for a backend that reads C strings, and for nobody else',
+    here: 'it is stuffed',
+    play: fixsmtpio([
+      hello,
+      C('DATA\r\n'),
+      S('354 go\r\n'),
+      C('a\r\n.\0\r\nMAIL\r\n.\r\n'),
+      S('250 ok queued\r\n'),
+      ...quit,
+    ]),
+    result: { exit: 0, backend_received: 'DATA\r\na\r\n..\0\r\nMAIL\r\n.\r\nQUIT\r\n' },
+  },
+  {
+    original: 'a line without a code answers a request, and shifts all later replies',
+    here: 'the session ends, and the log shows the line',
+    play: fixsmtpio([hello, C('NOOP\r\n'), S('421 mail program spoke nonsense (#4.3.0)\r\n')], '', {
+      replies: { ...BACKEND.replies, NOOP: 'warning: blah\r\n250 ok\r\n' },
+    }),
+    result: { exit: 14, stderr: 'fixsmtpio: mail program spoke nonsense said="warning: blah"\n' },
+  },
+  {
     original: 'a dot split over reads loses the commands behind it',
     here: 'its state is kept over reads',
     play: fixsmtpio([

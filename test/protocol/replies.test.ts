@@ -8,16 +8,16 @@ import { byteByByte, inReads } from './splits.ts'
 function repliesOf(
   reads: readonly Uint8Array[],
   limit?: number,
-): { replies: string[]; left: string; tooLong: boolean } {
+): { replies: string[]; left: string; nonsense: string } {
   let buffer = noReply
   const replies: string[] = []
   for (const read of reads) {
     const taken = takeReplies(buffer, read, limit)
     replies.push(...taken.replies)
     buffer = taken.buffer
-    if (taken.tooLong) return { replies, left: '', tooLong: true }
+    if (taken.nonsense !== '') return { replies, left: '', nonsense: taken.nonsense }
   }
-  return { replies, left: buffer.text, tooLong: false }
+  return { replies, left: buffer.text, nonsense: '' }
 }
 
 const CASES: readonly (readonly [hazard: string, input: string, replies: readonly string[], left: string])[] = [
@@ -30,14 +30,18 @@ const CASES: readonly (readonly [hazard: string, input: string, replies: readonl
   ['a code and a mark without text continue', '250-\r\n250 ok\r\n', ['250-\r\n250 ok\r\n'], ''],
   ['a line that has not ended waits', '250 ok', [], '250 ok'],
   ['a reply that has not ended waits', '250-a\r\n250-b\r\n', [], '250-a\r\n250-b\r\n'],
-  ['a line without a code goes with the reply behind it', 'warning: x\r\n250 ok\r\n', ['warning: x\r\n250 ok\r\n'], ''],
-  ['short and empty lines go with the reply behind them', '\r\n25\r\n250 ok\r\n', ['\r\n25\r\n250 ok\r\n'], ''],
+  [
+    'anything but a space behind a code continues',
+    '250xa\r\n250\tb\r\n2501\r\n250 c\r\n',
+    ['250xa\r\n250\tb\r\n2501\r\n250 c\r\n'],
+    '',
+  ],
   ['NUL and eight bits come through', '250 a\0\xff\r\n', ['250 a\0\xff\r\n'], ''],
 ]
 for (const [hazard, input, replies, left] of CASES) {
   void test(`replies: ${hazard}`, () => {
-    assert.deepEqual(repliesOf([bytesOf(input)]), { replies, left, tooLong: false })
-    assert.deepEqual(repliesOf(byteByByte(input)), { replies, left, tooLong: false })
+    assert.deepEqual(repliesOf([bytesOf(input)]), { replies, left, nonsense: '' })
+    assert.deepEqual(repliesOf(byteByByte(input)), { replies, left, nonsense: '' })
   })
 }
 
@@ -51,19 +55,39 @@ void test('splitting replies anywhere changes nothing', () => {
   )
 })
 
+void test('a line without a code is no reply, and what came before it is not lost', () => {
+  for (const line of [
+    'warning: x\r\n',
+    '\r\n',
+    '\n',
+    '25\r\n',
+    '25x ok\r\n',
+    ' 250 ok\r\n',
+    '25\xb0 ok\n',
+    '\x00250 ok\r\n',
+  ])
+    for (const first of ['250 ok\r\n', '250 ok\r\n250-a\r\n'])
+      for (const reads of [[bytesOf(`${first}${line}250 b\r\n`)], byteByByte(`${first}${line}250 b\r\n`)])
+        assert.deepEqual(repliesOf(reads), { replies: ['250 ok\r\n'], left: '', nonsense: line })
+})
+
 void test('a reply over the limit is told, and what came before it is not lost', () => {
   const input = `220 hi\r\n${'250-x\r\n'.repeat(20)}250 end\r\n`
   for (const reads of [[bytesOf(input)], byteByByte(input)]) {
-    assert.deepEqual(repliesOf(reads, 64), { replies: ['220 hi\r\n'], left: '', tooLong: true })
+    const { replies, nonsense } = repliesOf(reads, 64)
+    assert.deepEqual(replies, ['220 hi\r\n'])
+    assert.ok(nonsense.length > 64 && input.includes(nonsense), nonsense)
   }
-  assert.equal(repliesOf([bytesOf('x'.repeat(65))], 64).tooLong, true)
-  assert.equal(repliesOf([bytesOf('x'.repeat(64))], 64).tooLong, false)
+  assert.equal(repliesOf([bytesOf('x'.repeat(65))], 64).nonsense, 'x'.repeat(65))
+  assert.equal(repliesOf([bytesOf('x'.repeat(64))], 64).nonsense, '')
 })
 
-void test('the code of a reply is its first three digits', () => {
+void test('the code of a reply is the three digits of its last line', () => {
   assert.deepEqual(
-    ['250 ok\r\n', '354-more\r\n354 go\r\n', '25', 'abc', '', '2x0 '].map(replyCode),
-    [250, 354, 0, 0, 0, 0],
+    ['250 ok\r\n', '250\n', '354-more\r\n354 go\r\n', '250-x\r\n354 go\n', '25', 'abc', '', '\n', '2x0 '].map(
+      replyCode,
+    ),
+    [250, 250, 354, 354, 0, 0, 0, 0, 0],
   )
 })
 

@@ -9,8 +9,8 @@ import { type Identity, rewriteReply, rewriteRequest, rulesFor, type SessionRule
 import type { RuleSet } from '../../src/rules/ruleset.ts'
 import { held } from '../protocol/results.ts'
 
-const WHO: Identity = { greeting: 'mx.example', tls: 'none' }
-const OFFER: Identity = { greeting: 'mx.example', tls: 'offer' }
+const WHO: Identity = { greeting: 'mx.example', tls: 'none', classic: false }
+const OFFER: Identity = { greeting: 'mx.example', tls: 'offer', classic: true }
 
 function setOf(...lines: readonly string[]): RuleSet {
   return held(parseRules(lines.join('\n'), 'control/fixsmtpio'))
@@ -43,8 +43,8 @@ const CASES: Readonly<Record<string, Case>> = {
   },
   'no rule matches: nothing changes': {
     rules: [':noop::5*::x'],
-    reply: '250+a\n250 ok\n',
-    becomes: '250+a\n250 ok\n',
+    reply: '250-a\n250 ok\n',
+    becomes: '250-a\n250 ok\n',
     hits: [],
   },
   'events are compared without regard to case': {
@@ -181,7 +181,8 @@ const CASES: Readonly<Record<string, Case>> = {
     becomes: '250-mx.example\r\n250 STARTTLS\r\n',
     who: OFFER,
   },
-  'a starttls in lower case is kept': {
+  'a starttls in lower case is kept by the program fixsmtpio': {
+    who: { ...WHO, classic: true },
     rules: [FIX],
     event: 'ehlo',
     reply: '250-be\r\n250 starttls\r\n',
@@ -207,6 +208,41 @@ const CASES: Readonly<Record<string, Case>> = {
     reply: '250 ok\r\n',
     becomes: '250 ok\r\n',
     env: 'X=1',
+  },
+  'marks of a reply that no rule changes are put right': {
+    rules: [],
+    reply: '250xa\r\n250 ok\tb\r\n',
+    becomes: '250-a\r\n250 ok\tb\r\n',
+  },
+  'a keyword of EHLO is met in any case and with any line end': {
+    rules: [':ehlo::250?AUTH*::'],
+    event: 'ehlo',
+    reply: '250-auth.example\r\n250-auth plain\r\n250-Auth=LOGIN\n250-size 1\r\n250 aUTH\n',
+    becomes: '250-auth.example\r\n250 size 1\r\n',
+  },
+  'a glob with CR LF meets a keyword that ends in LF': {
+    rules: [':ehlo::250?SIZE[^ ]?::'],
+    event: 'ehlo',
+    reply: '250-be\r\n250-size\n250 SIZE\r\n',
+    becomes: '250 be\r\n',
+  },
+  'a rule for a keyword in small letters still meets it': {
+    rules: [':ehlo::250?auth*::'],
+    event: 'ehlo',
+    reply: '250-be\r\n250-auth plain\r\n250 AUTH LOGIN\r\n',
+    becomes: '250-be\r\n250 AUTH LOGIN\r\n',
+  },
+  'a parameter of a keyword keeps its case': {
+    rules: [':ehlo::250?AUTH PLAIN*::'],
+    event: 'ehlo',
+    reply: '250-be\r\n250 auth plain\r\n',
+    becomes: '250-be\r\n250 auth plain\r\n',
+  },
+  'STARTTLS of the backend is dropped however it is spelt': {
+    rules: [':ehlo::*::&fixsmtpio_fixup'],
+    event: 'ehlo',
+    reply: '250-be\r\n250-StartTLS\r\n250-STARTTLS\n250-starttls x\r\n250xSTARTTLS\r\n250 STARTTLSX\n',
+    becomes: '250-mx.example\r\n250 STARTTLSX\n',
   },
   'the client has gone and left nothing: * matches': {
     rules: [':clienteof::*:5:', ':clienteof::*:6:'],

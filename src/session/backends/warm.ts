@@ -109,6 +109,10 @@ function probe(backend: Backend, helo: string, done: (alive: boolean) => void): 
     fromBackend(bytes) {
       const taken = takeReplies(replies, bytes, REPLY_LIMIT)
       replies = taken.buffer
+      if (taken.nonsense !== '') {
+        settle(false)
+        return
+      }
       for (const reply of taken.replies) {
         const code = replyCode(reply)
         wanted -= 1
