@@ -13,7 +13,7 @@ const internals = net as unknown as {
   _createServerHandle(address: string, port: number, family: 4 | 6, fd?: number, flags?: number): Handle | number
 }
 
-/** libuv's UV_TCP_IPV6ONLY: [::] and 0.0.0.0 are two listeners, each said in control/listeners. */
+/** libuv's UV_TCP_IPV6ONLY. It sets the option either way, so net.ipv6.bindv6only of the host says nothing. */
 const IPV6_ONLY = 1
 
 export interface Bound {
@@ -23,10 +23,21 @@ export interface Bound {
   readonly close: () => void
 }
 
+interface Address {
+  readonly address: string
+  readonly port: number
+}
+
+const isIpv6 = (address: string): boolean => address.includes(':')
+
+/** [::], the only address that can take IPv4 too, does so unless an IPv4 address has the same port. */
+export const isIpv6Only = ({ port }: Address, all: readonly Address[]): boolean =>
+  port !== 0 && all.some((other) => other.port === port && !isIpv6(other.address))
+
 /** Binds; undefined if the address is taken or not ours. */
-export function bindAddress(address: string, port: number): Bound | undefined {
-  const handle = address.includes(':')
-    ? internals._createServerHandle(address, port, 6, undefined, IPV6_ONLY)
+export function bindAddress(address: string, port: number, ipv6Only = false): Bound | undefined {
+  const handle = isIpv6(address)
+    ? internals._createServerHandle(address, port, 6, undefined, ipv6Only ? IPV6_ONLY : 0)
     : internals._createServerHandle(address, port, 4)
   if (typeof handle === 'number') return undefined
   const name: { address?: string; port?: number } = {}

@@ -8,7 +8,7 @@ import { chmodSync, chownSync, mkdirSync, readFileSync } from 'node:fs'
 import { getPriority, setPriority } from 'node:os'
 import { join } from 'node:path'
 import type { HelperMode } from '../protocol/helper.ts'
-import { type Bound, bindAddress } from './binding.ts'
+import { type Bound, bindAddress, isIpv6Only } from './binding.ts'
 
 export interface ListenerAddress {
   readonly name: string
@@ -100,7 +100,7 @@ export function supervise(options: SupervisorOptions, log: Log): void {
   if (root && account.uid === 0) fail(78, 'control/chains: the account must not be root')
 
   const bound: Bound[] = options.listeners.map((listener) => {
-    const one = bindAddress(listener.address, listener.port)
+    const one = bindAddress(listener.address, listener.port, isIpv6Only(listener, options.listeners))
     return (
       one ??
       fail(
