@@ -211,7 +211,7 @@ async function top(client: RpcClient, command: Extract<Command, { do: 'top' }>):
       return complain(failureOf(failed.error), output)
     }
     const [info, stats, lanes, sessions] = answers.map((answer) => answer.unwrapOr(undefined))
-    const now = topCounters(stats, Date.now())
+    const now = topCounters(stats, performance.now())
     const lines = topPicture({ info, stats, lanes, sessions }, before, now, live ? stdout.columns : 80, height)
     before = now
     if (!live) {

@@ -9,6 +9,7 @@ import { getPriority, setPriority } from 'node:os'
 import { join } from 'node:path'
 import type { HelperMode } from '../protocol/helper.ts'
 import { type Bound, bindAddress, isIpv6Only } from './binding.ts'
+import { monotonic } from './clock.ts'
 
 export interface ListenerAddress {
   readonly name: string
@@ -130,7 +131,7 @@ export function supervise(options: SupervisorOptions, log: Log): void {
     let pause = 100
     const run = () => {
       if (stopping) return
-      const began = Date.now()
+      const began = monotonic()
       const child = start()
       children[name] = child
       child.on('error', (error) => log('child-failed', { name, message: error.message }))
@@ -144,7 +145,7 @@ export function supervise(options: SupervisorOptions, log: Log): void {
           end(code)
           return
         }
-        pause = Date.now() - began > 10_000 ? 100 : Math.min(pause * 2, 5000)
+        pause = monotonic() - began > 10_000 ? 100 : Math.min(pause * 2, 5000)
         log('child-ended', { name, pid: child.pid ?? -1, how: signal ?? `exit ${code}`, restart_ms: pause })
         setTimeout(run, pause)
       })

@@ -1,5 +1,6 @@
 // From an accepted socket to a session, and from its end to the log.
 
+import { monotonic } from '../edge/clock.ts'
 import type { ClientSocket } from '../edge/listening.ts'
 import { notNow } from '../protocol/dialogue.ts'
 import { type Arrival, arrivalOf, enter, type Step } from '../session/door.ts'
@@ -88,7 +89,7 @@ export function sessionEnded(lane: Lane, session: ClientSession, why: string): v
   lane.generations.leave(session)
   lane.counters.ended(session, why)
   const { user, messages, bytesIn, bytesOut } = session
-  const seconds = Math.round((Date.now() - session.started) / 100) / 10
+  const seconds = Math.round((monotonic() - session.started) / 100) / 10
   lane.reporter.logOf(session, 'info', 'session-ended', { user, why, seconds, messages, in: bytesIn, out: bytesOut })
   lane.reporter.event('session', 'ended', session, { why, messages, bytesIn, bytesOut })
   if (lane.stopping && lane.sessions.size === 0) lane.end()

@@ -1,5 +1,6 @@
 // A lane's two ticks: each second for sessions that are late, ten times a second for its own lag and its reports.
 
+import { monotonic } from '../edge/clock.ts'
 import type { ClientSession } from '../session/session.ts'
 import { type Lane, publishUse } from './state.ts'
 
@@ -14,11 +15,11 @@ const REPORT_MILLISECONDS = 100
 
 /** Returns the function that stops it. */
 export function startClock(lane: Lane): () => void {
-  let lastTick = performance.now()
+  let lastTick = monotonic()
   let worst = 0
   const reports = setInterval(() => {
-    const late = performance.now() - lastTick - REPORT_MILLISECONDS
-    lastTick = performance.now()
+    const late = monotonic() - lastTick - REPORT_MILLISECONDS
+    lastTick = monotonic()
     worst = Math.max(worst, late / 1000)
     lane.counters.lag(Math.max(late, 0) / 1000)
     lane.reporter.flush()
@@ -26,7 +27,7 @@ export function startClock(lane: Lane): () => void {
   const seconds = setInterval(() => {
     lane.lag = worst
     worst = 0
-    const now = Date.now()
+    const now = monotonic()
     for (const session of lane.sessions.values()) checkTime(lane, session, now)
     lane.parking.sweep(now)
     publishUse(lane)

@@ -2,6 +2,7 @@
 
 import { histogramValue, newHistogram, record } from '../contract/histogram.ts'
 import type { Sample } from '../contract/metrics.ts'
+import { monotonic } from '../edge/clock.ts'
 import type { ClientSession } from '../session/session.ts'
 import { stateOf } from './describe.ts'
 
@@ -58,7 +59,7 @@ export function createCounters(lane: string): Counters {
       add(`login\t${session.settings.dialogue.protocol}\t${session.mechanism}\t${outcome}`)
       const histogram = loginTime.get(outcome) ?? newHistogram()
       loginTime.set(outcome, histogram)
-      record(histogram, (Date.now() - session.askedAt) / 1000)
+      record(histogram, (monotonic() - session.askedAt) / 1000)
     },
     helper(seconds) {
       record(helperTime, seconds)

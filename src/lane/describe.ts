@@ -1,6 +1,7 @@
 // A session as the control plane shows it. Nothing here is a secret: no argument of a verb, no envelope, no body.
 
 import type { SessionDetail, SessionIdentity, SessionState, SessionSummary } from '../contract/daemon.ts'
+import { wallTime } from '../edge/clock.ts'
 import type { ClientSession } from '../session/session.ts'
 
 export interface Place {
@@ -46,7 +47,7 @@ export function identity(session: ClientSession, place: Place): SessionIdentity 
     generation: place.generation,
     ip: session.ip,
     port: session.port,
-    started: session.started,
+    started: wallTime(session.started),
     ...(session.user !== '' && session.accepted !== undefined ? { user: session.user } : {}),
   }
 }
@@ -57,9 +58,9 @@ export function describe(session: ClientSession, place: Place): SessionSummary {
   return {
     ...identity(session, place),
     ...(session.helo !== '' ? { helo: session.helo } : {}),
-    lastActive: session.seen,
+    lastActive: wallTime(session.seen),
     ...(accepted !== undefined && session.user !== ''
-      ? { login: { at: session.loginAt, mechanism: session.mechanism } }
+      ? { login: { at: wallTime(session.loginAt), mechanism: session.mechanism } }
       : {}),
     ...(accepted !== undefined ? { backend: { chain: session.chain, ...accepted } } : {}),
     messages: session.messages,
@@ -76,7 +77,7 @@ export function detail(session: ClientSession, place: Place): SessionDetail {
   return {
     ...describe(session, place),
     verbs: session.verbs.map(({ at, verb, code }) => ({
-      at,
+      at: wallTime(at),
       verb: shownVerb(verb),
       ...(code === 0 ? {} : { code: codeText(code) }),
     })),

@@ -7,6 +7,7 @@
 
 import type { MessagePort } from 'node:worker_threads'
 import type { Effect } from '../actors/effects.ts'
+import { monotonic } from '../edge/clock.ts'
 import { listenOn } from '../edge/listening.ts'
 import { notNow } from '../protocol/dialogue.ts'
 import { createParking } from '../session/backends/warm.ts'
@@ -85,7 +86,7 @@ export default function runLane({ start, port, usage, slot }: LaneTask): Promise
 
 /** What the lane does for its sessions. */
 const hostOf = (lane: Lane): Surroundings => ({
-  now: Date.now,
+  now: monotonic,
   post: (session, frame) => lane.stages.post(session, frame),
   askHelper: (session, kind, user, credentials) => openBackend(lane, session, kind, user, credentials),
   rulesOf: lane.generations.rulesOf,

@@ -9,7 +9,7 @@ export interface TopInput {
 }
 
 export interface TopCounters {
-  /** Milliseconds. */
+  /** Milliseconds of the monotonic clock. */
   readonly at: number
   readonly totals: ReadonlyMap<string, number>
 }
@@ -73,13 +73,14 @@ export function topPicture(
 ): readonly string[] {
   const info = isRecord(input.info) ? input.info : {}
   const sessions = isRecord(input.sessions) ? input.sessions : {}
+  const time = isRecord(input.stats) ? input.stats['now'] : undefined
   const elapsed = before ? (now.at - before.at) / 1000 : 0
   const rates = RATES.map(([name]) => {
     const change = (now.totals.get(name) ?? 0) - (before?.totals.get(name) ?? 0)
     return `${name} ${before && elapsed > 0 ? short(Math.max(0, change) / elapsed) : '-'}/s`
   })
   const lines = [
-    `acceptd ${cell(info.version)}  up ${duration(info.uptime)}  generation ${cell(info.generation)}${info.draining === true ? '  DRAINING' : ''}  ${new Date(now.at).toISOString().slice(11, 19)}Z`,
+    `acceptd ${cell(info.version)}  up ${duration(info.uptime)}  generation ${cell(info.generation)}${info.draining === true ? '  DRAINING' : ''}  ${typeof time === 'string' ? time.slice(11, 19) : '-'}Z`,
     `sessions ${cell(sessions.matched)}  ${rates.join('  ')}`,
     '',
     'LANE  STATE     SESSIONS   MEMORY  LAG MS  DEATHS',

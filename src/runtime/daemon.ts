@@ -6,6 +6,7 @@ import type { AuthOutcome, Daemon, HealthCheck, ListenerState, LogLevel, RpcFail
 import { failure, notFound } from '../contract/failure.ts'
 import type { Sample } from '../contract/metrics.ts'
 import { mergePages } from '../contract/pages.ts'
+import { monotonic, wallTime } from '../edge/clock.ts'
 import { askHelper } from '../edge/helper.ts'
 import { openDescriptors } from '../edge/sizing.ts'
 import { bytesOf, concat } from '../protocol/bytes.ts'
@@ -52,7 +53,7 @@ export function createDaemon(runtime: Runtime, version: string, stop: (grace: nu
       info: () => ({
         version,
         pid: process.pid,
-        started: runtime.started,
+        started: wallTime(runtime.began),
         lanes: runtime.lanes().length,
         helper: { mode: options.helper.mode, privileged: options.helper.privileged },
         generation: runtime.current().generation,
@@ -70,7 +71,7 @@ export function createDaemon(runtime: Runtime, version: string, stop: (grace: nu
         ])
         const samples: Sample[] = [
           { metric: 'acceptd_info', labels: { version }, value: 1 },
-          { metric: 'acceptd_uptime_seconds', labels: {}, value: (Date.now() - runtime.started) / 1000 },
+          { metric: 'acceptd_uptime_seconds', labels: {}, value: (monotonic() - runtime.began) / 1000 },
           { metric: 'acceptd_draining', labels: {}, value: runtime.refusing() ? 1 : 0 },
           { metric: 'acceptd_descriptors_open', labels: {}, value: openDescriptors() },
           { metric: 'acceptd_descriptors_limit', labels: {}, value: options.descriptorLimit },
@@ -286,7 +287,7 @@ export function createDaemon(runtime: Runtime, version: string, stop: (grace: nu
               state: measure === undefined || lane.state === 'dead' ? ('silent' as const) : lane.state,
               sessions: measure?.sessions ?? 0,
               generation: lane.generation,
-              started: lane.started,
+              started: wallTime(lane.began),
               memoryBytes: measure?.memoryBytes ?? 0,
               lagSeconds: measure?.lagSeconds ?? 0,
               deaths: runtime.deaths(lane.lane),

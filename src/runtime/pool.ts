@@ -3,6 +3,7 @@
 import { randomBytes } from 'node:crypto'
 import { MessageChannel, receiveMessageOnPort } from 'node:worker_threads'
 import { Piscina } from 'piscina'
+import { monotonic } from '../edge/clock.ts'
 import type { LaneTask } from '../lane/lane.ts'
 import type { FromLane, LaneStart, QuestionName, Questions } from '../lane/messages.ts'
 import { newUsage, setUse, slotOf } from '../lane/usage.ts'
@@ -11,7 +12,8 @@ import { decodeMessage, encodeMessage } from '../session/codec.ts'
 export interface LaneHandle {
   readonly lane: number
   readonly boot: string
-  readonly started: number
+  /** Of the monotonic clock. */
+  readonly began: number
   state: 'starting' | 'running' | 'draining' | 'silent' | 'dead'
   generation: number
   ask<Q extends QuestionName>(
@@ -72,7 +74,7 @@ export function createPool(lanes: number, events: PoolEvents): Pool {
     const lane: LaneHandle = {
       lane: settings.lane,
       boot,
-      started: Date.now(),
+      began: monotonic(),
       state: 'starting',
       generation: settings.published.generation,
       ask: (q, ask, withinSeconds = 5) =>

@@ -6,6 +6,7 @@ import { type Config, type ControlTexts, compileConfig, KNOBS } from '../config/
 import { changedFiles, GENERATIONS_KEPT, hashOf, readControl, type StoredGeneration } from '../config/generations.ts'
 import type { ChangedBy, DaemonEvent, LogLevel, PauseMode, SessionFilter, TraceLine } from '../contract/daemon.ts'
 import { sessionMatcher } from '../contract/pages.ts'
+import { monotonic } from '../edge/clock.ts'
 import { watchHelper } from '../edge/helper.ts'
 import { isLogged, type LogFields, logLine } from '../edge/log.ts'
 import { otherDescriptors } from '../edge/sizing.ts'
@@ -50,7 +51,8 @@ export interface PublishedResult {
 
 export interface Runtime {
   readonly options: RuntimeOptions
-  readonly started: number
+  /** Of the monotonic clock. */
+  readonly began: number
   current(): StoredGeneration
   history(): readonly StoredGeneration[]
   lastError(): { at: number; by: ChangedBy; errors: readonly ConfigError[] } | undefined
@@ -114,7 +116,7 @@ export async function startRuntime(
   let kept: StoredGeneration[] = [current]
   let lastNumber = 1
   let lastError: ReturnType<Runtime['lastError']>
-  const started = Date.now()
+  const began = monotonic()
 
   const listeners = new Set<(event: DaemonEvent) => void>()
   const tracers = new Map<(lines: readonly TraceLine[]) => void, SessionFilter>()
@@ -232,7 +234,7 @@ export async function startRuntime(
   // A lane that misses three pings is spinning or out of memory: it is ended and replaced; no other lane notices.
   const pinger = setInterval(() => {
     for (const lane of live()) {
-      if (lane.state === 'starting' && Date.now() - lane.started < 10_000) continue
+      if (lane.state === 'starting' && monotonic() - lane.began < 10_000) continue
       const count = (missed.get(lane) ?? 0) + 1
       missed.set(lane, count)
       if (count > 1 && lane.state === 'running') lane.state = 'silent'
@@ -252,7 +254,7 @@ export async function startRuntime(
 
   const runtime: Runtime = {
     options,
-    started,
+    began,
     current: () => current,
     history: () => kept,
     lastError: () => lastError,
@@ -265,7 +267,7 @@ export async function startRuntime(
     refusing: () => refusing,
     helperUp: () => watch?.connected(),
     async publish(texts, all, by, reason) {
-      const began = performance.now()
+      const asked = monotonic()
       const next = compileConfig(texts)
       if (next.isErr()) {
         lastError = { at: Date.now(), by, errors: next.error }
@@ -319,7 +321,7 @@ export async function startRuntime(
         level = stored.config.logLevel
         void Promise.all(live().map(tellListening))
       }
-      const milliseconds = performance.now() - began
+      const milliseconds = monotonic() - asked
       log('info', 'published', {
         generation: stored.generation,
         sha256: stored.sha256,
@@ -399,8 +401,8 @@ export async function startRuntime(
       clearInterval(pinger)
       watch?.stop()
       await Promise.allSettled(live().map((lane) => lane.ask('stop', { grace: graceSeconds })))
-      const deadline = Date.now() + (graceSeconds + 5) * 1000
-      await until(() => live().length === 0 || Date.now() > deadline)
+      const deadline = monotonic() + (graceSeconds + 5) * 1000
+      await until(() => live().length === 0 || monotonic() > deadline)
       await pool.close()
     },
   }

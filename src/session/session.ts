@@ -19,7 +19,7 @@ import type { Address, Arrival } from './door.ts'
 
 /** What a lane gives its sessions. */
 export interface Surroundings {
-  /** Milliseconds since 1970, as of the last tick. */
+  /** Milliseconds of the monotonic clock. */
   readonly now: () => number
   readonly post: (session: ClientSession, frame: import('../actors/frames.ts').Frame) => void
   readonly askHelper: (session: ClientSession, kind: 'auth' | 'guest', user: string, credentials: Uint8Array) => void

@@ -10,7 +10,7 @@ import {
   type SmtpBackendName,
   smtpBackend,
 } from './backends.ts'
-import { type Daemon, startDaemon } from './daemon.ts'
+import { type Daemon, type Start, startDaemon } from './daemon.ts'
 import { type Chain, type Installation, install } from './installation.ts'
 import { type Claim, claimMachine } from './machine.ts'
 import { makeUsers, removeUsers, type TestUser } from './users.ts'
@@ -35,6 +35,8 @@ export interface BedOptions {
   readonly globals?: Readonly<Record<string, string | number>>
   /** Further files of the control directory. */
   readonly control?: Readonly<Record<string, string>>
+  /** How acceptd is started. */
+  readonly start?: (bed: Pick<Bed, 'claim'>) => Start
   /** Behind each listener: `tries=2`. */
   readonly options?: string
 }
@@ -48,7 +50,7 @@ export function script(dir: string, name: string, text: string): string {
 }
 
 export async function makeBed(options: BedOptions): Promise<Bed> {
-  const { smtp = [], pop3 = [], chains, globals = {}, control = {}, options: listener = '' } = options
+  const { smtp = [], pop3 = [], chains, globals = {}, control = {}, start, options: listener = '' } = options
   const claim = await claimMachine()
   let daemon: Daemon | undefined
   const end = async (): Promise<void> => {
@@ -79,7 +81,7 @@ export async function makeBed(options: BedOptions): Promise<Bed> {
     const lines = [...submission, ...more.filter(({ guest }) => guest === undefined)].map(({ name }) =>
       `127.0.0.1:0 smtp ${name} ${listener}`.trim(),
     )
-    daemon = await startDaemon(place, [...lines, ...pop3.map((name) => `127.0.0.1:0 pop3 ${name}`)])
+    daemon = await startDaemon(place, [...lines, ...pop3.map((name) => `127.0.0.1:0 pop3 ${name}`)], start?.({ claim }))
     return { claim, people, account, place, daemon, backend: (name) => smtpBackend(name, claim), end }
   } catch (error) {
     await end()

@@ -31,6 +31,7 @@ wanted='
 /bin/ps procps
 /usr/sbin/useradd passwd
 /usr/bin/flock util-linux
+/usr/bin/faketime faketime
 /usr/bin/cc gcc
 /usr/bin/make make
 '

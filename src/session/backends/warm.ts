@@ -5,6 +5,7 @@
 
 import { createHmac, randomBytes } from 'node:crypto'
 import type { Backend, BackendHearer } from '../../edge/backend.ts'
+import { monotonic } from '../../edge/clock.ts'
 import { bytesOf, NO_BYTES } from '../../protocol/bytes.ts'
 import type { Accepted } from '../../protocol/helper.ts'
 import { noReply, REPLY_LIMIT, replyCode, takeReplies } from '../../protocol/replies.ts'
@@ -67,7 +68,7 @@ class Parked implements BackendHearer {
   readonly accepted: Accepted
   /** The backend's own greeting, said again to the rules at each take-over. */
   readonly greeting: string
-  readonly since = Date.now()
+  readonly since = monotonic()
   private readonly discard: (one: Parked) => void
 
   constructor(
@@ -169,7 +170,7 @@ export function createParking(): Parking {
       const known = verified.get(key)
       const { helo } = session.actors.authup
       // Without an EHLO of its own it would be served under the name that the last client gave.
-      const fresh = known !== undefined && Date.now() - known.at <= warmSeconds * 1000
+      const fresh = known !== undefined && monotonic() - known.at <= warmSeconds * 1000
       const one = helo !== '' && fresh ? parked.get(key)?.at(-1) : undefined
       if (one === undefined || known === undefined) {
         done(undefined, NOBODY, NO_BYTES)
@@ -194,7 +195,7 @@ export function createParking(): Parking {
     verified(session, warmSeconds) {
       const key = session.warmKey
       if (key === '') return
-      const now = Date.now()
+      const now = monotonic()
       const last = verified.get(key)
       const again = last !== undefined && now - last.at <= warmSeconds * 1000
       // Away first, so that the oldest stay the first ones.

@@ -1,0 +1,16 @@
+// Two clocks: whatever is decided, a timeout, an age, a rate, asks the monotonic one; the wall clock, which an administrator or ntpd
+// may set, is for what people read.
+
+/** Milliseconds since some moment of this thread. */
+export const monotonic = (): number => performance.now()
+
+/** Differences of the two clocks below this are slewing, which must not make a time that is shown twice differ. */
+const STEP_MILLISECONDS = 100
+let offset = performance.timeOrigin
+
+/** A moment of the monotonic clock in milliseconds since 1970, as the wall clock has it now: an age that is counted from it is right even after the clock was set. */
+export function wallTime(moment: number): number {
+  const difference = Date.now() - performance.now()
+  if (Math.abs(difference - offset) > STEP_MILLISECONDS) offset = difference
+  return Math.round(offset + moment)
+}
