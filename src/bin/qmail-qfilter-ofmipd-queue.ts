@@ -1,13 +1,14 @@
-// qmail-qfilter-ofmipd-queue: stands in for qmail-queue(8), for QMAILQUEUE. Runs the filters of control/ofmipfilters, or of the file
-// that QMAILQUEUEFILTERS names, one command a line; then qmail-queue, or the program named in control/ofmipqueue.
+// qmail-qfilter-ofmipd-queue, qmail-qfilter-queue: takes the place of qmail-queue(8), for QMAILQUEUE. Runs the filters of a file, one
+// command a line; then qmail-queue, or the program named in control/ofmipqueue.
 
 import { accessSync, constants, realpathSync } from 'node:fs'
-import { isAbsolute, join, resolve } from 'node:path'
-import { controlsOf, homeOf, Unreadable } from '../classic/control.ts'
-import { tell } from '../classic/process.ts'
-import { filterAndQueue, QUEUE, QueueFailure, run } from '../classic/queue.ts'
+import { resolve } from 'node:path'
+import { type Controls, controlsOf, homeOf, Unreadable } from '../classic/control.ts'
+import { calledAs, tell } from '../classic/process.ts'
+import { filterAndQueue, QUEUE, QueueFailure } from '../classic/queue.ts'
 
-const NAME = 'qmail-qfilter-ofmipd-queue'
+/** Called by this name the program has no filters but those of QMAILQUEUEFILTERS. */
+const WITHOUT_FILTERS = 'qmail-qfilter-queue'
 
 function executable(path: string): boolean {
   try {
@@ -18,36 +19,32 @@ function executable(path: string): boolean {
   }
 }
 
-function inPath(name: string, places: readonly string[]): string | undefined {
-  return places
-    .filter(isAbsolute)
-    .map((place) => join(place, name))
-    .find(executable)
+/** Command lines. A file that was asked for must be there: without it mail would go out unfiltered. */
+function filtersOf(controls: Controls, home: string, named: string | undefined): readonly (readonly string[])[] {
+  if (named === undefined && calledAs() === WITHOUT_FILTERS) return []
+  // Names of files are the home's, as for every program of qmail.
+  const path = resolve(home, named ?? 'control/ofmipfilters')
+  const lines = controls.linesOf(path)
+  if (lines === undefined && named !== undefined) throw new Unreadable(`QMAILQUEUEFILTERS: there is no ${path}`)
+  return (lines ?? []).map((line) => line.trim().split(/[ \t]+/))
 }
 
 function main(): number {
   const home = homeOf(process.env)
-  const named = process.env['QMAILQUEUEFILTERS'] || 'control/ofmipfilters'
-  // Names of files are the home's, as for every program of qmail.
-  const path = resolve(home, named)
   const controls = controlsOf(home)
-  const queue = resolve(home, controls.line('ofmipqueue') || 'bin/qmail-queue')
-  const filters = (controls.linesOf(path) ?? []).map((line) => line.trim().split(/[ \t]+/))
+  // Whoever comes after us must not come back here.
+  const { QMAILQUEUE: _us, QMAILQUEUEFILTERS: named, QQF_QMAILQUEUE: wanted, ...env } = process.env
+  const queue = resolve(home, controls.line('ofmipqueue') || wanted || 'bin/qmail-queue')
+  const filters = filtersOf(controls, home, named || undefined)
   if (executable(queue) && realpathSync(queue) === realpathSync(process.argv[1] ?? ''))
-    throw new QueueFailure(QUEUE.config, `control/ofmipqueue names ${NAME} itself`)
-  // Who comes behind us must not come back here.
-  const { QMAILQUEUE: _us, QMAILQUEUEFILTERS: _filters, ...env } = process.env
-  const qfilter = inPath('qmail-qfilter', [join(home, 'bin'), ...(env['PATH'] ?? '').split(':')])
-  if (qfilter === undefined || filters.length === 0 || filters.flat().includes('--'))
-    return filterAndQueue({ filters, queue, env })
-  const words = filters.flatMap((filter, i) => (i === 0 ? filter : ['--', ...filter]))
-  return run(qfilter, words, ['inherit', 'inherit', 'inherit'], { ...env, QQF_QMAILQUEUE: queue })
+    throw new QueueFailure(QUEUE.config, `${queue} is this program itself`)
+  return filterAndQueue({ filters, queue, env })
 }
 
 try {
   process.exitCode = main()
 } catch (error) {
-  tell(`${NAME}: ${error instanceof Error ? error.message : String(error)}`)
+  tell(`${calledAs()}: ${error instanceof Error ? error.message : String(error)}`)
   if (error instanceof QueueFailure) process.exitCode = error.code
   else if (error instanceof Unreadable) process.exitCode = QUEUE.config
   else process.exitCode = error instanceof RangeError ? QUEUE.memory : QUEUE.internal

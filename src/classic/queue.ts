@@ -102,8 +102,12 @@ export interface Filtering {
   readonly env: Readonly<Record<string, string | undefined>>
 }
 
-/** Runs the filters one after the other as qmail-qfilter(1) does, then qmail-queue; the exit code. */
+/**
+ * Runs the filters one after the other as qmail-qfilter(1) does, then qmail-queue; the exit code. qmail-qfilter itself would take us for
+ * the program that queues the message, since Node cannot make way for it: QMAILPPID is that program's process id.
+ */
 export function filterAndQueue({ filters, queue, env }: Filtering): number {
+  const { QMAILNAME: _name, ...inherited } = env
   let message = copyWhole(0, 'message')
   let envelope = copyWhole(1, 'envelope')
   const choice = scratch()
@@ -117,11 +121,12 @@ export function filterAndQueue({ filters, queue, env }: Filtering): number {
     const ran = spawnSync(program, words, {
       stdio: [rewound(message), nextMessage, 2, rewound(envelope), nextEnvelope, choice],
       env: {
-        ...env,
+        ...inherited,
         QMAILPPID: String(process.ppid),
         QMAILUSER: at < 0 ? known.sender : known.sender.slice(0, at),
         QMAILHOST: at < 0 ? '' : known.sender.slice(at + 1),
         QMAILRCPTS: known.recipients.map((each) => `${each}\n`).join(''),
+        NUMRCPTS: String(known.recipients.length),
         ENVSIZE: String(sizeOf(envelope)),
         MSGSIZE: String(sizeOf(message)),
       },
@@ -136,17 +141,16 @@ export function filterAndQueue({ filters, queue, env }: Filtering): number {
   }
   if (parseEnvelope(readWhole(envelope)) === undefined) throw new QueueFailure(QUEUE.envelope, 'malformed envelope')
   const chosen = textOf(readWhole(choice)).split(/[\0\n]/)[0] ?? ''
-  return run(chosen === '' ? queue : chosen, [], [rewound(message), rewound(envelope), 2], env)
+  return runQueue(chosen === '' ? queue : chosen, [rewound(message), rewound(envelope), 2], inherited)
 }
 
-/** A program that ends what we were started for: its exit code is ours. */
-export function run(
+/** Its exit code is ours. */
+function runQueue(
   program: string,
-  words: readonly string[],
-  stdio: readonly (number | 'inherit')[],
+  stdio: readonly number[],
   env: Readonly<Record<string, string | undefined>>,
 ): number {
-  const ran = spawnSync(program, words, { stdio: [...stdio], env: { ...env } })
+  const ran = spawnSync(program, { stdio: [...stdio], env: { ...env } })
   if (ran.error !== undefined) throw new QueueFailure(QUEUE.execute, `cannot run ${program}: ${ran.error.message}`)
   if (ran.signal !== null) throw new QueueFailure(QUEUE.internal, `${program} was killed by ${ran.signal}`)
   return ran.status ?? QUEUE.internal

@@ -143,15 +143,52 @@ void test('qmail-queue’s own exit code goes through', () => {
   assert.equal(queue().code, 54)
 })
 
-void test('qmail-qfilter does the work where it is installed', () => {
-  control('ofmipfilters', 'one a\ntwo b\n')
-  script(
-    join(home, 'bin/qmail-qfilter'),
-    `echo "$QQF_QMAILQUEUE $*" > ${home}/called; cat > ${queued}.message; exit 33`,
-  )
-  assert.equal(queue().code, 33)
-  assert.equal(readFileSync(join(home, 'called'), 'utf8'), `${home}/bin/qmail-queue one a -- two b\n`)
-  assert.deepEqual(message(), MESSAGE)
+void test('qmail-qfilter-queue runs the filters that QMAILQUEUEFILTERS names, and none without it', () => {
+  control('ofmipfilters', 'false\n')
+  const program = 'qmail-qfilter-queue'
+  for (const env of [{}, { QMAILQUEUEFILTERS: '' }] as const) {
+    assert.deepEqual(queue({ env, program }), { code: 0, err: '' })
+    assert.deepEqual(message(), MESSAGE)
+    rmSync(`${queued}.message`)
+  }
+  assert.equal(queue().code, 1, 'the other name has control/ofmipfilters')
+})
+
+void test('QMAILQUEUEFILTERS names a file that is missing or cannot be read: 55, and nothing is queued', () => {
+  mkdirSync(join(home, 'control/directory'))
+  for (const program of ['qmail-qfilter-queue', 'qmail-qfilter-ofmipd-queue'])
+    for (const name of ['control/missing', '/nonexistent', 'control/directory']) {
+      const { code, err } = queue({ env: { QMAILQUEUEFILTERS: name }, program })
+      assert.equal(code, 55, name)
+      assert.match(err, new RegExp(`^${program}: `))
+      nothingQueued()
+    }
+})
+
+void test('the environment of a filter is the one of qmail-qfilter', () => {
+  script(join(home, 'filter'), `env | sort > ${home}/env`)
+  control('ofmipfilters', `${join(home, 'filter')}\n`)
+  // A qmail-qfilter that is installed is not asked: it would give QMAILPPID another meaning.
+  script(join(home, 'bin/qmail-qfilter'), 'exit 33')
+  assert.equal(queue({ env: { QMAILNAME: 'x', NUMRCPTS: '9' } }).code, 0)
+  const seen = readFileSync(join(home, 'env'), 'latin1').split('\n')
+  const of = (name: string): readonly string[] => seen.filter((line) => line.startsWith(`${name}=`))
+  assert.deepEqual(of('NUMRCPTS'), ['NUMRCPTS=2'])
+  assert.deepEqual(of('QMAILPPID'), [`QMAILPPID=${process.pid}`])
+  assert.deepEqual(of('QMAILNAME'), [])
+  assert.deepEqual([...of('QMAILUSER'), ...of('QMAILHOST')], ['QMAILUSER=me', 'QMAILHOST=example'])
+})
+
+void test('QQF_QMAILQUEUE names the queue program where control/ofmipqueue does not', () => {
+  const next = (name: string): string => {
+    script(join(home, name), `cat > ${queued}.message; echo ${name} > ${home}/by; exit 0`)
+    return join(home, name)
+  }
+  assert.equal(queue({ env: { QQF_QMAILQUEUE: next('one') } }).code, 0)
+  assert.equal(readFileSync(join(home, 'by'), 'utf8'), 'one\n')
+  control('ofmipqueue', `${next('two')}\n`)
+  assert.equal(queue({ env: { QQF_QMAILQUEUE: next('one') } }).code, 0)
+  assert.equal(readFileSync(join(home, 'by'), 'utf8'), 'two\n')
 })
 
 // ---- pymsgauth
