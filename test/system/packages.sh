@@ -21,6 +21,8 @@ wanted='
 /usr/bin/socat socat
 /usr/bin/jq jq
 /usr/bin/tcpserver ucspi-tcp
+/usr/bin/softlimit daemontools
+/usr/include/openssl/ssl.h libssl-dev
 /usr/sbin/postdrop postfix
 /usr/bin/doveconf dovecot-core
 /usr/lib/dovecot/pop3 dovecot-pop3d

@@ -1,10 +1,12 @@
 // Ports that run one program for each client, as inetd does, to test programs without acceptd in front.
 import { spawn } from 'node:child_process'
-import { chmodSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
+import type { Certificate } from './certificate.ts'
+import { TOP } from './machine.ts'
 import { endAll, treeOf } from './processes.ts'
-import { quoted } from './run.ts'
+import { must, quoted } from './run.ts'
 import type { TestUser } from './users.ts'
 
 export interface PipeServer {
@@ -61,6 +63,19 @@ async function serve(argv: readonly string[], from: 'stdout' | 'stderr', listeni
 /** Debian's tcpserver: the program has the TCP socket itself on 0 and 1. */
 export function tcpserver(program: readonly string[], options: readonly string[] = []): Promise<PipeServer> {
   return serve(['tcpserver', '-1HRl0', ...options, '127.0.0.1', '0', ...program], 'stdout', /^(\d+)$/)
+}
+
+/** blocking-tls.c: as under s6-ucspitlsd, with a handshake that does not wait where a read would block. */
+export async function blockingTls(
+  program: readonly string[],
+  { certificate, key }: Certificate,
+  dir: string,
+): Promise<PipeServer> {
+  const parent = join(dir, 'blocking-tls')
+  const source = join(TOP, 'test/system/blocking-tls.c')
+  if (!existsSync(parent))
+    await must(['cc', '-O2', '-Wall', '-Wextra', '-Werror', '-o', parent, source, '-lssl', '-lcrypto'])
+  return serve([parent, certificate, key, ...program], 'stdout', /^(\d+)$/)
 }
 
 /** socat: the program has a Unix stream socket on 0 and 1, as behind acceptd. */
