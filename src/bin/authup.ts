@@ -105,7 +105,8 @@ function main(words: readonly string[]): void {
     })
   } catch (error) {
     if (!(error instanceof Unreadable || error instanceof NoHelper)) throw error
-    if (error instanceof NoHelper) tell(`authup: ${error.message}`)
+    // What cannot be read is recorded without a line; who debugs hears of it.
+    if (error instanceof NoHelper || env['AUTHUP_DEBUG'] !== undefined) tell(`authup: ${error.message}`)
     const view = { settings: { ...NO_DIALOGUE, protocol }, tlsOn: false, timestamp: '', user: undefined }
     const said = (protocol === 'smtp' ? smtp : pop3).fault('control', view)
     say(said)

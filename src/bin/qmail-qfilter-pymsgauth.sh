@@ -7,11 +7,11 @@ export HOME
 [ -n "$HOME" ] && [ -f "$HOME/.pymsgauth/pymsgauthrc" ] || exec cat
 
 # 71: as qmail-queue(8), a temporary refusal.
-command -v pymsgauth-tag >/dev/null || {
+tag=$(command -v pymsgauth-tag || command -v pymsgauth-filter) || {
   echo 'qmail-qfilter-pymsgauth: there is no pymsgauth-tag in PATH' >&2
   exit 71
 }
-pymsgauth-tag
+"$tag"
 code=$?
 # A rejection of its own (11 to 40 are permanent) goes through; what qmail-qfilter takes for "drop it", or a crash, does not.
 if [ $code -eq 0 ] || { [ $code -ge 11 ] && [ $code -le 91 ]; }; then exit $code; fi

@@ -214,6 +214,17 @@ void test('pymsgauth: with it the output of the tag program in PATH is what gets
   assert.equal(message().toString('latin1'), `X-Tag: ${process.getuid?.()} ${user}\n${MESSAGE.toString('latin1')}`)
 })
 
+void test('pymsgauth: pymsgauth-filter, as pymsgauth itself installs it, does where there is no pymsgauth-tag', () => {
+  withPymsgauth()
+  control('ofmipfilters', `${join(bin, TAG)}\n`)
+  script(join(home, 'tags/pymsgauth-filter'), 'echo X-Filter: yes; exec cat')
+  assert.deepEqual(queue({ message: Buffer.from('Subject: x\n') }), { code: 0, err: '' })
+  assert.equal(String(message()), 'X-Filter: yes\nSubject: x\n')
+  script(join(home, 'tags/pymsgauth-tag'), 'echo X-Tag: yes; exec cat')
+  assert.equal(queue({ message: Buffer.from('Subject: x\n') }).code, 0)
+  assert.equal(String(message()), 'X-Tag: yes\nSubject: x\n')
+})
+
 void test('pymsgauth: a tag program that is missing, fails or dies queues nothing; its rejections stay what they are', () => {
   withPymsgauth()
   control('ofmipfilters', `${join(bin, TAG)}\n`)

@@ -58,3 +58,19 @@ void test('reup: a number ends where its digits do, the last one counts, and a w
     assert.match(said, new RegExp(`^reup \\d+ false \\d+ \\(${limit}/${limit}\\): exit 1\n$`, 'm'), words.join(' '))
   }
 })
+
+void test('what cannot be read is named on request, after what is recorded', () => {
+  const unreadable = (program: string, words: readonly string[], variable: Record<string, string>): string =>
+    spawnSync(join(bin, program), words, {
+      encoding: 'latin1',
+      env: { PATH: '/usr/bin:/bin', QMAILHOME: '/nonexistent', ...variable },
+      input: '',
+    }).stderr.replaceAll(/^authup \d+/gm, 'authup PID')
+  const named = /\/nonexistent\/control\/me: no such file, and no smtpgreeting\n$/
+  const authup = 'authup PID protocol smtp\n'
+  assert.equal(unreadable('authup', ['smtp', 'true'], {}), authup)
+  assert.match(unreadable('authup', ['smtp', 'true'], { AUTHUP_DEBUG: '' }), named)
+  const fixsmtpio = 'fixsmtpio: unable to read controls\n'
+  assert.equal(unreadable('fixsmtpio', ['true'], {}), fixsmtpio)
+  assert.match(unreadable('fixsmtpio', ['true'], { FIXSMTPIODEBUG: '' }), new RegExp(`^${fixsmtpio}.*${named.source}`))
+})
