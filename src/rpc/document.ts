@@ -12,7 +12,7 @@ const INTRODUCTION = `# The control plane
 
 Generated from the method table, src/rpc/methods.ts; do not edit. \`acceptctl rpc discover\` gives the same as an OpenRPC document.
 
-acceptd answers JSON-RPC 2.0 on two Unix stream sockets, one JSON text a line each way:
+acceptd answers JSON-RPC 2.0 on two Unix stream sockets, with one JSON text per line in each direction:
 
     echo '{"jsonrpc":"2.0","id":1,"method":"server.ping"}' | socat -t5 - UNIX-CONNECT:/run/acceptd/control.sock
 
@@ -20,19 +20,19 @@ A connection whose first line is an HTTP request speaks HTTP/1.1: \`POST /\` wit
 
     curl --unix-socket /run/acceptd/control.sock -d '{"jsonrpc":"2.0","id":1,"method":"server.ping"}' http://acceptd/
 
-control.sock (mode 0600) answers everything. status.sock (mode 0660) answers the methods marked R below; verbs come without their
-arguments there, and the texts of control files are left out.
+control.sock (mode 0600) serves every method. status.sock (mode 0660) serves the methods marked R below, with verbs without their arguments
+and without the texts of control files.
 
-- Parameters have names; an unknown one is refused before anything happens.
-- What changes something takes \`dryRun\`; what ends by itself takes \`ttl\`, in seconds, and stands in op.list until then.
-- Times are RFC 3339 in UTC with milliseconds, durations are seconds. Results only gain members.
-- A batch holds at most 100 requests and is answered in order. A line holds at most a megabyte. A connection's requests are answered one
-  after the other.
-- Events and traces come as notifications named \`event\` behind the reply that announces them, numbered by \`seq\`. A reader who is too
-  slow loses some: the next one says how many in \`dropped\`. Over HTTP they follow the reply as lines of the same body. To a client that
-  has ended its side of the connection an empty line is sent now and then.
+- Parameters are named; an unknown one is refused before anything happens.
+- Methods that change something accept \`dryRun\`. A change with \`ttl\`, in seconds, ends by itself, and op.list shows it until then.
+- Times are RFC 3339 in UTC with milliseconds, durations are seconds. Results gain members and never lose any.
+- A batch holds at most 100 requests and is answered in order. A line holds at most a megabyte. The requests of a connection are
+  answered in turn.
+- Events and traces come as notifications named \`event\` after the reply that announces them, numbered by \`seq\`. A reader that is too
+  slow misses some: the next one has their number in \`dropped\`. Over HTTP they follow the reply as lines of the same body. A client that
+  has closed its side of the connection receives an empty line now and then.
 
-docs/examples holds scripts that need nothing but socat and jq, or nothing but curl.
+docs/examples has scripts that need only socat and jq, or only curl.
 `
 
 function inCell(text: string): string {

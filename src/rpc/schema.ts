@@ -27,17 +27,17 @@ export const pauseMode = z.enum(['421', 'hold'])
 export const apply = z
   .enum(['new-sessions', 'next-transaction'])
   .default('new-sessions')
-  .describe('Who gets it: sessions that begin from now on, or running ones too, at their next transaction.')
+  .describe('Which sessions get it: new ones only, or running ones too, at their next transaction.')
 export const changedBy = z.enum(['start', 'signal', 'file', 'control'])
 export const topic = z.enum(['session', 'auth', 'config', 'limit', 'lane', 'tls'])
 
-export const dryRun = z.boolean().default(false).describe('Say what would happen and change nothing.')
+export const dryRun = z.boolean().default(false).describe('Report what would happen and change nothing.')
 export const reason = z
   .string()
   .min(1)
   .max(500)
   .exactOptional()
-  .describe('Why, for the log and for whoever asks later.')
+  .describe('The reason, for the log and for later queries.')
 /** At most a week, which a timer can hold. */
 export const ttl = z
   .number()
@@ -77,7 +77,7 @@ export const filterNames = [
 export const fileTexts = z
   .record(z.string().regex(/^[A-Za-z0-9._-]+(\/[A-Za-z0-9._-]+)*$/), z.string())
   .exactOptional()
-  .describe('Texts to use in place of the control files of these names; left out, the disk.')
+  .describe('Texts to use instead of the control files of these names; by default those on disk.')
 
 export const configError = z.object({
   file: z.string(),

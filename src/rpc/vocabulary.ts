@@ -31,7 +31,7 @@ export const GLOBAL_OPTIONS: readonly Option[] = [
     values: FORMATS,
     needed: false,
     fallback: 'table',
-    sentence: 'How to show the result (-o): tsv has no heading, jsonl is a line an entry.',
+    sentence: 'How to show the result (-o): tsv has no heading, jsonl has one entry per line.',
   },
   {
     name: 'timeout',
@@ -60,7 +60,7 @@ export const TOP_OPTIONS: readonly Option[] = [
     values: [],
     needed: false,
     fallback: '1',
-    sentence: 'Seconds between two pictures.',
+    sentence: 'Seconds between two refreshes.',
   },
   {
     name: 'once',
@@ -68,7 +68,7 @@ export const TOP_OPTIONS: readonly Option[] = [
     kind: 'flag',
     values: [],
     needed: false,
-    sentence: 'One picture and no more; so it is off a terminal.',
+    sentence: 'Show it once, as without a terminal.',
   },
 ]
 

@@ -49,7 +49,7 @@ const published = z.object({
   changed: list(z.string()).describe('Files whose content differs from the previous generation.'),
   rules: count,
   lanes: count.describe('Lanes that acknowledged it.'),
-  olderSessions: count.describe('Sessions that go on with an older generation.'),
+  olderSessions: count.describe('Sessions that continue with an older generation.'),
   milliseconds: z.number(),
   dryRun: z.boolean(),
 })
@@ -174,7 +174,7 @@ async function reload(
 
 export const configMethods = {
   'config.get': method({
-    sentence: 'Gives the knobs in force, each with where its value comes from; secrets are left out.',
+    sentence: 'Shows the knobs in force, each with the source of its value, without secrets.',
     params: z.strictObject({
       name: z.string().min(1).max(255).exactOptional().describe('Only knobs that match this glob.'),
     }),
@@ -242,7 +242,7 @@ export const configMethods = {
     }),
   }),
   'config.status': method({
-    sentence: 'Says what is published, since when and why, what differs on disk, and what was wrong last.',
+    sentence: 'Shows what is published, since when and why, what differs on disk, and the last errors.',
     params: z.strictObject({}),
     result: generationRow.extend({
       drift: z.boolean().describe('Whether a file on disk differs from what was loaded.'),
@@ -297,7 +297,7 @@ export const configMethods = {
     },
   }),
   'config.check': method({
-    sentence: 'Reads and compiles control files, or the texts given, and reports every error; touches nothing.',
+    sentence: 'Reads and compiles the control files, or the given texts, and reports every error; changes nothing.',
     params: z.strictObject({ files: fileTexts }),
     result: z.object({ ok: z.boolean(), errors: list(configError), warnings: list(configError), sha256 }),
     level: 'status',
@@ -331,7 +331,7 @@ export const configMethods = {
     },
   }),
   'config.diff': method({
-    sentence: 'Says by line what a reload would change, from the disk or from the texts given.',
+    sentence: 'Shows line by line what a reload of the control files, or of the given texts, would change.',
     params: z.strictObject({ files: fileTexts }),
     result: z.object({ generation: count, sha256, files: list(fileDiff) }),
     level: 'status',
@@ -371,9 +371,9 @@ export const configMethods = {
   }),
   'config.reload': method({
     sentence:
-      'Reads control files again and publishes them to all lanes at once; any error leaves everything as it was.',
+      'Reads the control files again and publishes them to all lanes together; an error leaves everything as it was.',
     params: z.strictObject({
-      only: z.array(z.string().min(1).max(255)).max(100).exactOptional().describe('Only these files; left out, all.'),
+      only: z.array(z.string().min(1).max(255)).max(100).exactOptional().describe('Only these files; by default all.'),
       apply,
       ifSha256,
       reason,
@@ -387,7 +387,7 @@ export const configMethods = {
     run: (call, params) => call.plane.inTurn(() => reload(call, params)),
   }),
   'config.history': method({
-    sentence: 'Lists the generations that are kept, the newest first.',
+    sentence: 'Lists the kept generations, newest first.',
     params: z.strictObject({}),
     result: z.object({ generation: count, sha256, generations: list(generationRow) }),
     level: 'status',

@@ -32,14 +32,14 @@ function wireOverride({ since, ends: until, ...rest }: Override): z.input<typeof
 export const eventMethods = {
   'event.subscribe': method({
     sentence:
-      'Streams events as notifications named `event`, numbered; a reader who is too slow loses some and is told how many.',
+      'Streams events as notifications named `event`, numbered; a reader that is too slow misses some and learns how many.',
     params: z.strictObject({
       topics: z
         .array(topic)
         .min(1)
         .max(topic.options.length)
         .default([...topic.options])
-        .describe('Which; left out, all.'),
+        .describe('The topics; by default all.'),
       ...filter,
     }),
     result: z.object({ subscription: z.string(), topics: list(topic) }),
@@ -81,7 +81,7 @@ export const eventMethods = {
           }),
   }),
   'op.list': method({
-    sentence: 'Lists what is in force for a time only.',
+    sentence: 'Lists the changes that are in force for a limited time.',
     params: z.strictObject({}),
     result: z.object({ operations: list(operation) }),
     level: 'status',
@@ -91,7 +91,7 @@ export const eventMethods = {
     run: ({ plane }) => ok({ operations: plane.overrides.list().map(wireOverride) }),
   }),
   'op.cancel': method({
-    sentence: 'Ends one of these now.',
+    sentence: 'Ends one of them now.',
     params: z.strictObject({ id: z.string().min(1).max(100).describe('Its id.'), reason, dryRun }),
     result: z.object({ operation, dryRun: z.boolean() }),
     level: 'control',

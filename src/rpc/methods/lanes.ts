@@ -42,7 +42,7 @@ export const laneMethods = {
       ok({ lanes: (await daemon.lanes.list()).map((lane) => ({ ...lane, started: timeOf(lane.started) })) }),
   }),
   'lane.recycle': method({
-    sentence: 'Replaces a lane: the new one takes sessions, the old one finishes its own.',
+    sentence: 'Replaces a lane: the new one accepts sessions, the old one finishes its own.',
     params: z.strictObject({ lane: count.describe('Its number.'), reason, dryRun }),
     result: z.object({
       lane: count.describe('The replacement.'),
@@ -89,7 +89,7 @@ export const laneMethods = {
     redact: (result) => ({ backends: result.backends.map((backend) => without(backend, 'argv')) }),
   }),
   'log.get': method({
-    sentence: 'Gives the log level of each component.',
+    sentence: 'Shows the log level of each component.',
     params: z.strictObject({}),
     result: z.object({ levels: z.record(z.string(), logLevel) }),
     level: 'status',
@@ -99,7 +99,7 @@ export const laneMethods = {
     run: async ({ daemon }) => ok({ levels: { ...(await daemon.log.levels()) } }),
   }),
   'log.set': method({
-    sentence: 'Changes the log level of a component, for good or for a while.',
+    sentence: 'Changes the log level of a component, permanently or for a limited time.',
     params: z.strictObject({
       component: name.describe('One of log.get.'),
       level: logLevel.describe('The new level.'),

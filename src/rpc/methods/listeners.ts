@@ -49,10 +49,12 @@ export const listenerMethods = {
   }),
   'listener.pause': method({
     sentence:
-      'Takes no new sessions on a listener: answers them 421, or leaves them in the backlog; the descriptor stays open.',
+      'Accepts no new sessions on a listener: clients receive 421, or stay in the backlog; the descriptor stays open.',
     params: z.strictObject({
       listener: name.describe('Its name.'),
-      mode: pauseMode.default('421').describe('421: accept, say 421 4.3.2 and close; hold: leave them in the backlog.'),
+      mode: pauseMode
+        .default('421')
+        .describe('421: accept, reply 421 4.3.2 and close; hold: leave clients in the backlog.'),
       reason,
       ttl,
       dryRun,

@@ -9,8 +9,8 @@ const fields = z.object({ request: z.string().optional(), reply: z.string().opti
 
 export const rulesMethods = {
   'rules.list': method({
-    sentence: 'Lists the rules of a generation with how often and when each matched.',
-    params: z.strictObject({ generation: count.exactOptional().describe('Left out, the published one.') }),
+    sentence: 'Lists the rules of a generation, with how often each matched and when it last did.',
+    params: z.strictObject({ generation: count.exactOptional().describe('By default the published one.') }),
     result: z.object({
       generation: count,
       sha256,
@@ -55,7 +55,7 @@ export const rulesMethods = {
     redact: (result) => ({ ...result, rules: result.rules.map((rule) => without(rule, 'text')) }),
   }),
   'rules.eval': method({
-    sentence: 'Puts a request and a reply through the rules and explains every step; without side effects.',
+    sentence: 'Applies the rules to a request and a reply and explains every step, without side effects.',
     params: z.strictObject({
       event: z.string().min(1).max(255).describe('What happened: a verb, greeting, timeout, ...'),
       request: z.string().max(65_536).exactOptional().describe('The line from the client.'),
@@ -64,8 +64,8 @@ export const rulesMethods = {
         .record(z.string().min(1).max(255), z.string())
         .exactOptional()
         .describe('Environment variables of the session.'),
-      generation: count.exactOptional().describe('Use the rules of this generation; left out, the published one.'),
-      text: z.string().exactOptional().describe('Use these rules, as they would stand in control/fixsmtpio.'),
+      generation: count.exactOptional().describe('Use the rules of this generation; by default the published one.'),
+      text: z.string().exactOptional().describe('Use these rules, written as in control/fixsmtpio.'),
     }),
     result: fields.extend({
       trace: list(

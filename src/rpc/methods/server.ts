@@ -73,7 +73,8 @@ export const serverMethods = {
     run: async ({ daemon }) => ok({ ...openrpcDocument((await daemon.server.info()).version) }),
   }),
   'server.info': method({
-    sentence: 'Says what runs here: version, process, listeners, lanes, helper, and the published configuration.',
+    sentence:
+      'Describes the running server: version, process, listeners, lanes, helper, and the published configuration.',
     params: z.strictObject({}),
     result: z.object({
       name: z.string(),
@@ -137,7 +138,7 @@ export const serverMethods = {
     },
   }),
   'server.ping': method({
-    sentence: 'Answers at once.',
+    sentence: 'Replies immediately.',
     params: z.strictObject({}),
     result: z.object({ pong: z.literal(true), now: time }),
     level: 'status',
@@ -147,7 +148,7 @@ export const serverMethods = {
     run: () => ok({ pong: true as const, now: timeOf(Date.now()) }),
   }),
   'server.whoami': method({
-    sentence: 'Says what this connection may do.',
+    sentence: 'Shows what this connection may do.',
     params: z.strictObject({}),
     result: z.object({ level: z.enum(['control', 'status']), transport: z.enum(['lines', 'http']), streams: count }),
     level: 'status',
@@ -158,7 +159,7 @@ export const serverMethods = {
   }),
   'server.stats': method({
     sentence:
-      'Gives every counter and gauge, and percentiles of login, helper, first reply and lane lag, in all and per lane.',
+      'Shows every counter and gauge, and percentiles of login, helper, first reply and lane lag, in total and per lane.',
     params: z.strictObject({}),
     result: z.object({ now: time, counters: list(measured), latencies: list(latency) }),
     level: 'status',
@@ -194,7 +195,7 @@ export const serverMethods = {
     },
   }),
   'server.metrics': method({
-    sentence: 'Gives the same as text for Prometheus; `GET /metrics` does too.',
+    sentence: 'Shows the same as text for Prometheus, like `GET /metrics`.',
     params: z.strictObject({}),
     result: z.object({ contentType: z.string(), text: z.string() }),
     level: 'status',
@@ -241,7 +242,7 @@ export const serverMethods = {
     },
   }),
   'server.drain': method({
-    sentence: 'Takes no new sessions and lets the running ones finish, until server.undrain.',
+    sentence: 'Accepts no new sessions and lets the running ones finish, until server.undrain.',
     params: z.strictObject({ reason, dryRun }),
     result: z.object({ draining: z.boolean(), sessions: count.describe('Still running.'), dryRun: z.boolean() }),
     level: 'control',
@@ -258,7 +259,7 @@ export const serverMethods = {
     },
   }),
   'server.undrain': method({
-    sentence: 'Takes new sessions again.',
+    sentence: 'Accepts new sessions again.',
     params: z.strictObject({ reason, dryRun }),
     result: z.object({ draining: z.boolean(), sessions: count, dryRun: z.boolean() }),
     level: 'control',
@@ -271,7 +272,7 @@ export const serverMethods = {
     },
   }),
   'server.stop': method({
-    sentence: 'Ends acceptd: sessions hear 421 at their next boundary and are cut after `grace` seconds.',
+    sentence: 'Stops acceptd: sessions receive 421 at their next boundary and are cut after `grace` seconds.',
     params: z.strictObject({
       grace: z.number().nonnegative().max(86_400).default(0).describe('Seconds for running sessions to finish.'),
       reason,

@@ -76,7 +76,7 @@ export const noStream: RpcFailure = {
 
 export const sessionMethods = {
   'session.list': method({
-    sentence: 'Lists live sessions, in pages.',
+    sentence: 'Lists the open sessions, in pages.',
     params: z.strictObject({
       ...filter,
       fields: z
@@ -89,14 +89,14 @@ export const sessionMethods = {
         .enum(['started', 'idle', 'user', 'ip', 'bytesIn', 'bytesOut', 'messages', 'id'])
         .default('started')
         .describe('The order; sessions of equal value come in the order of their ids.'),
-      descending: z.boolean().default(false).describe('The other way round.'),
+      descending: z.boolean().default(false).describe('Reverse the order.'),
       limit: z.int().min(1).max(PAGE).default(100).describe('Sessions on a page.'),
-      cursor: z.string().max(1000).exactOptional().describe('`next` of the page before.'),
+      cursor: z.string().max(1000).exactOptional().describe('`next` of the previous page.'),
     }),
     result: z.object({
       sessions: list(session.partial().required({ id: true })),
-      matched: count.describe('How many match in all.'),
-      next: z.string().optional().describe('Cursor of the next page; left out on the last one.'),
+      matched: count.describe('The total number of matches.'),
+      next: z.string().optional().describe('Cursor of the next page; absent on the last one.'),
       silentLanes,
     }),
     level: 'status',
@@ -158,7 +158,7 @@ export const sessionMethods = {
     },
   }),
   'session.get': method({
-    sentence: 'Gives everything about one session: its last 50 verbs with their replies, and its actors.',
+    sentence: 'Shows everything about one session: its last 50 verbs with their replies, and its actors.',
     params: z.strictObject({ id: id.describe('The session.') }),
     result: session.extend({
       verbs: list(
@@ -195,11 +195,11 @@ export const sessionMethods = {
     sentence: 'Ends the sessions that match: with 421 at the next boundary, or now.',
     params: z.strictObject({
       ...filter,
-      all: z.boolean().default(false).describe('Needed to end every session, without any filter.'),
+      all: z.boolean().default(false).describe('Required to end every session, without a filter.'),
       mode: z
         .enum(['graceful', 'now'])
         .default('graceful')
-        .describe('graceful: 421 at the next boundary; now: at once.'),
+        .describe('graceful: 421 at the next boundary; now: immediately.'),
       reason,
       dryRun,
     }),
@@ -248,7 +248,7 @@ export const sessionMethods = {
   }),
   'session.trace': method({
     sentence:
-      'Streams the verbs and replies of the sessions that match, for a while; credentials and bodies are left out.',
+      'Streams the verbs and replies of the sessions that match, for a limited time, without credentials and bodies.',
     params: z.strictObject({
       ...filter,
       ttl: ttl.unwrap().max(3600).default(60).describe('Seconds after which it ends.'),

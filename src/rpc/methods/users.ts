@@ -55,7 +55,7 @@ export const userMethods = {
     },
   }),
   'user.block': method({
-    sentence: 'Refuses logins of a user from now on and ends the running sessions at once.',
+    sentence: 'Refuses further logins of a user and ends their sessions immediately.',
     params: z.strictObject({ user: name.describe('The user, exactly.'), reason, ttl, dryRun }),
     result: z.object({
       user: z.string(),
@@ -125,12 +125,12 @@ export const userMethods = {
     },
   }),
   'auth.test': method({
-    sentence: 'Runs the real login chain up to the start of the backend and says how it ended.',
+    sentence: 'Runs the real login chain up to the start of the backend and reports how it ended.',
     params: z.strictObject({
       user: z.string().min(1).max(512).describe('The user.'),
       password: z.string().max(1024).describe('The password; never logged, shown or sent on.'),
-      chain: name.exactOptional().describe('The chain; left out, that of the first listener of the protocol.'),
-      protocol: protocol.default('smtp').describe('Of which protocol.'),
+      chain: name.exactOptional().describe('The chain; by default that of the first listener of the protocol.'),
+      protocol: protocol.default('smtp').describe('The protocol.'),
     }),
     result: z.object({
       verdict: z.enum(['accepted', 'refused', 'misused', 'tempfail', 'crashed', 'timeout', 'blocked']),
