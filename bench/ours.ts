@@ -148,7 +148,7 @@ export function oursSide(bed: Bed): Side {
         port,
         controlSocket: join(run, 'control.sock'),
         pids: [child.pid ?? 0],
-        isOwn: (command) => ['node', 'acceptd', 'accept-helper'].includes(command),
+        isOwn: (command) => ['node', 'acceptd.js', 'accept-helper'].includes(command),
         stop,
       }
     },

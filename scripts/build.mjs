@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { run } from './command.mjs'
 import { reasonToInstall } from './packages.mjs'
 
-const PROGRAMS = ['acceptd', 'acceptctl', 'acceptd-maildir', 'accept-helper', 'checknotroot']
+const PROGRAMS = ['acceptd.js', 'acceptd', 'acceptctl', 'acceptd-maildir', 'accept-helper', 'checknotroot']
 const SOURCES = ['src', 'native', 'scripts', 'package-lock.json', 'tsconfig.json']
 export const COMPILER = 'On Debian or Ubuntu: apt-get install gcc make libc6-dev'
 
@@ -64,9 +64,9 @@ export function reasonToBuild(top) {
   const install = reasonToInstall(top, 'runtime')
   if (install !== undefined) return install
   const files = PROGRAMS.map((name) => join(top, 'dist/programs', name))
-  const [acceptd = '', ...others] = files
-  if (!existsSync(acceptd) || others.some((file) => !existsSync(file))) return 'it is not built yet'
-  if (!readFileSync(acceptd, 'latin1').startsWith(`#!${process.execPath}\n`)) return 'it was built for another Node'
+  const [script = '', ...others] = files
+  if (!existsSync(script) || others.some((file) => !existsSync(file))) return 'it is not built yet'
+  if (!readFileSync(script, 'latin1').startsWith(`#!${process.execPath}\n`)) return 'it was built for another Node'
   // Written last by the build.
   const stamp = join(top, 'dist/programs/package.json')
   const built = existsSync(stamp) ? statSync(stamp).mtimeMs : 0

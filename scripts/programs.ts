@@ -9,6 +9,8 @@ interface Program {
   readonly entry?: string
   /** One file a program; or a line that imports what is compiled. */
   readonly bundle?: boolean
+  /** native/ builds the program of this name, which runs NAME.js. */
+  readonly launched?: boolean
   readonly aliases?: readonly string[]
   readonly session?: Session
 }
@@ -42,13 +44,14 @@ function bundled(compiled: string, minify: boolean): string {
 const importer = (compiled: string): string =>
   `import(require('node:url').pathToFileURL(require('node:path').join(require('node:fs').realpathSync(__dirname), '..', ${JSON.stringify(compiled.slice('dist/'.length))})))\n`
 
-function writeProgram(file: string, entry: string, { bundle = true, session }: Program): void {
+function writeProgram(name: string, entry: string, { bundle = true, launched = false, session }: Program): void {
+  const file = join(OUT, launched ? `${name}.js` : name)
   rmSync(file, { force: true })
   const compiled = join('dist', entry.replace(/\.ts$/, '.js'))
   if (entry.endsWith('.sh')) copyFileSync(entry, file)
   else if (session === undefined)
     writeFileSync(file, `#!${process.execPath}\n${bundle ? bundled(compiled, false) : importer(compiled)}`)
-  else if (!writeWithCache(resolve(file), bundled(compiled, true), session))
+  else if (!writeWithCache({ program: resolve(OUT, name), file: resolve(file) }, bundled(compiled, true), session))
     process.stdout.write(`warning: ${file} has no code cache\n`)
   chmodSync(file, 0o755)
 }
@@ -58,7 +61,7 @@ const { programs } = JSON.parse(readFileSync('scripts/programs.json', 'utf8')) a
 }
 mkdirSync(OUT, { recursive: true })
 for (const [name, program] of Object.entries(programs)) {
-  if (program.entry !== undefined) writeProgram(join(OUT, name), program.entry, program)
+  if (program.entry !== undefined) writeProgram(name, program.entry, program)
   for (const alias of program.aliases ?? []) {
     rmSync(join(OUT, alias), { force: true })
     symlinkSync(name, join(OUT, alias))

@@ -135,10 +135,10 @@ const left = (tree: Tree): readonly number[] =>
 
 /** `acceptd --check`: what it said, and whether all is well. */
 export async function check(
-  { program, node }: Place,
+  { program }: Place,
   args: readonly string[],
 ): Promise<{ readonly ok: boolean; readonly said: string }> {
-  const { code, output } = await run(node, [join(program, 'dist/programs/acceptd'), ...args, '--check'], {
+  const { code, output } = await run(join(program, 'dist/programs/acceptd'), [...args, '--check'], {
     cwd: '/',
     env: {},
   })
@@ -152,8 +152,8 @@ export class Acceptd {
   #tree: Tree = new Map()
   readonly #ended: Promise<number>
 
-  constructor({ program, node }: Place, args: readonly string[]) {
-    this.#child = spawn(node, [join(program, 'dist/programs/acceptd'), ...args], {
+  constructor({ program }: Place, args: readonly string[]) {
+    this.#child = spawn(join(program, 'dist/programs/acceptd'), args, {
       cwd: '/',
       env: { PATH: '/usr/local/bin:/usr/bin:/bin' },
       stdio: ['ignore', 'pipe', 'pipe'],

@@ -40,8 +40,6 @@ export interface Place {
   readonly state: string
   /** Holds dist/programs; a path of the same kind. */
   readonly program: string
-  /** A Node that every id concerned can run. */
-  readonly node: string
   /** Where the user finds the state. */
   readonly shown: string
   /** undefined: everything belongs to the caller. */
@@ -68,7 +66,7 @@ export function ownPlace(top: string, wanted: string): Place {
       'Start it as root again, or in another place: npm start -- --dir var-mine',
     )
   }
-  const place = { state: wanted, program: top, node: process.execPath, shown: wanted, ids: undefined, leave() {} }
+  const place = { state: wanted, program: top, shown: wanted, ids: undefined, leave() {} }
   const long = Buffer.byteLength(wanted) > LONGEST
   if (!long && !/\s/.test(`${wanted}${top}`)) return place
   const short = join(tmpdir(), `acceptd-${process.getuid?.()}-${hashOf(`${top}\n${wanted}`)}`)
@@ -289,7 +287,7 @@ export function rootPlace(top: string, wanted: string): RootPlace {
   const inPlace =
     node === process.execPath &&
     !/\s/.test(top) &&
-    runsAs(ids.runtime, [node, join(top, 'dist/programs/acceptd'), '--version'], 0) &&
+    runsAs(ids.runtime, [join(top, 'dist/programs/acceptd'), '--version'], 0) &&
     // Without arguments it says how it is used.
     runsAs(ids.demo, [join(top, 'dist/programs/acceptd-maildir')], 100) &&
     (statSync(join(top, 'dist/programs/acceptd-maildir')).mode & 0o22) === 0
@@ -309,7 +307,7 @@ export function rootPlace(top: string, wanted: string): RootPlace {
       `For the unprivileged ids ${what} ${copied.length + (state === real ? 0 : 1) > 1 ? 'are' : 'is'} in ${trial}: ${why}.`,
     )
   }
-  return { state, program, node, shown: wanted, ids, leave() {} }
+  return { state, program, shown: wanted, ids, leave() {} }
 }
 
 /** The real path of a folder that may not exist yet. */

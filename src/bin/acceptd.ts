@@ -1,14 +1,16 @@
-// acceptd: `acceptd [--control DIR] [--run DIR] [--check]`; with ACCEPTD_RUNTIME in its environment it is the runtime of a supervisor.
+// acceptd: `acceptd [--control DIR] [--run DIR] [--check]`, run by native/acceptd.c; with ACCEPTD_RUNTIME in its environment it is the
+// runtime of a supervisor.
 
 import { realpathSync, writeSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
-import { compileConfig } from '../config/config.ts'
+import { type Config, compileConfig } from '../config/config.ts'
 import { readControl } from '../config/generations.ts'
+import { type Launch, PLAN_FD, parseLaunch, planText } from '../edge/launcher.ts'
 import { logLine } from '../edge/log.ts'
 import { hostFacts, sizingWarnings } from '../edge/sizing.ts'
-import { checkHelper, findAccount, supervise } from '../edge/supervisor.ts'
+import { checkHelper, type HelperCheck, supervise } from '../edge/supervisor.ts'
 import type { ConfigError } from '../protocol/errors.ts'
 import { describeError, type RuntimeOptions } from '../runtime/runtime.ts'
 import { runRuntime } from './acceptd-runtime.ts'
@@ -55,6 +57,10 @@ function main(): void {
     void runRuntime(JSON.parse(handed) as RuntimeOptions, VERSION)
     return
   }
+  const launch = parseLaunch(process.env.ACCEPTD_LAUNCHER ?? '')
+  // It is for us, not for our children.
+  delete process.env.ACCEPTD_LAUNCHER
+  if (launch === undefined) fail(64, 'this is run by the program acceptd beside it: start that')
   let values: Values
   try {
     values = parseArgs({ options: OPTIONS, strict: true }).values
@@ -64,10 +70,10 @@ function main(): void {
   }
   if (values.help) process.stdout.write(USAGE)
   else if (values.version) process.stdout.write(`acceptd ${VERSION}\n`)
-  else run(values)
+  else run(values, launch)
 }
 
-function run(values: Values): void {
+function run(values: Values, launch: Launch): void {
   const program = realpathSync(process.argv[1] ?? '')
   const control = resolve(values.control ?? process.env.ACCEPTD_CONTROL ?? '/etc/acceptd')
   const runDirectory = resolve(values.run ?? process.env.ACCEPTD_RUN ?? '/run/acceptd')
@@ -83,43 +89,55 @@ function run(values: Values): void {
     process.exit(78)
   }
   const config = compiled.value
-  const root = process.getuid?.() === 0
-  if (values.check) {
-    const checked = checkHelper(
-      helper,
-      root ? undefined : join(control, 'chains'),
-      root ? findAccount(config.chains.account) : undefined,
+  if (launch.step === 'serve') {
+    const { root, bound } = launch
+    const moved = bound.findIndex(
+      ({ address, port }, i) => address !== config.listeners[i]?.address || port !== config.listeners[i]?.port,
     )
-    const { rules, listeners, chains } = config
-    process.stdout.write(`${checked.said}\n`)
-    process.stdout.write(
-      `acceptd: ${control}: ${checked.ok ? 'ok' : 'the helper refuses its chains'}: ${listeners.length} listeners, ${chains.chains.length} chains, ${rules.rules.length} rules\n`,
+    if (moved >= 0 || bound.length !== config.listeners.length)
+      fail(78, `${control}/listeners has changed during the start`)
+    supervise(
+      {
+        root,
+        control,
+        run: runDirectory,
+        helper,
+        helperSocket: config.chains.socket,
+        helperMode: config.helper,
+        bound: bound.map(({ got }) => got),
+        lanes: lanesOf(config),
+        runtimeProgram: [process.execPath, ...process.execArgv, program],
+      },
+      (event, fields) => void writeSync(2, logLine('info', event, fields)),
     )
-    const demand = {
-      maxSessions: config.maxSessions,
-      lanes: config.lanes === 0 ? availableParallelism() : config.lanes,
-      listeners: listeners.length,
-      maxProcesses: chains.maxProcesses,
-    }
-    for (const warning of sizingWarnings(demand, hostFacts())) process.stdout.write(`acceptd: warning: ${warning}\n`)
-    process.exit(checked.ok ? 0 : 78)
+    return
   }
-  supervise(
-    {
-      control,
-      run: runDirectory,
-      helper,
-      helperSocket: config.chains.socket,
-      helperMode: config.helper,
-      account: config.chains.account,
-      group: config.chains.group,
-      listeners: config.listeners,
-      lanes: config.lanes === 0 ? availableParallelism() : config.lanes,
-      statusGroup: config.statusGroup,
-      runtimeProgram: [process.execPath, ...process.execArgv, program],
-    },
-    (event, fields) => void writeSync(2, logLine('info', event, fields)),
+  if (launch.problem !== undefined) fail(78, launch.problem)
+  if (values.check) check(config, control, checkHelper(helper, launch.root ? undefined : join(control, 'chains')))
+  else writeSync(PLAN_FD, planText(config.listeners))
+}
+
+const lanesOf = ({ lanes }: Config): number => (lanes === 0 ? availableParallelism() : lanes)
+
+function check(config: Config, control: string, { ok, said }: HelperCheck): void {
+  const { rules, listeners, chains, maxSessions } = config
+  process.stdout.write(`${said}\n`)
+  process.stdout.write(
+    `acceptd: ${control}: ${ok ? 'ok' : 'the helper refuses its chains'}: ${listeners.length} listeners, ${chains.chains.length} chains, ${rules.rules.length} rules\n`,
   )
+  const demand = {
+    maxSessions,
+    lanes: lanesOf(config),
+    listeners: listeners.length,
+    maxProcesses: chains.maxProcesses,
+  }
+  for (const warning of sizingWarnings(demand, hostFacts())) process.stdout.write(`acceptd: warning: ${warning}\n`)
+  process.exit(ok ? 0 : 78)
+}
+
+function fail(code: number, message: string): never {
+  process.stderr.write(`acceptd: ${message}\n`)
+  process.exit(code)
 }
 
 main()

@@ -1,11 +1,10 @@
 // authup [ -t TRIES ] <smtp|pop3> PROG [ ARG ... ] [ -- PROG [ ARG ... ] ]: lets a client log in, then PROG serves it.
 
-import { accountOf, become } from '../classic/account.ts'
 import { runAuthup } from '../classic/authup.ts'
 import { type Controls, controlsOf, homeOf, leadingNumber, Unreadable } from '../classic/control.ts'
-import { NoHelper, startHelper } from '../classic/helper.ts'
+import { joinHelper, NoHelper, parseLaunch } from '../classic/helper.ts'
 import { readOptions } from '../classic/options.ts'
-import { calledAs, die, say, tell } from '../classic/process.ts'
+import { die, say, tell } from '../classic/process.ts'
 import { tlsDescriptors, tlsLevel } from '../classic/ucspi.ts'
 import type { DialogueSettings } from '../protocol/dialogue.ts'
 import { pop3 } from '../protocol/pop3.ts'
@@ -20,16 +19,16 @@ const TIMEOUT_FILES = { smtp: 'timeoutsmtpd', pop3: 'timeoutpop3d' }
 interface CommandLine {
   readonly protocol: 'smtp' | 'pop3'
   readonly tries: number
-  readonly chain: readonly string[]
-  readonly guestChain: readonly string[]
+  /** There is a chain for those who do not log in. */
+  readonly guests: boolean
 }
 
 const usage = (): never => die('authup: usage: authup [ -t tries ] <smtp|pop3> prog', 1)
 
-function commandLine(words: readonly string[]): CommandLine {
+function commandLine(words: readonly string[], called: string): CommandLine {
   const options = readOptions(words, 't')
   if (options.problem !== undefined) {
-    tell(`${calledAs()}: ${options.problem}`)
+    tell(`${called}: ${options.problem}`)
     usage()
   }
   const given = options.given.get('t')
@@ -38,10 +37,10 @@ function commandLine(words: readonly string[]): CommandLine {
   const protocol = name.toLowerCase()
   if (protocol !== 'smtp' && protocol !== 'pop3') return usage()
   const divider = rest.indexOf('--')
-  const chain = divider < 0 ? rest : rest.slice(0, divider)
-  const guestChain = divider < 0 ? [] : rest.slice(divider + 1)
-  if (chain.length === 0 || (divider >= 0 && guestChain.length === 0)) usage()
-  return { protocol, chain, guestChain, tries: tries === 0 ? DEFAULT_TRIES[protocol] : tries }
+  const guests = divider >= 0
+  // native/authup.c has handed the chains to the helper.
+  if (rest.length === 0 || divider === 0 || divider === rest.length - 1) usage()
+  return { protocol, guests, tries: tries === 0 ? DEFAULT_TRIES[protocol] : tries }
 }
 
 function dialogueFrom(controls: Controls, protocol: 'smtp' | 'pop3', guest: boolean): DialogueSettings {
@@ -73,22 +72,19 @@ const NO_DIALOGUE: DialogueSettings = {
 }
 
 function main(words: readonly string[]): void {
-  const { protocol, tries, chain, guestChain } = commandLine(words)
   const { env } = process
+  const launch = parseLaunch(env['AUTHUP_LAUNCHER'] ?? '')
+  if (launch.name === '') die('authup: authup.js is run by the program authup beside it', 1)
+  const { protocol, tries, guests } = commandLine(words, launch.name)
   const attempt = env['REUP']
   const once = attempt !== undefined
   if (!once) tell(`authup ${process.pid} protocol ${protocol}`)
   const controls = controlsOf(homeOf(env))
   try {
-    const dialogue = dialogueFrom(controls, protocol, guestChain.length > 0)
+    const dialogue = dialogueFrom(controls, protocol, guests)
     const timeout = controls.number(TIMEOUT_FILES[protocol], 1200)
     const tls = dialogue.tls === 'none' ? undefined : tlsDescriptors(env)
     const bareLineEnd = controls.line('barelineend') === 'refuse' ? 'refuse' : 'fix'
-    const root = process.geteuid?.() === 0 || process.getuid?.() === 0
-    const name = controls.line('authupuser') || 'nobody'
-    const account = root ? accountOf(name) : undefined
-    if (root && account === undefined)
-      throw new Unreadable(`control/authupuser: ${name} is no account without privileges`)
     runAuthup({
       dialogue,
       tries,
@@ -98,10 +94,7 @@ function main(words: readonly string[]): void {
       once,
       delay: Math.min(leadingNumber(env['AUTHUP_DELAY'] ?? '') ?? (once ? DELAY_UNDER_REUP : 0), LONGEST_DELAY),
       greet: (leadingNumber(attempt ?? '') ?? 1) === 1,
-      startHelper: (answered) => startHelper(chain, guestChain, tls, root, answered),
-      drop: () => {
-        if (account !== undefined) become(account)
-      },
+      joinHelper: (answered) => joinHelper(launch, answered),
     })
   } catch (error) {
     if (!(error instanceof Unreadable || error instanceof NoHelper)) throw error

@@ -34,9 +34,7 @@ export interface AuthupProgram {
   /** Seconds that the answer to a refused password waits. */
   readonly delay: number
   readonly greet: boolean
-  readonly startHelper: (answered: (line: string) => void) => ClassicHelper
-  /** Gives up root; called once the helper runs, before anything is read from the client. */
-  readonly drop: () => void
+  readonly joinHelper: (answered: (line: string) => void) => ClassicHelper
 }
 
 const SESSION = 0
@@ -89,8 +87,7 @@ export function runAuthup(program: AuthupProgram): void {
       process.exit(FAILED)
     },
   )
-  const helper = program.startHelper((line) => answered(line))
-  program.drop()
+  const helper = program.joinHelper((line) => answered(line))
 
   const client = new Client(0, 1, 'lines', {
     input: (bytes) => {

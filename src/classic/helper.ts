@@ -1,12 +1,8 @@
 // authup-helper: the one process of a classic session that keeps the rights authup was started with (native/README.md).
 
-import { type ChildProcess, spawn } from 'node:child_process'
-import { realpathSync } from 'node:fs'
-import type { Socket } from 'node:net'
-import { dirname, join } from 'node:path'
+import { Socket } from 'node:net'
 import { bytesOf, concat, textOf, wipe } from '../protocol/bytes.ts'
 import { LONGEST_STATUS } from '../protocol/helper.ts'
-import type { TlsDescriptors } from './ucspi.ts'
 
 export interface ClassicHelper {
   /** The other end of a guest chain's descriptors 0 and 1. */
@@ -20,33 +16,30 @@ export interface ClassicHelper {
   ) => void
 }
 
+export interface Launch {
+  /** What authup was called. */
+  readonly name: string
+  /** The two streams to the helper, or why there are none: empty if the command line has no chain. */
+  readonly helper: { readonly control: number; readonly relay: number } | string
+}
+
+/** Of AUTHUP_LAUNCHER, which native/authup.c sets. */
+export function parseLaunch(text: string): Launch {
+  const [, name = '', rest = ''] = /^(\S+) (.*)$/.exec(text) ?? []
+  const [, control, relay] = /^(\d+) (\d+)$/.exec(rest) ?? []
+  return { name, helper: control === undefined ? rest : { control: Number(control), relay: Number(relay) } }
+}
+
 export class NoHelper extends Error {}
 
-/** Beside the program, wherever it is called from. */
-const besideUs = (): string => join(dirname(realpathSync(process.argv[1] ?? '')), 'authup-helper')
-
 /**
- * Starts the helper. `answered` hears its lines: `pid N`, then `exit N`, `signal N` or `missing TEXT`; `bad TEXT` instead of these;
+ * Joins the helper. `answered` hears its lines: `pid N`, then `exit N`, `signal N` or `missing TEXT`; `bad TEXT` instead of these;
  * `lost` once it is gone.
  */
-export function startHelper(
-  chain: readonly string[],
-  guestChain: readonly string[],
-  tls: TlsDescriptors | undefined,
-  asRoot: boolean,
-  answered: (line: string) => void,
-): ClassicHelper {
-  const words = [...(asRoot ? ['--need-root'] : []), '--', ...chain]
-  if (guestChain.length > 0) words.push('--', ...guestChain)
-  const helper: ChildProcess = spawn(besideUs(), words, {
-    stdio: ['inherit', 'inherit', 'inherit', 'pipe', 'pipe', tls?.read ?? 'ignore', tls?.write ?? 'ignore'],
-  })
-  if (helper.pid === undefined) {
-    helper.on('error', () => undefined)
-    throw new NoHelper(`cannot run ${besideUs()}`)
-  }
-  const control = helper.stdio[3] as unknown as Socket
-  const relay = helper.stdio[4] as unknown as Socket
+export function joinHelper({ helper }: Launch, answered: (line: string) => void): ClassicHelper {
+  if (typeof helper === 'string') throw new NoHelper(helper)
+  const control = new Socket({ fd: helper.control, readable: true, writable: true })
+  const relay = new Socket({ fd: helper.relay, readable: true, writable: true })
   relay.pause()
   relay.on('error', () => undefined)
   let rest = ''
@@ -56,7 +49,6 @@ export function startHelper(
     gone = true
     answered('lost')
   }
-  helper.on('error', lost)
   control.on('error', lost)
   control.on('close', lost)
   control.on('data', (bytes: Buffer) => {

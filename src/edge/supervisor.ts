@@ -1,38 +1,25 @@
-// acceptd itself: binds, becomes the account of control/chains, starts and restarts helper and runtime. It reads nothing from a client.
+// acceptd itself: starts and restarts helper and runtime. It reads nothing from a client.
 //
-//   root      bind the listeners, make the run directory, take a nice value for the lanes
-//   account   accept-helper serve (setuid root)      runtime (one Node process, listening descriptors in its stdio)
+//   root      native/acceptd.c: binds, becomes the account of control/chains
+//   account   this: accept-helper serve (setuid root)      runtime (one Node process, listening descriptors in its stdio)
 
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
-import { chmodSync, chownSync, mkdirSync, readFileSync } from 'node:fs'
-import { getPriority, setPriority } from 'node:os'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { HelperMode } from '../protocol/helper.ts'
-import { type Bound, bindAddress, isIpv6Only } from './binding.ts'
 import { monotonic } from './clock.ts'
-
-export interface ListenerAddress {
-  readonly name: string
-  readonly address: string
-  readonly port: number
-}
-
-export interface Account {
-  readonly uid: number
-  readonly gid: number
-}
+import type { Bound } from './launcher.ts'
 
 export interface SupervisorOptions {
+  /** Started by root: the helper has its own chains. */
+  readonly root: boolean
   readonly control: string
   readonly run: string
   readonly helper: string
   readonly helperSocket: string
   readonly helperMode: HelperMode
-  readonly account: string
-  readonly group: string
-  readonly listeners: readonly ListenerAddress[]
+  readonly bound: readonly Bound[]
   readonly lanes: number
-  readonly statusGroup: number | undefined
   readonly runtimeProgram: readonly string[]
 }
 
@@ -41,30 +28,9 @@ type Log = (event: string, fields: Record<string, string | number>) => void
 /** How many lanes may die, or listeners be resumed, before the runtime is started anew. */
 const SPARE_SETS = 12
 
-const LANES_NICE = -10
-
 /** Of proc_pid_stat(5), counted from the state, which follows the command's name; the number that sched(7) gives the usual policy. */
 const POLICY_FIELD = 38
 const SCHED_OTHER = '0'
-
-/** A name of /etc/passwd, or a number with the same group. */
-export function findAccount(name: string): Account | undefined {
-  if (/^\d+$/.test(name)) return { uid: Number(name), gid: Number(name) }
-  for (const line of readFileSync('/etc/passwd', 'latin1').split('\n')) {
-    const [user, , uid, gid] = line.split(':')
-    if (user === name) return { uid: Number(uid), gid: Number(gid) }
-  }
-  return undefined
-}
-
-function findGroup(name: string): number | undefined {
-  if (/^\d+$/.test(name)) return Number(name)
-  for (const line of readFileSync('/etc/group', 'latin1').split('\n')) {
-    const [group, , gid] = line.split(':')
-    if (group === name) return Number(gid)
-  }
-  return undefined
-}
 
 export interface HelperCheck {
   readonly ok: boolean
@@ -73,54 +39,14 @@ export interface HelperCheck {
 }
 
 /** What `accept-helper check` says of the chains file and of its own privileges. */
-export function checkHelper(helper: string, chains: string | undefined, account: Account | undefined): HelperCheck {
-  const root = process.getuid?.() === 0
-  const ran = spawnSync(helper, chains === undefined ? ['check'] : ['check', '-c', chains], {
-    encoding: 'utf8',
-    ...(root && account !== undefined ? { uid: account.uid, gid: account.gid } : {}),
-  })
+export function checkHelper(helper: string, chains: string | undefined): HelperCheck {
+  const ran = spawnSync(helper, chains === undefined ? ['check'] : ['check', '-c', chains], { encoding: 'utf8' })
   const said = `${ran.stdout ?? ''}${ran.stderr ?? ''}${ran.error?.message ?? ''}`.trim()
   return { ok: ran.status === 0, privileged: /(^|[^n])privileged/.test(said) && !/unprivileged/.test(said), said }
 }
 
-function fail(code: number, message: string): never {
-  process.stderr.write(`acceptd: ${message}\n`)
-  process.exit(code)
-}
-
 export function supervise(options: SupervisorOptions, log: Log): void {
-  const root = process.getuid?.() === 0
-  const account = root ? findAccount(options.account) : { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 }
-  if (account === undefined) {
-    fail(
-      78,
-      `control/chains: there is no account \`${options.account}\` in /etc/passwd; make one with useradd --system --no-create-home ${options.account}`,
-    )
-  }
-  const gid = (options.group === '' ? undefined : findGroup(options.group)) ?? account.gid
-  if (root && account.uid === 0) fail(78, 'control/chains: the account must not be root')
-
-  const bound: Bound[] = options.listeners.map((listener) => {
-    const one = bindAddress(listener.address, listener.port, isIpv6Only(listener, options.listeners))
-    return (
-      one ??
-      fail(
-        71,
-        `control/listeners: cannot bind ${listener.address}:${listener.port}: is another program using it, or does it need root?`,
-      )
-    )
-  })
-
-  mkdirSync(options.run, { recursive: true })
-  chmodSync(options.run, options.statusGroup === undefined ? 0o700 : 0o710)
-  if (root) {
-    chownSync(options.run, account.uid, options.statusGroup ?? gid)
-    process.setgroups?.(options.statusGroup === undefined ? [gid] : [gid, options.statusGroup])
-    comeFirst()
-    process.setgid?.(account.gid)
-    process.setuid?.(account.uid)
-  }
-
+  const { root, bound } = options
   gatherEvents(log)
 
   let stopping = false
@@ -165,7 +91,7 @@ export function supervise(options: SupervisorOptions, log: Log): void {
 
   const chains = join(options.control, 'chains')
   const borrowed = root ? [] : ['-c', chains]
-  const checked = checkHelper(options.helper, root ? undefined : chains, undefined)
+  const checked = checkHelper(options.helper, root ? undefined : chains)
   if (!checked.ok) log('helper-refuses', { said: checked.said })
   if (options.helperMode === 'serve')
     keep('helper', () =>
@@ -211,15 +137,6 @@ export function supervise(options: SupervisorOptions, log: Log): void {
         if (stopping) end(0)
       } else runtime.kill(signal)
     })
-  }
-}
-
-/** The lanes wait for no backend, and every backend waits for them: they come first, unless whoever started acceptd has chosen a nice value. */
-function comeFirst(): void {
-  try {
-    if (getPriority() === 0) setPriority(LANES_NICE)
-  } catch {
-    // A container may take even root's right to it.
   }
 }
 

@@ -7,10 +7,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { bindAddress } from '../../src/edge/binding.ts'
 import { encodeBase64 } from '../../src/protocol/base64.ts'
 import { bytesOf } from '../../src/protocol/bytes.ts'
 import { startRuntime } from '../../src/runtime/runtime.ts'
+import { bindAddress } from '../support/binding.ts'
 import { page, read } from './pages.ts'
 
 /** What fail2ban 1.0 puts in the place of <HOST>, with names for its groups. */

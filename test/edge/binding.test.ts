@@ -3,8 +3,9 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { connect } from 'node:net'
 import { after, describe, it } from 'node:test'
-import { type Bound, bindAddress, isIpv6Only } from '../../src/edge/binding.ts'
+import { isIpv6Only } from '../../src/edge/launcher.ts'
 import { listenOn } from '../../src/edge/listening.ts'
+import { type Bound, bindAddress } from '../support/binding.ts'
 
 const open: (() => void)[] = []
 after(() => {

@@ -6,9 +6,9 @@ import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import { describe, it } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { bindAddress } from '../../src/edge/binding.ts'
 import { listenOn } from '../../src/edge/listening.ts'
 import { freeRooms, writeOn } from '../../src/edge/reading.ts'
+import { bindAddress } from '../support/binding.ts'
 
 const hash = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex')
 

@@ -187,7 +187,7 @@ void test('a message sent arrives in the Maildir and comes back by POP3; Ctrl-C 
   assert.match(beside.said(), new RegExp(`Port ${port} is taken: SMTP is on port ${smtp}\\.`))
   // Told by somebody else, it has not failed.
   const acceptd = treeOf(beside.child.pid ?? 0).find(({ argv }) =>
-    argv.some((word) => word.endsWith('programs/acceptd')),
+    argv.some((word) => word.endsWith('programs/acceptd.js')),
   )
   process.kill(acceptd?.pid ?? 0, 'SIGTERM')
   assert.equal(await beside.ended, 0)

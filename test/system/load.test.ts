@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { type Bed, makeBed } from './bed.ts'
 import { messageFrom } from './clients.ts'
 import { type Conversation, converse, loggedIn, plain } from './conversation.ts'
-import { descriptors, memory, type Process, picture, treeOf, until } from './processes.ts'
+import { descriptors, memory, type Process, picture, runtimeOf, treeOf, until } from './processes.ts'
 
 let bed: Bed
 before(async () => {
@@ -92,7 +92,7 @@ void describe('two hundred clients at once', () => {
     await storm(port)
     await quiet()
     const base = { held: held(), processes: processes().length }
-    const runtime = daemons().find(({ comm, ppid }) => comm === 'node' && ppid === bed.daemon.pid)?.pid ?? 0
+    const runtime = runtimeOf(bed.daemon.pid)?.pid ?? 0
     const pss = [memory(runtime).pss]
 
     let going = true

@@ -100,7 +100,7 @@ for (const name of SMTP_BACKENDS)
       )
       for (const one of all.filter((each) => each.uids.includes(0)))
         assert.match(one.argv.join(' '), /accept-helper serve$/, picture(all))
-      const node = all.filter((one) => one.argv[1] === join(bed.place.programs, 'acceptd'))
+      const node = all.filter((one) => one.argv[1] === join(bed.place.programs, 'acceptd.js'))
       assert.equal(node.length, 2, picture(all))
       for (const { pid } of node)
         for (const thread of readdirSync(`/proc/${pid}/task`)) {

@@ -1,4 +1,4 @@
-// Bound, not yet listening sockets for the lanes. The process that holds them must not accept: a net.Server would.
+// Bound, not yet listening sockets for the lanes of a test, as native/acceptd.c makes them. A net.Server would accept.
 
 import net from 'node:net'
 
@@ -23,20 +23,9 @@ export interface Bound {
   readonly close: () => void
 }
 
-interface Address {
-  readonly address: string
-  readonly port: number
-}
-
-const isIpv6 = (address: string): boolean => address.includes(':')
-
-/** [::], the only address that can take IPv4 too, does so unless an IPv4 address has the same port. */
-export const isIpv6Only = ({ port }: Address, all: readonly Address[]): boolean =>
-  port !== 0 && all.some((other) => other.port === port && !isIpv6(other.address))
-
 /** Binds; undefined if the address is taken or not ours. */
 export function bindAddress(address: string, port: number, ipv6Only = false): Bound | undefined {
-  const handle = isIpv6(address)
+  const handle = address.includes(':')
     ? internals._createServerHandle(address, port, 6, undefined, ipv6Only ? IPV6_ONLY : 0)
     : internals._createServerHandle(address, port, 4)
   if (typeof handle === 'number') return undefined

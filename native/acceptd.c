@@ -1,0 +1,201 @@
+/* acceptd: the part that may be root. It reads the root-owned files that say who acceptd is, binds, and becomes that account; everything
+ * else is acceptd.js, which Node runs as the account: first to say what to bind, or what is wrong, then to supervise. It reads nothing from
+ * a client, and of acceptd.js only addresses and ports. An ordinary user's acceptd takes the same way and stays who it is.
+ *   plan      acceptd.js, in a child as the account: answers --check, --help and errors by itself, else writes FAMILY ADDRESS PORT lines
+ *   bind      the addresses, in that order, as descriptors 3, 4, ...
+ *   directory the one of the control sockets
+ *   become    the account, for good
+ *   serve     acceptd.js in our place */
+#define _GNU_SOURCE
+#include "launch.h"
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { MAX_PLAN = 16384, MAX_LISTENERS = 256, FIRST = 3, NICE = -10, CANNOT_BIND = 71, NAME = 64 };
+
+static int root;
+static const char *control = "/etc/acceptd", *run = "/run/acceptd";
+static struct ids account;
+static gid_t groups[2]; /* `group` of control/chains, and control/statusgroup */
+static int group_count = 1;
+static char problem[PATH_MAX + 128]; /* why there is no account; acceptd.js says it */
+
+static _Noreturn __attribute__((format(printf, 2, 3))) void fail(int code, const char *format, ...)
+{
+  va_list values;
+  va_start(values, format);
+  dprintf(2, "acceptd: ");
+  vdprintf(2, format, values);
+  dprintf(2, "\n");
+  exit(code);
+}
+
+/* acceptd.js reads the options for itself, and refuses what is wrong with them. */
+static void read_options(int argc, char **argv)
+{
+  static const struct option options[] = {{"control", 1, NULL, 'C'}, {"run", 1, NULL, 'r'}, {"helper", 1, NULL, 'o'}, {0}};
+  if (getenv("ACCEPTD_CONTROL") != NULL) control = getenv("ACCEPTD_CONTROL");
+  if (getenv("ACCEPTD_RUN") != NULL) run = getenv("ACCEPTD_RUN");
+  opterr = 0;
+  for (int option; (option = getopt_long(argc, argv, "+C:h", options, NULL)) != -1;) {
+    if (option == 'C') control = optarg;
+    if (option == 'r') run = optarg;
+  }
+}
+
+/* Copies the value of a word of control/chains (its last, above all chains), or the first word of another file, if there is one. */
+static void look_up(const char *name, const char *wanted, char value[NAME])
+{
+  char path[PATH_MAX], *line = NULL, *rest;
+  size_t size = 0;
+  struct stat st;
+  snprintf(path, sizeof path, "%s/%s", control, name);
+  FILE *file = fopen(path, "re");
+  if (file == NULL) return; /* acceptd.js says it if that is wrong */
+  if (root && (fstat(fileno(file), &st) != 0 || st.st_uid != 0 || (st.st_mode & 022) != 0))
+    snprintf(problem, sizeof problem, "%s: it says whose rights acceptd has, and others than root can write it", path);
+  while (getline(&line, &size, file) >= 0) {
+    char *word = strtok_r(line, " \t\r\n", &rest), *next = strtok_r(NULL, " \t\r\n", &rest);
+    char *found = wanted == NULL ? word : word != NULL && strcmp(word, wanted) == 0 ? next : NULL;
+    if (found != NULL && strlen(found) < NAME) strcpy(value, found);
+    if (wanted == NULL || (word != NULL && strcmp(word, "chain") == 0)) break;
+  }
+  free(line);
+  fclose(file);
+}
+
+/* Who root becomes; an ordinary user stays who it is. */
+static void read_account(void)
+{
+  char name[NAME] = "acceptd", chains_group[NAME] = "", status[NAME] = "";
+  look_up("chains", "account", name);
+  look_up("chains", "group", chains_group);
+  look_up("statusgroup", NULL, status);
+  enum found found = root ? find_account(name, &account) : FOUND;
+  if (*problem == '\0' && found == UNKNOWN)
+    snprintf(problem, sizeof problem,
+             "control/chains: there is no account `%s` in /etc/passwd; make one with useradd --system --no-create-home %s", name, name);
+  if (*problem == '\0' && found == IS_ROOT) snprintf(problem, sizeof problem, "control/chains: the account must not be root");
+  if (*problem != '\0') account = (struct ids){UNPRIVILEGED, UNPRIVILEGED};
+  groups[0] = account.gid;
+  if (*problem == '\0' && *chains_group != '\0') find_group(chains_group, &groups[0]);
+  if (*problem == '\0' && *status != '\0' && find_group(status, &groups[1])) group_count = 2;
+}
+
+/* What acceptd.js is to do, in its environment. */
+static void order(const char *what, const char *more)
+{
+  char text[MAX_PLAN + 64];
+  snprintf(text, sizeof text, "%s %s%s%s", root ? "root" : "user", what, *more == '\0' ? "" : " ", more);
+  setenv("ACCEPTD_LAUNCHER", text, 1);
+}
+
+/* Runs acceptd.js as the account and reads what it wants bound. Where it wants nothing, its end is ours. */
+static void learn_plan(char *plan, char **argv)
+{
+  int ends[2], status;
+  size_t length = 0;
+  if (pipe2(ends, O_CLOEXEC) != 0) fail(1, "pipe: %s", strerror(errno));
+  pid_t pid = fork();
+  if (pid < 0) fail(1, "fork: %s", strerror(errno));
+  if (pid == 0) {
+    close(ends[0]);
+    if (ends[1] == FIRST ? fcntl(FIRST, F_SETFD, 0) != 0 : dup2(ends[1], FIRST) < 0) _exit(1);
+    if (root) become(&account, groups, group_count);
+    order("plan", problem);
+    run_script("acceptd.js", argv);
+    _exit(1);
+  }
+  close(ends[1]);
+  for (ssize_t got; length < MAX_PLAN - 1 && (got = read(ends[0], plan + length, MAX_PLAN - 1 - length)) != 0;)
+    if (got > 0) length += got;
+  close(ends[0]);
+  while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {}
+  plan[length] = '\0';
+  if (length == MAX_PLAN - 1) fail(1, "more listeners than it can hold");
+  if (!WIFEXITED(status)) exit(128 + WTERMSIG(status));
+  if (WEXITSTATUS(status) != 0 || length == 0) exit(WEXITSTATUS(status));
+  if (*problem != '\0') fail(78, "%s", problem);
+}
+
+/* A socket bound as FAMILY (4, 6, or 46 for both) ADDRESS PORT says, not listening: the lanes do that. Answers the port in use, also for 0. */
+static int bind_one(const char *family, const char *address, const char *port)
+{
+  struct sockaddr_in6 six = {.sin6_family = AF_INET6, .sin6_port = htons(atoi(port))};
+  struct sockaddr_in four = {.sin_family = AF_INET, .sin_port = htons(atoi(port))};
+  int is_four = strcmp(family, "4") == 0, only = strcmp(family, "6") == 0, on = 1;
+  struct sockaddr *name = is_four ? (struct sockaddr *)&four : (struct sockaddr *)&six;
+  socklen_t size = is_four ? sizeof four : sizeof six;
+  int fd = socket(name->sa_family, SOCK_STREAM | SOCK_NONBLOCK, 0);
+  if (inet_pton(name->sa_family, address, is_four ? (void *)&four.sin_addr : (void *)&six.sin6_addr) != 1 || fd < 0 ||
+      setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0 ||
+      (!is_four && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &only, sizeof only) != 0) || bind(fd, name, size) != 0 ||
+      getsockname(fd, name, &size) != 0)
+    fail(CANNOT_BIND, "control/listeners: cannot bind %s:%s: is another program using it, or does it need root?", address, port);
+  return ntohs(is_four ? four.sin_port : six.sin6_port);
+}
+
+/* Line by line; `bound` gets ADDRESS PORT PORT-IN-USE of the sockets 3, 4, ..., with commas between. */
+static void bind_all(char *plan, char *bound)
+{
+  char *line, *rest;
+  for (int count = 0; (line = strsep(&plan, "\n")) != NULL && *line != '\0'; count++) {
+    char *family = strtok_r(line, " ", &rest), *address = strtok_r(NULL, " ", &rest), *port = strtok_r(NULL, " ", &rest);
+    if (port == NULL || count == MAX_LISTENERS || strlen(address) >= INET6_ADDRSTRLEN || strlen(port) > 5 ||
+        port[strspn(port, "0123456789")] != '\0' || atoi(port) > 65535)
+      fail(1, "not a plan");
+    bound += sprintf(bound, "%s%s %s %d", count == 0 ? "" : ",", address, port, bind_one(family, address, port));
+  }
+}
+
+/* Whose sockets only the account reaches, and the status group the one that is for it. */
+static void make_directory(void)
+{
+  char path[PATH_MAX];
+  snprintf(path, sizeof path, "%s", run);
+  for (char *slash = path; (slash = strchr(slash + 1, '/')) != NULL; *slash = '/') {
+    *slash = '\0';
+    mkdir(path, 0755);
+  }
+  mkdir(path, 0700);
+  int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+  if (fd < 0 || (root && fchown(fd, account.uid, groups[group_count - 1]) != 0) || fchmod(fd, group_count == 1 ? 0700 : 0710) != 0)
+    fail(1, "%s: %s", path, strerror(errno));
+  close(fd);
+}
+
+int main(int argc, char **argv)
+{
+  static char plan[MAX_PLAN], bound[MAX_PLAN + MAX_LISTENERS * 8];
+  int fd;
+  root = geteuid() == 0;
+  while ((fd = open("/dev/null", O_RDWR)) >= 0 && fd < FIRST) {}
+  closefrom(FIRST);
+  signal(SIGHUP, SIG_IGN); /* acceptd.js is about to read everything anyway, and then hears it */
+  read_options(argc, argv);
+  read_account();
+  learn_plan(plan, argv);
+  bind_all(plan, bound);
+  make_directory();
+  if (root) {
+    /* The lanes wait for no backend, and every backend waits for them: they come first, unless whoever started us has chosen a nice value.
+     * A container may take even root's right to it. */
+    if (getpriority(PRIO_PROCESS, 0) == 0) setpriority(PRIO_PROCESS, 0, NICE);
+    become(&account, groups, group_count);
+  }
+  order("serve", bound);
+  run_script("acceptd.js", argv);
+  return 1;
+}
