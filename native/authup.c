@@ -1,6 +1,7 @@
 /* authup: starts authup-helper, which keeps the rights we were started with, gives them up for those of control/authupuser, and becomes
  * authup.js, which talks to the client. AUTHUP_LAUNCHER tells that one NAME CONTROL RELAY: what we were called, and the two streams to the
- * helper; or NAME and, instead of the streams, what is wrong. */
+ * helper; or NAME and, instead of the streams, what is wrong. Its control files are opened with our rights, as authup has always read them:
+ * AUTHUP_CONTROLS is their names and descriptors. */
 #define _GNU_SOURCE
 #include "launch.h"
 #include <ctype.h>
@@ -17,12 +18,17 @@ enum { FIRST = 3, HIGH = 64, TEMPORARY = 111 };
 
 static char problem[PATH_MAX + 300]; /* or the streams, if there is none */
 
+static void control_path(char path[PATH_MAX], const char *name)
+{
+  const char *home = getenv("QMAILHOME");
+  snprintf(path, PATH_MAX, "%s/control/%s", home == NULL || *home == '\0' ? "/var/qmail" : home, name);
+}
+
 /* The account of control/authupuser, or nobody. */
 static void read_account(struct ids *ids)
 {
-  const char *home = getenv("QMAILHOME");
   char path[PATH_MAX], line[256] = "";
-  snprintf(path, sizeof path, "%s/control/authupuser", home == NULL || *home == '\0' ? "/var/qmail" : home);
+  control_path(path, "authupuser");
   FILE *file = fopen(path, "re");
   if (file == NULL ? errno != ENOENT : fgets(line, sizeof line, file) == NULL && ferror(file) != 0)
     snprintf(problem, sizeof problem, "%s: %s", path, strerror(errno));
@@ -32,6 +38,20 @@ static void read_account(struct ids *ids)
   if (*problem == '\0' && find_account(*line == '\0' ? "nobody" : line, ids) != FOUND)
     snprintf(problem, sizeof problem, "%s: %s is no account without privileges", path, line);
   if (*problem != '\0') *ids = (struct ids){UNPRIVILEGED, UNPRIVILEGED};
+}
+
+/* NAME:DESCRIPTOR of each file that is there; -1 for one that cannot be opened. */
+static void open_controls(void)
+{
+  static const char *const names[] = {"me", "smtpgreeting", "pop3greeting", "smtpcapabilities", "pop3capabilities",
+                                      "timeoutsmtpd", "timeoutpop3d", "pop3apop", "barelineend"};
+  char path[PATH_MAX], list[512] = "";
+  for (size_t i = 0, length = 0; i < sizeof names / sizeof *names; i++) {
+    control_path(path, names[i]);
+    int fd = open(path, O_RDONLY);
+    if (fd >= 0 || errno != ENOENT) length += snprintf(list + length, sizeof list - length, "%s:%d ", names[i], fd);
+  }
+  setenv("AUTHUP_CONTROLS", list, 1);
 }
 
 /* A descriptor that the UCSPI-TLS parent has named, or /dev/null. */
@@ -83,7 +103,10 @@ int main(int argc, char **argv)
     fcntl(relay[0], F_SETFD, 0);
     snprintf(problem, sizeof problem, "%d %d", control[0], relay[0]);
   }
-  if (root) become(&ids, NULL, 0);
+  if (root) {
+    open_controls();
+    become(&ids, NULL, 0);
+  }
   const char *slash = strrchr(argv[0], '/');
   snprintf(order, sizeof order, "%.250s %s", slash == NULL ? argv[0] : slash + 1, problem);
   setenv("AUTHUP_LAUNCHER", order, 1);

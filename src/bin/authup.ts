@@ -1,7 +1,7 @@
 // authup [ -t TRIES ] <smtp|pop3> PROG [ ARG ... ] [ -- PROG [ ARG ... ] ]: lets a client log in, then PROG serves it.
 
 import { runAuthup } from '../classic/authup.ts'
-import { type Controls, controlsOf, homeOf, leadingNumber, Unreadable } from '../classic/control.ts'
+import { type Controls, controlsOf, handedControls, homeOf, leadingNumber, Unreadable } from '../classic/control.ts'
 import { joinHelper, NoHelper, parseLaunch } from '../classic/helper.ts'
 import { readOptions } from '../classic/options.ts'
 import { die, say, tell } from '../classic/process.ts'
@@ -79,7 +79,8 @@ function main(words: readonly string[]): void {
   const attempt = env['REUP']
   const once = attempt !== undefined
   if (!once) tell(`authup ${process.pid} protocol ${protocol}`)
-  const controls = controlsOf(homeOf(env))
+  const handed = env['AUTHUP_CONTROLS']
+  const controls = controlsOf(homeOf(env), handed === undefined ? undefined : handedControls(handed))
   try {
     const dialogue = dialogueFrom(controls, protocol, guests)
     const timeout = controls.number(TIMEOUT_FILES[protocol], 1200)

@@ -23,21 +23,36 @@ export interface Controls {
   readonly text: (name: string) => string | undefined
 }
 
-export function controlsOf(home: string): Controls {
-  const directory = `${home}/control`
-  const text = (name: string): string | undefined => textAt(`${directory}/${name}`)
-  const linesOf = (path: string): readonly string[] | undefined => {
-    const found = textAt(path)
-    return found === undefined ? undefined : controlLines(found).map((each) => each.text)
+/** Of AUTHUP_CONTROLS, which native/authup.c sets where it has opened the control files as root: their descriptors, or -1. */
+export const handedControls = (text: string): ReadonlyMap<string, number> =>
+  new Map([...text.matchAll(/(\w+):(-?\d+) /g)].map(([, name = '', fd]) => [name, Number(fd)]))
+
+/** Undefined without the file. */
+function textOf(file: string | number, path: string): string | undefined {
+  try {
+    return readFileSync(file, 'latin1')
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException
+    if (code === 'ENOENT') return undefined
+    throw new Unreadable(`${path}: ${message}`)
   }
-  function textAt(path: string): string | undefined {
-    try {
-      return readFileSync(path, 'latin1')
-    } catch (error) {
-      const { code, message } = error as NodeJS.ErrnoException
-      if (code === 'ENOENT') return undefined
-      throw new Unreadable(message)
-    }
+}
+
+const linesOfText = (text: string | undefined): readonly string[] | undefined =>
+  text === undefined ? undefined : controlLines(text).map((each) => each.text)
+
+/** `handed`: these files and no others, already open. */
+export function controlsOf(home: string, handed?: ReadonlyMap<string, number>): Controls {
+  const directory = `${home}/control`
+  /** A descriptor can be read once only. */
+  const read = new Map<string, string | undefined>()
+  const text = (name: string): string | undefined => {
+    const path = `${directory}/${name}`
+    if (handed === undefined) return textOf(path, path)
+    const fd = handed.get(name)
+    if (fd === undefined) return undefined
+    if (!read.has(name)) read.set(name, textOf(fd, path))
+    return read.get(name)
   }
   const line = (name: string): string | undefined => {
     const found = text(name)
@@ -46,8 +61,8 @@ export function controlsOf(home: string): Controls {
   return {
     text,
     line,
-    linesOf,
-    lines: (name) => linesOf(`${directory}/${name}`),
+    linesOf: (path) => linesOfText(textOf(path, path)),
+    lines: (name) => linesOfText(text(name)),
     number: (name, fallback) => leadingNumber(line(name) ?? '') ?? fallback,
     greeting: (name) => {
       // control_init reads it first, so a control/me that cannot be read is trouble even where it is not needed.

@@ -239,6 +239,14 @@ case $2 in [0-9]*) eval "cat <&$2" ;; esac`,
     }
   })
 
+  void it('opens the control files with its own rights, where they are root', () => {
+    write('home/control/me', 'me.example\n', 0o600)
+    script('authup.js', 'for one in $AUTHUP_CONTROLS; do (IFS=:; set -- $one; echo $1; eval "cat <&$2"); done')
+    chmodSync(join(place, 'home'), 0o700)
+    const { out } = run('authup', ['smtp', 'true'], env)
+    assert.equal(out, root ? 'me\nme.example\n' : '')
+  })
+
   void it('hands the descriptors of TLS to the helper, whatever numbers they and its own have', () => {
     script('authup-helper', 'read -r a <&5; echo "$a" >&6; cat <&5 >&3')
     const shell = `exec 3<${place}/in 4>${place}/out; SSLREADFD=3 SSLWRITEFD=4 exec ${place}/authup smtp true`
