@@ -1,7 +1,10 @@
-// What the classic programs share as processes: their lines on stderr, their end.
+// What the classic programs share as processes: their name, their lines on stderr, their end.
 
 import { writeSync } from 'node:fs'
 import { bytesOf } from '../protocol/bytes.ts'
+
+/** The name a script was called by: an alias says its own name. */
+export const calledAs = (): string => (process.argv[1] ?? '').split('/').pop() ?? ''
 
 /** One line on stderr in one write, so that lines of several processes do not mix. `line` is latin1. */
 export const tell = (line: string): void => writeAll(2, `${line}\n`)
