@@ -65,6 +65,7 @@ export type LogEvent =
   | 'login-blocked'
   | 'chain-completed'
   | 'tls-failed'
+  | 'plaintext-before-tls'
   | 'timeout'
   | 'bare-line-end'
   | 'dot-after-nul'

@@ -10,6 +10,7 @@ import { rewriteReply, rulesFor } from '../rules/rewrite.ts'
 import type { RuleSet } from '../rules/ruleset.ts'
 import { type ChainsFile, parseChains } from './chains.ts'
 import { type ListenerConfig, parseListeners } from './listeners.ts'
+import { type CertificateFiles, parseTls } from './tls.ts'
 
 /** Texts of the control directory by file name; a file that is not there has no entry. */
 export type ControlTexts = Readonly<Record<string, string>>
@@ -60,6 +61,20 @@ export const KNOBS = [
   },
   { name: 'fixsmtpio', changes: 'reload', fallback: '', about: 'Rules for requests, replies and exit codes.' },
   { name: 'barelineend', changes: 'reload', fallback: 'fix', about: 'fix or refuse a bare CR or LF in a message.' },
+  {
+    name: 'tls',
+    changes: 'reload',
+    fallback: '',
+    about: 'NAME[,NAME...] CERT KEY: certificates; the first serves clients that name no host.',
+  },
+  { name: 'tlsminimum', changes: 'reload', fallback: '1.2', about: '1.2 or 1.3: the oldest TLS that is spoken.' },
+  { name: 'tlsciphers', changes: 'reload', fallback: '', about: 'Ciphers of TLS 1.2 in the words of OpenSSL.' },
+  {
+    name: 'tlsunknownname',
+    changes: 'reload',
+    fallback: 'default',
+    about: 'default or refuse: a client that asks for a host without a certificate.',
+  },
   { name: 'loglevel', changes: 'reload', fallback: 'info', about: 'error, warn, info or debug.' },
   {
     name: 'maxsessions',
@@ -72,7 +87,7 @@ export const KNOBS = [
     name: 'listeners',
     changes: 'restart',
     fallback: undefined,
-    about: 'ADDRESS:PORT PROTOCOL CHAIN [tries=N] [guest=CHAIN] [name=NAME].',
+    about: 'ADDRESS:PORT PROTOCOL CHAIN [tls=MODE] [proxy=NETWORKS] [tries=N] [guest=CHAIN] [name=NAME].',
   },
   {
     name: 'chains',
@@ -113,6 +128,10 @@ export interface Config {
   readonly listeners: readonly ListenerConfig[]
   readonly chains: ChainsFile
   readonly rules: RuleSet
+  readonly certificates: readonly CertificateFiles[]
+  readonly tlsMinimum: '1.2' | '1.3'
+  readonly tlsCiphers: string
+  readonly tlsUnknownName: 'default' | 'refuse'
 }
 
 const trouble = (file: string, line: number, column: number, problem: string, hint: string): ConfigError => ({
@@ -165,7 +184,13 @@ export function compileConfig(texts: ControlTexts): Result<Config, readonly Conf
 
   const chains = parseChains(texts.chains, 'control/chains')
   if (chains.isErr()) errors.push(...chains.error)
-  const listeners = parseListeners(texts.listeners, 'control/listeners', chains.isOk() ? chains.value : undefined)
+  const tls = parseTls(texts.tls ?? '', 'control/tls')
+  if (tls.isErr()) errors.push(...tls.error)
+  const listeners = parseListeners(texts.listeners, 'control/listeners', {
+    chains: chains.isOk() ? chains.value : undefined,
+    // A certificate that is wrongly named is an error of its own.
+    certified: tls.isErr() || tls.value.length > 0,
+  })
   if (listeners.isErr()) errors.push(...listeners.error)
   const protocols = new Set(listeners.isOk() ? listeners.value.map((listener) => listener.protocol) : [])
   for (const protocol of protocols) {
@@ -247,6 +272,9 @@ export function compileConfig(texts: ControlTexts): Result<Config, readonly Conf
     bareLineEnd: oneOf('barelineend', ['fix', 'refuse']),
     logLevel: oneOf('loglevel', ['info', 'error', 'warn', 'debug']),
     maxSessions: number('maxsessions', 0, 10_000_000),
+    tlsMinimum: oneOf('tlsminimum', ['1.2', '1.3']),
+    tlsCiphers: line('tlsciphers'),
+    tlsUnknownName: oneOf('tlsunknownname', ['default', 'refuse']),
     helper: oneOf('helper', HELPER_MODES),
     lanes: number('lanes', 0, 64),
     statusGroup: statusText === '' ? undefined : Number(statusText),
@@ -255,8 +283,14 @@ export function compileConfig(texts: ControlTexts): Result<Config, readonly Conf
         ? undefined
         : { host: (metricsMatch[1] ?? '').replace(/[[\]]/g, ''), port: Number(metricsMatch[2]) },
   }
-  if (errors.length > 0 || chains.isErr() || listeners.isErr() || rules.isErr()) return err(errors)
-  return ok({ ...config, chains: chains.value, listeners: listeners.value, rules: rules.value })
+  if (errors.length > 0 || chains.isErr() || listeners.isErr() || rules.isErr() || tls.isErr()) return err(errors)
+  return ok({
+    ...config,
+    chains: chains.value,
+    listeners: listeners.value,
+    rules: rules.value,
+    certificates: tls.value,
+  })
 }
 
 /** At a warm login the backend says neither greeting nor 221: the client must not be able to tell. */

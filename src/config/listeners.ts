@@ -1,9 +1,11 @@
-// control/listeners: ADDRESS:PORT PROTOCOL CHAIN [tries=N] [guest=CHAIN] [name=NAME]
+// control/listeners: ADDRESS:PORT PROTOCOL CHAIN, then options: tls=MODE, proxy=NETWORK[,NETWORK], tries=N, guest=CHAIN, name=NAME
 
 import { err, ok, type Result } from 'neverthrow'
 import { controlLines } from '../protocol/control-lines.ts'
 import type { ConfigError } from '../protocol/errors.ts'
+import { isIp, type Network, parseNetwork } from '../protocol/ip.ts'
 import type { ChainsFile } from './chains.ts'
+import { TLS_MODES, type TlsMode } from './tls.ts'
 
 export interface ListenerConfig {
   readonly name: string
@@ -16,86 +18,163 @@ export interface ListenerConfig {
   readonly guest: string | undefined
   /** Wrong passwords a session may send. */
   readonly tries: number
+  readonly tls: TlsMode
+  /** Peers that send a PROXY header, and must. */
+  readonly proxies: readonly Network[]
 }
+
+/** What the other control files say, as far as a listener needs it. */
+export interface OtherFiles {
+  /** Undefined where control/chains does not parse. */
+  readonly chains: ChainsFile | undefined
+  /** There is a certificate in control/tls. */
+  readonly certified: boolean
+}
+
+type Fail = (word: string, problem: string, hint: string) => void
 
 export function parseListeners(
   text: string | undefined,
   file: string,
-  chains: ChainsFile | undefined,
+  others: OtherFiles,
 ): Result<readonly ListenerConfig[], readonly ConfigError[]> {
-  if (text === undefined) {
-    return err([
-      { file, line: 1, column: 1, problem: 'there is no such file', hint: 'write e.g. 0.0.0.0:587 smtp submission' },
-    ])
-  }
   const errors: ConfigError[] = []
   const listeners: ListenerConfig[] = []
-  for (const { line, text: raw } of controlLines(text)) {
-    const fail = (word: string, problem: string, hint: string) =>
+  const rows = controlLines(text ?? '')
+  for (const { line, text: raw } of rows) {
+    const fail: Fail = (word, problem, hint) =>
       errors.push({ file, line, column: Math.max(raw.indexOf(word), 0) + 1, problem, hint })
     const [where = '', protocol = '', chain = '', ...options] = raw.trim().split(/[ \t]+/)
-    const match = /^(\[[0-9A-Fa-f:.]+\]|\d+\.\d+\.\d+\.\d+):(\d{1,5})$/.exec(where)
-    const port = Number(match?.[2] ?? -1)
-    if (match === null || port > 65_535)
-      fail(where, `\`${where}\` is not ADDRESS:PORT`, 'write e.g. 127.0.0.1:587 or [::]:587')
-    if (protocol !== 'smtp' && protocol !== 'pop3')
-      fail(protocol, `\`${protocol}\` is not a protocol`, 'write smtp or pop3')
-    const known = (name: string, kind: 'auth' | 'guest') => {
-      if (chains === undefined) return
-      const found = chains.chains.find((each) => each.name === name)
-      const names = chains.chains.filter((each) => each.kind === kind).map((each) => each.name)
-      if (found === undefined)
-        fail(name, `there is no chain \`${name}\` in control/chains`, `name one of ${names.join(', ')}`)
-      else if (found.kind !== kind)
-        fail(
-          name,
-          `the chain ${name} is of kind ${found.kind}`,
-          `name one of kind ${kind}: ${names.join(', ') || 'there is none'}`,
-        )
-    }
+    const place = placeOf(where, fail)
+    const speaks = protocol === 'smtp' || protocol === 'pop3'
+    if (!speaks) fail(protocol, `\`${protocol}\` is not a protocol`, 'write smtp or pop3')
     if (chain === '') fail(where, 'the chain is missing', 'write ADDRESS:PORT PROTOCOL CHAIN')
-    else known(chain, 'auth')
-    let tries = protocol === 'pop3' ? 1 : 5
-    let guest: string | undefined
-    let name = ''
-    for (const option of options) {
-      const [key = '', value = ''] = option.split(/=(.*)/)
-      if (key === 'tries' && /^[1-9]\d?$/.test(value)) tries = Number(value)
-      else if (key === 'guest' && protocol === 'smtp') {
-        guest = value
-        known(value, 'guest')
-      } else if (key === 'name' && /^[A-Za-z0-9._:-]{1,64}$/.test(value)) name = value
-      else fail(option, `\`${option}\` is not an option`, 'write tries=1..99, guest=CHAIN (smtp only) or name=NAME')
-    }
-    if (name === '') name = freeName(`${protocol}:${port}`, listeners)
+    else checkChain(others.chains, chain, 'auth', fail)
+    if (!speaks) continue
+    const chosen = optionsOf(options, protocol, others, fail)
+    const tls = chosen.tls ?? usualTls(place, others.certified)
+    if (place.known && tls !== 'off' && !others.certified)
+      fail(where, 'this listener has TLS, and there is no certificate', 'name one in control/tls, or add tls=off')
+    const name = chosen.name ?? freeName(`${protocol}:${place.port}`, listeners)
     if (listeners.some((other) => other.name === name))
       fail(where, `there are two listeners named ${name}`, 'add name=NAME to one')
-    if (protocol === 'smtp' || protocol === 'pop3') {
-      listeners.push({
-        name,
-        line,
-        address: (match?.[1] ?? '').replace(/[[\]]/g, ''),
-        port,
-        protocol,
-        chain,
-        guest,
-        tries,
-      })
-    }
+    listeners.push({
+      name,
+      line,
+      address: place.address,
+      port: place.port,
+      protocol,
+      chain,
+      guest: chosen.guest,
+      tries: chosen.tries ?? (protocol === 'pop3' ? 1 : 5),
+      tls,
+      proxies: chosen.proxies ?? [],
+    })
   }
   if (listeners.length === 0 && errors.length === 0) {
-    errors.push({
-      file,
-      line: 1,
-      column: 1,
-      problem: 'there is no listener',
-      hint: 'write e.g. 0.0.0.0:587 smtp submission',
-    })
+    const problem = text === undefined ? 'there is no such file' : 'there is no listener'
+    errors.push({ file, line: 1, column: 1, problem, hint: 'write e.g. 0.0.0.0:587 smtp submission' })
   }
   return errors.length > 0 ? err(errors) : ok(listeners)
 }
 
-/** Without name=, a listener is called by protocol and port, the second one on the same port with -2 behind it. */
+interface Place {
+  readonly address: string
+  readonly port: number
+  /** False: it is none, which has been said. */
+  readonly known: boolean
+}
+
+function placeOf(where: string, fail: Fail): Place {
+  const match = /^(?:\[([0-9A-Fa-f:.]+)\]|(\d+\.\d+\.\d+\.\d+)):(\d{1,5})$/.exec(where)
+  const address = match?.[1] ?? match?.[2] ?? ''
+  const port = Number(match?.[3] ?? -1)
+  const known = isIp(address) === (match?.[1] === undefined ? 4 : 6) && port >= 0 && port <= 65_535
+  if (!known) fail(where, `\`${where}\` is not ADDRESS:PORT`, 'write e.g. 127.0.0.1:587 or [::]:587')
+  return { address, port, known }
+}
+
+function checkChain(chains: ChainsFile | undefined, name: string, kind: 'auth' | 'guest', fail: Fail): void {
+  if (chains === undefined) return
+  const found = chains.chains.find((each) => each.name === name)
+  const names = chains.chains.filter((each) => each.kind === kind).map((each) => each.name)
+  if (found === undefined)
+    fail(name, `there is no chain \`${name}\` in control/chains`, `name one of ${names.join(', ')}`)
+  else if (found.kind !== kind) {
+    const choice = names.join(', ') || 'there is none'
+    fail(name, `the chain ${name} is of kind ${found.kind}`, `name one of kind ${kind}: ${choice}`)
+  }
+}
+
+// ---- options
+
+type Chosen = { -readonly [K in 'tries' | 'guest' | 'name' | 'tls' | 'proxies']?: ListenerConfig[K] }
+
+interface OptionRow {
+  readonly usage: string
+  readonly only?: ListenerConfig['protocol']
+  /** Undefined: it is not understood. */
+  readonly parse: (value: string) => Chosen | undefined
+}
+
+const OPTIONS: Readonly<Record<string, OptionRow>> = {
+  tls: {
+    usage: 'tls=implicit, require, offer or off',
+    parse: (value) => {
+      const tls = TLS_MODES.find((mode) => mode === value)
+      return tls === undefined ? undefined : { tls }
+    },
+  },
+  proxy: {
+    usage: 'proxy=NETWORK[,NETWORK]',
+    parse: (value) => {
+      const proxies = value.split(',').flatMap((word) => parseNetwork(word) ?? [])
+      return proxies.length === value.split(',').length ? { proxies } : undefined
+    },
+  },
+  tries: {
+    usage: 'tries=1..99',
+    parse: (value) => (/^[1-9]\d?$/.test(value) ? { tries: Number(value) } : undefined),
+  },
+  guest: { usage: 'guest=CHAIN (smtp only)', only: 'smtp', parse: (guest) => ({ guest }) },
+  name: {
+    usage: 'name=NAME',
+    parse: (name) => (/^[A-Za-z0-9._:-]{1,64}$/.test(name) ? { name } : undefined),
+  },
+}
+
+const USAGE = Object.values(OPTIONS).map(({ usage }) => usage)
+
+function optionsOf(
+  words: readonly string[],
+  protocol: ListenerConfig['protocol'],
+  others: OtherFiles,
+  fail: Fail,
+): Chosen {
+  const chosen: Chosen = {}
+  for (const word of words) {
+    const [key = '', value = ''] = word.split(/=(.*)/)
+    const row = Object.hasOwn(OPTIONS, key) ? OPTIONS[key] : undefined
+    const parsed = row === undefined || (row.only ?? protocol) !== protocol ? undefined : row.parse(value)
+    if (parsed === undefined) fail(word, `\`${word}\` is not an option`, `write ${USAGE.join('; ')}`)
+    else if (parsed.guest !== undefined) checkChain(others.chains, parsed.guest, 'guest', fail)
+    Object.assign(chosen, parsed)
+  }
+  return chosen
+}
+
+/** Ports of submissions and pop3s (RFC 8314 sections 3.3 and 3.2). */
+const IMPLICIT_PORTS: readonly number[] = [465, 995]
+
+/** Without tls=: a password crosses a network only in TLS. */
+function usualTls({ address, port }: Place, certified: boolean): TlsMode {
+  const loopback = address.startsWith('127.') || address === '::1'
+  if (loopback && !certified) return 'off'
+  if (IMPLICIT_PORTS.includes(port)) return 'implicit'
+  return loopback ? 'offer' : 'require'
+}
+
+/** Without name=, a listener is called by protocol and port, the second one on the same port with -2 after it. */
 function freeName(wanted: string, listeners: readonly ListenerConfig[]): string {
   const taken = (name: string) => listeners.some((other) => other.name === name)
   let name = wanted

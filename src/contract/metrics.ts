@@ -37,6 +37,12 @@ export const METRICS = {
     labels: ['lane'],
   },
   acceptd_first_reply_seconds: { type: 'histogram', help: 'From accept to the greeting.', labels: ['lane'] },
+  acceptd_tls_handshakes_total: {
+    type: 'counter',
+    help: 'TLS handshakes with clients that succeeded; full or resumed.',
+    labels: ['version', 'cipher', 'kind'],
+  },
+  acceptd_tls_failures_total: { type: 'counter', help: 'TLS handshakes that did not.', labels: ['reason'] },
   acceptd_messages_total: {
     type: 'counter',
     help: 'Messages by what the backend answered.',

@@ -37,6 +37,8 @@ export interface TlsFacts {
   /** What the client asked for, or empty. */
   readonly serverName: string
   readonly resumed: boolean
+  /** The name in a certificate of the client that was verified, or empty. */
+  readonly clientName: string
 }
 
 export type TlsFailure = 'plain-text' | 'protocol' | 'cipher' | 'name' | 'certificate' | 'closed' | 'timeout' | 'other'
@@ -68,8 +70,8 @@ export interface TlsServer {
   /** Begins a handshake; `done` is called once, and has to answer for the socket from then on. */
   readonly handshake: (
     socket: ClientSocket,
-    done: (secured: TLSSocket, outcome: TlsFacts | TlsFailure) => void,
-  ) => TLSSocket
+    done: (secured: ClientSocket, outcome: TlsFacts | TlsFailure) => void,
+  ) => ClientSocket
 }
 
 export const newTicketKey = (): TicketKey => ({ name: randomBytes(16), hmac: randomBytes(16), aes: randomBytes(16) })
@@ -180,6 +182,7 @@ function factsOf(secured: TLSSocket): TlsFacts {
     cipher: secured.getCipher().standardName ?? secured.getCipher().name,
     serverName: typeof servername === 'string' ? servername : '',
     resumed: secured.isSessionReused(),
+    clientName: '',
   }
 }
 

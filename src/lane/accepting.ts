@@ -2,9 +2,11 @@
 
 import { monotonic } from '../edge/clock.ts'
 import type { ClientSocket } from '../edge/listening.ts'
+import type { TlsFacts, TlsFailure } from '../edge/tls.ts'
 import { notNow } from '../protocol/dialogue.ts'
-import { type Arrival, arrivalOf, enter, type Step } from '../session/door.ts'
+import { type Arrival, arrivalOf, enter, type Refusal, type Step } from '../session/door.ts'
 import { ClientSession, type SessionSettings, type Surroundings } from '../session/session.ts'
+import { proxyHeader } from './proxy.ts'
 import { evictWhile, isFull, type Lane, publishUse } from './state.ts'
 
 /** A refused client has this long to read why. */
@@ -18,14 +20,16 @@ export function acceptClient(lane: Lane, host: Surroundings, socket: ClientSocke
     socket.destroy()
     return
   }
+  lane.entering += 1
   enter(lane.door, arrival, (outcome) => {
-    if ('refused' in outcome) turnAway(lane, arrival, outcome.refused)
+    lane.entering -= 1
+    if ('refused' in outcome) turnAway(lane, arrival, outcome)
     else begin(lane, host, outcome)
   })
 }
 
 /** The steps of a lane's door. */
-export const doorOf = (lane: Lane): readonly Step[] => [refuse(lane)]
+export const doorOf = (lane: Lane): readonly Step[] => [refuse(lane), proxyHeader(lane), implicitTls(lane)]
 
 /** While the service ends, the listener is paused, or the lane is full. */
 const refuse =
@@ -38,9 +42,39 @@ const refuse =
     else next(arrival)
   }
 
-function turnAway(lane: Lane, { socket, listener, settings, peer }: Arrival, why: string): void {
+/** RFC 8314 section 3: TLS from the first octet. */
+const implicitTls =
+  (lane: Lane): Step =>
+  (arrival, next) => {
+    const { socket, settings, peer } = arrival
+    if (!settings.implicitTls) {
+      next(arrival)
+      return
+    }
+    const client = { socket, listener: settings.listener, ip: peer.ip, port: peer.port, session: '' }
+    publishUse(lane)
+    lane.handshakes.begin(client, (secured, outcome) => {
+      if (typeof outcome === 'string') next({ refused: 'tls', gone: true })
+      else next({ ...arrival, socket: secured, tls: outcome })
+    })
+  }
+
+/** STARTTLS and STLS: the session has said yes. */
+export function startTls(
+  lane: Lane,
+  session: ClientSession,
+  socket: ClientSocket,
+  done: (secured: ClientSocket, outcome: TlsFacts | TlsFailure) => void,
+): ClientSocket {
+  const { name, ip, port, settings } = session
+  return lane.handshakes.begin({ socket, listener: settings.listener, ip, port, session: name }, done)
+}
+
+function turnAway(lane: Lane, { socket, listener, settings, peer }: Arrival, { refused: why, gone }: Refusal): void {
   lane.counters.refused(listener)
   lane.counters.refusedBecause(settings.listener, why)
+  publishUse(lane)
+  if (gone) return
   socket.on('error', () => undefined)
   socket.end(notNow(settings.dialogue, '4.3.2', why))
   socket.resume()

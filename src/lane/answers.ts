@@ -117,6 +117,10 @@ const aboutTheLane = (lane: Lane, listeners: ListenerControl) =>
       for (const session of lane.sessions.values()) session.traced = lane.traces.some((matches) => matches(session))
       return null
     },
+    tls: (material) => {
+      lane.handshakes.use(material)
+      return null
+    },
     ping: () => null,
     stop: ({ grace }) => {
       lane.stopping = true

@@ -30,6 +30,7 @@ export function startClock(lane: Lane): () => void {
     const now = monotonic()
     for (const session of lane.sessions.values()) checkTime(lane, session, now)
     lane.parking.sweep(now)
+    lane.handshakes.sweep(now)
     publishUse(lane)
   }, 1000)
   return () => {

@@ -3,6 +3,7 @@
 import { histogramValue, newHistogram, record } from '../contract/histogram.ts'
 import type { Sample } from '../contract/metrics.ts'
 import { monotonic } from '../edge/clock.ts'
+import type { TlsFacts, TlsFailure } from '../edge/tls.ts'
 import type { ClientSession } from '../session/session.ts'
 import { stateOf } from './describe.ts'
 
@@ -20,6 +21,8 @@ export interface Counters {
   warm(taken: boolean): void
   note(session: ClientSession, event: string, code: number): void
   lag(seconds: number): void
+  handshake(facts: TlsFacts): void
+  handshakeFailed(why: TlsFailure): void
   listener(index: number): { accepted: number; refused: number }
   samples(live: Iterable<ClientSession>): readonly Sample[]
 }
@@ -74,6 +77,12 @@ export function createCounters(lane: string): Counters {
     lag(seconds) {
       record(lagTime, seconds)
     },
+    handshake({ protocol, cipher, resumed }) {
+      add(`handshake\t${protocol}\t${cipher}\t${resumed ? 'resumed' : 'full'}`)
+    },
+    handshakeFailed(why) {
+      add(`handshake-failed\t${why}`)
+    },
     listener: (index) => ({ accepted: acceptedBy[index] ?? 0, refused: refusedBy[index] ?? 0 }),
     samples(live) {
       const samples: Sample[] = []
@@ -115,6 +124,10 @@ function sampleOf(key: string, value: number): Sample {
       return { metric: 'acceptd_logins_total', labels: { protocol: a, mechanism: b, outcome: c }, value }
     case 'message':
       return { metric: 'acceptd_messages_total', labels: { protocol: a, outcome: b }, value }
+    case 'handshake':
+      return { metric: 'acceptd_tls_handshakes_total', labels: { version: a, cipher: b, kind: c }, value }
+    case 'handshake-failed':
+      return { metric: 'acceptd_tls_failures_total', labels: { reason: a }, value }
     case 'warm':
       return { metric: 'acceptd_warm_logins_total', labels: { outcome: a }, value }
     default:

@@ -2,6 +2,7 @@
 
 import type { SessionDetail, SessionIdentity, SessionState, SessionSummary } from '../contract/daemon.ts'
 import { wallTime } from '../edge/clock.ts'
+import type { TlsFacts } from '../edge/tls.ts'
 import type { ClientSession } from '../session/session.ts'
 
 export interface Place {
@@ -49,14 +50,22 @@ export function identity(session: ClientSession, place: Place): SessionIdentity 
     port: session.port,
     started: wallTime(session.started),
     ...(session.user !== '' && session.accepted !== undefined ? { user: session.user } : {}),
+    ...(session.tls === undefined ? {} : { tls: tlsOf(session.tls) }),
   }
 }
+
+const tlsOf = ({ protocol, cipher, serverName }: TlsFacts): NonNullable<SessionSummary['tls']> => ({
+  version: protocol,
+  cipher,
+  ...(serverName === '' ? {} : { name: serverName }),
+})
 
 export function describe(session: ClientSession, place: Place): SessionSummary {
   const { accepted } = session
   const last = session.verbs.at(-1)
   return {
     ...identity(session, place),
+    ...(session.proxy === undefined ? {} : { proxy: session.proxy.ip }),
     ...(session.helo !== '' ? { helo: session.helo } : {}),
     lastActive: wallTime(session.seen),
     ...(accepted !== undefined && session.user !== ''

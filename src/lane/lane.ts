@@ -14,11 +14,12 @@ import { createParking } from '../session/backends/warm.ts'
 import { decodeMessage, encodeMessage } from '../session/codec.ts'
 import type { ClientSession, Surroundings } from '../session/session.ts'
 import { createStages } from '../session/stages.ts'
-import { acceptClient, doorOf, sessionEnded } from './accepting.ts'
+import { acceptClient, doorOf, sessionEnded, startTls } from './accepting.ts'
 import { createAnswers, type ListenerControl } from './answers.ts'
 import { startClock } from './clock.ts'
 import { createCounters } from './counters.ts'
 import { createGenerations } from './generations.ts'
+import { createHandshakes } from './handshakes.ts'
 import { openBackend, parkBackend } from './logins.ts'
 import type { FromLane, LaneStart, ToLane } from './messages.ts'
 import { observe } from './observing.ts'
@@ -39,6 +40,7 @@ export default function runLane({ start, port, usage, slot }: LaneTask): Promise
   return new Promise((resolve) => {
     const tell = (message: FromLane) => port.postMessage(encodeMessage(message))
     const reporter: Reporter = createReporter(tell, (session) => placeOf(lane, session))
+    const counters = createCounters(String(start.lane))
     const lane: Lane = {
       start,
       usage,
@@ -48,9 +50,10 @@ export default function runLane({ start, port, usage, slot }: LaneTask): Promise
       asking: new Map(),
       blocked: new Set(start.blocked),
       generations: createGenerations(start.published),
-      counters: createCounters(String(start.lane)),
+      counters,
       reporter,
       parking: createParking(),
+      handshakes: createHandshakes(counters, reporter, monotonic),
       stages: createStages<ClientSession>(
         (session, effect) => session.perform(effect),
         (session, actor, error) => endByBug(reporter, session, actor, error),
@@ -58,6 +61,7 @@ export default function runLane({ start, port, usage, slot }: LaneTask): Promise
       door: [],
       listening: start.descriptors.map(() => []),
       pauses: [...start.paused],
+      entering: 0,
       serving: 0,
       refusing: start.refusing,
       stopping: false,
@@ -67,12 +71,14 @@ export default function runLane({ start, port, usage, slot }: LaneTask): Promise
       end: () => {
         stopClock()
         lane.parking.clear()
+        lane.handshakes.clear()
         reporter.flush()
         port.close()
         resolve()
       },
     }
     reporter.listen(lane.generations.published().config.logLevel, false)
+    lane.handshakes.use(start.tls)
     lane.door = doorOf(lane)
     const stopClock = startClock(lane)
     const listeners = listenerControl(lane, hostOf(lane))
@@ -91,6 +97,7 @@ const hostOf = (lane: Lane): Surroundings => ({
   askHelper: (session, kind, user, credentials) => openBackend(lane, session, kind, user, credentials),
   rulesOf: lane.generations.rulesOf,
   refresh: lane.generations.refresh,
+  startTls: (session, socket, done) => startTls(lane, session, socket, done),
   ended: (session, why) => sessionEnded(lane, session, why),
   park: (session, backend, greeting) => parkBackend(lane, session, backend, greeting),
   observe: (session: ClientSession, effect: Effect) => observe(lane, session, effect),

@@ -12,6 +12,7 @@ import type {
   TraceLine,
 } from '../contract/daemon.ts'
 import type { Sample } from '../contract/metrics.ts'
+import type { TlsMaterial } from '../edge/tls.ts'
 import type { ConfigError } from '../protocol/errors.ts'
 import type { HelperPlace } from '../protocol/helper.ts'
 
@@ -37,6 +38,8 @@ export interface LaneStart {
   readonly blocked: readonly string[]
   readonly refusing: boolean
   readonly paused: readonly (PauseMode | undefined)[]
+  /** Undefined: no listener has TLS. Holds keys. */
+  readonly tls: TlsMaterial | undefined
 }
 
 export interface Questions {
@@ -59,6 +62,8 @@ export interface Questions {
   /** Session counts and rule hits by generation. */
   generations: { ask: null; answer: readonly GenerationUse[] }
   listen: { ask: { events: boolean; level: LogLevel; traces: readonly SessionFilter[] }; answer: null }
+  /** Certificates and ticket keys for new handshakes. */
+  tls: { ask: TlsMaterial; answer: null }
   ping: { ask: null; answer: null }
   /** Close the listeners; the task ends when the last session has, or after so many seconds. */
   stop: { ask: { grace: number }; answer: null }

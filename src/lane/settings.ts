@@ -2,6 +2,8 @@
 
 import type { ChainConfig } from '../config/chains.ts'
 import { type Config, compileConfig } from '../config/config.ts'
+import type { ListenerConfig } from '../config/listeners.ts'
+import type { TlsFacts } from '../edge/tls.ts'
 import type { DialogueSettings } from '../protocol/dialogue.ts'
 import type { ConfigError } from '../protocol/errors.ts'
 import type { ClientSession, SessionSettings } from '../session/session.ts'
@@ -41,7 +43,9 @@ export function compileGeneration(texts: GenerationTexts): LaneGeneration | { er
         warm: listener.protocol === 'smtp' && (chain?.warm ?? 0) > 0,
         bareLineEnd: config.bareLineEnd,
         longest: LONGEST_REQUEST,
-        dialogue: dialogueOf(config, listener.protocol, listener.guest !== undefined),
+        implicitTls: listener.tls === 'implicit',
+        proxies: listener.proxies,
+        dialogue: dialogueOf(config, listener),
       }
     }),
   }
@@ -56,11 +60,39 @@ export function environmentOf(session: ClientSession, kind: 'auth' | 'guest'): r
   const prefix = ipv6 ? 'TCP6' : 'TCP'
   const environment = [`PROTO=${prefix}`, `TCPREMOTEIP=${ip}`, `TCPLOCALIP=${localIp}`]
   if (ipv6) environment.push(`TCP6REMOTEIP=${ip}`, `TCP6LOCALIP=${localIp}`)
+  if (session.tls !== undefined) environment.push(...tlsVariables(session.tls))
   if (!(session.settings.warm && kind === 'auth')) {
     environment.push(`TCPREMOTEPORT=${session.port}`, `TCPLOCALPORT=${local.port}`, `ACCEPTD_SESSION=${session.name}`)
   }
   return environment
 }
+
+/** As sslserver and s6-tlsd name them; FIXSMTPIOTLS as fixsmtpio does. */
+function tlsVariables({ protocol, cipher, serverName, clientName }: TlsFacts): readonly string[] {
+  const bits = /AES_?128/.test(cipher) ? 128 : 256
+  const variables = [
+    'FIXSMTPIOTLS=1',
+    `SSL_PROTOCOL=${protocol}`,
+    `SSL_CIPHER=${cipher}`,
+    `SSL_CIPHER_USEKEYSIZE=${bits}`,
+    `SSL_CIPHER_ALGKEYSIZE=${bits}`,
+    `TLS_VERSION=${protocol}`,
+    `TLS_CIPHER=${cipher}`,
+  ]
+  if (clientName !== '') variables.push(`SSL_CLIENT_S_DN_CN=${clientName}`)
+  if (serverName !== '') variables.push(`SSL_TLS_SNI=${serverName}`, `SSL_TLS_SNI_SERVERNAME=${serverName}`)
+  return variables
+}
+
+const TLS_NAMES = new Set([
+  'FIXSMTPIOTLS',
+  'SSL_PROTOCOL',
+  'SSL_CIPHER',
+  'SSL_CIPHER_USEKEYSIZE',
+  'SSL_CIPHER_ALGKEYSIZE',
+  'TLS_VERSION',
+  'TLS_CIPHER',
+])
 
 const CONNECTION_NAMES = new Set([
   'PROTO',
@@ -77,17 +109,21 @@ export function environmentNames(session: ClientSession, chain: ChainConfig | un
   return (name) =>
     ((name === 'AUTHUP_USER' || name === 'AUTHUSER') && session.user !== '') ||
     CONNECTION_NAMES.has(name) ||
+    (session.tls !== undefined && TLS_NAMES.has(name)) ||
     (chain?.variables.some((variable) => variable.startsWith(`${name}=`)) ?? false)
 }
 
-function dialogueOf(config: Config, protocol: 'smtp' | 'pop3', guest: boolean): DialogueSettings {
+/** What the dialogue says of TLS; under implicit TLS there is nothing to say. */
+const DIALOGUE_TLS = { off: 'none', implicit: 'none', offer: 'offer', require: 'require' } as const
+
+function dialogueOf(config: Config, { protocol, guest, tls }: ListenerConfig): DialogueSettings {
   return {
     protocol,
     greeting: protocol === 'smtp' ? config.smtpGreeting : config.pop3Greeting,
     capabilities: protocol === 'smtp' ? config.smtpCapabilities : config.pop3Capabilities,
-    tls: 'none',
+    tls: DIALOGUE_TLS[tls],
     brokenClients: config.brokenClients,
-    guest,
+    guest: guest !== undefined,
     apop: config.apop,
     classic: false,
   }

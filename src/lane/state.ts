@@ -8,6 +8,7 @@ import type { ClientSession } from '../session/session.ts'
 import type { Stages } from '../session/stages.ts'
 import type { Counters } from './counters.ts'
 import type { Generations } from './generations.ts'
+import type { Handshakes } from './handshakes.ts'
 import type { LaneStart } from './messages.ts'
 import type { Reporter } from './reporter.ts'
 import { descriptorsInUse, sessionsInUse, setUse, type Usage } from './usage.ts'
@@ -28,12 +29,15 @@ export interface Lane {
   readonly counters: Counters
   readonly reporter: Reporter
   readonly parking: Parking
+  readonly handshakes: Handshakes
   readonly stages: Stages<ClientSession>
   /** What a client passes before it is a session. */
   door: readonly Step[]
   /** By listener: its open descriptors, and how it is paused. */
   readonly listening: Listening[][]
   readonly pauses: (PauseMode | undefined)[]
+  /** Clients in the door: they take a descriptor and a place, too. */
+  entering: number
   /** Sessions whose backend runs. */
   serving: number
   refusing: boolean
@@ -55,7 +59,7 @@ export const placeOf = (lane: Lane, session: ClientSession) => ({
 })
 
 export function publishUse(lane: Lane): void {
-  const sessions = lane.sessions.size
+  const sessions = lane.sessions.size + lane.entering
   setUse(lane.usage, lane.slot, sessions, sessions + lane.asking.size + lane.serving + lane.parking.size())
 }
 

@@ -13,6 +13,7 @@ import { otherDescriptors } from '../edge/sizing.ts'
 import type { GenerationTexts, QuestionName, Questions } from '../lane/messages.ts'
 import type { ConfigError } from '../protocol/errors.ts'
 import type { HelperMode, HelperPlace } from '../protocol/helper.ts'
+import { createCertificates } from './certificates.ts'
 import { createPool, type LaneHandle } from './pool.ts'
 
 /** What the supervisor hands down. */
@@ -177,6 +178,14 @@ export async function startRuntime(
     },
   })
 
+  const certificates = createCertificates({
+    publish: (material) => void askAll('tls', material),
+    loaded: (list, by) =>
+      list.length > 0 && by !== 'start' && log('info', 'certificates-loaded', { by, certificates: list.length }),
+    failed: (errors, by) =>
+      log('error', 'certificates-failed', { by, errors: errors.length, first: describeError(errors[0]) }),
+  })
+
   function emit(event: DaemonEvent): void {
     for (const hear of listeners) hear(event)
   }
@@ -198,6 +207,7 @@ export async function startRuntime(
       blocked: [...blocked],
       refusing,
       paused,
+      tls: certificates.material(),
     })
     handles.set(number, handle)
     void tellListening(handle)
@@ -229,6 +239,8 @@ export async function startRuntime(
       .catch(() => undefined)
   }
 
+  const read1 = certificates.load(compiled.value, 'start')
+  if (read1.isErr()) return err(read1.error)
   for (let lane = 1; lane <= options.lanes; lane += 1) startLane(lane)
 
   // A lane that misses three pings is spinning or out of memory: it is ended and replaced; no other lane notices.

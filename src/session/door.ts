@@ -1,10 +1,11 @@
 // The front door: what happens between accept and a session's first actor, as a list of steps.
 //
-//   accept ──> [ refuse ] ──> session
+//   accept ──> [ refuse, proxy, tls ] ──> session
 //
 // A step takes an arrival and passes on an arrival or a refusal, now or later. A new step is a function and a place in the lane's list.
 
 import type { ClientSocket } from '../edge/listening.ts'
+import type { TlsFacts } from '../edge/tls.ts'
 import type { SessionSettings } from './session.ts'
 
 export interface Address {
@@ -21,11 +22,16 @@ export interface Arrival {
   readonly peer: Address
   /** Our end of the connection. It costs a system call. */
   readonly local: () => Address
+  readonly tls: TlsFacts | undefined
+  /** The balancer that brought the client, if one did. */
+  readonly proxy: Address | undefined
 }
 
 export interface Refusal {
   /** For the client and the log: `too many sessions`. */
   readonly refused: string
+  /** It has been closed and logged already: TLS that failed, a header that was none. */
+  readonly gone?: true
 }
 
 export type Step = (arrival: Arrival, next: (outcome: Arrival | Refusal) => void) => void
@@ -35,7 +41,7 @@ export function arrivalOf(socket: ClientSocket, listener: number, settings: Sess
   const { remoteAddress: ip, remotePort: port = 0 } = socket
   if (ip === undefined) return undefined
   const local = () => ({ ip: socket.localAddress ?? '', port: socket.localPort ?? 0 })
-  return { socket, listener, settings, peer: { ip, port }, local }
+  return { socket, listener, settings, peer: { ip, port }, local, tls: undefined, proxy: undefined }
 }
 
 /** Calls `done` once: with what the last step made of the arrival, or with the first refusal. */

@@ -2,7 +2,7 @@
 
 import { newAuthup } from '../actors/authup.ts'
 import { newCheckpassword } from '../actors/checkpassword.ts'
-import type { Effect } from '../actors/effects.ts'
+import { type Effect, log } from '../actors/effects.ts'
 import { type FixsmtpioState, newFixsmtpio } from '../actors/fixsmtpio.ts'
 import { TAG } from '../actors/frames.ts'
 import type { Actors } from '../actors/pipeline.ts'
@@ -10,9 +10,11 @@ import { newReup } from '../actors/reup.ts'
 import type { Backend, BackendHearer } from '../edge/backend.ts'
 import type { ClientSocket } from '../edge/listening.ts'
 import { writeOn } from '../edge/reading.ts'
+import type { TlsFacts, TlsFailure } from '../edge/tls.ts'
 import type { DialogueSettings } from '../protocol/dialogue.ts'
 import type { BareLineEnd } from '../protocol/end-of-data.ts'
 import { type Accepted, acceptedLine } from '../protocol/helper.ts'
+import type { Network } from '../protocol/ip.ts'
 import type { SessionRules } from '../rules/rewrite.ts'
 import { BodyCarrier } from './body.ts'
 import type { Address, Arrival } from './door.ts'
@@ -27,6 +29,12 @@ export interface Surroundings {
   /** Moves a running session to the published generation, if it is between transactions. */
   readonly refresh: (session: ClientSession) => void
   readonly ended: (session: ClientSession, why: string) => void
+  /** Begins TLS on the client's socket; answers the socket that takes its place. `done` is called once. */
+  readonly startTls: (
+    session: ClientSession,
+    socket: ClientSocket,
+    done: (secured: ClientSocket, outcome: TlsFacts | TlsFailure) => void,
+  ) => ClientSocket
   /** Takes over an idle backend for a later login; false if it does not want it. */
   readonly park: (session: ClientSession, backend: Backend, greeting: string) => boolean
   readonly observe: (session: ClientSession, effect: Effect) => void
@@ -34,6 +42,10 @@ export interface Surroundings {
 
 export interface SessionSettings {
   readonly listener: string
+  /** TLS from the first octet. */
+  readonly implicitTls: boolean
+  /** Peers that send a PROXY header first. */
+  readonly proxies: readonly Network[]
   readonly dialogue: DialogueSettings
   readonly tries: number
   readonly chain: string
@@ -101,7 +113,11 @@ export class ClientSession implements BackendHearer {
   readonly settings: SessionSettings
   /** Our end of the connection. It costs a system call. */
   readonly local: () => Address
-  private readonly socket: ClientSocket
+  /** The balancer that brought it. */
+  readonly proxy: Address | undefined
+  /** TLS with the client, once it is on. */
+  tls: TlsFacts | undefined
+  private socket: ClientSocket
   private readonly around: Surroundings
 
   constructor(id: number, name: string, arrival: Arrival, timestamp: string, around: Surroundings) {
@@ -115,22 +131,39 @@ export class ClientSession implements BackendHearer {
     this.ip = arrival.peer.ip
     this.port = arrival.peer.port
     this.local = arrival.local
+    this.proxy = arrival.proxy
+    this.tls = arrival.tls
     this.started = around.now()
     this.seen = this.started
     this.actors = {
       reup: newReup(settings.tries),
-      authup: newAuthup(settings.dialogue, timestamp),
+      authup: newAuthup(settings.dialogue, timestamp, arrival.tls !== undefined),
       checkpassword: newCheckpassword,
       fixsmtpio: undefined,
     }
-    socket.on('data', (bytes: Buffer) => this.fromClient(bytes))
+    this.listenTo(socket)
+    // A step of the door that has read from it holds it.
+    if (socket.isPaused()) socket.resume()
+  }
+
+  /** What the socket says counts as long as it is the session's: TLS takes the place of the plain one. */
+  private listenTo(socket: ClientSocket): void {
+    socket.on('data', (bytes: Buffer) => {
+      if (socket === this.socket) this.fromClient(bytes)
+    })
     socket.on('drain', () => {
       this.backend?.stream.resume()
       this.pauseOrResume()
     })
-    socket.on('end', () => this.clientEnded())
-    socket.on('error', () => this.clientEnded())
-    socket.on('close', () => this.clientGone())
+    socket.on('end', () => {
+      if (socket === this.socket) this.clientEnded()
+    })
+    socket.on('error', () => {
+      if (socket === this.socket) this.clientEnded()
+    })
+    socket.on('close', () => {
+      if (socket === this.socket) this.clientGone()
+    })
   }
 
   /** Begins: the first frame makes authup greet. */
@@ -335,8 +368,10 @@ export class ClientSession implements BackendHearer {
         this.close(effect.why, effect.park)
         break
       case 'start-tls':
+        this.startTls(effect.discarded)
+        break
       case 'restart-backend':
-        throw new Error(`acceptd's own listeners have no ${effect.do} yet`)
+        throw new Error('acceptd starts no backend anew behind TLS')
       case 'hits':
       case 'log':
       case 'debug':
@@ -345,6 +380,27 @@ export class ClientSession implements BackendHearer {
       case 'send':
         throw new Error('a frame is carried by the stages')
     }
+  }
+
+  /** RFC 3207 section 4.2: nothing that came before the handshake may be taken as sent in TLS. Who sends it attacks somebody. */
+  private startTls(discarded: number): void {
+    if (discarded > 0) {
+      this.around.observe(this, log('plaintext-before-tls', '', discarded))
+      this.close('plaintext-before-tls', '')
+      return
+    }
+    const plain = this.socket
+    this.socket = this.around.startTls(this, plain, (secured, outcome) => {
+      if (this.over || this.closing) return
+      this.seen = this.around.now()
+      if (typeof outcome === 'string') {
+        this.abandon('tls-failed')
+        return
+      }
+      this.tls = outcome
+      this.listenTo(secured)
+      this.around.post(this, [TAG.tls, this.id, true])
+    })
   }
 
   private serve(): void {

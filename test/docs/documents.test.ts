@@ -5,13 +5,11 @@ import { dirname, join } from 'node:path'
 import { test } from 'node:test'
 import { read, TOP } from './pages.ts'
 
-const DOCUMENTS = [
-  ...['', 'bench/', 'control/', 'docs/', 'native/'].flatMap((folder) =>
-    readdirSync(join(TOP, folder))
-      .filter((name) => name.endsWith('.md'))
-      .map((name) => `${folder}${name}`),
-  ),
-]
+const DOCUMENTS = ['', 'bench/', 'control/', 'docs/', 'native/'].flatMap((folder) =>
+  readdirSync(join(TOP, folder))
+    .filter((name) => name.endsWith('.md'))
+    .map((name) => `${folder}${name}`),
+)
 
 /** A path of this clone in back quotes: it has a slash and begins with one of its folders. */
 const NAMED = /`((?:\.ci|bench|control|docs|man|native|scripts|src|test)\/[\w./-]*[\w-])`/g

@@ -49,6 +49,8 @@ export function ruleSetOf(settings: Settings): RuleSet {
 
 export const sessionSettings = (settings: Settings): SessionSettings => ({
   listener: 'test',
+  implicitTls: false,
+  proxies: [],
   dialogue: dialogueOf(settings),
   tries: settings.tries,
   chain: 'submission',
@@ -99,6 +101,9 @@ export function inlineWorld(
     ended: (_one, why) => {
       if (ended !== undefined) throw new Error('ended twice')
       ended = why
+    },
+    startTls: () => {
+      throw new Error('the in-line lane has no TLS')
     },
     park: () => false,
     observe: () => undefined,

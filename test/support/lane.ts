@@ -65,6 +65,7 @@ export async function startLane(texts: ControlTexts, more: Partial<LaneStart> = 
     blocked: [],
     refusing: false,
     paused: [],
+    tls: undefined,
     ...more,
   }
   worker.postMessage({ start, port: far, usage: newUsage(), slot: 0 }, [far])

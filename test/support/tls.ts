@@ -1,0 +1,46 @@
+// Certificates and clients for tests that speak TLS.
+
+import { execFileSync } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { type ConnectionOptions, connect as connectTls, type TLSSocket } from 'node:tls'
+import type { NamedPair } from '../../src/edge/tls.ts'
+
+export interface PairFiles {
+  readonly certificate: string
+  readonly key: string
+}
+
+export type KeyType = 'ec' | 'rsa'
+
+/** Self-signed, for 30 days, in `dir`; the key is for its owner only. */
+export function makePair(dir: string, name: string, keyType: KeyType = 'ec'): PairFiles {
+  const base = join(dir, `${name.replace('*', 'any')}-${keyType}`)
+  const files = { certificate: `${base}.pem`, key: `${base}.key` }
+  const kind = keyType === 'ec' ? ['ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1'] : ['rsa:2048']
+  const alternative = ['-addext', `subjectAltName=DNS:${name}`]
+  const out = ['-keyout', files.key, '-out', files.certificate]
+  execFileSync(
+    'openssl',
+    ['req', '-x509', '-newkey', ...kind, '-noenc', '-days', '30', '-subj', `/CN=${name}`, ...alternative, ...out],
+    {
+      stdio: 'ignore',
+    },
+  )
+  return files
+}
+
+export const namedPair = (names: readonly string[], { certificate, key }: PairFiles): NamedPair => ({
+  names,
+  certificate: readFileSync(certificate),
+  key: readFileSync(key),
+})
+
+/** Resolves once the handshake is done. */
+export function tlsClient(options: ConnectionOptions): Promise<TLSSocket> {
+  return new Promise((resolve, reject) => {
+    const client = connectTls({ rejectUnauthorized: false, ...options })
+    client.once('secureConnect', () => resolve(client))
+    client.once('error', reject)
+  })
+}
