@@ -1,7 +1,7 @@
 // authup is the conversation before login, SMTP or POP3, carried out from the verb tables of protocol/smtp.ts and pop3.ts.
 
 import { bytesOf, concat, NO_BYTES, wipe } from '../protocol/bytes.ts'
-import { type Command, splitCommand } from '../protocol/command.ts'
+import { type Command, splitCommand, withoutEnd } from '../protocol/command.ts'
 import type { Answer, Asked, DialogueSettings, DialogueView, Fault, Protocol } from '../protocol/dialogue.ts'
 import { takeLine } from '../protocol/lines.ts'
 import { pop3 } from '../protocol/pop3.ts'
@@ -90,6 +90,12 @@ function over(state: AuthupState, effects: readonly Effect[], exit: number, why:
 /** Under reup the next attempt is another process's; but inside TLS that one would read TLS records. */
 const onlyAttempt = (state: AuthupState): boolean => state.once && !state.tlsOn
 
+/** Goes on after a fault of the client, unless reup starts another authup for its next attempt. */
+function refused(state: AuthupState, fault: Fault, before: readonly Effect[]): Step<AuthupState> {
+  const effects = [...before, faultReply(state, fault)]
+  return onlyAttempt(state) ? over(state, effects, 1, fault) : { state, effects }
+}
+
 /** Under reup exit code 12 says that trying again is useless. */
 const fatal = (state: AuthupState, fault: Fault, why: string): Step<AuthupState> =>
   over(state, [faultReply(state, fault)], state.once ? 12 : 1, why)
@@ -154,15 +160,15 @@ function converse(from: AuthupState, session: SessionId): Step<AuthupState> {
 
 function takeText(state: AuthupState, line: string, protocol: Protocol, session: SessionId): Step<AuthupState> {
   if (state.at !== 'commands') {
-    const answer = protocol.asked(state.at as Asked, line.replace(/\r?\n$/, ''), state.named, state)
+    const answer = protocol.asked(state.at as Asked, withoutEnd(line), state.named, state)
     return noted('auth', carryOut(changed(state, { at: 'commands', named: '' }), answer, NO_COMMAND, session))
   }
   const command = splitCommand(line)
   const { verb } = command
-  if (line.length > protocol.limit(verb)) return { state, effects: [faultReply(state, 'toolong')] }
   // The program authup knows no odd spelling, as recorded, unless what it does not know starts the guests' chain.
   const known = command.plain === line || !state.settings.classic || state.settings.guest
   const row = known && Object.hasOwn(protocol.verbs, verb) ? protocol.verbs[verb] : undefined
+  if (line.length > protocol.limit(verb)) return { state, effects: [faultReply(state, 'toolong')] }
   const answer = (row ?? protocol.unknown)(command.argument, state, command.rest)
   // A line without a verb is nobody's mail command.
   if (answer.do === 'guest' && verb === '') return { state, effects: [faultReply(state, 'nothing')] }
@@ -199,9 +205,9 @@ function carryOut(state: AuthupState, answer: Answer, command: Command, session:
     case 'ask':
       return { state: changed(state, { at: answer.asked, named: answer.user }), effects: [say(answer.text)] }
     case 'fault':
-      return onlyAttempt(state)
-        ? over(state, [faultReply(state, answer.fault)], 1, answer.fault)
-        : { state, effects: [faultReply(state, answer.fault)] }
+      return refused(state, answer.fault, NOTHING)
+    case 'not-authorized':
+      return refused(state, 'badauth', [log('authzid-refused', answer.user)])
     case 'starttls':
       return { state: changed(state, { at: 'starting-tls' }), effects: [say(answer.text)] }
     case 'quit':

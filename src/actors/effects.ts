@@ -64,6 +64,7 @@ export type LogEvent =
   | 'login-root'
   | 'login-blocked'
   | 'chain-completed'
+  | 'authzid-refused'
   | 'tls-failed'
   | 'plaintext-before-tls'
   | 'timeout'

@@ -19,6 +19,15 @@ const SPACE = 32
 /** isspace(3) of the C locale, and NUL, which ends the verb for what reads a C string. */
 const isBlank = (code: number): boolean => code === SPACE || (code >= 9 && code <= 13) || code === 0
 
+const isWhite = (code: number): boolean => isBlank(code) && code !== 0
+
+/** Without its line ending and the white space before that; NUL stays for whoever judges the line. */
+export function withoutEnd(line: string): string {
+  let to = line.length
+  while (to > 0 && isWhite(line.charCodeAt(to - 1))) to -= 1
+  return line.slice(0, to)
+}
+
 /** `line` is latin1 text, with or without its line ending. */
 export function splitCommand(line: string): Command {
   let end = line.length
@@ -31,8 +40,7 @@ export function splitCommand(line: string): Command {
   let from = stop
   while (from < end && isBlank(line.charCodeAt(from))) from += 1
   let to = end
-  // NUL is no white space at the end: it stays for whoever judges the argument.
-  while (to > from && isBlank(line.charCodeAt(to - 1)) && line.charCodeAt(to - 1) !== 0) to -= 1
+  while (to > from && isWhite(line.charCodeAt(to - 1))) to -= 1
   const verb = line.slice(begin, stop)
   const argument = line.slice(from, to)
   const odd = begin > 0 || (stop < end && line.charCodeAt(stop) !== SPACE)

@@ -46,6 +46,8 @@ export type Answer =
   | { readonly do: 'ask'; readonly text: string; readonly asked: Asked; readonly user: string }
   | { readonly do: 'login'; readonly login: Login }
   | { readonly do: 'fault'; readonly fault: Fault }
+  /** The user wants to act as another (RFC 4616). */
+  | { readonly do: 'not-authorized'; readonly user: string }
   | { readonly do: 'starttls'; readonly text: string }
   | { readonly do: 'guest' }
   | { readonly do: 'quit'; readonly text: string }

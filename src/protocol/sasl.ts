@@ -2,9 +2,12 @@
 import { err, ok, type Result } from 'neverthrow'
 import { bytesOf, copyOf, textOf } from './bytes.ts'
 
+/** Asks to act as another than who logs in. */
+export interface NotAuthorized {
+  readonly user: string
+}
+
 export interface PlainCredentials {
-  /** Whom the client asks to act as; latin1. acceptutils ignored it, and so do we. */
-  readonly authzid: string
   /** Latin-1 text, one character a byte. */
   readonly user: string
   /** A copy in memory of its own: wipe() it. */
@@ -13,9 +16,10 @@ export interface PlainCredentials {
 
 /**
  * RFC 4616 2: message = [authzid] UTF8NUL authcid UTF8NUL passwd. A third NUL ends the password and what follows is dropped, as
- * acceptutils did; an empty name or password, and control characters, are malformed.
+ * acceptutils did; an empty name or password, and control characters, are malformed. Nobody may act as another: the server
+ * "will verify that the authentication credentials permit the client to act as the (presented or derived) authorization identity".
  */
-export function decodePlain(bytes: Uint8Array): Result<PlainCredentials, 'malformed'> {
+export function decodePlain(bytes: Uint8Array): Result<PlainCredentials, 'malformed' | NotAuthorized> {
   const first = bytes.indexOf(0)
   if (first < 0) return err('malformed')
   const second = bytes.indexOf(0, first + 1)
@@ -24,7 +28,9 @@ export function decodePlain(bytes: Uint8Array): Result<PlainCredentials, 'malfor
   const user = textOf(bytes.subarray(first + 1, second))
   const password = bytes.subarray(second + 1, third < 0 ? bytes.length : third)
   if (!acceptableUser(user) || !acceptablePassword(password)) return err('malformed')
-  return ok({ authzid: textOf(bytes.subarray(0, first)), user, password: copyOf(password) })
+  const asked = textOf(bytes.subarray(0, first))
+  if (asked !== '' && asked !== user) return err({ user })
+  return ok({ user, password: copyOf(password) })
 }
 
 /** The name goes to descriptor 3, into the environment and into the log: no NUL ends it early and no control character writes a second line. */

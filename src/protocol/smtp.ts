@@ -15,6 +15,7 @@ const SAYS = {
   nothingDone: { code: '250', status: '2.0.0', text: 'ok', recorded: '' },
   flushed: { code: '250', status: '2.0.0', text: 'flushed', recorded: '' },
   startTls: { code: '220', status: '2.0.0', text: 'Ready to start TLS', recorded: '5.7.0' },
+  nameless: { code: '501', status: '5.5.4', text: 'say your name or [address]' },
   noTls: { code: '502', status: '5.5.1', text: 'unimplemented' },
   loginFirst: { code: '530', status: '5.7.1', text: 'authup authentication required' },
 } as const satisfies Record<string, OwnReply>
@@ -52,16 +53,20 @@ function auth(argument: string, view: DialogueView): Answer {
       ? { do: 'ask', text: '334 VXNlcm5hbWU6\r\n', asked: 'login-user', user: '' }
       : loginUser(initial)
   }
-  return fault('noauth')
+  // The program authup answers a missing mechanism as an unknown one, as recorded.
+  return fault(mechanism === '' && !view.settings.classic ? 'input' : 'noauth')
 }
+
+/** RFC 5321 section 4.1.1.1: a client that has no name says its address. The program authup asks for neither, as recorded. */
+const introduced = (argument: string, view: DialogueView, answer: Answer): Answer =>
+  argument === '' && !view.settings.classic ? reply(SAYS.nameless, view) : answer
 
 export function plain(base64: string): Answer {
   return decodeBase64(base64)
-    .mapErr(() => 'malformed' as const)
     .andThen(decodePlain)
     .match(
       ({ user, password }): Answer => ({ do: 'login', login: { user, password, mechanism: 'PLAIN' } }),
-      () => fault('input'),
+      (error) => (error === 'malformed' ? fault('input') : { do: 'not-authorized', user: error.user }),
     )
 }
 
@@ -95,8 +100,9 @@ export function asked(what: 'plain' | 'login-user' | 'login-password', line: str
 export const smtp: Protocol = {
   greet: (view) => `220 ${view.settings.greeting} ESMTP\r\n`,
   verbs: {
-    EHLO: (_argument, view) => ({ do: 'helo', text: ehlo(view), esmtp: true }),
-    HELO: (_argument, view) => ({ do: 'helo', text: `250 ${view.settings.greeting}\r\n`, esmtp: false }),
+    EHLO: (argument, view) => introduced(argument, view, { do: 'helo', text: ehlo(view), esmtp: true }),
+    HELO: (argument, view) =>
+      introduced(argument, view, { do: 'helo', text: `250 ${view.settings.greeting}\r\n`, esmtp: false }),
     AUTH: auth,
     STARTTLS: (_argument, view) =>
       view.settings.tls === 'none' || view.tlsOn
