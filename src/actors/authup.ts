@@ -219,7 +219,7 @@ function carryOut(state: AuthupState, answer: Answer, command: Command, session:
       }
     case 'login': {
       const { user, password, mechanism } = answer.login
-      const credentials = credentialsFor(user, password, state.settings.protocol === 'pop3' ? state.timestamp : '')
+      const credentials = credentialsFor(user, password, timestampFor(state))
       wipe(password)
       // checkpassword(8) reads at most 512 octets: it is not run for more.
       if (credentials.isErr()) return carryOut(state, { do: 'fault', fault: 'input' }, command, session)
@@ -230,6 +230,10 @@ function carryOut(state: AuthupState, answer: Answer, command: Command, session:
     }
   }
 }
+
+/** Without APOP nobody has seen the timestamp, and all 512 octets are for user and password; the program authup always gives it, as recorded. */
+const timestampFor = ({ settings, timestamp }: AuthupState): string =>
+  settings.protocol === 'pop3' && (settings.apop || settings.classic) ? timestamp : ''
 
 function tlsStarted(state: AuthupState, session: SessionId, on: boolean): Step<AuthupState> {
   if (state.at !== 'starting-tls') return { state, effects: NOTHING }

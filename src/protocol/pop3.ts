@@ -3,7 +3,7 @@
 import { bytesOf } from './bytes.ts'
 import { splitCommand } from './command.ts'
 import { type Answer, type DialogueView, FAULTS, type Fault, type Protocol } from './dialogue.ts'
-import { acceptablePassword, acceptableUser } from './sasl.ts'
+import { acceptablePassword, acceptableUser, CREDENTIALS_LIMIT } from './sasl.ts'
 import { asked as askedBySasl, loginUser, plain } from './smtp.ts'
 
 const reply = (text: string): Answer => ({ do: 'reply', text: `${text}\r\n` })
@@ -68,6 +68,10 @@ function apop(argument: string, view: DialogueView): Answer {
 /** What the program authup has for an argument, as recorded: spaces before it are skipped, and those at its end stay. */
 const recorded = (rest: string): string => rest.replace(/^ +/, '')
 
+const FOR_CHECKPASSWORD = new Set(['USER', 'PASS', 'APOP'])
+/** Verb, space and CR LF around more than checkpassword(8) takes. */
+const LONGEST_SECRET = CREDENTIALS_LIMIT + 7
+
 export const pop3: Protocol = {
   // RFC 1939 section 7: a timestamp in the greeting says that there is APOP. The original shows it always.
   greet: ({ settings, timestamp }) => `+OK ${settings.classic || settings.apop ? timestamp : settings.greeting}\r\n`,
@@ -103,7 +107,7 @@ export const pop3: Protocol = {
     return `-ERR ${code !== '' && said ? `[${code}] ` : ''}authup ${text}\r\n`
   },
   asked: (what, line, user) => inPop3(askedBySasl(what, line, user)),
-  // RFC 2449 section 4: 255 octets a command; an AUTH line may carry 12,288 (RFC 5034 section 4).
-  limit: (verb) => (verb === 'AUTH' ? 12_288 : 255),
+  // RFC 2449 section 4: 255 octets a command; an AUTH line may carry 12,288 (RFC 5034 section 4). What is for checkpassword(8) has its limit.
+  limit: (verb) => (verb === 'AUTH' ? 12_288 : FOR_CHECKPASSWORD.has(verb) ? LONGEST_SECRET : 255),
   longest: 12_288,
 }

@@ -104,13 +104,16 @@ const unescaped = (text: string): string =>
       : ({ r: '\r', n: '\n', t: '\t', 0: '\0' }[letter ?? ''] ?? letter ?? ''),
   )
 
+const textMeant = (text: string): string =>
+  unescaped(text)
+    .replace(/\{base64 ([^}]*)\}/g, (_all, inner: string) => Buffer.from(inner, 'latin1').toString('base64'))
+    .replace(/\{([^}*]+)\*(\d+)\}/g, (_all, unit: string, times: string) => unit.repeat(Number(times)))
+
 /** The bytes that a line of a transcript means, as latin1 text. */
 function bytesMeant(text: string): string {
   const open = text.replace(/ *\(no newline\)$/, '')
   const ends = open !== text || open.endsWith('\\n')
-  const meant = unescaped(open)
-    .replace(/\{base64 ([^}]*)\}/g, (_all, inner: string) => Buffer.from(inner, 'latin1').toString('base64'))
-    .replace(/\{([^}*]+)\*(\d+)\}/g, (_all, unit: string, times: string) => unit.repeat(Number(times)))
+  const meant = textMeant(open)
   return ends ? meant : `${meant}\r\n`
 }
 
@@ -217,7 +220,7 @@ export async function play(transcript: Transcript, world: World, split: Split = 
     } else if (who === 'H<') {
       await until(`the helper to be asked: ${text}`, () => world.askedOfHelper().length > heard['H<'])
       const asked = world.askedOfHelper()[heard['H<']] ?? ''
-      if (asked !== unescaped(text)) fail(`the helper was asked ${shown(asked)}`)
+      if (asked !== textMeant(text)) fail(`the helper was asked ${shown(asked)}`)
       heard['H<'] += 1
     } else if (who === 'H>') {
       world.answerOfHelper(text === '(closes)' ? undefined : text)
