@@ -1,8 +1,9 @@
 // authup is the conversation before login, SMTP or POP3, carried out from the verb tables of protocol/smtp.ts and pop3.ts.
 
-import { bytesOf, concat, NO_BYTES, wipe } from '../protocol/bytes.ts'
+import { bytesOf, concat, NO_BYTES, textBetween, wipe } from '../protocol/bytes.ts'
 import { type Command, splitCommand, withoutEnd } from '../protocol/command.ts'
 import type { Answer, Asked, DialogueSettings, DialogueView, Fault, Protocol } from '../protocol/dialogue.ts'
+import { beginsHttpRequest, isHttpRequest } from '../protocol/http.ts'
 import { takeLine } from '../protocol/lines.ts'
 import { pop3 } from '../protocol/pop3.ts'
 import { replyCode } from '../protocol/replies.ts'
@@ -75,6 +76,9 @@ export function newAuthup(settings: DialogueSettings, timestamp: string, tlsOn =
   }
 }
 
+/** Octets that tell a method of HTTP. */
+const HTTP_METHOD = 64
+
 /** What a line of an AUTH exchange comes from. */
 const NO_COMMAND = splitCommand('')
 
@@ -126,17 +130,22 @@ export function authup(state: AuthupState, frame: AuthupFrame): Step<AuthupState
 }
 
 /** Takes line after line until one needs somebody else, or the read is used up. */
-function converse(from: AuthupState, session: SessionId): Step<AuthupState> {
-  let state = from
+function converse(before: AuthupState, session: SessionId): Step<AuthupState> {
+  let state = before
   const effects: Effect[] = []
   const protocol = protocolOf(state)
   let next = 0
   while (isTalking(state)) {
     const taken = takeLine(state.rest, next, protocol.longest)
     if (taken.kind === 'more') break
+    const from = next
     next = taken.next
     if (taken.kind === 'too-long') {
-      if (!state.skipping) effects.push(faultReply(state, 'toolong'))
+      if (!state.skipping) {
+        if (!state.settings.classic && beginsHttpRequest(textBetween(state.rest, from, from + HTTP_METHOD)))
+          return http(state, effects)
+        effects.push(faultReply(state, 'toolong'))
+      }
       state = changed(state, { at: 'commands', skipping: !taken.ended })
     } else if (state.skipping) {
       state = changed(state, { skipping: false })
@@ -168,6 +177,7 @@ function takeText(state: AuthupState, line: string, protocol: Protocol, session:
   // The program authup knows no odd spelling, as recorded, unless what it does not know starts the guests' chain.
   const known = command.plain === line || !state.settings.classic || state.settings.guest
   const row = known && Object.hasOwn(protocol.verbs, verb) ? protocol.verbs[verb] : undefined
+  if (row === undefined && !state.settings.classic && isHttpRequest(command)) return http(state, [])
   if (line.length > protocol.limit(verb)) return { state, effects: [faultReply(state, 'toolong')] }
   const answer = (row ?? protocol.unknown)(command.argument, state, command.rest)
   // A line without a verb is nobody's mail command.
@@ -175,6 +185,10 @@ function takeText(state: AuthupState, line: string, protocol: Protocol, session:
   // An unknown word may be half a secret: it is not told to anybody.
   return noted(row === undefined ? 'unknown' : verb.toLowerCase(), carryOut(state, answer, command, session))
 }
+
+/** Whoever made a browser or a proxy send this may have put a login into its lines. */
+const http = (state: AuthupState, effects: readonly Effect[]): Step<AuthupState> =>
+  over(state, [...effects, log('http-request'), faultReply(state, 'http')], 1, 'http-request')
 
 /** The step with a note of its verb and reply, for session.get and session.trace. */
 function noted(event: string, step: Step<AuthupState>): Step<AuthupState> {

@@ -65,6 +65,7 @@ export type LogEvent =
   | 'login-blocked'
   | 'chain-completed'
   | 'authzid-refused'
+  | 'http-request'
   | 'tls-failed'
   | 'plaintext-before-tls'
   | 'timeout'

@@ -86,6 +86,7 @@ export const FAULTS = {
   helper: { text: 'authentication temporarily not available', code: '454', status: '4.3.0', pop3: 'SYS/TEMP' },
   toolong: { text: 'line too long', code: '500', status: '5.5.2', pop3: '' },
   nothing: { text: 'command missing', code: '500', status: '5.5.2', pop3: '' },
+  http: { text: 'HTTP is not spoken here', code: '421', status: '4.7.0', pop3: '' },
   shutdown: { text: 'service shutting down', code: '421', status: '4.3.2', pop3: 'SYS/TEMP' },
 } as const satisfies Record<string, OwnReply & { readonly pop3: string }>
 

@@ -100,9 +100,9 @@ void test('acceptctl(1) has every command, with the socket that answers it', () 
 
 void test('authup(8) has every reply to a fault', () => {
   const { text } = page('authup.8')
-  // user.block is the daemon's.
-  const { blocked, ...faults } = FAULTS
-  assert.ok(!text.includes(blocked.text))
+  // These are the daemon's.
+  const { blocked, http, ...faults } = FAULTS
+  for (const { text: said } of [blocked, http]) assert.ok(!text.includes(said))
   for (const { code, status, text: said } of Object.values(faults))
     assert.ok(text.includes(`\n.It ${code} Ta ${status} Ta ${said}\n`), said)
 })
