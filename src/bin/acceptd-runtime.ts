@@ -1,6 +1,7 @@
 // The runtime process: the main thread's own life, from the descriptors that the supervisor handed down to the last session.
 
 import { join } from 'node:path'
+import { openStderr } from '../edge/log.ts'
 import { openControlPlane } from '../rpc/open.ts'
 import { createDaemon } from '../runtime/daemon.ts'
 import { describeError, type RuntimeOptions, startRuntime } from '../runtime/runtime.ts'
@@ -9,9 +10,10 @@ import { describeError, type RuntimeOptions, startRuntime } from '../runtime/run
 const GRACE = { SIGTERM: 60, SIGINT: 1 } as const
 
 export async function runRuntime(options: RuntimeOptions, version: string): Promise<void> {
-  const started = await startRuntime(options, (text) => void process.stderr.write(text))
+  const log = openStderr()
+  const started = await startRuntime(options, log)
   if (started.isErr()) {
-    for (const error of started.error) process.stderr.write(`${describeError(error)}\n`)
+    for (const error of started.error) log.write(`${describeError(error)}\n`)
     process.exit(78)
   }
   const runtime = started.value

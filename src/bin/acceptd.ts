@@ -8,7 +8,7 @@ import { parseArgs } from 'node:util'
 import { type Config, compileConfig } from '../config/config.ts'
 import { readControl } from '../config/generations.ts'
 import { type Launch, PLAN_FD, parseLaunch, planText } from '../edge/launcher.ts'
-import { logLine } from '../edge/log.ts'
+import { logLine, openStderr } from '../edge/log.ts'
 import { hostFacts, sizingWarnings } from '../edge/sizing.ts'
 import { checkHelper, type HelperCheck, supervise } from '../edge/supervisor.ts'
 import type { ConfigError } from '../protocol/errors.ts'
@@ -74,6 +74,7 @@ function main(): void {
 }
 
 function run(values: Values, launch: Launch): void {
+  const log = openStderr()
   const program = realpathSync(process.argv[1] ?? '')
   const control = resolve(values.control ?? process.env.ACCEPTD_CONTROL ?? '/etc/acceptd')
   const runDirectory = resolve(values.run ?? process.env.ACCEPTD_RUN ?? '/run/acceptd')
@@ -82,10 +83,8 @@ function run(values: Values, launch: Launch): void {
   const compiled = compileConfig(read.texts)
   const errors: readonly ConfigError[] = [...read.errors, ...(compiled.isErr() ? compiled.error : [])]
   if (errors.length > 0 || compiled.isErr()) {
-    for (const error of errors) process.stderr.write(`${describeError(error).replace(/^control/, control)}\n`)
-    process.stderr.write(
-      `acceptd: ${errors.length} error${errors.length === 1 ? '' : 's'} in ${control}; nothing was started\n`,
-    )
+    for (const error of errors) log.write(`${describeError(error).replace(/^control/, control)}\n`)
+    log.write(`acceptd: ${errors.length} error${errors.length === 1 ? '' : 's'} in ${control}; nothing was started\n`)
     process.exit(78)
   }
   const config = compiled.value
@@ -108,7 +107,7 @@ function run(values: Values, launch: Launch): void {
         lanes: lanesOf(config),
         runtimeProgram: [process.execPath, ...process.execArgv, program],
       },
-      (event, fields) => void writeSync(2, logLine('info', event, fields)),
+      (event, fields) => log.write(logLine('info', event, fields)),
     )
     return
   }

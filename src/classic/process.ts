@@ -1,13 +1,19 @@
 // What the classic programs share as processes: their name, their lines on stderr, their end.
 
 import { writeSync } from 'node:fs'
+import { type LogWriter, openLog } from '../edge/log-writer.ts'
 import { bytesOf } from '../protocol/bytes.ts'
 
 /** The name a script was called by: an alias says its own name. */
 export const calledAs = (): string => (process.argv[1] ?? '').split('/').pop() ?? ''
 
-/** One line on stderr in one write, so that lines of several processes do not mix. `line` is latin1. */
-export const tell = (line: string): void => writeAll(2, `${line}\n`)
+let log: LogWriter | undefined
+
+/** One line on stderr in one write, so that lines of several processes do not mix. */
+export function tell(line: string): void {
+  log ??= openLog(2, (lines) => `${calledAs()}: ${lines} log lines could not be written\n`)
+  log.write(`${line}\n`)
+}
 
 /** To a client that is not listened to yet. */
 export const say = (text: string): void => writeAll(1, text)

@@ -13,6 +13,11 @@ export const METRICS = {
   acceptd_draining: { type: 'gauge', help: '1 while no new sessions are taken.', labels: [] },
   acceptd_descriptors_open: { type: 'gauge', help: 'Open file descriptors of the runtime.', labels: [] },
   acceptd_descriptors_limit: { type: 'gauge', help: 'How many it may open.', labels: [] },
+  acceptd_log_lines_lost_total: {
+    type: 'counter',
+    help: 'Log lines of the runtime that could not be written.',
+    labels: [],
+  },
   acceptd_sessions: { type: 'gauge', help: 'Live sessions.', labels: ['lane', 'protocol', 'state'] },
   acceptd_sessions_accepted_total: { type: 'counter', help: 'Sessions begun.', labels: ['listener'] },
   acceptd_sessions_refused_total: {

@@ -1,6 +1,7 @@
 // One line per event: time, level, event, then name=value; the session's name in each. The words are an interface: acceptd(8).
 
 import type { LogLevel } from '../contract/daemon.ts'
+import { type LogWriter, openLog } from './log-writer.ts'
 
 const ORDER: Readonly<Record<LogLevel, number>> = { error: 0, warn: 1, info: 2, debug: 3 }
 
@@ -12,6 +13,9 @@ export type LogFields = Readonly<Record<string, string | number | undefined>>
 export function logLine(level: LogLevel, event: string, fields: LogFields, about = ''): string {
   return `${new Date().toISOString()} ${level} ${event}${about}${fieldsText(fields)}\n`
 }
+
+/** The log of a process of acceptd. */
+export const openStderr = (): LogWriter => openLog(2, (lines) => logLine('warn', 'log-lines-lost', { lines }))
 
 /** ` name=value` for each field that has one. */
 export function fieldsText(fields: LogFields): string {

@@ -75,6 +75,7 @@ export function createDaemon(runtime: Runtime, version: string, stop: (grace: nu
           { metric: 'acceptd_draining', labels: {}, value: runtime.refusing() ? 1 : 0 },
           { metric: 'acceptd_descriptors_open', labels: {}, value: openDescriptors() },
           { metric: 'acceptd_descriptors_limit', labels: {}, value: options.descriptorLimit },
+          { metric: 'acceptd_log_lines_lost_total', labels: {}, value: runtime.linesLost() },
         ]
         const parked = new Map<string, number>()
         const sums = new Map<string, Sample>()

@@ -9,6 +9,7 @@ import { sessionMatcher } from '../contract/pages.ts'
 import { monotonic } from '../edge/clock.ts'
 import { watchHelper } from '../edge/helper.ts'
 import { isLogged, type LogFields, logLine } from '../edge/log.ts'
+import type { LogWriter } from '../edge/log-writer.ts'
 import { otherDescriptors } from '../edge/sizing.ts'
 import type { GenerationTexts, QuestionName, Questions } from '../lane/messages.ts'
 import type { ConfigError } from '../protocol/errors.ts'
@@ -80,6 +81,8 @@ export interface Runtime {
   helperUp(): boolean | undefined
   block(user: string, blocked: boolean): Promise<readonly string[]>
   log(level: LogLevel, event: string, fields: LogFields): void
+  /** Log lines that could not be written. */
+  linesLost(): number
   onEvent(listener: (event: DaemonEvent) => void): () => void
   /** Live verbs and replies of matching sessions, until the returned function is called. */
   trace(filter: SessionFilter, listener: (lines: readonly TraceLine[]) => void): () => void
@@ -91,7 +94,7 @@ export interface Runtime {
 
 export async function startRuntime(
   options: RuntimeOptions,
-  write: (text: string) => void,
+  { write, dropped }: LogWriter,
 ): Promise<Result<Runtime, readonly ConfigError[]>> {
   const read = readControl(options.control)
   const compiled = compileConfig(read.texts)
@@ -274,6 +277,7 @@ export async function startRuntime(
     deaths: (lane) => deaths.get(lane) ?? 0,
     askAll,
     log,
+    linesLost: dropped,
     emit,
     paused: () => paused,
     refusing: () => refusing,

@@ -57,8 +57,11 @@ async function logOf(users: readonly string[]): Promise<string> {
       lanes: 1,
       descriptorLimit: 1024,
     },
-    (text) => {
-      log += text
+    {
+      write: (text) => {
+        log += text
+      },
+      dropped: () => 0,
     },
   )
   assert.ok(started.isOk())

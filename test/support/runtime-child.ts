@@ -3,6 +3,7 @@ import { createHook } from 'node:async_hooks'
 import { openSync, readSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { BroadcastChannel, isMainThread, threadId } from 'node:worker_threads'
+import { openStderr } from '../../src/edge/log.ts'
 import { type Runtime, type RuntimeOptions, startRuntime } from '../../src/runtime/runtime.ts'
 
 export type Order =
@@ -72,7 +73,7 @@ if (!isMainThread) {
 }
 
 async function main(options: RuntimeOptions): Promise<void> {
-  const started = await startRuntime(options, (text) => void process.stderr.write(text))
+  const started = await startRuntime(options, openStderr())
   if (started.isErr()) throw new Error(JSON.stringify(started.error))
   const runtime = started.value
   process.on('message', ({ n, order }: { n: number; order: Order }) => {

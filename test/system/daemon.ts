@@ -54,19 +54,21 @@ export interface Start {
   /** What runs it in its own process, e.g. `/usr/bin/nice`. */
   readonly under?: readonly string[]
   readonly path?: string
+  /** Instead of a pipe to us: log() stays empty. */
+  readonly stderr?: number
 }
 
 /** Starts it as root on `lines` of control/listeners, e.g. `127.0.0.1:0 smtp postfix`, and waits until it answers. */
 export async function startDaemon(
   place: Installation,
   lines: readonly string[],
-  { under = [], path = '/usr/sbin:/usr/bin:/sbin:/bin' }: Start = {},
+  { under = [], path = '/usr/sbin:/usr/bin:/sbin:/bin', stderr }: Start = {},
 ): Promise<Daemon> {
   place.write('listeners', `${lines.join('\n')}\n`)
   const [program, ...argv] = [...under, join(place.programs, 'acceptd'), '--control', place.control, '--run', place.run]
   const child = spawn(program, argv, {
     cwd: '/',
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: ['ignore', 'pipe', stderr ?? 'pipe'],
     env: { PATH: path, NODE_OPTIONS: '--inspect-port=0' },
   })
   const pid = child.pid ?? 0
@@ -74,8 +76,8 @@ export async function startDaemon(
   const hear = (text: string): void => {
     log += text
   }
-  child.stdout.setEncoding('utf8').on('data', hear)
-  child.stderr.setEncoding('utf8').on('data', hear)
+  child.stdout?.setEncoding('utf8').on('data', hear)
+  child.stderr?.setEncoding('utf8').on('data', hear)
   child.on('error', (error) => hear(`${error.message}\n`))
   const controlSocket = join(place.run, 'control.sock')
   const listening = await until(
