@@ -32,14 +32,14 @@ export const KNOBS = [
     name: 'smtpcapabilities',
     changes: 'reload',
     fallback: undefined,
-    about: 'EHLO keywords shown before login, one a line.',
+    about: 'EHLO keywords shown before login, one per line.',
   },
   { name: 'pop3greeting', changes: 'reload', fallback: 'control/me', about: 'The host part of the POP3 timestamp.' },
   {
     name: 'pop3capabilities',
     changes: 'reload',
     fallback: undefined,
-    about: 'CAPA lines shown before login, one a line.',
+    about: 'CAPA lines shown before login, one per line.',
   },
   {
     name: 'pop3apop',
@@ -80,7 +80,7 @@ export const KNOBS = [
     name: 'maxsessions',
     changes: 'reload',
     fallback: '0',
-    about: 'Sessions at once; 0: as many as descriptors allow.',
+    about: 'Concurrent sessions; 0: as many as descriptors allow.',
   },
   { name: 'saslbrokenclients', changes: 'reload', fallback: '0', about: '1: a second EHLO line AUTH=LOGIN PLAIN.' },
   {
@@ -93,7 +93,7 @@ export const KNOBS = [
     name: 'chains',
     changes: 'reload',
     fallback: undefined,
-    about: 'What is run for a login; the helper reads it too.',
+    about: 'The programs run for a login; the helper reads it too.',
   },
   {
     name: 'helper',
@@ -101,7 +101,7 @@ export const KNOBS = [
     fallback: 'serve',
     about: 'serve: acceptd keeps accept-helper running; unit: something else does; run: one for each login.',
   },
-  { name: 'lanes', changes: 'restart', fallback: '0', about: 'Worker threads; 0: one a core.' },
+  { name: 'lanes', changes: 'restart', fallback: '0', about: 'Worker threads; 0: one per core.' },
   { name: 'statusgroup', changes: 'restart', fallback: '', about: 'Numeric group of status.sock.' },
   { name: 'metrics', changes: 'restart', fallback: '', about: 'Loopback ADDRESS:PORT for GET /metrics.' },
 ] as const satisfies readonly KnobRow[]
