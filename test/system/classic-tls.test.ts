@@ -81,14 +81,33 @@ void describe('the published lines for ports 587 and 25, with reup in front', ()
 
   void it('a wrong password inside TLS, then the right one on the same connection', async () => {
     const server = await under(
-      ...['env', 'UCSPITLS=1', 'AUTHUP_DELAY=1', 'reup', '-t', '5', 'authup', 'smtp', ...LOGIN, ...postfix().argv],
+      'env',
+      'UCSPITLS=1',
+      'AUTHUP_DELAY=1',
+      'reup',
+      '-t',
+      '5',
+      'authup',
+      'smtp',
+      ...LOGIN,
+      ...postfix().argv,
     )
     const [user] = people
     const plain = (password: string): string => Buffer.from(`\0${user.name}\0${password}`).toString('base64')
     const talk = await run(
       [
-        ...['openssl', 's_client', '-starttls', 'smtp', '-connect', `127.0.0.1:${server.port}`],
-        ...['-CAfile', certificate.certificate, '-verify_return_error', '-crlf', '-quiet', '-ign_eof'],
+        'openssl',
+        's_client',
+        '-starttls',
+        'smtp',
+        '-connect',
+        `127.0.0.1:${server.port}`,
+        '-CAfile',
+        certificate.certificate,
+        '-verify_return_error',
+        '-crlf',
+        '-quiet',
+        '-ign_eof',
       ],
       { input: `AUTH PLAIN ${plain('wrong')}\nAUTH PLAIN ${plain(user.password)}\nEHLO x\nQUIT\n` },
     )
@@ -117,8 +136,17 @@ void describe('the published lines for ports 587 and 25, with reup in front', ()
     const [user, , nobody] = people
     const fixsmtpio = ['env', `QMAILHOME=${home}`, join(PROGRAMS, 'fixsmtpio'), ...postfix().argv]
     const server = await under(
-      ...['env', 'UCSPITLS=', 'reup', '-t', '5', 'authup', 'smtp', ...LOGIN, ...postfix().argv],
-      ...['--', asUser(nobody, fixsmtpio, claim.dir)],
+      'env',
+      'UCSPITLS=',
+      'reup',
+      '-t',
+      '5',
+      'authup',
+      'smtp',
+      ...LOGIN,
+      ...postfix().argv,
+      '--',
+      asUser(nobody, fixsmtpio, claim.dir),
     )
     const guest = await swaks(asGuest(job(server, user, 'blocking guest')))
     assert.ok(guest.ok, `${guest.transcript}\n${server.log()}`)
@@ -135,7 +163,13 @@ void describe('the published lines for ports 587 and 25, with reup in front', ()
       await backend.prepare()
       const [user] = people
       const server = await under(
-        ...['env', 'UCSPITLS=1', 'authup', 'pop3', 'checkpassword', 'checknotroot', ...backend.argv],
+        'env',
+        'UCSPITLS=1',
+        'authup',
+        'pop3',
+        'checkpassword',
+        'checknotroot',
+        ...backend.argv,
       )
       const { name: login, password } = user
       const fetched = await mpop({ port: server.port, user: login, password, tls: certificate.certificate })
