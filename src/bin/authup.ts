@@ -11,6 +11,8 @@ import { pop3 } from '../protocol/pop3.ts'
 import { smtp } from '../protocol/smtp.ts'
 
 const DEFAULT_TRIES = { smtp: 5, pop3: 1 }
+/** Inside TLS; outside it reup counts. */
+const TRIES_UNDER_REUP = 5
 /** Seconds. Without a number of tries reup lets one connection guess for ever. */
 const DELAY_UNDER_REUP = 5
 const LONGEST_DELAY = 3600
@@ -18,6 +20,7 @@ const TIMEOUT_FILES = { smtp: 'timeoutsmtpd', pop3: 'timeoutpop3d' }
 
 interface CommandLine {
   readonly protocol: 'smtp' | 'pop3'
+  /** 0: none were named. */
   readonly tries: number
   /** There is a chain for those who do not log in. */
   readonly guests: boolean
@@ -40,7 +43,7 @@ function commandLine(words: readonly string[], called: string): CommandLine {
   const guests = divider >= 0
   // native/authup.c has handed the chains to the helper.
   if (rest.length === 0 || divider === 0 || divider === rest.length - 1) usage()
-  return { protocol, guests, tries: tries === 0 ? DEFAULT_TRIES[protocol] : tries }
+  return { protocol, guests, tries }
 }
 
 function dialogueFrom(controls: Controls, protocol: 'smtp' | 'pop3', guest: boolean): DialogueSettings {
@@ -88,7 +91,7 @@ function main(words: readonly string[]): void {
     const bareLineEnd = controls.line('barelineend') === 'refuse' ? 'refuse' : 'fix'
     runAuthup({
       dialogue,
-      tries,
+      tries: tries > 0 ? tries : once ? TRIES_UNDER_REUP : DEFAULT_TRIES[protocol],
       tls,
       timeout,
       bareLineEnd,

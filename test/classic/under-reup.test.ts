@@ -29,14 +29,14 @@ async function underReup(
   more: Partial<Case> & {
     readonly guest?: readonly string[]
     readonly tries?: string
-    readonly protocol?: string
+    readonly front?: readonly string[]
   } = {},
 ): Promise<Result> {
-  const { guest = [], tries = '3', protocol = 'smtp', ...rest } = more
+  const { guest = [], tries = '3', front = ['-t', '2', 'smtp'], ...rest } = more
   const played: Case = {
     name: 'under reup',
     program: 'reup',
-    args: ['-t', tries, '{bin}/authup', '-t', '2', protocol, '{child}', ...(guest.length > 0 ? ['--', ...guest] : [])],
+    args: ['-t', tries, '{bin}/authup', ...front, '{child}', ...(guest.length > 0 ? ['--', ...guest] : [])],
     control: { me: 'me.example\n', smtpcapabilities: 'PIPELINING\n', pop3capabilities: 'TOP\n' },
     child,
     steps,
@@ -100,7 +100,7 @@ void test('inside TLS nothing that is answered with an error ends authup', async
   assert.equal(runs(result), 1, result.stderr)
 })
 
-void test('inside TLS POP3 is no different', async () => {
+void test('inside TLS POP3 has five tries as well, where one is the rule without reup', async () => {
   const result = await underReup(
     [
       S('+OK <PID.TIME@me.example>\r\n'),
@@ -108,13 +108,14 @@ void test('inside TLS POP3 is no different', async () => {
       S('+OK starting TLS negotiation\r\n'),
       { tls: 'SSL_PROTOCOL=TLSv1.3\0\0', got: 'Y' },
       pause,
-      C('USER u\r\nPASS wrong\r\n'),
-      S('+OK \r\n-ERR authup authorization failed\r\n'),
+      C('USER u\r\n'),
+      S('+OK \r\n'),
+      ...[1, 2, 3, 4].flatMap(() => [C('PASS wrong\r\n'), S('-ERR authup authorization failed\r\n')]),
       C('PASS right\r\n'),
       S('+OK ready\r\n'),
     ],
-    [{ exit: 1 }, { out: '+OK ready\r\n', exit: 0 }],
-    { ...TLS, protocol: 'pop3' },
+    [...[1, 2, 3, 4].map(() => ({ exit: 1 })), { out: '+OK ready\r\n', exit: 0 }],
+    { ...TLS, front: ['pop3'] },
   )
   assert.equal(result.exit, 0)
   assert.equal(runs(result), 1, result.stderr)
