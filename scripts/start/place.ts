@@ -222,6 +222,84 @@ function copyProgram(top: string, to: string, node: string): void {
   rmSync(fresh, { recursive: true, force: true })
 }
 
+/** A directory of root's own, made when the first thing needs it. */
+interface TrialFolder {
+  readonly path: () => string
+  /** undefined: nothing needed it. */
+  readonly made: () => string | undefined
+}
+
+function trialFolder(wanted: string): TrialFolder {
+  let trial: string | undefined
+  const make = (): string => {
+    const home = HOMES.find((folder) => existsSync(folder) && objectionToState(folder) === undefined)
+    if (home === undefined)
+      giveUp(
+        `the helper has to be setuid root, and ${HOMES.map((folder) => `${folder} cannot hold it (${objectionToState(folder) ?? 'missing'})`).join(', ')}.`,
+        'Give it a folder of root on a file system without nosuid and noexec: npm start -- --dir /some/folder/var\nOr start it as an ordinary user.',
+      )
+    const made = join(home, `acceptd-trial-${hashOf(wanted)}`)
+    mkdirSync(made, { recursive: true })
+    chmodSync(made, 0o755)
+    return made
+  }
+  return {
+    path: () => {
+      trial ??= make()
+      return trial
+    },
+    made: () => trial,
+  }
+}
+
+/** Makes the place for the state: where it is wanted, or a link there to the trial folder if root cannot use that. */
+function makeState(wanted: string, real: string, why: string | undefined, folder: TrialFolder): string {
+  if (why !== undefined && existsSync(real) && readdirSync(real).length > 0)
+    giveUp(
+      `${wanted} has files in it and cannot be used by root: ${why}.`,
+      `Move it away (mv ${wanted} ${wanted}.old), or use another place (npm start -- --dir DIR).`,
+    )
+  const state = why === undefined ? real : join(folder.path(), 'var')
+  mkdirSync(state, { recursive: true })
+  chmodSync(state, 0o755)
+  if (state !== real) {
+    rmSync(wanted, { recursive: true, force: true })
+    mkdirSync(dirname(wanted), { recursive: true })
+    symlinkSync(state, wanted)
+  }
+  return state
+}
+
+/** A Node that the demo user can run: ours, or a copy of it. */
+function nodeFor(ids: Ids, folder: TrialFolder): string {
+  if (runsAs(ids.demo, [process.execPath, '-e', ''], 0)) return process.execPath
+  const node = join(folder.path(), 'node')
+  cpSync(process.execPath, node)
+  chmodSync(node, 0o755)
+  if (!runsAs(ids.demo, [node, '-e', ''], 0))
+    giveUp(
+      `Node (${process.execPath}) cannot be run by other users, nor can a copy of it in ${node}.`,
+      'Install Node where everybody can run it, e.g. below /usr/local.',
+    )
+  return node
+}
+
+/** The built program that both ids can run: this clone, or a copy of what runs. */
+function programFor(top: string, ids: Ids, node: string, folder: TrialFolder): string {
+  const maildir = join(top, 'dist/programs/acceptd-maildir')
+  const inPlace =
+    node === process.execPath &&
+    !/\s/.test(top) &&
+    runsAs(ids.runtime, [join(top, 'dist/programs/acceptd'), '--version'], 0) &&
+    // Without arguments it prints its usage.
+    runsAs(ids.demo, [maildir], 100) &&
+    (statSync(maildir).mode & 0o22) === 0
+  if (inPlace) return top
+  const program = join(folder.path(), 'program')
+  copyProgram(top, program, node)
+  return program
+}
+
 export function rootPlace(top: string, wanted: string): RootPlace {
   if (/^NoNewPrivs:\s+1$/m.test(readFileSync('/proc/self/status', 'latin1')))
     giveUp(
@@ -233,78 +311,27 @@ export function rootPlace(top: string, wanted: string): RootPlace {
   const real = existsSync(wanted)
     ? realpathSync(wanted)
     : join(realpathOf(dirname(wanted)), wanted.slice(dirname(wanted).length))
-  let state = real
-  let trial: string | undefined
-  /** A folder of root's own, made when the first thing needs it. */
-  const trialFolder = (): string => {
-    if (trial !== undefined) return trial
-    const name = `acceptd-trial-${hashOf(wanted)}`
-    const home = HOMES.find((folder) => existsSync(folder) && objectionToState(folder) === undefined)
-    if (home === undefined)
-      giveUp(
-        `the helper has to be setuid root, and ${HOMES.map((folder) => `${folder} cannot hold it (${objectionToState(folder) ?? 'missing'})`).join(', ')}.`,
-        'Give it a folder of root on a file system without nosuid and noexec: npm start -- --dir /some/folder/var\nOr start it as an ordinary user.',
-      )
-    trial = join(home, name)
-    mkdirSync(trial, { recursive: true })
-    chmodSync(trial, 0o755)
-    return trial
-  }
+  const folder = trialFolder(wanted)
   const whyState = objectionToState(real)
-  if (whyState !== undefined) {
-    if (existsSync(real) && readdirSync(real).length > 0)
-      giveUp(
-        `${wanted} has files in it and cannot be used by root: ${whyState}.`,
-        `Move it away (mv ${wanted} ${wanted}.old), or use another place (npm start -- --dir DIR).`,
-      )
-    state = join(trialFolder(), 'var')
-  }
-  mkdirSync(state, { recursive: true })
-  chmodSync(state, 0o755)
-  if (state !== real) {
-    rmSync(wanted, { recursive: true, force: true })
-    mkdirSync(dirname(wanted), { recursive: true })
-    symlinkSync(state, wanted)
-  }
-
+  const state = makeState(wanted, real, whyState, folder)
   const ids = unusedIds(savedIds(state))
   writeFileSync(join(state, 'ids'), `runtime ${ids.runtime}\ndemo ${ids.demo}\n`)
+  const node = nodeFor(ids, folder)
+  const program = programFor(top, ids, node, folder)
 
-  let node = process.execPath
-  const copied: string[] = []
-  if (!runsAs(ids.demo, [node, '-e', ''], 0)) {
-    node = join(trialFolder(), 'node')
-    cpSync(process.execPath, node)
-    chmodSync(node, 0o755)
-    if (!runsAs(ids.demo, [node, '-e', ''], 0))
-      giveUp(
-        `Node (${process.execPath}) cannot be run by other users, nor can a copy of it in ${node}.`,
-        'Install Node where everybody can run it, e.g. below /usr/local.',
-      )
-    copied.push(`Node (${process.execPath})`)
-  }
-  let program = top
-  const inPlace =
-    node === process.execPath &&
-    !/\s/.test(top) &&
-    runsAs(ids.runtime, [join(top, 'dist/programs/acceptd'), '--version'], 0) &&
-    // Without arguments it says how it is used.
-    runsAs(ids.demo, [join(top, 'dist/programs/acceptd-maildir')], 100) &&
-    (statSync(join(top, 'dist/programs/acceptd-maildir')).mode & 0o22) === 0
-  if (!inPlace) {
-    program = join(trialFolder(), 'program')
-    copyProgram(top, program, node)
-    copied.push('the built program')
-  }
+  const trial = folder.made()
   if (trial !== undefined) {
-    const what = [...copied, ...(state === real ? [] : [`${wanted} (now a link)`])].join(' and ')
+    const moved = [
+      ...(node === process.execPath ? [] : [`Node (${process.execPath})`]),
+      ...(program === top ? [] : ['the built program']),
+      ...(state === real ? [] : [`${wanted} (now a link)`]),
+    ]
     const reach =
       node === process.execPath
         ? (objection(top) ?? `other users cannot run what is in ${top}`)
         : 'other users cannot run it where it is'
-    const why = whyState ?? reach
     say(
-      `For the unprivileged ids ${what} ${copied.length + (state === real ? 0 : 1) > 1 ? 'are' : 'is'} in ${trial}: ${why}.`,
+      `For the unprivileged ids ${moved.join(' and ')} ${moved.length > 1 ? 'are' : 'is'} in ${trial}: ${whyState ?? reach}.`,
     )
   }
   return { state, program, shown: wanted, ids, leave() {} }
