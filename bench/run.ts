@@ -74,6 +74,19 @@ async function runAll(chosen: readonly AnyRow[], context: Context): Promise<Outc
 
 let interrupted = false
 
+function endWhenInterrupted(): void {
+  for (const [signal, code] of [
+    ['SIGINT', 130],
+    ['SIGTERM', 143],
+  ] as const)
+    process.once(signal, () => {
+      interrupted = true
+      endAllPrograms()
+      // They still write into the directory that goes away with the bench.
+      setTimeout(() => process.exit(code), 1500)
+    })
+}
+
 async function main(): Promise<number> {
   const options = readOptions(process.argv.slice(2))
   if (options.help || options.list) {
@@ -87,16 +100,7 @@ async function main(): Promise<number> {
   }
   buildPrograms()
   const bed = makeBed()
-  for (const [signal, code] of [
-    ['SIGINT', 130],
-    ['SIGTERM', 143],
-  ] as const)
-    process.once(signal, () => {
-      interrupted = true
-      endAllPrograms()
-      // They still write into the directory that goes away with the bench.
-      setTimeout(() => process.exit(code), 1500)
-    })
+  endWhenInterrupted()
   const chain = baselineSide(bed)
   const peers = peerSides(bed)
   if (options.install) install([chain, ...peers])

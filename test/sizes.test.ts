@@ -63,6 +63,10 @@ void test(`a function of src has at most ${FUNCTION_LINES} lines and a file ${FI
   assert.deepEqual([...new Set(tooLarge('src'))].toSorted(), Object.keys(EXCEPTIONS).toSorted())
 })
 
+void test('the same bounds hold in scripts and bench, without an exception', () => {
+  assert.deepEqual([...tooLarge('scripts'), ...tooLarge('bench')], [])
+})
+
 void test('the bounds see a function of 81 lines and a file of 401, and none of 80 and 400', (t) => {
   const folder = mkdtempSync(join(tmpdir(), 'acceptd-sizes-'))
   t.after(() => rmSync(folder, { recursive: true }))
