@@ -11,8 +11,6 @@ const FILE_LINES = 400
 
 /** `file` or `file function`, file as seen from src; and why it is larger. */
 const EXCEPTIONS: Readonly<Record<string, string>> = {
-  'actors/fixsmtpio.ts': 'to be split',
-  'actors/fixsmtpio.ts takeRequests': 'to be split',
   'classic/authup.ts runAuthup': 'to be split',
   'classic/fixsmtpio.ts runFixsmtpio': 'to be split',
   'rpc/methods/config.ts': 'to be split',

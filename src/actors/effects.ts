@@ -72,6 +72,7 @@ export type LogEvent =
   | 'bare-line-end'
   | 'dot-after-nul'
   | 'backend-died'
+  | 'ehlo-refused'
 
 export interface Step<State> {
   readonly state: State

@@ -12,6 +12,7 @@ import { newReup } from '../actors/reup.ts'
 import { fieldsText } from '../edge/log.ts'
 import type { DialogueSettings } from '../protocol/dialogue.ts'
 import type { BareLineEnd } from '../protocol/end-of-data.ts'
+import { promisesStatus } from '../protocol/status.ts'
 import { parseRules } from '../rules/parse.ts'
 import { rulesFor } from '../rules/rewrite.ts'
 import { noRules } from '../rules/ruleset.ts'
@@ -213,6 +214,7 @@ export function runAuthup(program: AuthupProgram): void {
 
   function report(event: (Effect & { do: 'log' })['event'], n: number, said: string): void {
     if (event === 'tls-failed') tell(`${us} TLS failed`)
+    else if (event === 'ehlo-refused') tell(`${us} EHLO refused${fieldsText({ said })}`)
     else if (said !== '') tell(`${us} mail program spoke nonsense${fieldsText({ said })}`)
     else if (once || guest) return
     else if (event === 'login-failed' || event === 'login-root') tell(`${checkpassword()} failed, ${n} remaining`)
@@ -235,7 +237,9 @@ export function runAuthup(program: AuthupProgram): void {
       loggedIn: false,
       longest: LONGEST_REQUEST,
       warm: false,
-      introduced: false,
+      introduced: '',
+      peer: process.env['TCPREMOTEIP'] ?? '',
+      enhanced: promisesStatus(dialogue.capabilities),
     })
     client.streamed()
     relay.attach({ input: helper.relay, output: helper.relay })

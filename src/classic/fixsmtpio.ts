@@ -82,7 +82,9 @@ export function runFixsmtpio(program: FixsmtpioProgram): void {
         loggedIn: program.loggedIn,
         longest: LONGEST_REQUEST,
         warm: false,
-        introduced: false,
+        introduced: '',
+        peer: '',
+        enhanced: false,
       }),
     },
   }

@@ -301,6 +301,7 @@ function answersForBackend(rules: RuleSet): boolean {
       greeting: 'mail.example',
       tls: 'none',
       classic: false,
+      enhanced: false,
     })
     return `${exitcode ?? ''} ${text}`
   }
@@ -316,6 +317,7 @@ function greetsWith235(rules: RuleSet): boolean {
     greeting: 'mail.example',
     tls: 'none',
     classic: false,
+    enhanced: false,
   })
   return replyCode(reply) === 235
 }

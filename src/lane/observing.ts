@@ -73,6 +73,9 @@ function report(reporter: Reporter, session: ClientSession, effect: Effect & { r
     case 'login-attempt':
       logOf(session, 'debug', 'login-attempt', { user })
       break
+    case 'ehlo-refused':
+      logOf(session, 'info', 'ehlo-refused', { user: session.user, helo: session.helo, said: effect.said })
+      break
     default:
       logOf(session, 'warn', effect.event, { user, said: effect.said })
   }

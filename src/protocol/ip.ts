@@ -52,6 +52,13 @@ export function plainIp(text: string): readonly number[] | undefined {
   return octets !== undefined && isMapped(octets) ? octets.slice(12) : octets
 }
 
+/** As EHLO takes an address (RFC 5321 section 4.1.3): `[192.0.2.1]`, `[IPv6:2001:db8::1]`; empty for what is no address. */
+export function addressLiteral(text: string): string {
+  const octets = plainIp(text)
+  if (octets === undefined) return ''
+  return octets.length === 4 ? `[${octets.join('.')}]` : `[IPv6:${text.replace(/%.*$/, '')}]`
+}
+
 const isMapped = (octets: readonly number[]): boolean =>
   octets.length === 16 && octets.every((octet, i) => i >= 12 || octet === (i < 10 ? 0 : 255))
 

@@ -24,3 +24,8 @@ export const promisesStatus = (capabilities: readonly string[]): boolean =>
   capabilities.some((line) => PROMISE.test(line))
 
 const PROMISE = /^\s*ENHANCEDSTATUSCODES\s*$/i
+
+const BRACKETS = /^(([245])\d\d[ -])(.*?) ?\(#(\2\.\d{1,3}\.\d{1,3})\)(?=\r?\n?$)/s
+
+/** A reply that a rule has written with its status in brackets, as replyText() writes it for EHLO with the promise. */
+export const statusInFront = (reply: string): string => reply.replace(BRACKETS, '$1$4 $3')

@@ -1,6 +1,7 @@
 // Rules applied to one request or one reply. rewrite.ts and explain.ts are this with and without a trace, so they cannot differ.
 import { lowerCase } from '../protocol/bytes.ts'
 import { markLines, wellMarked } from '../protocol/replies.ts'
+import { statusInFront } from '../protocol/status.ts'
 import { fixUpFor, type Identity, plainKeyword } from './fixups.ts'
 import { compileGlob } from './glob.ts'
 import type { Rule, RuleSet } from './ruleset.ts'
@@ -144,7 +145,7 @@ export function applyToReply(
         if (!hits.includes(index)) hits.push(index)
         if (rule.exitcode !== undefined) exitcode = rule.exitcode
         const { response } = rule
-        if (response.kind === 'replace') line = response.text
+        if (response.kind === 'replace') line = who.enhanced ? statusInFront(response.text) : response.text
         else if (response.kind === 'remove') line = ''
         else if (response.kind === 'fixup') line = fixUpFor(here.event)?.(line, number, who) ?? line
       }

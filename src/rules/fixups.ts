@@ -8,6 +8,8 @@ export interface Identity {
   readonly tls: 'none' | 'offer'
   /** The program fixsmtpio by itself: the EHLO fix-up knows STARTTLS in capital letters only, as recorded. */
   readonly classic: boolean
+  /** EHLO promised ENHANCEDSTATUSCODES: what we say begins with one (RFC 2034). */
+  readonly enhanced: boolean
 }
 
 /** The HELP fix-up names the page of the programs whose behaviour this is. */
@@ -37,12 +39,15 @@ export function plainKeyword(line: string): string {
     .replace(/\r?\n$/, '\r\n')
 }
 
+/** RFC 2034 section 4: not in a greeting, and not in the replies to EHLO and HELO. */
+const status = (who: Identity): string => (who.enhanced ? '2.0.0 ' : '')
+
 const FIX_UPS: Readonly<Record<string, FixUp>> = {
   greeting: (_line, _number, who) => `220 ${who.greeting} ESMTP`,
   ehlo: fixEhlo,
   helo: (_line, _number, who) => `250 ${who.greeting}`,
-  help: (line) => `214 fixsmtpio home page: ${HOME_PAGE}\r\n${line}`,
-  quit: (_line, _number, who) => `221 ${who.greeting}`,
+  help: (line, _number, who) => `214 ${status(who)}fixsmtpio home page: ${HOME_PAGE}\r\n${line}`,
+  quit: (_line, _number, who) => `221 ${status(who)}${who.greeting}`,
 }
 
 export const FIX_UP_EVENTS: readonly string[] = Object.keys(FIX_UPS)

@@ -20,6 +20,7 @@ import type { Sample } from '../contract/metrics.ts'
 import { sha256Of } from '../edge/control-files.ts'
 import { bytesOf } from '../protocol/bytes.ts'
 import type { ConfigError } from '../protocol/errors.ts'
+import { promisesStatus } from '../protocol/status.ts'
 import { explainReply, explainRequest } from '../rules/explain.ts'
 import { parseRules } from '../rules/parse.ts'
 import { rulesFor } from '../rules/rewrite.ts'
@@ -296,6 +297,7 @@ export function createDaemonGenerations(runtime: Runtime): DaemonGenerations {
             greeting: stored.config.smtpGreeting,
             tls: 'none',
             classic: false,
+            enhanced: promisesStatus(stored.config.smtpCapabilities),
           })
           newReply = explained.reply
           exitcode = explained.exitcode

@@ -15,6 +15,7 @@ import type { DialogueSettings } from '../protocol/dialogue.ts'
 import type { BareLineEnd } from '../protocol/end-of-data.ts'
 import { type Accepted, acceptedLine } from '../protocol/helper.ts'
 import type { Network } from '../protocol/ip.ts'
+import { promisesStatus } from '../protocol/status.ts'
 import type { SessionRules } from '../rules/rewrite.ts'
 import { BodyCarrier } from './body.ts'
 import type { Address, Arrival } from './door.ts'
@@ -92,8 +93,8 @@ export class ClientSession implements BackendHearer {
   traced = false
   /** HMAC of what must be the same for a parked backend to serve. */
   warmKey = ''
-  /** The next EHLO was said to the backend already (a warm login). */
-  introduced = false
+  /** The backend's reply to the client's EHLO, which it has been told already (a warm login); else empty. */
+  introduced = ''
 
   /** What the client's bytes are now. */
   mode: 'dialogue' | 'requests' | 'body' | 'splice' | 'closing' = 'dialogue'
@@ -417,6 +418,8 @@ export class ClientSession implements BackendHearer {
       longest: this.settings.longest,
       warm: this.settings.warm && this.user !== '',
       introduced: this.introduced,
+      peer: this.ip,
+      enhanced: promisesStatus(this.settings.dialogue.capabilities),
     })
     this.actors.fixsmtpio = state
   }

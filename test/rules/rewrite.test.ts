@@ -9,8 +9,8 @@ import { type Identity, rewriteReply, rewriteRequest, rulesFor, type SessionRule
 import type { RuleSet } from '../../src/rules/ruleset.ts'
 import { held } from '../protocol/results.ts'
 
-const WHO: Identity = { greeting: 'mx.example', tls: 'none', classic: false }
-const OFFER: Identity = { greeting: 'mx.example', tls: 'offer', classic: true }
+const WHO: Identity = { greeting: 'mx.example', tls: 'none', classic: false, enhanced: false }
+const OFFER: Identity = { greeting: 'mx.example', tls: 'offer', classic: true, enhanced: false }
 
 function setOf(...lines: readonly string[]): RuleSet {
   return held(parseRules(lines.join('\n'), 'control/fixsmtpio'))
@@ -244,6 +244,25 @@ const CASES: Readonly<Record<string, Case>> = {
     reply: '250-be\r\n250-StartTLS\r\n250-STARTTLS\n250-starttls x\r\n250xSTARTTLS\r\n250 STARTTLSX\n',
     becomes: '250-mx.example\r\n250 STARTTLSX\n',
   },
+  'a status in brackets stands in front where EHLO has promised it': {
+    rules: [':noop::*::503 already there (#5.5.1)'],
+    reply: '250 ok\r\n',
+    becomes: '503 5.5.1 already there\r\n',
+    who: { ...WHO, enhanced: true },
+  },
+  'a status of another class, and a reply of the backend, stay as they are': {
+    rules: [':noop::250?a*::421 not now (#5.5.1)'],
+    reply: '250-a (#2.0.0)\r\n250 b (#2.0.0)\r\n',
+    becomes: '421-not now (#5.5.1)\r\n250 b (#2.0.0)\r\n',
+    who: { ...WHO, enhanced: true },
+  },
+  'the fix-ups of QUIT and HELP begin with a status where EHLO has promised it': {
+    rules: [':quit::*::&fixsmtpio_fixup'],
+    event: 'quit',
+    reply: '221 bye\r\n',
+    becomes: '221 2.0.0 mx.example\r\n',
+    who: { ...WHO, enhanced: true },
+  },
   'the client has gone and left nothing: * matches': {
     rules: [':clienteof::*:5:', ':clienteof::*:6:'],
     event: 'clienteof',
@@ -315,7 +334,7 @@ void test('the recommended rules for a client that has logged in', () => {
       undefined,
     ],
     ['ehlo', '250-be\r\n250-8BITMIME\r\n250 AUTH LOGIN PLAIN\r\n', '250-mx.example\r\n250 8BITMIME\r\n', undefined],
-    ['auth', '250 ok\r\n', '502 unimplemented (#5.5.1)\r\n', undefined],
+    ['auth', '250 ok\r\n', '503 already authenticated (#5.5.1)\r\n', undefined],
     ['timeout', '451 timeout (#4.4.2)\r\n', '', 16],
     ['clienteof', '', '', 0],
     ['mail', '250 ok\r\n', '250 ok\r\n', undefined],

@@ -119,7 +119,7 @@ void describe('a parked backend', () => {
     const second = await talk()
     assert.equal(second.replace('queued 2', 'queued 1'), first)
     assert.equal(lane.helper.asked.length, 1)
-    const mail = 'EHLO client\r\nMAIL FROM:<a@b>\r\nRCPT TO:<a@b>\r\nDATA\r\ntext\r\n.\r\n'
+    const mail = 'MAIL FROM:<a@b>\r\nRCPT TO:<a@b>\r\nDATA\r\ntext\r\n.\r\n'
     assert.deepEqual(got(), [`EHLO client\r\n${mail}RSET\r\nEHLO client\r\n${mail}`])
   })
 

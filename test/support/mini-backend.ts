@@ -31,7 +31,7 @@ export function miniBackend(): MiniBackend {
     }
     commands.push(text)
     const verb = /^[ \t]*([a-z]*)/i.exec(text)?.[1]?.toUpperCase() ?? ''
-    if (verb === 'EHLO') return '250-backend\r\n250-STARTTLS\r\n250-AUTH LOGIN\r\n250 SIZE\r\n'
+    if (verb === 'EHLO') return '250-backend\r\n250-STARTTLS\r\n250-AUTH LOGIN\r\n250-CHUNKING\r\n250 SIZE\r\n'
     if (verb === 'DATA') {
       body = ''
       return '354 go\r\n'

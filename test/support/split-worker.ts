@@ -24,7 +24,9 @@ const actors: Actors = {
     loggedIn: false,
     longest: 65_536,
     warm: false,
-    introduced: false,
+    introduced: '',
+    peer: '192.0.2.1',
+    enhanced: false,
   }),
 }
 

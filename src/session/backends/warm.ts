@@ -97,13 +97,14 @@ class Parked implements BackendHearer {
 }
 
 /** RSET and the client's EHLO in one write; both must be accepted, and nothing more said. */
-function probe(backend: Backend, helo: string, done: (alive: boolean) => void): void {
+function probe(backend: Backend, helo: string, done: (alive: boolean, introduced: string) => void): void {
   let wanted = 2
+  let introduced = ''
   let replies = noReply
   const settle = (alive: boolean) => {
     clearTimeout(timer)
     if (!alive) backend.discard()
-    done(alive)
+    done(alive, introduced)
   }
   const timer = setTimeout(() => settle(false), PROBE_MILLISECONDS)
   backend.handTo({
@@ -117,6 +118,7 @@ function probe(backend: Backend, helo: string, done: (alive: boolean) => void): 
       for (const reply of taken.replies) {
         const code = replyCode(reply)
         wanted -= 1
+        introduced = reply
         if (code < 200 || code > 299 || wanted < 0) {
           settle(false)
           return
@@ -178,7 +180,7 @@ export function createParking(): Parking {
       }
       remove(one)
       const before = secret
-      probe(one.backend, helo, (answered) => {
+      probe(one.backend, helo, (answered, introduced) => {
         // What has been cleared meanwhile, by a reload or a stop, serves nobody any more.
         const alive = answered && secret === before
         if (answered && !alive) one.backend.discard()
@@ -188,7 +190,7 @@ export function createParking(): Parking {
         }
         known.again = true
         login(true)
-        session.introduced = true
+        session.introduced = introduced
         done(one.backend, one.accepted, bytesOf(one.greeting))
       })
     },

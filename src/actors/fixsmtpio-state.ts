@@ -1,0 +1,251 @@
+// What fixsmtpio knows of its session, what it says itself, and the two ways in which a step ends: a reply, or the session's end.
+
+import { NO_BYTES } from '../protocol/bytes.ts'
+import type { BodyFault } from '../protocol/end-of-data.ts'
+import { noReply, type ReplyBuffer, replyCode } from '../protocol/replies.ts'
+import { type OwnReply, replyText } from '../protocol/status.ts'
+import { type Identity, rewriteReply, type SessionRules } from '../rules/rewrite.ts'
+import { close, type Effect, say, send } from './effects.ts'
+import { type SessionId, TAG } from './frames.ts'
+
+export interface FixsmtpioSettings {
+  readonly rules: SessionRules
+  /** control/smtpgreeting, for the fix-ups. */
+  readonly greeting: string
+  /** UCSPI-TLS by fixsmtpio itself; acceptd's own sessions have `none` here, since authup has had TLS before. */
+  readonly tls: 'none' | 'offer' | 'require'
+  readonly debug: boolean
+  /** The program by itself: nothing is said when its child dies, requests are sent on before the greeting. */
+  readonly classic: boolean
+  /** The program by itself, after a login: AUTHUP_USER is set, and authup takes the exit codes 1 and 2 for a refused password. */
+  readonly loggedIn: boolean
+  /** Octets a request line. */
+  readonly longest: number
+  /** A backend that has nothing to do at the end may be kept for a later login. */
+  readonly warm: boolean
+  /** The backend's reply to the client's EHLO, if it has been told it already; else empty. */
+  readonly introduced: string
+  /** The client's address; empty if it is not known. */
+  readonly peer: string
+  /** EHLO before login promised ENHANCEDSTATUSCODES. */
+  readonly enhanced: boolean
+}
+
+/** A request whose reply is awaited. */
+export interface Awaited {
+  readonly event: string
+  /** The reply is not told: one to the client's EHLO said again, the same with its address, or a second greeting unless it refuses. */
+  readonly swallow: 'no' | 'introduction' | 'literal' | 'if-2xx'
+  /** The request reached the backend as the client sent it, without anything prepended. */
+  readonly plain: boolean
+  /** Said in the place of the backend's reply. */
+  readonly instead: string | undefined
+  /** BDAT LAST: accepted, it ends the transaction. */
+  readonly last: boolean
+}
+
+/** The client's EHLO or HELO as it was said to the backend unseen, and what the backend said to it. */
+export interface Introduction {
+  readonly verb: string
+  readonly name: string
+  readonly reply: string
+}
+
+export interface FixsmtpioState {
+  readonly settings: FixsmtpioSettings
+  readonly tlsOn: boolean
+  /**
+   * introducing: the client's EHLO is said again to the backend; data, quit: a reply to DATA or QUIT is awaited; body: the message goes
+   * by; ending: the client has closed.
+   */
+  readonly at: 'greeting' | 'introducing' | 'commands' | 'data' | 'body' | 'starttls' | 'quit' | 'ending' | 'over'
+  readonly awaited: readonly Awaited[]
+  readonly rest: Uint8Array
+  readonly skipping: boolean
+  /** The rest has lines that cannot be taken before replies have come; the client is held exactly as long. */
+  readonly held: boolean
+  readonly replies: ReplyBuffer
+  /** An EHLO or HELO line to say to the backend once it has greeted. */
+  readonly replay: string
+  /** Until the backend is told anything else, the same EHLO of the client is answered from it. */
+  readonly introduction: Introduction | undefined
+  /** What the backend said to an introduction that it has not accepted; empty: there is none. */
+  readonly refusal: string
+  /** The backend has offered CHUNKING. */
+  readonly chunking: boolean
+  /** The client has been promised ENHANCEDSTATUSCODES. */
+  readonly enhanced: boolean
+  readonly guest: boolean
+  /** The backend's greeting as it came. */
+  readonly greeted: string
+  /** The backend has accepted QUIT. */
+  readonly quit: boolean
+  /** The backend has said 421 itself. */
+  readonly closing: boolean
+  /** MAIL was accepted and its transaction has not ended (RFC 5321 section 3.3). */
+  readonly transaction: boolean
+  /** What a rule said at the client's end of file. */
+  readonly exit: number | undefined
+  readonly shutdown: string
+  /** The client has closed its side while requests of it were still waiting: its session's number. */
+  readonly eof: SessionId | undefined
+}
+
+/** The next state while it is being made: one copy a frame, since a copy costs more than all the rest of a request. */
+export type Draft = { -readonly [K in keyof FixsmtpioState]: FixsmtpioState[K] }
+
+/** Member by member: V8 gives what is made with a spread a new shape each time, and then takes ten times as long for it. */
+export const draftOf = (state: FixsmtpioState): Draft => ({
+  settings: state.settings,
+  tlsOn: state.tlsOn,
+  at: state.at,
+  awaited: state.awaited,
+  rest: state.rest,
+  skipping: state.skipping,
+  held: state.held,
+  replies: state.replies,
+  replay: state.replay,
+  introduction: state.introduction,
+  refusal: state.refusal,
+  chunking: state.chunking,
+  enhanced: state.enhanced,
+  guest: state.guest,
+  greeted: state.greeted,
+  quit: state.quit,
+  closing: state.closing,
+  transaction: state.transaction,
+  exit: state.exit,
+  shutdown: state.shutdown,
+  eof: state.eof,
+})
+
+export function newFixsmtpio(settings: FixsmtpioSettings): FixsmtpioState {
+  return {
+    settings,
+    tlsOn: false,
+    at: 'commands',
+    awaited: [GREETING],
+    rest: NO_BYTES,
+    skipping: false,
+    held: false,
+    replies: noReply,
+    replay: '',
+    introduction: undefined,
+    refusal: '',
+    chunking: offers(settings.introduced, 'CHUNKING'),
+    enhanced: settings.enhanced,
+    guest: false,
+    greeted: '',
+    quit: false,
+    closing: false,
+    transaction: false,
+    exit: undefined,
+    shutdown: '',
+    eof: undefined,
+  }
+}
+
+/** The program's exit code where a session ends by our own doing; authup would take 1 for a refused password. */
+export const NOT_NOW = 14
+
+export const awaiting = (
+  event: string,
+  plain: boolean,
+  instead?: string,
+  swallow: Awaited['swallow'] = 'no',
+  last = false,
+): Awaited => ({ event, swallow, plain, instead, last })
+
+export const GREETING = awaiting('greeting', true)
+/** After authup or TLS the client has been greeted: only a refusal is for it. */
+export const SECOND_GREETING = awaiting('greeting', true, undefined, 'if-2xx')
+export const IN_DATA = awaiting('in_data', true)
+/** A reply that nobody asked for is the backend's timeout. */
+export const UNASKED = awaiting('timeout', true)
+export const NOTHING_AWAITED: readonly Awaited[] = []
+
+/** Replies of our own. */
+export const SAYS = {
+  needTls: { code: '530', status: '5.7.0', text: 'Must start TLS first' },
+  startTls: { code: '220', status: '2.0.0', text: 'Ready to start TLS', recorded: '5.7.0' },
+  unimplemented: { code: '502', status: '5.5.1', text: 'unimplemented' },
+  tlsFailed: { code: '454', status: '4.7.0', text: 'TLS temporarily not available', recorded: '5.7.3' },
+  tooLong: { code: '500', status: '5.5.2', text: 'line too long' },
+  tooBig: { code: '552', status: '5.3.4', text: 'message too big' },
+  noBackend: { code: '454', status: '4.3.0', text: 'mail program ended before its greeting' },
+  backendDied: { code: '421', status: '4.3.0', text: 'mail program ended' },
+  nonsense: { code: '421', status: '4.3.0', text: 'mail program spoke nonsense' },
+  timeout: { code: '421', status: '4.4.2', text: 'timeout' },
+  'bare-line-end': { code: '421', status: '4.6.0', text: 'message has a bare CR or LF', recorded: '5.6.0' },
+  'dot-after-nul': { code: '421', status: '4.6.0', text: 'message has a NUL and a dot behind it that may end it' },
+  noMessage: { code: '421', status: '4.3.0', text: 'message refused by a rule' },
+  strangeMessage: { code: '421', status: '4.3.0', text: 'mail program wants a message that nobody announced' },
+  badChunk: { code: '421', status: '4.5.4', text: 'length of BDAT is not clear', recorded: '5.5.4' },
+  guestAuth: { code: '503', status: '5.5.1', text: 'authup mail is being served without authentication' },
+  bye: { code: '221', status: '2.0.0', text: 'bye', recorded: '' },
+} as const satisfies Record<Exclude<BodyFault, 'none'>, OwnReply> & Record<string, OwnReply>
+
+export const own = (state: FixsmtpioState, said: OwnReply): string => replyText(said, state.enhanced)
+
+export const accepted = (code: number): boolean => code >= 200 && code < 300
+
+/** A reply to EHLO has this keyword, from its second line on. */
+export const offers = (reply: string, keyword: string): boolean =>
+  new RegExp(`\\n\\d{3}.${keyword}(?![A-Za-z0-9-])`, 'i').test(reply)
+
+export function end(state: Draft, effects: Effect[], exit: number, why: string, park = ''): void {
+  effects.push(close(exit, why, park))
+  state.at = 'over'
+  state.rest = NO_BYTES
+  state.awaited = NOTHING_AWAITED
+}
+
+/** The reply as the client is told it, and the exit code of a rule. */
+export interface Told {
+  readonly reply: string
+  readonly exit: number | undefined
+}
+
+/** A reply through the rules; it has yet to be said. */
+export function toClient(state: FixsmtpioState, event: string, reply: string, effects: Effect[]): Told {
+  const { settings } = state
+  const who: Identity = {
+    greeting: settings.greeting,
+    // Whoever has logged in has had authup's offer before.
+    tls: settings.tls === 'none' || state.tlsOn || settings.loggedIn ? 'none' : 'offer',
+    classic: settings.classic,
+    enhanced: state.enhanced,
+  }
+  const done = rewriteReply(settings.rules, event, reply, who)
+  effects.push({ do: 'note', event, code: replyCode(done.reply) })
+  if (done.hits.length > 0) effects.push({ do: 'hits', rules: done.hits })
+  if (settings.debug) effects.push({ do: 'debug', mark: '4', text: done.reply })
+  return { reply: done.reply, exit: done.exitcode }
+}
+
+/** The session may end here and its backend serve a later login. */
+export const mayPark = (state: FixsmtpioState): boolean =>
+  state.settings.warm && state.awaited.length === 0 && !state.transaction && state.replies.text === ''
+
+/** The message, or a chunk of it, is carried past the actors; `octets` is undefined for DATA. */
+export function openBody(
+  state: Draft,
+  effects: Effect[],
+  rest: Uint8Array,
+  octets: number | undefined,
+  discard: boolean,
+): void {
+  effects.push({ do: 'body', rest, octets, discard })
+  // Behind a body that is carried from what was read before the client closed.
+  if (state.eof !== undefined) effects.push(send([TAG.eof, state.eof]))
+  state.at = 'body'
+  state.rest = NO_BYTES
+  state.held = false
+}
+
+/** Ends a session that was asked to end, if nothing is pending. */
+export function atBoundary(state: Draft, effects: Effect[]): void {
+  if (state.shutdown === '' || state.at !== 'commands' || state.awaited.length > 0) return
+  effects.push(say(own(state, { code: '421', status: '4.3.2', text: state.shutdown })))
+  end(state, effects, 0, 'shutdown')
+}
