@@ -46,6 +46,16 @@ void test('CHANGES.md has a version and a date over each list, newest first, and
   assert.equal(heads[0]?.split(', ')[0], version)
 })
 
+void test('every decision, and everything that was tried for speed, has its date and its commit', () => {
+  for (const document of ['docs/decisions.md', 'bench/log.md']) {
+    const rows = read(document)
+      .split('\n')
+      .filter((line) => /^\| (?!date)/.test(line))
+    assert.ok(rows.length > 10)
+    for (const row of rows) assert.match(row, /^\| \d{4}-\d\d-\d\d \| [0-9a-f]{7} \|/)
+  }
+})
+
 void test('the issue template asks for --check, a transcript and a standalone reproduction', () => {
   const template = read('.github/ISSUE_TEMPLATE/bug.md')
   for (const asked of ['`acceptd --check`', 'Transcript', 'Standalone reproduction'])
