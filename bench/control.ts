@@ -1,29 +1,37 @@
-// One question to acceptd's control socket: a JSON-RPC request and its answer, a line each.
-import { connect } from 'node:net'
+// One question to acceptd's control socket.
+import { type ClientProblem, openClient } from '../src/rpc/client.ts'
 
 export interface ControlAnswer {
   readonly result?: unknown
   readonly error?: string
 }
 
-export function askControl(
+const TIMEOUT = 60
+
+function messageOf(problem: ClientProblem): string {
+  switch (problem.at) {
+    case 'connect':
+      return problem.message
+    case 'reply':
+      return problem.error.message
+    case 'closed':
+      return 'closed without an answer'
+    case 'timeout':
+      return `no answer in ${TIMEOUT} s`
+  }
+}
+
+export async function askControl(
   path: string,
   method: string,
   params: Readonly<Record<string, unknown>>,
 ): Promise<ControlAnswer> {
-  return new Promise((resolve) => {
-    const socket = connect(path)
-    let text = ''
-    socket.setEncoding('utf8')
-    socket.on('error', (error) => resolve({ error: error.message }))
-    socket.on('close', () => resolve({ error: 'closed without an answer' }))
-    socket.on('data', (piece: string) => {
-      text += piece
-      if (!text.includes('\n')) return
-      socket.destroy()
-      const answer: { result?: unknown; error?: { message: string } } = JSON.parse(text)
-      resolve(answer.error ? { error: answer.error.message } : { result: answer.result })
-    })
-    socket.write(`${JSON.stringify({ jsonrpc: '2.0', id: 1, method, params })}\n`)
-  })
+  const client = await openClient(path)
+  if (client.isErr()) return { error: messageOf(client.error) }
+  const answer = await client.value.call(method, params, TIMEOUT)
+  client.value.close()
+  return answer.match<ControlAnswer>(
+    (result) => ({ result }),
+    (problem) => ({ error: messageOf(problem) }),
+  )
 }
