@@ -1,6 +1,7 @@
 // The stream to one backend. Whoever has it hears it: first the login that asked for it, then its session, then the parking place.
 // It has one set of listeners for its whole life: to exchange them at each step costs more than what they are told.
 
+import { readSync } from 'node:fs'
 import type { Socket } from 'node:net'
 
 export interface BackendHearer {
@@ -13,6 +14,17 @@ export interface BackendHearer {
 }
 
 const NOBODY: BackendHearer = { fromBackend() {}, backendEnded() {}, backendDrained() {} }
+
+const READ_OCTETS = 65_536
+
+/** 0: there is nothing, and perhaps there never will be. */
+function readNow(fd: number, bytes: Uint8Array): number {
+  try {
+    return readSync(fd, bytes)
+  } catch {
+    return 0
+  }
+}
 
 export class Backend {
   /** Sessions that it has served to their end, and was parked after. */
@@ -30,6 +42,25 @@ export class Backend {
     // Without a listener an error would end the lane.
     stream.on('error', ended)
     stream.on('close', ended)
+    const destroy = stream._destroy
+    stream._destroy = (error, done) => {
+      if (error !== null) this.hearLast()
+      destroy.call(stream, error, done)
+    }
+  }
+
+  /**
+   * A backend that ends in the middle of a message, with 552 perhaps, fails our next write, and Node would close the stream with what it
+   * said still unread.
+   */
+  private hearLast(): void {
+    const { _handle: handle } = this.stream as Socket & { readonly _handle?: { readonly fd: number } | null }
+    for (let more = handle !== undefined && handle !== null && handle.fd >= 0; more; ) {
+      const bytes = Buffer.allocUnsafe(READ_OCTETS)
+      const octets = readNow(handle?.fd ?? -1, bytes)
+      more = octets > 0
+      if (more) this.hearer.fromBackend(bytes.subarray(0, octets))
+    }
   }
 
   handTo(hearer: BackendHearer): void {

@@ -105,6 +105,20 @@ export const socketOptions = {
   decodeStrings: false,
 } as const
 
+interface Sending {
+  readonly bytesWritten: number
+  readonly writeQueueSize: number
+}
+
+/** Octets written to it that the kernel has not taken. Node's own count goes down only with a whole write. */
+export function unsentOf(socket: Socket): number {
+  const { writableLength } = socket
+  const { _handle: handle } = socket as Socket & { readonly _handle?: Sending | null }
+  if (writableLength === 0 || !handle) return writableLength
+  const waiting = socket.bytesWritten - handle.bytesWritten + handle.writeQueueSize
+  return Math.max(0, Math.min(writableLength, waiting))
+}
+
 let spare: Buffer | undefined
 
 /** Writes what came of a read; answers what `socket.write` does. */

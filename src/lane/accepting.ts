@@ -7,10 +7,7 @@ import { notNow } from '../protocol/dialogue.ts'
 import { type Arrival, arrivalOf, enter, type Refusal, type Step } from '../session/door.ts'
 import { ClientSession, type SessionSettings, type Surroundings } from '../session/session.ts'
 import { proxyHeader } from './proxy.ts'
-import { evictWhile, isFull, type Lane, publishUse } from './state.ts'
-
-/** A refused client has this long to read why. */
-const REFUSED_MILLISECONDS = 1000
+import { evictWhile, idleSeconds, isFull, type Lane, publishUse } from './state.ts'
 
 /** A client on one of the lane's listeners goes through the door; it comes out as a session, or refused. */
 export function acceptClient(lane: Lane, host: Surroundings, socket: ClientSocket, listener: number): void {
@@ -75,10 +72,7 @@ function turnAway(lane: Lane, { socket, listener, settings, peer }: Arrival, { r
   lane.counters.refusedBecause(settings.listener, why)
   publishUse(lane)
   if (gone) return
-  socket.on('error', () => undefined)
-  socket.end(notNow(settings.dialogue, '4.3.2', why))
-  socket.resume()
-  setTimeout(() => socket.destroy(), REFUSED_MILLISECONDS).unref()
+  lane.farewells.say(socket, notNow(settings.dialogue, '4.3.2', why), idleSeconds(lane, settings))
   lane.reporter.log('warn', 'session-refused', { ip: peer.ip, listener: settings.listener, why })
 }
 

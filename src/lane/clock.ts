@@ -2,11 +2,11 @@
 
 import { monotonic } from '../edge/clock.ts'
 import type { ClientSession } from '../session/session.ts'
-import { type Lane, publishUse } from './state.ts'
+import { idleSeconds, type Lane, publishUse } from './state.ts'
 
 /** Upper bound on a login, including checkpassword's 30 s and the helper's own work. */
 const HELPER_SECONDS = 35
-/** A client that does not take its last bytes, or does not close. */
+/** A client that has everything, says nothing, and does not close. */
 const LINGER_SECONDS = 5
 /** A backend that goes on after its input was closed. */
 const ENDING_SECONDS = 60
@@ -40,11 +40,14 @@ export function startClock(lane: Lane): () => void {
 }
 
 function checkTime(lane: Lane, session: ClientSession, now: number): void {
-  const silent = (now - session.seen) / 1000
+  session.noticeProgress(now)
+  const limit = idleSeconds(lane, session.settings, session)
   if (session.closing) {
-    if (silent > LINGER_SECONDS) session.abandon('lingering')
+    const patience = session.owes ? limit : Math.min(LINGER_SECONDS, limit)
+    if (session.lingering(now, limit) > patience) session.abandon('lingering')
     return
   }
+  const silent = (now - session.seen) / 1000
   const giveUp = lane.asking.get(session)
   if (giveUp !== undefined) {
     if ((now - session.askedAt) / 1000 > HELPER_SECONDS) giveUp()
@@ -54,7 +57,5 @@ function checkTime(lane: Lane, session: ClientSession, now: number): void {
     if (silent > ENDING_SECONDS) session.abandon('ending')
     return
   }
-  const { config } = lane.generations.of(session) ?? lane.generations.published()
-  const limit = session.settings.dialogue.protocol === 'smtp' ? config.smtpTimeout : config.pop3Timeout
   if (silent >= limit) session.timedOut()
 }

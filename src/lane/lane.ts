@@ -18,6 +18,7 @@ import { acceptClient, doorOf, sessionEnded, startTls } from './accepting.ts'
 import { createAnswers, type ListenerControl } from './answers.ts'
 import { startClock } from './clock.ts'
 import { createCounters } from './counters.ts'
+import { createFarewells } from './farewell.ts'
 import { createGenerations } from './generations.ts'
 import { createHandshakes } from './handshakes.ts'
 import { openBackend, parkBackend } from './logins.ts'
@@ -54,6 +55,7 @@ export default function runLane({ start, port, usage, slot }: LaneTask): Promise
       reporter,
       parking: createParking(),
       handshakes: createHandshakes(counters, reporter, monotonic),
+      farewells: createFarewells(),
       stages: createStages<ClientSession>(
         (session, effect) => session.perform(effect),
         (session, actor, error) => endByBug(reporter, session, actor, error),

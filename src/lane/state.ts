@@ -4,9 +4,10 @@ import type { PauseMode } from '../contract/daemon.ts'
 import type { Listening } from '../edge/listening.ts'
 import type { Parking } from '../session/backends/warm.ts'
 import type { Step } from '../session/door.ts'
-import type { ClientSession } from '../session/session.ts'
+import type { ClientSession, SessionSettings } from '../session/session.ts'
 import type { Stages } from '../session/stages.ts'
 import type { Counters } from './counters.ts'
+import type { Farewells } from './farewell.ts'
 import type { Generations } from './generations.ts'
 import type { Handshakes } from './handshakes.ts'
 import type { LaneStart } from './messages.ts'
@@ -30,6 +31,7 @@ export interface Lane {
   readonly reporter: Reporter
   readonly parking: Parking
   readonly handshakes: Handshakes
+  readonly farewells: Farewells
   readonly stages: Stages<ClientSession>
   /** What a client passes before it is a session. */
   door: readonly Step[]
@@ -93,4 +95,10 @@ export function evictWhile(lane: Lane, short: (lane: Lane) => boolean): void {
     lane.parking.dropOldest()
     publishUse(lane)
   }
+}
+
+/** Seconds that a client may be silent, as the generation of its session has it. */
+export function idleSeconds(lane: Lane, { dialogue }: SessionSettings, session?: ClientSession): number {
+  const { config } = (session && lane.generations.of(session)) ?? lane.generations.published()
+  return dialogue.protocol === 'smtp' ? config.smtpTimeout : config.pop3Timeout
 }

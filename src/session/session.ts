@@ -9,7 +9,7 @@ import type { Actors } from '../actors/pipeline.ts'
 import { newReup } from '../actors/reup.ts'
 import type { Backend, BackendHearer } from '../edge/backend.ts'
 import type { ClientSocket } from '../edge/listening.ts'
-import { writeOn } from '../edge/reading.ts'
+import { unsentOf, writeOn } from '../edge/reading.ts'
 import type { TlsFacts, TlsFailure } from '../edge/tls.ts'
 import type { DialogueSettings } from '../protocol/dialogue.ts'
 import type { BareLineEnd } from '../protocol/end-of-data.ts'
@@ -84,7 +84,10 @@ export class ClientSession implements BackendHearer {
   messages = 0
   recipients = 0
   bytesIn = 0
-  bytesOut = 0
+  /** Octets for the client; not all of them may have left. */
+  private queued = 0
+  /** How many had not left when it was looked last. */
+  private unsent = 0
   verbs: VerbNote[] = []
   backend: Backend | undefined
   /** A newer generation is to be used from the next transaction on. */
@@ -103,6 +106,10 @@ export class ClientSession implements BackendHearer {
   private silent = ''
   private backendSpoke = false
   clientClosed = false
+  /** When it was closed, and what it was closed in the middle of. */
+  private closedAt = 0
+  private heardAt = 0
+  private cutInBody = false
   private backendClosed = true
   private why = 'client-eof'
   private over = false
@@ -175,7 +182,10 @@ export class ClientSession implements BackendHearer {
   // ---- the client's side
 
   private fromClient(bytes: Buffer): void {
-    if (this.mode === 'closing') return
+    if (this.mode === 'closing') {
+      this.heardAt = this.around.now()
+      return
+    }
     this.seen = this.around.now()
     this.bytesIn += bytes.length
     switch (this.mode) {
@@ -273,8 +283,10 @@ export class ClientSession implements BackendHearer {
 
   private toClient(bytes: Uint8Array): void {
     if (this.socket.destroyed || this.socket.writableEnded) return
-    this.bytesOut += bytes.length
-    if (!writeOn(this.socket, bytes)) this.backend?.stream.pause()
+    this.queued += bytes.length
+    if (writeOn(this.socket, bytes)) return
+    this.unsent = unsentOf(this.socket)
+    this.backend?.stream.pause()
   }
 
   /** Made for the first message: most sessions of an attack, and all idle ones, have none. */
@@ -305,8 +317,9 @@ export class ClientSession implements BackendHearer {
     switch (effect.do) {
       case 'reply':
         if (effect.text !== '' && !this.socket.destroyed && !this.socket.writableEnded) {
-          this.bytesOut += effect.text.length
+          this.queued += effect.text.length
           if (!this.socket.write(effect.text, 'latin1')) {
+            this.unsent = unsentOf(this.socket)
             this.backend?.stream.pause()
             this.pauseOrResume()
           }
@@ -436,7 +449,10 @@ export class ClientSession implements BackendHearer {
   /** Writes out what is left to the client, then closes both sides. */
   close(why: string, park: string): void {
     if (this.over || this.mode === 'closing') return
+    this.cutInBody = this.mode === 'body'
     this.mode = 'closing'
+    this.closedAt = this.around.now()
+    this.heardAt = this.closedAt
     this.why = why
     const { backend } = this
     if (backend !== undefined && !this.backendClosed) {
@@ -464,6 +480,7 @@ export class ClientSession implements BackendHearer {
   abandon(why: string): void {
     this.why = this.mode === 'closing' ? this.why : why
     this.mode = 'closing'
+    this.look()
     this.socket.destroy()
     this.backend?.stream.destroy()
     this.backendClosed = true
@@ -482,6 +499,39 @@ export class ClientSession implements BackendHearer {
     this.over = true
     this.socket.destroy()
     this.around.ended(this, this.why)
+  }
+
+  private look(): void {
+    if (this.socket.writableFinished) this.unsent = 0
+    else if (!this.socket.destroyed) this.unsent = unsentOf(this.socket)
+  }
+
+  /** Octets that have left for the client. */
+  get bytesOut(): number {
+    this.look()
+    return this.queued - this.unsent
+  }
+
+  /** Once a second: a client that takes what waits for it is not silent. */
+  noticeProgress(now: number): void {
+    const before = this.unsent
+    if (before === 0 && this.socket.writableLength === 0) return
+    this.look()
+    if (this.unsent < before) this.seen = now
+  }
+
+  /**
+   * Seconds, for a session that is closing: its client has said and taken nothing for so long. What it goes on to say is read, so that no
+   * reset destroys our last words, but counts only for the first `longest` seconds.
+   */
+  lingering(now: number, longest: number): number {
+    const heard = now - this.closedAt < longest * 1000 ? this.heardAt : this.closedAt
+    return (now - Math.max(this.seen, heard)) / 1000
+  }
+
+  /** Not all has left for the client, or it still sends the message that it was stopped in: it may be slow, and is not to lose a reply. */
+  get owes(): boolean {
+    return this.unsent > 0 || this.cutInBody
   }
 
   get closing(): boolean {

@@ -20,6 +20,7 @@ export class FakeSocket extends EventEmitter implements End {
   paused = false
   /** write() answers false until unblock(). */
   blocked = false
+  _destroy = (): void => undefined
   private written: Buffer[] = []
   private readonly incoming: Incoming[] = []
   private finishDue = false
@@ -41,7 +42,10 @@ export class FakeSocket extends EventEmitter implements End {
   write(bytes: Uint8Array | string, encoding: BufferEncoding = 'utf8'): boolean {
     if (this.destroyed || this.writableEnded) throw new Error('write after end')
     this.written.push(typeof bytes === 'string' ? Buffer.from(bytes, encoding) : Buffer.from(bytes))
-    if (this.blocked) this.writableNeedDrain = true
+    if (this.blocked) {
+      this.writableNeedDrain = true
+      this.writableLength += this.written.at(-1)?.length ?? 0
+    }
     return !this.blocked
   }
   end(): void {
@@ -93,6 +97,7 @@ export class FakeSocket extends EventEmitter implements End {
   unblock(): void {
     this.blocked = false
     this.writableNeedDrain = false
+    this.writableLength = 0
     this.emit('drain')
   }
 
