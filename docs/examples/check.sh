@@ -1,5 +1,5 @@
 #!/bin/sh
-# Tries a file in place of control/NAME, touching nothing; prints file:line:column of each error and then fails. Needs socat and jq.
+# Checks FILE as control/NAME without changing anything; prints file:line:column of each error and then fails. Needs socat and jq.
 #   check.sh SOCKET NAME FILE
 set -eu
 jq -cn --arg name "$2" --rawfile text "$3" \

@@ -1,5 +1,5 @@
 #!/bin/sh
-# The reply, then events as they happen, a JSON text each, until it is interrupted. Needs curl.
+# Prints the reply, then events as they happen, one JSON text per line, until interrupted. Needs curl.
 #   curl-events.sh SOCKET
 set -eu
 exec curl -sSN --unix-socket "$1" http://acceptd/ \

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Reads the control files again; the answer names the new generation, or every error by file, line and column. Needs curl.
+# Reads the control files again; the reply has the new generation, or every error with file, line and column. Needs curl.
 #   curl-reload.sh SOCKET
 set -eu
 exec curl -sS --unix-socket "$1" http://acceptd/ \

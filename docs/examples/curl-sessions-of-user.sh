@@ -1,5 +1,5 @@
 #!/bin/sh
-# The sessions of a user as JSON. Needs curl; the user's name must need no quoting in JSON.
+# Prints the sessions of a user as JSON. Needs curl; the user's name must need no quoting in JSON.
 #   curl-sessions-of-user.sh SOCKET USER
 set -eu
 exec curl -sS --unix-socket "$1" http://acceptd/ \

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Prints events as they happen, a line each, until it is interrupted. Needs socat and jq.
+# Prints events as they happen, one per line, until interrupted. Needs socat and jq.
 #   events.sh SOCKET [TOPIC...]
 set -eu
 socket=$1

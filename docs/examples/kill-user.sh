@@ -1,5 +1,5 @@
 #!/bin/sh
-# Ends the sessions of a user: with 421 at the next boundary, or at once with "now". Needs socat and jq.
+# Ends the sessions of a user: with 421 at the next boundary, or immediately with "now". Needs socat and jq.
 #   kill-user.sh SOCKET USER [graceful|now]
 set -eu
 jq -cn --arg user "$2" --arg mode "${3:-graceful}" \

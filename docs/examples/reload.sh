@@ -1,5 +1,5 @@
 #!/bin/sh
-# Reads the control files again, but only if nobody else has changed the configuration meanwhile. Needs socat and jq.
+# Reads the control files again, but only if the configuration has not been changed meanwhile. Needs socat and jq.
 #   reload.sh SOCKET [REASON]
 set -eu
 ask() { socat -t30 - "UNIX-CONNECT:$1"; }

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Publishes the generation before the current one again. Needs socat and jq.
+# Publishes the previous generation again. Needs socat and jq.
 #   rollback.sh SOCKET
 set -eu
 ask() { socat -t30 - "UNIX-CONNECT:$1"; }

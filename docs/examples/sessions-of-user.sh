@@ -1,5 +1,5 @@
 #!/bin/sh
-# The sessions of a user, a line each: id, state, address, messages. Needs socat and jq.
+# Prints the sessions of a user, one per line: id, state, address, messages. Needs socat and jq.
 #   sessions-of-user.sh SOCKET USER
 set -eu
 jq -cn --arg user "$2" '{jsonrpc: "2.0", id: 1, method: "session.list", params: {user: $user, limit: 1000}}' |
