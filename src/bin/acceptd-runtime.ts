@@ -4,7 +4,8 @@ import { join } from 'node:path'
 import { openStderr } from '../edge/log.ts'
 import { openControlPlane } from '../rpc/open.ts'
 import { createDaemon } from '../runtime/daemon.ts'
-import { describeError, type RuntimeOptions, startRuntime } from '../runtime/runtime.ts'
+import { describeError } from '../runtime/publishing.ts'
+import { type RuntimeOptions, startRuntime } from '../runtime/runtime.ts'
 
 /** Seconds that running sessions have after TERM, and after INT. */
 const GRACE = { SIGTERM: 60, SIGINT: 1 } as const
@@ -13,7 +14,7 @@ export async function runRuntime(options: RuntimeOptions, version: string): Prom
   const log = openStderr()
   const started = await startRuntime(options, log)
   if (started.isErr()) {
-    for (const error of started.error) log.write(`${describeError(error)}\n`)
+    for (const error of started.error.list) log.write(`${describeError(error)}\n`)
     process.exit(78)
   }
   const runtime = started.value
@@ -43,7 +44,8 @@ export async function runRuntime(options: RuntimeOptions, version: string): Prom
     control: plane.value.addresses.join(','),
   })
   process.on('SIGHUP', () => {
-    void plane.value.inTurn(() => daemon.config.reload({ apply: 'new-sessions', by: 'signal' }))
+    const how = { from: 'disk', apply: 'new-sessions', by: 'signal', dryRun: false } as const
+    void plane.value.inTurn(() => daemon.config.change(how))
   })
   // The supervisor writes nothing there: it has been killed, and the next one wants the sockets.
   process.stdin.resume().on('end', () => {

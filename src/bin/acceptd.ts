@@ -5,14 +5,16 @@ import { realpathSync, writeSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
-import { type Config, compileConfig } from '../config/config.ts'
+import type { Config } from '../config/config.ts'
 import { readControl } from '../config/generations.ts'
+import { type Findings, planStart } from '../config/plan.ts'
 import { type Launch, PLAN_FD, parseLaunch, planText } from '../edge/launcher.ts'
 import { logLine, openStderr } from '../edge/log.ts'
 import { hostFacts, sizingWarnings } from '../edge/sizing.ts'
 import { checkHelper, type HelperCheck, supervise } from '../edge/supervisor.ts'
 import type { ConfigError } from '../protocol/errors.ts'
-import { describeError, type RuntimeOptions } from '../runtime/runtime.ts'
+import { describeError } from '../runtime/publishing.ts'
+import type { RuntimeOptions } from '../runtime/runtime.ts'
 import { runRuntime } from './acceptd-runtime.ts'
 
 const OPTIONS = {
@@ -79,15 +81,14 @@ function run(values: Values, launch: Launch): void {
   const control = resolve(values.control ?? process.env.ACCEPTD_CONTROL ?? '/etc/acceptd')
   const runDirectory = resolve(values.run ?? process.env.ACCEPTD_RUN ?? '/run/acceptd')
   const helper = values.helper ?? process.env.ACCEPTD_HELPER ?? join(dirname(program), 'accept-helper')
-  const read = readControl(control)
-  const compiled = compileConfig(read.texts)
-  const errors: readonly ConfigError[] = [...read.errors, ...(compiled.isErr() ? compiled.error : [])]
-  if (errors.length > 0 || compiled.isErr()) {
-    for (const error of errors) log.write(`${describeError(error).replace(/^control/, control)}\n`)
-    log.write(`acceptd: ${errors.length} error${errors.length === 1 ? '' : 's'} in ${control}; nothing was started\n`)
+  const start = planStart(readControl(control))
+  if (start.isErr()) {
+    const { list, count } = start.error
+    for (const error of list) log.write(`${describeIn(control, error)}\n`)
+    log.write(`acceptd: ${count} error${count === 1 ? '' : 's'} in ${control}; nothing was started\n`)
     process.exit(78)
   }
-  const config = compiled.value
+  const { config, warnings } = start.value
   if (launch.step === 'serve') {
     const { root, bound } = launch
     const moved = bound.findIndex(
@@ -112,13 +113,16 @@ function run(values: Values, launch: Launch): void {
     return
   }
   if (launch.problem !== undefined) fail(78, launch.problem)
-  if (values.check) check(config, control, checkHelper(helper, launch.root ? undefined : join(control, 'chains')))
+  const chains = launch.root ? undefined : join(control, 'chains')
+  if (values.check) check(config, warnings, control, checkHelper(helper, chains))
   else writeSync(PLAN_FD, planText(config.listeners))
 }
 
 const lanesOf = ({ lanes }: Config): number => (lanes === 0 ? availableParallelism() : lanes)
 
-function check(config: Config, control: string, { ok, said }: HelperCheck): void {
+const describeIn = (control: string, error: ConfigError): string => describeError(error).replace(/^control/, control)
+
+function check(config: Config, { list, count }: Findings, control: string, { ok, said }: HelperCheck): void {
   const { rules, listeners, chains, maxSessions } = config
   process.stdout.write(`${said}\n`)
   process.stdout.write(
@@ -130,6 +134,8 @@ function check(config: Config, control: string, { ok, said }: HelperCheck): void
     listeners: listeners.length,
     maxProcesses: chains.maxProcesses,
   }
+  for (const warning of list) process.stdout.write(`acceptd: warning: ${describeIn(control, warning)}\n`)
+  if (count > list.length) process.stdout.write(`acceptd: ${count - list.length} more warnings\n`)
   for (const warning of sizingWarnings(demand, hostFacts())) process.stdout.write(`acceptd: warning: ${warning}\n`)
   process.exit(ok ? 0 : 78)
 }

@@ -1,7 +1,7 @@
-// The control directory as one value: every knob a row, every error with file:line:column.
+// The control directory as one value; every error with file:line:column.
 
 import { err, ok, type Result } from 'neverthrow'
-import { controlLines, firstLine } from '../protocol/control-lines.ts'
+import { firstLine } from '../protocol/control-lines.ts'
 import type { ConfigError } from '../protocol/errors.ts'
 import { HELPER_MODES, type HelperMode } from '../protocol/helper.ts'
 import { replyCode } from '../protocol/replies.ts'
@@ -9,102 +9,9 @@ import { parseRules } from '../rules/parse.ts'
 import { rewriteReply, rulesFor } from '../rules/rewrite.ts'
 import type { RuleSet } from '../rules/ruleset.ts'
 import { type ChainsFile, parseChains } from './chains.ts'
+import { type ControlTexts, lineOf, linesOf, numberOf, type Reading, trouble, wordOf } from './knobs.ts'
 import { type ListenerConfig, parseListeners } from './listeners.ts'
 import { type CertificateFiles, parseTls } from './tls.ts'
-
-/** Texts of the control directory by file name; a file that is not there has no entry. */
-export type ControlTexts = Readonly<Record<string, string>>
-
-export type KnobName = (typeof KNOBS)[number]['name']
-
-interface KnobRow {
-  readonly name: string
-  readonly changes: 'reload' | 'restart'
-  readonly about: string
-  /** What holds without the file; undefined: there is no default. */
-  readonly fallback: string | undefined
-}
-
-export const KNOBS = [
-  { name: 'me', changes: 'reload', fallback: undefined, about: 'Name of this host; the default greeting.' },
-  { name: 'smtpgreeting', changes: 'reload', fallback: 'control/me', about: 'What follows 220, 250 and 221.' },
-  {
-    name: 'smtpcapabilities',
-    changes: 'reload',
-    fallback: undefined,
-    about: 'EHLO keywords shown before login, one per line.',
-  },
-  { name: 'pop3greeting', changes: 'reload', fallback: 'control/me', about: 'The host part of the POP3 timestamp.' },
-  {
-    name: 'pop3capabilities',
-    changes: 'reload',
-    fallback: undefined,
-    about: 'CAPA lines shown before login, one per line.',
-  },
-  {
-    name: 'pop3apop',
-    changes: 'reload',
-    fallback: '0',
-    about: '1: APOP, for a checkpassword that knows plain passwords.',
-  },
-  {
-    name: 'timeoutsmtpd',
-    changes: 'reload',
-    fallback: '1200',
-    about: 'Seconds an SMTP client or backend may be silent.',
-  },
-  {
-    name: 'timeoutpop3d',
-    changes: 'reload',
-    fallback: '1200',
-    about: 'Seconds a POP3 client or backend may be silent.',
-  },
-  { name: 'fixsmtpio', changes: 'reload', fallback: '', about: 'Rules for requests, replies and exit codes.' },
-  { name: 'barelineend', changes: 'reload', fallback: 'fix', about: 'fix or refuse a bare CR or LF in a message.' },
-  {
-    name: 'tls',
-    changes: 'reload',
-    fallback: '',
-    about: 'NAME[,NAME...] CERT KEY: certificates; the first serves clients that name no host.',
-  },
-  { name: 'tlsminimum', changes: 'reload', fallback: '1.2', about: '1.2 or 1.3: the oldest TLS that is spoken.' },
-  { name: 'tlsciphers', changes: 'reload', fallback: '', about: 'Ciphers of TLS 1.2 in the words of OpenSSL.' },
-  {
-    name: 'tlsunknownname',
-    changes: 'reload',
-    fallback: 'default',
-    about: 'default or refuse: a client that asks for a host without a certificate.',
-  },
-  { name: 'loglevel', changes: 'reload', fallback: 'info', about: 'error, warn, info or debug.' },
-  {
-    name: 'maxsessions',
-    changes: 'reload',
-    fallback: '0',
-    about: 'Concurrent sessions; 0: as many as descriptors allow.',
-  },
-  { name: 'saslbrokenclients', changes: 'reload', fallback: '0', about: '1: a second EHLO line AUTH=LOGIN PLAIN.' },
-  {
-    name: 'listeners',
-    changes: 'restart',
-    fallback: undefined,
-    about: 'ADDRESS:PORT PROTOCOL CHAIN [tls=MODE] [proxy=NETWORKS] [tries=N] [guest=CHAIN] [name=NAME].',
-  },
-  {
-    name: 'chains',
-    changes: 'reload',
-    fallback: undefined,
-    about: 'The programs run for a login; the helper reads it too.',
-  },
-  {
-    name: 'helper',
-    changes: 'restart',
-    fallback: 'serve',
-    about: 'serve: acceptd keeps accept-helper running; unit: something else does; run: one for each login.',
-  },
-  { name: 'lanes', changes: 'restart', fallback: '0', about: 'Worker threads; 0: one per core.' },
-  { name: 'statusgroup', changes: 'restart', fallback: '', about: 'Numeric group of status.sock.' },
-  { name: 'metrics', changes: 'restart', fallback: '', about: 'Loopback ADDRESS:PORT for GET /metrics.' },
-] as const satisfies readonly KnobRow[]
 
 export interface Config {
   readonly texts: ControlTexts
@@ -134,54 +41,47 @@ export interface Config {
   readonly tlsUnknownName: 'default' | 'refuse'
 }
 
-const trouble = (file: string, line: number, column: number, problem: string, hint: string): ConfigError => ({
-  file: `control/${file}`,
-  line,
-  column,
-  problem,
-  hint,
-})
+/** What has to fit together. */
+type Served = Pick<Config, 'chains' | 'listeners' | 'rules' | 'certificates'>
 
-/** Compiles the texts of a control directory; all errors at once. */
+/** Compiles the texts of a control directory; all errors together. */
 export function compileConfig(texts: ControlTexts): Result<Config, readonly ConfigError[]> {
-  const errors: ConfigError[] = []
+  const reading: Reading = { texts: unixLines(texts), errors: [] }
+  refuseMarks(reading)
+  const names = namesOf(reading)
+  const served = servedBy(reading)
+  const config = { texts, ...names, ...scalars(reading) }
+  if (reading.errors.length > 0 || served === undefined) return err(reading.errors)
+  return ok({ ...config, ...served })
+}
 
-  const line = (name: KnobName): string => {
-    const text = texts[name]
-    const row = KNOBS.find((knob) => knob.name === name)
-    if (text === undefined || firstLine(text) === '') return row?.fallback ?? ''
-    return firstLine(text)
-  }
-  const number = (name: KnobName, least: number, most: number): number => {
-    const text = line(name)
-    const value = /^\d{1,9}$/.test(text) ? Number(text) : -1
-    if (value < least || value > most) {
-      errors.push(
-        trouble(
-          name,
-          1,
-          1,
-          `\`${text}\` is not a number from ${least} to ${most}`,
-          'write one number in decimal digits',
-        ),
-      )
-    }
-    return value
-  }
-  const oneOf = <T extends string>(name: KnobName, words: readonly T[]): T => {
-    const text = line(name)
-    const found = words.find((word) => word === text)
-    if (found === undefined) errors.push(trouble(name, 1, 1, `\`${text}\` is not known`, `write ${words.join(' or ')}`))
-    return found ?? (words[0] as T)
-  }
-  const lines = (name: KnobName): readonly string[] => controlLines(texts[name] ?? '').map((row) => row.text)
+/** CR LF ends a line like LF in every file. (To the classic programs, as to qmail, the CR is part of the line.) */
+function unixLines(texts: ControlTexts): ControlTexts {
+  if (Object.values(texts).every((text) => !text.includes('\r\n'))) return texts
+  return Object.fromEntries(Object.entries(texts).map(([name, text]) => [name, text.replaceAll('\r\n', '\n')]))
+}
 
+/** UTF-8's byte order mark, in octets: it would become part of a name, a rule or a word. */
+const MARK = '\u00ef\u00bb\u00bf'
+
+function refuseMarks({ texts, errors }: Reading): void {
+  for (const [name, text] of Object.entries(texts))
+    if (text.startsWith(MARK))
+      errors.push(trouble(name, 1, 1, 'the file begins with a byte order mark', 'save it as UTF-8 without one'))
+}
+
+function namesOf({ texts, errors }: Reading): Pick<Config, 'me' | 'smtpGreeting' | 'pop3Greeting'> {
   const me = firstLine(texts.me ?? '')
-  if (me === '' && (firstLine(texts.smtpgreeting ?? '') === '' || firstLine(texts.pop3greeting ?? '') === '')) {
+  const smtpGreeting = firstLine(texts.smtpgreeting ?? '') || me
+  const pop3Greeting = firstLine(texts.pop3greeting ?? '') || me
+  if (smtpGreeting === '' || pop3Greeting === '')
     errors.push(trouble('me', 1, 1, 'there is no such file', 'put the name of this host in it, e.g. mail.example.org'))
-  }
-  const greeting = (name: 'smtpgreeting' | 'pop3greeting') => firstLine(texts[name] ?? '') || me
+  return { me, smtpGreeting, pop3Greeting }
+}
 
+/** Listeners, chains and rules, and what they need of each other; undefined if one of them does not parse. */
+function servedBy(reading: Reading): Served | undefined {
+  const { texts, errors } = reading
   const chains = parseChains(texts.chains, 'control/chains')
   if (chains.isErr()) errors.push(...chains.error)
   const tls = parseTls(texts.tls ?? '', 'control/tls')
@@ -193,21 +93,7 @@ export function compileConfig(texts: ControlTexts): Result<Config, readonly Conf
   })
   if (listeners.isErr()) errors.push(...listeners.error)
   const protocols = new Set(listeners.isOk() ? listeners.value.map((listener) => listener.protocol) : [])
-  for (const protocol of protocols) {
-    const name = `${protocol}capabilities` as const
-    if (texts[name] === undefined) {
-      errors.push(
-        trouble(
-          name,
-          1,
-          1,
-          'there is no such file',
-          `write what the ${protocol.toUpperCase()} backend offers, one keyword a line; it may be empty`,
-        ),
-      )
-    }
-  }
-
+  requireCapabilities(reading, protocols)
   const rules = parseRules(texts.fixsmtpio ?? '', 'control/fixsmtpio')
   if (rules.isErr()) errors.push(...rules.error)
   else if (protocols.has('smtp') && !greetsWith235(rules.value)) {
@@ -221,76 +107,75 @@ export function compileConfig(texts: ControlTexts): Result<Config, readonly Conf
       ),
     )
   }
+  if (chains.isErr() || listeners.isErr() || rules.isErr() || tls.isErr()) return undefined
+  const served = { chains: chains.value, listeners: listeners.value, rules: rules.value, certificates: tls.value }
+  requireWarmRules(reading, served)
+  return served
+}
 
-  if (rules.isOk() && chains.isOk() && listeners.isOk()) {
-    const served = listeners.value.filter((one) => one.protocol === 'smtp').map((one) => one.chain)
-    const warm = chains.value.chains.find((chain) => chain.warm > 0 && served.includes(chain.name))
-    if (warm !== undefined && !answersForBackend(rules.value)) {
-      errors.push(
-        trouble(
-          'chains',
-          warm.line,
-          1,
-          `the chain ${warm.name} is warm, but the rules let a backend's own words for greeting or quit through`,
-          'add the rules AUTHUP_USER:greeting::2*::235 ok, go ahead (#2.0.0) and :quit::2*::&fixsmtpio_fixup, or take out warm',
-        ),
-      )
-    }
+function requireCapabilities({ texts, errors }: Reading, protocols: ReadonlySet<'smtp' | 'pop3'>): void {
+  for (const protocol of protocols) {
+    const name = `${protocol}capabilities` as const
+    if (texts[name] !== undefined) continue
+    const hint = `write what the ${protocol.toUpperCase()} backend offers, one keyword a line; it may be empty`
+    errors.push(trouble(name, 1, 1, 'there is no such file', hint))
   }
+}
 
-  const metricsText = line('metrics')
-  const metricsMatch = /^(127\.\d+\.\d+\.\d+|\[::1\]|localhost):(\d{1,5})$/.exec(metricsText)
-  if (metricsText !== '' && metricsMatch === null) {
-    errors.push(
-      trouble('metrics', 1, 1, `\`${metricsText}\` is not a loopback address and port`, 'write e.g. 127.0.0.1:9587'),
-    )
-  }
-  const statusText = line('statusgroup')
-  if (statusText !== '' && !/^\d{1,10}$/.test(statusText)) {
-    errors.push(
-      trouble(
-        'statusgroup',
-        1,
-        1,
-        `\`${statusText}\` is not a numeric group id`,
-        'write what `getent group acceptd-status` shows',
-      ),
-    )
-  }
+function requireWarmRules({ errors }: Reading, { chains, listeners, rules }: Served): void {
+  const served = listeners.filter((one) => one.protocol === 'smtp').map((one) => one.chain)
+  const warm = chains.chains.find((chain) => chain.warm > 0 && served.includes(chain.name))
+  if (warm === undefined || answersForBackend(rules)) return
+  errors.push(
+    trouble(
+      'chains',
+      warm.line,
+      1,
+      `the chain ${warm.name} is warm, but the rules let a backend's own words for greeting or quit through`,
+      'add the rules AUTHUP_USER:greeting::2*::235 ok, go ahead (#2.0.0) and :quit::2*::&fixsmtpio_fixup, or take out warm',
+    ),
+  )
+}
 
-  const config = {
-    texts,
-    me,
-    smtpGreeting: greeting('smtpgreeting'),
-    pop3Greeting: greeting('pop3greeting'),
-    smtpCapabilities: lines('smtpcapabilities'),
-    pop3Capabilities: lines('pop3capabilities'),
-    apop: number('pop3apop', 0, 1) === 1,
-    brokenClients: number('saslbrokenclients', 0, 1) === 1,
-    smtpTimeout: number('timeoutsmtpd', 1, 86_400),
-    pop3Timeout: number('timeoutpop3d', 1, 86_400),
-    bareLineEnd: oneOf('barelineend', ['fix', 'refuse']),
-    logLevel: oneOf('loglevel', ['info', 'error', 'warn', 'debug']),
-    maxSessions: number('maxsessions', 0, 10_000_000),
-    tlsMinimum: oneOf('tlsminimum', ['1.2', '1.3']),
-    tlsCiphers: line('tlsciphers'),
-    tlsUnknownName: oneOf('tlsunknownname', ['default', 'refuse']),
-    helper: oneOf('helper', HELPER_MODES),
-    lanes: number('lanes', 0, 64),
-    statusGroup: statusText === '' ? undefined : Number(statusText),
-    metrics:
-      metricsMatch === null
-        ? undefined
-        : { host: (metricsMatch[1] ?? '').replace(/[[\]]/g, ''), port: Number(metricsMatch[2]) },
+/** The knobs of one word or number, and the lists. */
+function scalars(reading: Reading) {
+  return {
+    smtpCapabilities: linesOf(reading, 'smtpcapabilities'),
+    pop3Capabilities: linesOf(reading, 'pop3capabilities'),
+    metrics: metricsOf(reading),
+    statusGroup: statusGroupOf(reading),
+    apop: numberOf(reading, 'pop3apop', 0, 1) === 1,
+    brokenClients: numberOf(reading, 'saslbrokenclients', 0, 1) === 1,
+    smtpTimeout: numberOf(reading, 'timeoutsmtpd', 1, 86_400),
+    pop3Timeout: numberOf(reading, 'timeoutpop3d', 1, 86_400),
+    bareLineEnd: wordOf(reading, 'barelineend', ['fix', 'refuse']),
+    logLevel: wordOf(reading, 'loglevel', ['info', 'error', 'warn', 'debug']),
+    maxSessions: numberOf(reading, 'maxsessions', 0, 10_000_000),
+    tlsMinimum: wordOf(reading, 'tlsminimum', ['1.2', '1.3']),
+    tlsCiphers: lineOf(reading, 'tlsciphers'),
+    tlsUnknownName: wordOf(reading, 'tlsunknownname', ['default', 'refuse']),
+    helper: wordOf(reading, 'helper', HELPER_MODES),
+    lanes: numberOf(reading, 'lanes', 0, 64),
   }
-  if (errors.length > 0 || chains.isErr() || listeners.isErr() || rules.isErr() || tls.isErr()) return err(errors)
-  return ok({
-    ...config,
-    chains: chains.value,
-    listeners: listeners.value,
-    rules: rules.value,
-    certificates: tls.value,
-  })
+}
+
+function metricsOf(reading: Reading): Config['metrics'] {
+  const text = lineOf(reading, 'metrics')
+  if (text === '') return undefined
+  const match = /^(127\.\d+\.\d+\.\d+|\[::1\]|localhost):(\d{1,5})$/.exec(text)
+  if (match !== null) return { host: (match[1] ?? '').replace(/[[\]]/g, ''), port: Number(match[2]) }
+  const problem = `\`${text}\` is not a loopback address and port`
+  reading.errors.push(trouble('metrics', 1, 1, problem, 'write e.g. 127.0.0.1:9587'))
+  return undefined
+}
+
+function statusGroupOf(reading: Reading): number | undefined {
+  const text = lineOf(reading, 'statusgroup')
+  if (text === '') return undefined
+  if (/^\d{1,10}$/.test(text)) return Number(text)
+  const problem = `\`${text}\` is not a numeric group id`
+  reading.errors.push(trouble('statusgroup', 1, 1, problem, 'write what `getent group acceptd-status` shows'))
+  return undefined
 }
 
 /** At a warm login the backend says neither greeting nor 221: the client must not be able to tell. */

@@ -2,9 +2,10 @@
 
 import { createHash } from 'node:crypto'
 import type { ChangedBy } from '../contract/daemon.ts'
-import { readControlFile, sha256Of } from '../edge/control-files.ts'
+import { namesIn, readControlFile, sha256Of } from '../edge/control-files.ts'
 import type { ConfigError } from '../protocol/errors.ts'
-import { type Config, type ControlTexts, compileConfig, KNOBS } from './config.ts'
+import type { Config } from './config.ts'
+import { type ControlTexts, KNOBS, knobOf, trouble } from './knobs.ts'
 
 export interface StoredGeneration {
   readonly generation: number
@@ -19,30 +20,27 @@ export interface StoredGeneration {
 /** How many are kept for history and rollback. */
 export const GENERATIONS_KEPT = 20
 
-export interface ReadControl {
+/** The control directory as it was read. */
+export interface Disk {
   readonly texts: ControlTexts
   /** Files that exist and cannot be read. */
   readonly errors: readonly ConfigError[]
+  /** Names in it that are no knobs. */
+  readonly unknown: readonly string[]
 }
 
 /** Reads every knob of the control directory. */
-export function readControl(directory: string): ReadControl {
+export function readControl(directory: string): Disk {
   const texts: Record<string, string> = {}
   const errors: ConfigError[] = []
   for (const { name } of KNOBS) {
     const file = readControlFile(directory, name)
     if (file.text !== undefined) texts[name] = file.text
-    if (file.trouble !== undefined) {
-      errors.push({
-        file: `control/${name}`,
-        line: 1,
-        column: 1,
-        problem: `cannot be read: ${file.trouble}`,
-        hint: `make ${file.path} a file that the account acceptd can read`,
-      })
-    }
+    if (file.trouble === undefined) continue
+    const hint = `make ${file.path} a file that the account acceptd can read`
+    errors.push(trouble(name, 1, 1, `cannot be read: ${file.trouble}`, hint))
   }
-  return { texts, errors }
+  return { texts, errors, unknown: namesIn(directory).filter((name) => knobOf(name) === undefined) }
 }
 
 /** One number for a whole set of files. */
@@ -59,5 +57,3 @@ export function hashOf(texts: ControlTexts): string {
 export function changedFiles(before: ControlTexts, next: ControlTexts): readonly string[] {
   return KNOBS.map((knob) => knob.name).filter((name) => before[name] !== next[name])
 }
-
-export { compileConfig }

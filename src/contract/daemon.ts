@@ -46,15 +46,16 @@ export interface Daemon {
   readonly config: {
     knobs(): Soon<readonly Knob[]>
     status(): Soon<ConfigStatus>
-    /** Parses and compiles, touching nothing: these texts in place of the files of the same names, the disk for the rest. */
+    /** What would be wrong and what it would do, touching nothing: these texts in place of the files of the same names, the disk for the rest. */
     check(files: Readonly<Record<string, string>> | undefined): Soon<CheckReport>
-    /** Both sides of a comparison, secrets left out by the daemon (`text: undefined`). */
-    texts(): Soon<{ readonly published: readonly ConfigFile[]; readonly disk: readonly ConfigFile[] }>
-    /** Reads the disk, compiles, publishes in two phases. `config-invalid` carries every error, `lane-refused` the lane. */
-    reload(how: ReloadRequest): Answer<Published>
+    /** The files in which the disk, or it with these texts, differs from what is loaded. */
+    diff(files: Readonly<Record<string, string>> | undefined): Soon<readonly FileDifference[]>
+    /**
+     * Plans the change and, unless it is a dry run, publishes it in two phases. `config-invalid` carries every error, `needs-restart` the files,
+     * `lane-refused` the lane; `not-found`: an unknown file or generation.
+     */
+    change(how: ChangeRequest): Answer<Published>
     history(): Soon<readonly Generation[]>
-    /** Publishes the rules and knobs of a kept generation again, under a new number. Fails with `not-found`. */
-    rollback(how: RollbackRequest): Answer<Published>
   }
   readonly rules: {
     /** The published generation's, or a kept one's. */
@@ -154,7 +155,6 @@ export interface Knob {
   readonly source:
     | { readonly from: 'file'; readonly file: string; readonly line: number }
     | { readonly from: 'default' }
-    | { readonly from: 'rpc' }
   /** Whether a reload changes it, or only a restart of acceptd. */
   readonly changes: 'reload' | 'restart'
 }
@@ -174,7 +174,13 @@ export interface Generation {
 export interface ConfigStatus {
   readonly current: Generation
   readonly files: readonly FileState[]
-  readonly lastError?: { readonly at: number; readonly by: ChangedBy; readonly errors: readonly ConfigError[] }
+  readonly lastError?: {
+    readonly at: number
+    readonly by: ChangedBy
+    /** At most a hundred, of `errorCount`. */
+    readonly errors: readonly ConfigError[]
+    readonly errorCount: number
+  }
   /** Every generation that a session uses, the current one included. */
   readonly generations: readonly Generation[]
 }
@@ -187,43 +193,60 @@ export interface FileState {
 }
 
 export interface CheckReport {
+  /** At most a hundred, of `errorCount`. */
   readonly errors: readonly ConfigError[]
+  readonly errorCount: number
+  /** At most a hundred, of `warningCount`. */
   readonly warnings: readonly ConfigError[]
+  readonly warningCount: number
+  /** Files that a reload would leave as they are loaded. */
+  readonly needsRestart: readonly string[]
   /** Of what would be published. */
   readonly sha256: string
 }
 
-export interface ConfigFile {
+export interface FileDifference {
   readonly name: string
-  /** Left out for a secret. */
-  readonly text?: string
-  readonly sha256: string
-  readonly changes: 'reload' | 'restart'
+  /** Left out where there is no such file on that side. */
+  readonly loaded?: string
+  readonly wanted?: string
+  /** A reload leaves it as it is. */
+  readonly needsRestart: boolean
 }
 
 export type Apply = 'new-sessions' | 'next-transaction'
 
-export interface ReloadRequest {
-  /** Files to read again; left out, all that can change. */
-  readonly only?: readonly string[]
+export type ChangeRequest = {
   readonly apply: Apply
   readonly by: ChangedBy
   readonly reason?: string
-}
-
-export interface RollbackRequest {
-  readonly generation: number
-  readonly apply: Apply
-  readonly by: ChangedBy
-  readonly reason?: string
-}
+  /** Answers what would be done. */
+  readonly dryRun: boolean
+} & (
+  | {
+      readonly from: 'disk'
+      /** Files to read again; left out, all. */
+      readonly only?: readonly string[]
+    }
+  | {
+      readonly from: 'history'
+      /** Left out: the last one that says something else than the current one. */
+      readonly generation?: number
+    }
+)
 
 export interface Published {
   readonly generation: number
   readonly previous: number
   readonly sha256: string
+  /** Nothing was published, since it would have said the same. */
+  readonly unchanged: boolean
   /** Names of the files whose content differs from the previous generation's. */
   readonly changed: readonly string[]
+  /** Files that differ and that only a restart of acceptd reads. */
+  readonly needsRestart: readonly string[]
+  /** At most a hundred. */
+  readonly warnings: readonly ConfigError[]
   readonly rules: number
   readonly lanes: number
   readonly olderSessions: number
@@ -268,8 +291,6 @@ export interface RuleStep {
   readonly rule: string
   readonly line: number
   readonly matched: boolean
-  /** Why it matched or not, for people. */
-  readonly why?: string
   readonly before: RuleFields
   readonly after: RuleFields
 }

@@ -34,6 +34,12 @@ export const FAILURES = {
   },
   'wrong-state': { code: -32005, retryable: false, exit: 1, sentence: 'Not possible now, e.g. while stopping.' },
   timeout: { code: -32006, retryable: true, exit: 75, sentence: 'A lane or the helper did not answer in time.' },
+  'needs-restart': {
+    code: -32008,
+    retryable: false,
+    exit: 1,
+    sentence: 'Only a restart of acceptd takes these files (data.needsRestart); nothing changed.',
+  },
   'config-invalid': {
     code: -32010,
     retryable: false,

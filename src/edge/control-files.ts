@@ -1,7 +1,7 @@
 // The control directory: one knob per file, read with qmail's rules for comments and white space (qmail-control(5)).
 
 import { createHash } from 'node:crypto'
-import { readFileSync } from 'node:fs'
+import { closeSync, constants, fstatSync, openSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 
 export interface ControlFile {
@@ -18,12 +18,42 @@ export interface ControlFile {
 export function readControlFile(directory: string, name: string): ControlFile {
   const path = join(directory, name)
   try {
-    const bytes = readFileSync(path)
+    const bytes = octetsOf(path)
+    if (typeof bytes === 'string') return { name, path, text: undefined, sha256: undefined, trouble: bytes }
     return { name, path, text: bytes.toString('latin1'), sha256: sha256Of(bytes), trouble: undefined }
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException
-    const trouble = code === 'ENOENT' ? undefined : code === 'EISDIR' ? 'is a directory' : (code ?? message)
-    return { name, path, text: undefined, sha256: undefined, trouble }
+    return {
+      name,
+      path,
+      text: undefined,
+      sha256: undefined,
+      trouble: code === 'ENOENT' ? undefined : (code ?? message),
+    }
+  }
+}
+
+/** The content of a regular file, or what it is instead. To open a pipe without O_NONBLOCK would wait for somebody who writes. */
+function octetsOf(path: string): Buffer | string {
+  const fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK)
+  try {
+    const found = fstatSync(fd)
+    if (found.isDirectory()) return 'is a directory'
+    return found.isFile() ? readFileSync(fd) : 'is not a regular file'
+  } finally {
+    closeSync(fd)
+  }
+}
+
+/** Names of what a directory holds, but for directories; none if it cannot be read. */
+export function namesIn(directory: string): readonly string[] {
+  try {
+    return readdirSync(directory, { withFileTypes: true })
+      .filter((entry) => !entry.isDirectory())
+      .map((entry) => entry.name)
+      .toSorted()
+  } catch {
+    return []
   }
 }
 

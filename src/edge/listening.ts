@@ -7,6 +7,9 @@ import { socketOptions } from './reading.ts'
 export type ClientSocket = Socket
 
 export interface Listening {
+  /** Leaves clients in the backlog of the socket. */
+  readonly hold: () => void
+  readonly resume: () => void
   /** Closes the descriptor; clients go to the other descriptors of the socket, or wait in its backlog. */
   readonly close: () => void
 }
@@ -18,6 +21,8 @@ interface Handle {
   setNoDelay(on: boolean): void
   onconnection: (status: number, client: Handle | undefined) => void
   listen(backlog: number): number
+  readStart(): number
+  readStop(): number
   close(): void
 }
 
@@ -27,13 +32,21 @@ const internals = net as unknown as {
   Socket: new (options: object) => Socket
 }
 
-export function listenOn(fd: number, accept: (socket: Socket) => void, failed: (error: Error) => void): Listening {
+const NOT_LISTENING: Listening = { hold: () => undefined, resume: () => undefined, close: () => undefined }
+
+/** `held`: clients wait in the backlog until it is resumed. */
+export function listenOn(
+  fd: number,
+  accept: (socket: Socket) => void,
+  failed: (error: Error) => void,
+  held = false,
+): Listening {
   const handle = internals._createServerHandle(null, 0, -1, fd)
   const status = typeof handle === 'number' ? handle : handle.listen(BACKLOG)
   if (typeof handle === 'number' || status !== 0) {
     if (typeof handle !== 'number') handle.close()
     failed(new Error(`listen on descriptor ${fd}: ${getSystemErrorName(status)}`))
-    return { close: () => undefined }
+    return NOT_LISTENING
   }
   handle.onconnection = (problem, client) => {
     if (client === undefined) {
@@ -43,5 +56,11 @@ export function listenOn(fd: number, accept: (socket: Socket) => void, failed: (
     client.setNoDelay(true)
     accept(new internals.Socket({ ...socketOptions, handle: client }))
   }
-  return { close: () => handle.close() }
+  // libuv has no call to accept no more: that a handle stops reading stops its polling, and listen(2) again begins it.
+  const hold = () => {
+    handle.readStart()
+    handle.readStop()
+  }
+  if (held) hold()
+  return { hold, resume: () => void handle.listen(BACKLOG), close: () => handle.close() }
 }

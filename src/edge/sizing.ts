@@ -1,6 +1,7 @@
 // What a host needs for the load that control/ asks for: docs/sizing.md has the sums, `acceptd --check` warns from them.
 
 import { readdirSync, readFileSync } from 'node:fs'
+import { descriptorsAtStart } from './descriptors.ts'
 
 export interface HostFacts {
   readonly descriptors: number
@@ -19,22 +20,27 @@ export interface Demand {
 }
 
 /** Descriptors for everything but sessions: control sockets, modules, the helper, and each listener's own and spare ones. */
-export const otherDescriptors = (listeners: number, lanes: number): number => 512 + listeners * 3 * (lanes + 12)
+export const otherDescriptors = (listeners: number, lanes: number): number =>
+  512 + listeners * descriptorsAtStart(lanes)
 
 /** An authenticated session with its backend, measured with a small C backend: docs/sizing.md. */
 const BYTES_A_SESSION = 200 * 1024
 
 export function hostFacts(): HostFacts {
-  const limits = readFileSync('/proc/self/limits', 'latin1')
-  const open = /^Max open files\s+\S+\s+(\d+|unlimited)/m.exec(limits)?.[1] ?? '1024'
   const meminfo = /^MemTotal:\s+(\d+) kB/m.exec(readFileSync('/proc/meminfo', 'latin1'))
   const number = (path: string): number => Number(readFileSync(path, 'latin1'))
   return {
-    descriptors: open === 'unlimited' ? 1_048_576 : Number(open),
+    descriptors: descriptorLimit(),
     somaxconn: number('/proc/sys/net/core/somaxconn'),
     pidMax: number('/proc/sys/kernel/pid_max'),
     memoryBytes: Number(meminfo?.[1] ?? 0) * 1024,
   }
+}
+
+/** How many this process and its children may have. Node raises the soft limit to the hard one at its start. */
+export function descriptorLimit(): number {
+  const hard = /^Max open files\s+\S+\s+(\d+|unlimited)/m.exec(readFileSync('/proc/self/limits', 'latin1'))?.[1]
+  return hard === undefined || hard === 'unlimited' ? 1_048_576 : Number(hard)
 }
 
 /** Of this process, at this moment. */
@@ -44,7 +50,7 @@ export const openDescriptors = (): number => readdirSync('/proc/self/fd').length
 export function sizingWarnings(demand: Demand, host: HostFacts): readonly string[] {
   const warnings: string[] = []
   const other = otherDescriptors(demand.listeners, demand.lanes)
-  // All of them logged in, and 5 % kept for those who have yet to: runtime/lane.ts.
+  // All of them logged in, and 5 % kept for those who have yet to: lane/state.ts.
   const possible = Math.max(64, Math.floor((0.95 * (host.descriptors - other)) / 2))
   if (demand.maxSessions > possible) {
     warnings.push(

@@ -8,7 +8,9 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { HelperMode } from '../protocol/helper.ts'
 import { monotonic } from './clock.ts'
+import { descriptorsAtStart, socketOn, supplyDescriptors } from './descriptors.ts'
 import type { Bound } from './launcher.ts'
+import { descriptorLimit } from './sizing.ts'
 
 export interface SupervisorOptions {
   /** Started by root: the helper has its own chains. */
@@ -24,9 +26,6 @@ export interface SupervisorOptions {
 }
 
 type Log = (event: string, fields: Record<string, string | number>) => void
-
-/** How many lanes may die, or listeners be resumed, before the runtime is started anew. */
-const SPARE_SETS = 12
 
 /** Of proc_pid_stat(5), counted from the state, which follows the command's name; the number that sched(7) gives the usual policy. */
 const POLICY_FIELD = 38
@@ -49,6 +48,7 @@ export function supervise(options: SupervisorOptions, log: Log): void {
   const { root, bound } = options
   gatherEvents(log)
 
+  const sockets = bound.map(({ fd }) => socketOn(fd))
   let stopping = false
   const children: { helper?: ChildProcess; runtime?: ChildProcess } = {}
 
@@ -102,9 +102,9 @@ export function supervise(options: SupervisorOptions, log: Log): void {
     )
 
   keep('runtime', () => {
-    const each = 3 * (options.lanes + SPARE_SETS)
+    const each = descriptorsAtStart(options.lanes)
     // Like the helper it ends when its standard input does.
-    const stdio: ('pipe' | 'inherit' | number)[] = ['pipe', 'inherit', 'inherit']
+    const stdio: ('pipe' | 'inherit' | 'ipc' | number)[] = ['pipe', 'inherit', 'inherit']
     const descriptors = bound.map((one) =>
       Array.from({ length: each }, () => {
         stdio.push(one.fd)
@@ -126,7 +126,10 @@ export function supervise(options: SupervisorOptions, log: Log): void {
       descriptorLimit: descriptorLimit(),
     }
     const [program = process.execPath, ...args] = options.runtimeProgram
-    return spawn(program, args, { stdio, env: { ...process.env, ACCEPTD_RUNTIME: JSON.stringify(handed) } })
+    stdio.push('ipc')
+    const runtime = spawn(program, args, { stdio, env: { ...process.env, ACCEPTD_RUNTIME: JSON.stringify(handed) } })
+    supplyDescriptors(runtime, sockets)
+    return runtime
   })
 
   for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) {
@@ -152,10 +155,4 @@ function gatherEvents(log: Log): void {
   // Node has no call for it; chrt belongs to util-linux.
   const ran = spawnSync('chrt', ['-b', '-p', '0', String(process.pid)], { encoding: 'latin1' })
   if (ran.status !== 0) log('not-batch', { message: (ran.error?.message ?? ran.stderr).trim() })
-}
-
-/** How many descriptors this process and its children may have. Node raises the soft limit to the hard one at its start. */
-function descriptorLimit(): number {
-  const match = /^Max open files\s+(\d+|unlimited)/m.exec(readFileSync('/proc/self/limits', 'latin1'))
-  return match === null || match[1] === 'unlimited' ? 1_048_576 : Number(match[1])
 }

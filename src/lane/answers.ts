@@ -10,7 +10,7 @@ import { type Lane, placeOf } from './state.ts'
 
 type Answers = { readonly [Q in QuestionName]: (ask: Questions[Q]['ask']) => Questions[Q]['answer'] }
 
-/** What opens and closes a listener's descriptors. */
+/** What is done with a listener's descriptors. */
 export interface ListenerControl {
   readonly open: (listener: number, descriptors: readonly number[]) => void
   readonly close: (listener: number) => void
@@ -103,11 +103,13 @@ const aboutTheLane = (lane: Lane, listeners: ListenerControl) =>
       lane.refusing = refuse
       return { sessions: lane.sessions.size }
     },
-    pause: ({ listener, mode, descriptors }) => {
+    pause: ({ listener, mode }) => {
       const before = lane.pauses[listener]
       lane.pauses[listener] = mode ?? undefined
-      if (mode === 'hold') listeners.close(listener)
-      else if (before === 'hold') listeners.open(listener, descriptors)
+      for (const each of lane.listening[listener] ?? []) {
+        if (mode === 'hold') each.hold()
+        else if (before === 'hold') each.resume()
+      }
       return null
     },
     listeners: () => lane.generations.published().settings.map((_, i) => lane.counters.listener(i)),

@@ -3,6 +3,7 @@
 import type { SessionDetail, SessionIdentity, SessionState, SessionSummary } from '../contract/daemon.ts'
 import { wallTime } from '../edge/clock.ts'
 import type { TlsFacts } from '../edge/tls.ts'
+import { VERBS } from '../protocol/verbs.ts'
 import type { ClientSession } from '../session/session.ts'
 
 export interface Place {
@@ -10,14 +11,6 @@ export interface Place {
   readonly listener: string
   readonly generation: number
 }
-
-/** Commands of SMTP and POP3, and events of rules. */
-const VERBS: ReadonlySet<string> = new Set(
-  `HELO EHLO LHLO AUTH STARTTLS MAIL RCPT DATA BDAT BURL RSET NOOP QUIT HELP VRFY EXPN ETRN ATRN TURN SEND SOML SAML XCLIENT XFORWARD
-  USER PASS APOP CAPA STLS STAT LIST RETR DELE TOP UIDL LAST UTF8 LANG GREETING TIMEOUT CLIENTEOF IN_DATA LOGIN`.split(
-    /\s+/,
-  ),
-)
 
 /** The verb in capitals; UNKNOWN for any other word, which may be a password that was sent behind a refused AUTH. */
 export function shownVerb(word: string): string {

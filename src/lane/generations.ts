@@ -78,7 +78,7 @@ export function createGenerations(first: GenerationTexts): Generations {
       session.actors.fixsmtpio = { ...state, settings: { ...state.settings, ...rulesOf(session) } }
     },
     prepare: (texts) => {
-      const next = compileGeneration(texts)
+      const next = compileGeneration(texts, published)
       if ('errors' in next) return next.errors
       prepared = next
       kept.set(next.generation, next)
@@ -100,15 +100,17 @@ export function createGenerations(first: GenerationTexts): Generations {
   }
 }
 
-function countHits(generation: LaneGeneration, rules: readonly number[]): void {
+function countHits({ hits }: LaneGeneration, rules: readonly number[]): void {
   for (const rule of rules) {
-    generation.hits[rule] = (generation.hits[rule] ?? 0) + 1
-    generation.lastHits[rule] = Date.now()
+    const here = hits[rule]
+    if (here === undefined) continue
+    here.count += 1
+    here.last = Date.now()
   }
 }
 
-const useOf = ({ generation, users, hits, lastHits }: LaneGeneration): GenerationUse => ({
+const useOf = ({ generation, users, hits }: LaneGeneration): GenerationUse => ({
   generation,
   sessions: users,
-  hits: [...hits].flatMap((count, rule) => (count > 0 ? [[rule, count, lastHits[rule] ?? 0] as const] : [])),
+  hits: hits.flatMap(({ count, last }, rule) => (count > 0 ? [[rule, count, last] as const] : [])),
 })

@@ -85,9 +85,7 @@ export default function runLane({ start, port, usage, slot }: LaneTask): Promise
     const stopClock = startClock(lane)
     const listeners = listenerControl(lane, hostOf(lane))
     answerOn(port, tell, reporter, createAnswers(lane, listeners))
-    start.descriptors.forEach((descriptors, listener) => {
-      if (lane.pauses[listener] !== 'hold') listeners.open(listener, descriptors)
-    })
+    for (const [listener, descriptors] of start.descriptors.entries()) listeners.open(listener, descriptors)
     tell({ ready: true })
   })
 }
@@ -113,6 +111,7 @@ const listenerControl = (lane: Lane, host: Surroundings): ListenerControl => ({
         (socket) => acceptClient(lane, host, socket, listener),
         (error) =>
           lane.reporter.log('error', 'listener-failed', { listener: String(listener), message: error.message }),
+        lane.pauses[listener] === 'hold',
       ),
     )
   },

@@ -1,6 +1,6 @@
 // What the main thread and a lane say to each other, as msgpack over the lane's MessagePort. Questions are answered between reads.
 
-import type { ControlTexts } from '../config/config.ts'
+import type { ControlTexts } from '../config/knobs.ts'
 import type {
   DaemonEvent,
   LogLevel,
@@ -55,7 +55,7 @@ export interface Questions {
   block: { ask: { user: string; blocked: boolean }; answer: readonly string[] }
   measure: { ask: null; answer: LaneMeasure }
   refuse: { ask: { refuse: boolean }; answer: { sessions: number } }
-  pause: { ask: { listener: number; mode: PauseMode | null; descriptors: readonly number[] }; answer: null }
+  pause: { ask: { listener: number; mode: PauseMode | null }; answer: null }
   listeners: { ask: null; answer: readonly { accepted: number; refused: number }[] }
   /** Sessions whose backend serves, by chain. */
   chains: { ask: null; answer: Readonly<Record<string, number>> }

@@ -1,5 +1,6 @@
 // What acceptctl's words mean: a request, a call, a picture or a text to be printed. Pure: no terminal, no socket.
 import { err, ok, type Result } from 'neverthrow'
+import { nearestName } from '../protocol/nearest.ts'
 import { bashCompletion, zshCompletion } from './completion.ts'
 import { helpFor, helpText, methodHelp, nounHelp, specialHelp } from './help.ts'
 import type { Method } from './row.ts'
@@ -126,29 +127,8 @@ function readWords(argv: readonly string[], options: readonly Option[]): Result<
 
 /** `; did you mean --user?` if one name is near. */
 function nearest(word: string, names: readonly string[], lead: string): string {
-  let best: string | undefined
-  let least = 3
-  for (const name of names) {
-    const away = distance(word, name)
-    if (away < least) {
-      least = away
-      best = name
-    }
-  }
+  const best = nearestName(word, names)
   return best === undefined ? '' : `${lead}${best}?`
-}
-
-function distance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, j) => j)
-  for (let i = 1; i <= a.length; i++) {
-    const next = [i]
-    for (let j = 1; j <= b.length; j++)
-      next.push(
-        Math.min((row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1, (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1)),
-      )
-    row = next
-  }
-  return row[b.length] ?? 0
 }
 
 function formatOf(value: unknown): Format {

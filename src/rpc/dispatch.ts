@@ -6,11 +6,13 @@ import {
   type JSONRPCRequest,
   JSONRPCServer,
 } from 'json-rpc-2.0'
+import { err, type Result } from 'neverthrow'
 import type { RpcFailure } from '../contract/daemon.ts'
-import { type FailureName, wireError } from '../contract/failure.ts'
+import { wireError } from '../contract/failure.ts'
 import { METHOD_MAP } from './methods.ts'
 import { describeMethods } from './openrpc.ts'
 import type { Plane } from './plane.ts'
+import type { Method } from './row.ts'
 import type { Client } from './streams.ts'
 
 export const BATCH_LIMIT = 100
@@ -20,96 +22,117 @@ const BATCH_BYTES = 16 * 1024 * 1024
 /** The answer to a JSON text, one JSON text without a newline; undefined if there is none (notifications). Never rejects. */
 export type Dispatch = (text: string, client: Client) => Promise<string | undefined>
 
-type Outcome = 'ok' | FailureName
-
 export function createDispatch(plane: Plane): Dispatch {
   describeMethods(METHOD_MAP)
-  const server = new JSONRPCServer<Client>({ errorListener: (where, error) => plane.daemon.bug(where, error) })
-  for (const [name, { level, answer }] of METHOD_MAP) {
-    server.addMethodAdvanced(name, async (request, client) => {
-      const id = request.id ?? null
-      const respond = (failure: RpcFailure) => {
-        const { code, message, data } = wireError(failure)
-        plane.count(client.level, failure.failure)
-        return createJSONRPCErrorResponse(id, code, message, data)
-      }
-      if (level === 'control' && client.level !== 'control')
-        return respond({
-          failure: 'permission',
-          reason: 'control-socket-only',
-          message: `${name} is answered on the control socket only`,
-        })
-      const answered = await answer({ plane, daemon: plane.daemon, client }, request.params ?? {})
-      if (answered.isErr()) return respond(answered.error)
-      plane.count(client.level, 'ok' satisfies Outcome)
-      return createJSONRPCSuccessResponse(id, answered.value)
-    })
-  }
-  server.mapErrorToJSONRPCErrorResponse = (id) => {
-    const { code, message, data } = wireError({
-      failure: 'internal-error',
-      reason: 'internal-error',
-      message: 'A bug of acceptd; its log has the stack',
-    })
-    return createJSONRPCErrorResponse(id, code, message, data)
-  }
-
-  const refuse = (client: Client, id: unknown, failure: RpcFailure): string => {
-    plane.count(client.level, failure.failure)
-    return refusal(id, failure)
-  }
-
-  const one = async (value: unknown, client: Client): Promise<string | undefined> => {
-    const checked = requestOf(value)
-    if ('failure' in checked) return refuse(client, idOf(value), checked)
-    const { request } = checked
-    if (!server.hasMethod(request.method)) {
-      const failure = noMethod(request.method)
-      plane.count(client.level, failure.failure)
-      return request.id === undefined ? undefined : refusal(request.id, failure)
-    }
-    const response = await server.receive(request, client)
-    // The library answers a notification whose method answered; JSON-RPC does not.
-    if (request.id === undefined || response === null) return undefined
-    return JSON.stringify(response)
-  }
-
+  const server = serverOf(plane)
   return async (text, client) => {
     let value: unknown
     try {
       value = JSON.parse(text)
     } catch {
-      return refuse(client, null, { failure: 'parse-error', reason: 'parse-error', message: 'Parse error' })
+      return refuse(plane, client, null, { failure: 'parse-error', reason: 'parse-error', message: 'Parse error' })
     }
     try {
-      if (!Array.isArray(value)) return await one(value, client)
-      if (value.length === 0 || value.length > BATCH_LIMIT)
-        return refuse(client, null, {
-          failure: 'invalid-request',
-          reason: value.length === 0 ? 'empty-batch' : 'batch-too-long',
-          message: `A batch holds 1 to ${BATCH_LIMIT} requests`,
-        })
-      const answers: string[] = []
-      let bytes = 0
-      for (const each of value) {
-        const answer: string | undefined =
-          bytes < BATCH_BYTES
-            ? await one(each, client)
-            : refuse(client, idOf(each), {
-                failure: 'busy',
-                reason: 'answers-too-long',
-                message: 'The answers to this batch are too long; this request was not executed',
-              })
-        if (answer === undefined) continue
-        bytes += answer.length
-        answers.push(answer)
-      }
-      return answers.length === 0 ? undefined : `[${answers.join(',')}]`
+      return await (Array.isArray(value)
+        ? answerBatch(plane, server, value, client)
+        : answerOne(plane, server, value, client))
     } catch (error) {
       plane.daemon.bug('dispatch', error)
-      return refuse(client, null, { failure: 'internal-error', reason: 'internal-error', message: 'Internal error' })
+      return refuse(plane, client, null, INTERNAL_ERROR)
     }
   }
+}
+
+const INTERNAL_ERROR: RpcFailure = {
+  failure: 'internal-error',
+  reason: 'internal-error',
+  message: 'A bug of acceptd; its log has the stack',
+}
+
+type Server = JSONRPCServer<Client>
+
+/** The table's methods, each for those who may ask it. */
+function serverOf(plane: Plane): Server {
+  const server: Server = new JSONRPCServer({ errorListener: (where, error) => plane.daemon.bug(where, error) })
+  for (const [name, method] of METHOD_MAP)
+    server.addMethodAdvanced(name, async (request, client) => {
+      const id = request.id ?? null
+      const answered = await answerOf(plane, name, method, client, request.params ?? {})
+      plane.count(client.level, answered.isOk() ? 'ok' : answered.error.failure)
+      if (answered.isOk()) return createJSONRPCSuccessResponse(id, answered.value)
+      const { code, message, data } = wireError(answered.error)
+      return createJSONRPCErrorResponse(id, code, message, data)
+    })
+  server.mapErrorToJSONRPCErrorResponse = (id) => {
+    const { code, message, data } = wireError(INTERNAL_ERROR)
+    return createJSONRPCErrorResponse(id, code, message, data)
+  }
+  return server
+}
+
+async function answerOf(
+  plane: Plane,
+  name: string,
+  { level, answer }: Method,
+  client: Client,
+  params: unknown,
+): Promise<Result<unknown, RpcFailure>> {
+  if (level === 'status' || client.level === 'control') return answer({ plane, daemon: plane.daemon, client }, params)
+  return err({
+    failure: 'permission',
+    reason: 'control-socket-only',
+    message: `${name} is answered on the control socket only`,
+  })
+}
+
+function refuse(plane: Plane, client: Client, id: unknown, failure: RpcFailure): string {
+  plane.count(client.level, failure.failure)
+  return refusal(id, failure)
+}
+
+async function answerOne(plane: Plane, server: Server, value: unknown, client: Client): Promise<string | undefined> {
+  const checked = requestOf(value)
+  if ('failure' in checked) return refuse(plane, client, idOf(value), checked)
+  const { request } = checked
+  if (!server.hasMethod(request.method)) {
+    const refused = refuse(plane, client, request.id, noMethod(request.method))
+    return request.id === undefined ? undefined : refused
+  }
+  const response = await server.receive(request, client)
+  // The library answers a notification whose method answered; JSON-RPC does not.
+  if (request.id === undefined || response === null) return undefined
+  return JSON.stringify(response)
+}
+
+/** One after the other, in order. */
+async function answerBatch(
+  plane: Plane,
+  server: Server,
+  batch: readonly unknown[],
+  client: Client,
+): Promise<string | undefined> {
+  if (batch.length === 0 || batch.length > BATCH_LIMIT)
+    return refuse(plane, client, null, {
+      failure: 'invalid-request',
+      reason: batch.length === 0 ? 'empty-batch' : 'batch-too-long',
+      message: `A batch holds 1 to ${BATCH_LIMIT} requests`,
+    })
+  const answers: string[] = []
+  let bytes = 0
+  for (const each of batch) {
+    const answer =
+      bytes < BATCH_BYTES
+        ? await answerOne(plane, server, each, client)
+        : refuse(plane, client, idOf(each), {
+            failure: 'busy',
+            reason: 'answers-too-long',
+            message: 'The answers to this batch are too long; this request was not executed',
+          })
+    if (answer === undefined) continue
+    bytes += answer.length
+    answers.push(answer)
+  }
+  return answers.length === 0 ? undefined : `[${answers.join(',')}]`
 }
 
 /** An error response, as a transport needs it for what never becomes a request. */

@@ -12,18 +12,25 @@ export function wireConfigError({ problem, ...rest }: ConfigError): z.input<type
   return { ...rest, message: problem }
 }
 
-/** A failure whose `data.errors` are the daemon's, as the wire has them. */
-export function configInvalid(errors: readonly ConfigError[]): RpcFailure {
+/** The daemon's errors in a failure have `problem`; the wire has `message`. */
+export function wireFailure(failure: RpcFailure): RpcFailure {
+  const errors = failure.data?.errors
+  if (failure.failure !== 'config-invalid' || !isConfigErrors(errors)) return failure
+  const all = typeof failure.data?.errorCount === 'number' ? failure.data.errorCount : errors.length
   const [first] = errors
+  const more = all > 1 ? ` (and ${all - 1} more)` : ''
   return {
-    failure: 'config-invalid',
-    reason: 'config-invalid',
+    ...failure,
     message: first
-      ? `${first.file}:${first.line}:${first.column}: ${first.problem}${errors.length > 1 ? ` (and ${errors.length - 1} more)` : ''}`
+      ? `${first.file}:${first.line}:${first.column}: ${first.problem}${more}`
       : 'The configuration is not valid',
-    data: { errors: errors.map(wireConfigError) },
+    data: { ...failure.data, errors: errors.map(wireConfigError), errorCount: all },
   }
 }
+
+const isConfigErrors = (value: unknown): value is readonly ConfigError[] =>
+  Array.isArray(value) &&
+  value.every((error: unknown) => typeof error === 'object' && error !== null && 'problem' in error)
 
 export function wireSession(value: SessionSummary, now: number): z.input<typeof session> {
   const { started, lastActive, login, ...rest } = value

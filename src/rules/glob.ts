@@ -42,6 +42,42 @@ export function compileGlob(pattern: string): (text: string) => boolean {
   return (text) => run(program, text)
 }
 
+/** Whether some reply line, three digits and then anything up to its newline, matches. Work: bytes times positions, whatever the pattern. */
+export function canMatchReply(pattern: string): boolean {
+  const nul = pattern.indexOf('\0')
+  const program = compile(nul < 0 ? pattern : pattern.slice(0, nul))
+  let places = withStars(program, [0])
+  for (let digits = 0; digits < 3; digits++) places = afterBytes(program, places, 0x30, 0x39)
+  const reached = new Set<number>(places)
+  // A Set hands out what is added to it while it is walked.
+  for (const place of reached) for (const next of afterBytes(program, [place], 0, 255)) reached.add(next)
+  return afterBytes(program, reached, 0x0a, 0x0a).has(program.steps.length)
+}
+
+/** Positions that can follow these on a byte from `low` to `high`. */
+function afterBytes(program: Program, places: Iterable<number>, low: number, high: number): ReadonlySet<number> {
+  const { steps, nexts } = program
+  const after: number[] = []
+  for (const place of places) {
+    const step = steps[place] ?? NEVER
+    if (step === STAR) after.push(place)
+    else if (step === ANY || (step >= low && step <= high)) after.push(nexts[place] ?? steps.length)
+    else if (step === BRACKET)
+      for (let code = low; code <= high; code++) {
+        const next = behindByte(program, place, code)
+        if (next > 0) after.push(next)
+      }
+  }
+  return withStars(program, after)
+}
+
+/** A star may take nothing: where it stands, what follows it stands too. */
+function withStars({ steps, nexts }: Program, places: readonly number[]): ReadonlySet<number> {
+  const all = new Set(places)
+  for (const place of all) if (steps[place] === STAR) all.add(nexts[place] ?? steps.length)
+  return all
+}
+
 function everything(): boolean {
   return true
 }

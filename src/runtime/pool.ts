@@ -1,12 +1,12 @@
-// The lanes as the main thread sees them: a piscina pool with one never-ending task a lane, questions and answers, supervision.
+// The lanes as the main thread sees them: a never-ending task each, questions and answers.
 
 import { randomBytes } from 'node:crypto'
-import { MessageChannel, receiveMessageOnPort } from 'node:worker_threads'
+import { MessageChannel, type MessagePort, receiveMessageOnPort } from 'node:worker_threads'
 import { Piscina } from 'piscina'
 import { monotonic } from '../edge/clock.ts'
 import type { LaneTask } from '../lane/lane.ts'
 import type { FromLane, LaneStart, QuestionName, Questions } from '../lane/messages.ts'
-import { newUsage, setUse, slotOf } from '../lane/usage.ts'
+import { newUsage, setUse, slotOf, type Usage } from '../lane/usage.ts'
 import { decodeMessage, encodeMessage } from '../session/codec.ts'
 
 export interface LaneHandle {
@@ -16,12 +16,16 @@ export interface LaneHandle {
   readonly began: number
   state: 'starting' | 'running' | 'draining' | 'silent' | 'dead'
   generation: number
+  /** Resolves when it runs, or has ended before it did. */
+  readonly settled: Promise<void>
+  /** Resolves when it has ended. */
+  readonly gone: Promise<void>
   ask<Q extends QuestionName>(
     question: Q,
     ask: Questions[Q]['ask'],
     withinSeconds?: number,
   ): Promise<Questions[Q]['answer']>
-  /** Ends the thread at once. */
+  /** Ends the thread without waiting for its sessions. */
   end(why: string): void
 }
 
@@ -36,18 +40,19 @@ export interface Pool {
   readonly close: () => Promise<void>
 }
 
+/** Where lanes run. The promise of a task is settled when its lane has ended; the signal ends it. */
+export interface Threads {
+  readonly run: (task: LaneTask, signal: AbortSignal) => Promise<void>
+  readonly close: () => Promise<void>
+}
+
 /** A lane's heap in megabytes; Buffers are not counted by it, the lane bounds its own bytes in flight. */
 const LANE_HEAP_MB = 2048
 
-export class LaneSilent extends Error {}
-
-export function createPool(lanes: number, events: PoolEvents): Pool {
-  const usage = newUsage()
-  let starts = 0
-
+export function workerThreads(lanes: number): Threads {
   const pool = new Piscina<LaneTask, void>({
     filename: new URL('../lane/lane.js', import.meta.url).href,
-    // One thread more than lanes: a replacement starts while the one that it replaces drains.
+    // Twice as many threads as lanes: a replacement starts while the one that it replaces drains.
     minThreads: lanes,
     maxThreads: lanes * 2,
     concurrentTasksPerWorker: 1,
@@ -57,90 +62,131 @@ export function createPool(lanes: number, events: PoolEvents): Pool {
   })
   // The death of a lane's thread is heard by its task; without a listener the pool's own event would end the process.
   pool.on('error', () => undefined)
+  return {
+    run: (task, signal) => pool.run(task, { transferList: [task.port], signal }),
+    close: () => pool.destroy(),
+  }
+}
 
-  function start(settings: Omit<LaneStart, 'boot'>): LaneHandle {
-    const { port1: near, port2: far } = new MessageChannel()
-    const controller = new AbortController()
-    const boot = randomBytes(3).toString('hex')
-    const slot = slotOf(starts)
-    starts += 1
-    const waiting = new Map<
-      number,
-      { resolve: (answer: never) => void; reject: (error: Error) => void; timer: NodeJS.Timeout }
-    >()
-    let next = 1
-    let reason = ''
+export function createPool(threads: Threads, events: PoolEvents): Pool {
+  const usage = newUsage()
+  let starts = 0
+  return {
+    start: (settings) => {
+      const lane = new LaneTaskHandle({ ...settings, boot: randomBytes(3).toString('hex') }, usage, starts, events)
+      starts += 1
+      lane.run(threads)
+      return lane
+    },
+    close: threads.close,
+  }
+}
 
-    const lane: LaneHandle = {
-      lane: settings.lane,
-      boot,
-      began: monotonic(),
-      state: 'starting',
-      generation: settings.published.generation,
-      ask: (q, ask, withinSeconds = 5) =>
-        new Promise((resolve, reject) => {
-          if (lane.state === 'dead') {
-            reject(new LaneSilent(`lane ${lane.lane} is dead`))
-            return
-          }
-          const n = next
-          next += 1
-          const timer = setTimeout(() => {
-            waiting.delete(n)
-            reject(new LaneSilent(`lane ${lane.lane} did not answer ${q} within ${withinSeconds} s`))
-          }, withinSeconds * 1000)
-          waiting.set(n, { resolve, reject, timer })
-          near.postMessage(encodeMessage({ q, n, ask }))
-        }),
-      end: (why) => {
-        reason = why
-        controller.abort()
-      },
-    }
+export class LaneSilent extends Error {}
 
-    function ended(why: string): void {
-      if (lane.state === 'dead') return
-      lane.state = 'dead'
-      setUse(usage, slot, 0, 0)
-      // What it said last is still heard.
-      for (let last = receiveMessageOnPort(near); last !== undefined; last = receiveMessageOnPort(near)) {
-        heard(last.message as Uint8Array)
-      }
-      near.close()
-      for (const { reject, timer } of waiting.values()) {
-        clearTimeout(timer)
-        reject(new LaneSilent(`lane ${lane.lane} ended`))
-      }
-      waiting.clear()
-      events.died(lane, why)
-    }
+interface Waiting {
+  readonly resolve: (answer: never) => void
+  readonly reject: (error: Error) => void
+  readonly timer: NodeJS.Timeout
+}
 
-    function heard(bytes: Uint8Array): void {
-      const message = decodeMessage(bytes) as FromLane
-      if ('a' in message || 'failed' in message) {
-        const n = 'a' in message ? message.a : message.failed
-        const asked = waiting.get(n)
-        if (asked === undefined) return
-        waiting.delete(n)
-        clearTimeout(asked.timer)
-        if ('a' in message) asked.resolve(message.answer as never)
-        else asked.reject(new Error(message.message))
-        return
-      }
-      if ('ready' in message && lane.state === 'starting') lane.state = 'running'
-      events.said(lane, message)
-    }
-    near.on('message', heard)
+class LaneTaskHandle implements LaneHandle {
+  readonly lane: number
+  readonly boot: string
+  readonly began = monotonic()
+  state: LaneHandle['state'] = 'starting'
+  generation: number
+  private readonly task: LaneTask
+  private readonly near: MessagePort
+  private readonly events: PoolEvents
+  private readonly controller = new AbortController()
+  private readonly waiting = new Map<number, Waiting>()
+  private next = 1
+  private why = ''
+  readonly settled: Promise<void>
+  readonly gone: Promise<void>
+  private settle: () => void = () => undefined
+  private leave: () => void = () => undefined
 
-    run({ start: { ...settings, boot }, port: far, usage, slot }, controller.signal).then(
-      () => ended(''),
-      (error: unknown) => ended(reason !== '' ? reason : error instanceof Error ? error.message : String(error)),
-    )
-    return lane
+  constructor(start: LaneStart, usage: Usage, starts: number, events: PoolEvents) {
+    const { port1: near, port2: port } = new MessageChannel()
+    this.lane = start.lane
+    this.boot = start.boot
+    this.generation = start.published.generation
+    this.task = { start, port, usage, slot: slotOf(starts) }
+    this.near = near
+    this.events = events
+    near.on('message', (bytes: Uint8Array) => this.hear(bytes))
+    this.settled = new Promise((resolve) => {
+      this.settle = resolve
+    })
+    this.gone = new Promise((resolve) => {
+      this.leave = resolve
+    })
   }
 
-  const run = (task: LaneTask, signal: AbortSignal): Promise<void> =>
-    pool.run(task, { transferList: [task.port], signal })
+  run(threads: Threads): void {
+    threads.run(this.task, this.controller.signal).then(
+      () => this.ended(''),
+      (error: unknown) => this.ended(this.why || (error instanceof Error ? error.message : String(error))),
+    )
+  }
 
-  return { start, close: () => pool.destroy() }
+  ask<Q extends QuestionName>(q: Q, ask: Questions[Q]['ask'], withinSeconds = 5): Promise<Questions[Q]['answer']> {
+    return new Promise((resolve, reject) => {
+      if (this.state === 'dead') {
+        reject(new LaneSilent(`lane ${this.lane} is dead`))
+        return
+      }
+      const n = this.next
+      this.next += 1
+      const timer = setTimeout(() => {
+        this.waiting.delete(n)
+        reject(new LaneSilent(`lane ${this.lane} did not answer ${q} within ${withinSeconds} s`))
+      }, withinSeconds * 1000)
+      this.waiting.set(n, { resolve, reject, timer })
+      this.near.postMessage(encodeMessage({ q, n, ask }))
+    })
+  }
+
+  end(why: string): void {
+    this.why = why
+    this.controller.abort()
+  }
+
+  private hear(bytes: Uint8Array): void {
+    const message = decodeMessage(bytes) as FromLane
+    if (!('a' in message || 'failed' in message)) {
+      if ('ready' in message && this.state === 'starting') this.state = 'running'
+      if ('ready' in message) this.settle()
+      this.events.said(this, message)
+      return
+    }
+    const n = 'a' in message ? message.a : message.failed
+    const asked = this.waiting.get(n)
+    if (asked === undefined) return
+    this.waiting.delete(n)
+    clearTimeout(asked.timer)
+    if ('a' in message) asked.resolve(message.answer as never)
+    else asked.reject(new Error(message.message))
+  }
+
+  private ended(why: string): void {
+    if (this.state === 'dead') return
+    this.state = 'dead'
+    setUse(this.task.usage, this.task.slot, 0, 0)
+    // What it said last is still heard.
+    for (let last = receiveMessageOnPort(this.near); last !== undefined; last = receiveMessageOnPort(this.near)) {
+      this.hear(last.message as Uint8Array)
+    }
+    this.near.close()
+    for (const { reject, timer } of this.waiting.values()) {
+      clearTimeout(timer)
+      reject(new LaneSilent(`lane ${this.lane} ended`))
+    }
+    this.waiting.clear()
+    this.settle()
+    this.leave()
+    this.events.died(this, why)
+  }
 }

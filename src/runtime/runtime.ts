@@ -1,21 +1,44 @@
-// The runtime's main thread: starts the lanes, publishes generations to them in two phases, replaces what dies.
+// The runtime's main thread, put together: the lanes (crew.ts), the configuration (publishing.ts), and who hears of them (audience.ts).
 // It reads nothing from a client.
 
 import { err, ok, type Result } from 'neverthrow'
-import { type Config, type ControlTexts, compileConfig, KNOBS } from '../config/config.ts'
-import { changedFiles, GENERATIONS_KEPT, hashOf, readControl, type StoredGeneration } from '../config/generations.ts'
-import type { ChangedBy, DaemonEvent, LogLevel, PauseMode, SessionFilter, TraceLine } from '../contract/daemon.ts'
-import { sessionMatcher } from '../contract/pages.ts'
+import type { StoredGeneration } from '../config/generations.ts'
+import type { Findings, Plan } from '../config/plan.ts'
+import type { DaemonEvent, LogLevel, PauseMode, SessionFilter, TraceLine } from '../contract/daemon.ts'
 import { monotonic } from '../edge/clock.ts'
-import { watchHelper } from '../edge/helper.ts'
-import { isLogged, type LogFields, logLine } from '../edge/log.ts'
+import { descriptorRequests } from '../edge/descriptors.ts'
+import { type HelperWatch, watchHelper } from '../edge/helper.ts'
+import type { LogFields } from '../edge/log.ts'
 import type { LogWriter } from '../edge/log-writer.ts'
 import { otherDescriptors } from '../edge/sizing.ts'
-import type { GenerationTexts, QuestionName, Questions } from '../lane/messages.ts'
-import type { ConfigError } from '../protocol/errors.ts'
+import type { TlsMaterial } from '../edge/tls.ts'
+import type { QuestionName, Questions } from '../lane/messages.ts'
 import type { HelperMode, HelperPlace } from '../protocol/helper.ts'
-import { createCertificates } from './certificates.ts'
-import { createPool, type LaneHandle } from './pool.ts'
+import { type Audience, emit, log, newAudience, showTraces, tellLane } from './audience.ts'
+import { type Certificates, createCertificates } from './certificates.ts'
+import {
+  askLanes,
+  type Crew,
+  laneEnded,
+  liveLanes,
+  pauseListener,
+  recycleLane,
+  startLane,
+  startPings,
+  stopCrew,
+} from './crew.ts'
+import { newLeases, supplied } from './leases.ts'
+import { createPool, type LaneHandle, type PoolEvents, type Threads, workerThreads } from './pool.ts'
+import {
+  type ChangeOrder,
+  carryOut,
+  describeError,
+  type PublishedResult,
+  type Publishing,
+  type Refusal,
+  startPublishing,
+  textsOf,
+} from './publishing.ts'
 
 /** What the supervisor hands down. */
 export interface RuntimeOptions {
@@ -33,46 +56,23 @@ export interface RuntimeOptions {
   readonly descriptorLimit: number
 }
 
-/** More than one, since libuv accepts about one client a turn and descriptor. */
-export const DESCRIPTORS_A_LANE = 3
-const PING_SECONDS = 1
-const MISSED_PINGS = 3
-
-export type PublishError =
-  | { readonly kind: 'invalid'; readonly errors: readonly ConfigError[] }
-  | { readonly kind: 'lane'; readonly lane: number; readonly message: string }
-  | { readonly kind: 'restart'; readonly files: readonly string[] }
-
-export interface PublishedResult {
-  readonly before: StoredGeneration
-  readonly after: StoredGeneration
-  readonly changed: readonly string[]
-  readonly lanes: number
-  readonly milliseconds: number
-}
-
 export interface Runtime {
   readonly options: RuntimeOptions
   /** Of the monotonic clock. */
   readonly began: number
+  readonly publishing: Publishing
   current(): StoredGeneration
-  history(): readonly StoredGeneration[]
-  lastError(): { at: number; by: ChangedBy; errors: readonly ConfigError[] } | undefined
-  /** Publishes these texts; `all`: running sessions follow at their next transaction. */
-  publish(
-    texts: ControlTexts,
-    all: boolean,
-    by: ChangedBy,
-    reason: string | undefined,
-  ): Promise<Result<PublishedResult, PublishError>>
+  /** Carries out a plan that was made of what is current. */
+  change(planned: Plan, order: ChangeOrder): Promise<Result<PublishedResult, Refusal>>
   lanes(): readonly LaneHandle[]
   deaths(lane: number): number
   /** Asks every lane; those that do not answer are named. */
   askAll<Q extends QuestionName>(
     question: Q,
     ask: Questions[Q]['ask'],
-  ): Promise<{ answers: Questions[Q]['answer'][]; silent: number[] }>
-  recycle(lane: number): Promise<LaneHandle>
+  ): Promise<{ readonly answers: readonly Questions[Q]['answer'][]; readonly silent: readonly number[] }>
+  /** Undefined: there is nothing for another lane to listen on. */
+  recycle(lane: number): Promise<LaneHandle | undefined>
   pause(listener: number, mode: PauseMode | undefined): Promise<void>
   paused(): readonly (PauseMode | undefined)[]
   refuse(refuse: boolean): Promise<number>
@@ -86,356 +86,199 @@ export interface Runtime {
   onEvent(listener: (event: DaemonEvent) => void): () => void
   /** Live verbs and replies of matching sessions, until the returned function is called. */
   trace(filter: SessionFilter, listener: (lines: readonly TraceLine[]) => void): () => void
+  level(): LogLevel
   setLevel(level: LogLevel): Promise<void>
   emit(event: DaemonEvent): void
   /** Closes the listeners, lets sessions end, resolves when the last lane has. */
   stop(graceSeconds: number): Promise<void>
 }
 
+/** What the operator has asked for, until a new lane has to be told. */
+interface Orders {
+  readonly paused: (PauseMode | undefined)[]
+  readonly blocked: Set<string>
+  refusing: boolean
+}
+
+/** Sessions and backends get so many descriptors, however low the limit. */
+const LEAST_FOR_SESSIONS = 128
+
 export async function startRuntime(
   options: RuntimeOptions,
   { write, dropped }: LogWriter,
-): Promise<Result<Runtime, readonly ConfigError[]>> {
-  const read = readControl(options.control)
-  const compiled = compileConfig(read.texts)
-  if (read.errors.length > 0 || compiled.isErr())
-    return err([...read.errors, ...(compiled.isErr() ? compiled.error : [])])
-
-  const generation = (
-    number: number,
-    texts: ControlTexts,
-    config: Config,
-    by: ChangedBy,
-    reason: string | undefined,
-  ): StoredGeneration => ({
-    generation: number,
-    sha256: hashOf(texts),
-    texts,
-    config,
-    published: Date.now(),
-    by,
-    reason,
-  })
-  let current = generation(1, read.texts, compiled.value, 'start', undefined)
-  let kept: StoredGeneration[] = [current]
-  let lastNumber = 1
-  let lastError: ReturnType<Runtime['lastError']>
+  threads: Threads = workerThreads(options.lanes),
+): Promise<Result<Runtime, Findings>> {
+  const begun = startPublishing(options.control)
+  if (begun.isErr()) return err(begun.error)
   const began = monotonic()
-
-  const listeners = new Set<(event: DaemonEvent) => void>()
-  const tracers = new Map<(lines: readonly TraceLine[]) => void, SessionFilter>()
-  let level: LogLevel = compiled.value.logLevel
-  const spares = options.descriptors.map((list) => [...list])
-  const handles = new Map<number, LaneHandle>()
-  const draining = new Set<LaneHandle>()
-  const deaths = new Map<number, number>()
-  const missed = new WeakMap<LaneHandle, number>()
-  const paused: (PauseMode | undefined)[] = options.descriptors.map(() => undefined)
-  const blocked = new Set<string>()
-  let refusing = false
-  let stopping = false
-
-  const log = (at: LogLevel, event: string, fields: LogFields) => {
-    if (isLogged(at, level)) write(logLine(at, event, fields))
+  const publishing = begun.value
+  const audience = newAudience(write, publishing.current.config.logLevel)
+  const orders: Orders = {
+    paused: options.descriptors.map(() => undefined),
+    blocked: new Set(),
+    refusing: false,
   }
-
-  const descriptorsForSessions = Math.max(
-    128,
-    options.descriptorLimit - otherDescriptors(options.descriptors.length, options.lanes),
-  )
-
-  const takeDescriptors = (): number[][] => spares.map((list) => list.splice(0, DESCRIPTORS_A_LANE))
-
-  // The standing connection: it says how backends end, and ends those that were cut off.
-  const watch =
-    'socket' in options.helper.place
-      ? watchHelper(options.helper.place.socket, (session, pid, how, code) => {
-          if (how === 'signal' || code !== 0) log('info', 'backend-ended', { session, pid, [how]: code })
-        })
-      : undefined
-
-  const pool = createPool(options.lanes, {
-    said(lane, message) {
-      if ('log' in message) write(message.log)
-      else if ('kill' in message) for (const session of message.kill) watch?.kill(session)
-      else if ('events' in message) for (const event of message.events) for (const hear of listeners) hear(event)
-      else if ('traces' in message)
-        for (const [hear, filter] of tracers) {
-          const matches = sessionMatcher(filter)
-          const lines = message.traces.filter((line) => matches(line, line.at))
-          if (lines.length > 0) hear(lines)
-        }
-      else log('debug', 'lane-ready', { lane: lane.lane })
-    },
-    died(lane, why) {
-      draining.delete(lane)
-      if (handles.get(lane.lane) !== lane) return
-      if (stopping) {
-        handles.delete(lane.lane)
-        return
-      }
-      deaths.set(lane.lane, (deaths.get(lane.lane) ?? 0) + 1)
-      log('error', 'lane-died', { lane: lane.lane, why: why === '' ? 'ended by itself' : why })
-      emit({ at: Date.now(), topic: 'lane', name: 'died', data: { lane: lane.lane, why } })
-      startLane(lane.lane)
-    },
-  })
-
-  const certificates = createCertificates({
-    publish: (material) => void askAll('tls', material),
-    loaded: (list, by) =>
-      list.length > 0 && by !== 'start' && log('info', 'certificates-loaded', { by, certificates: list.length }),
-    failed: (errors, by) =>
-      log('error', 'certificates-failed', { by, errors: errors.length, first: describeError(errors[0]) }),
-  })
-
-  function emit(event: DaemonEvent): void {
-    for (const hear of listeners) hear(event)
-  }
-
-  function startLane(number: number): LaneHandle {
-    const descriptors = takeDescriptors()
-    if (descriptors.some((list) => list.length === 0)) {
-      // Every spare is used up: the supervisor, which still holds the sockets, starts a new runtime on them.
-      log('error', 'descriptors-used-up', { lane: number, remedy: 'the runtime is started anew' })
-      process.exit(75)
-    }
-    const handle = pool.start({
-      lane: number,
-      lanes: options.lanes,
-      published: textsOf(current),
-      descriptors,
-      helper: options.helper.place,
-      descriptorsForSessions,
-      blocked: [...blocked],
-      refusing,
-      paused,
-      tls: certificates.material(),
-    })
-    handles.set(number, handle)
-    void tellListening(handle)
-    return handle
-  }
-
-  const textsOf = (stored: StoredGeneration): GenerationTexts => ({
-    generation: stored.generation,
-    sha256: stored.sha256,
-    texts: stored.texts,
-  })
-  const live = (): LaneHandle[] => [...handles.values(), ...draining].filter((lane) => lane.state !== 'dead')
-
-  async function askAll<Q extends QuestionName>(question: Q, ask: Questions[Q]['ask']) {
-    const lanes = live()
-    const settled = await Promise.allSettled(lanes.map((lane) => lane.ask(question, ask)))
-    const answers: Questions[Q]['answer'][] = []
-    const silent: number[] = []
-    settled.forEach((one, i) => {
-      if (one.status === 'fulfilled') answers.push(one.value)
-      else silent.push(lanes[i]?.lane ?? 0)
-    })
-    return { answers, silent }
-  }
-
-  function tellListening(lane: LaneHandle): Promise<unknown> {
-    return lane
-      .ask('listen', { events: listeners.size > 0, level, traces: [...tracers.values()] })
-      .catch(() => undefined)
-  }
-
-  const read1 = certificates.load(compiled.value, 'start')
-  if (read1.isErr()) return err(read1.error)
-  for (let lane = 1; lane <= options.lanes; lane += 1) startLane(lane)
-
-  // A lane that misses three pings is spinning or out of memory: it is ended and replaced; no other lane notices.
-  const pinger = setInterval(() => {
-    for (const lane of live()) {
-      if (lane.state === 'starting' && monotonic() - lane.began < 10_000) continue
-      const count = (missed.get(lane) ?? 0) + 1
-      missed.set(lane, count)
-      if (count > 1 && lane.state === 'running') lane.state = 'silent'
-      if (count > MISSED_PINGS) {
-        lane.end('silent')
-        continue
-      }
-      lane.ask('ping', null, PING_SECONDS * (MISSED_PINGS + 1)).then(
-        () => {
-          missed.set(lane, 0)
-          if (lane.state === 'silent') lane.state = 'running'
-        },
-        () => undefined,
-      )
-    }
-  }, PING_SECONDS * 1000)
-
-  const runtime: Runtime = {
+  const watch = watchOf(options, audience)
+  const certificates = certificatesOf(audience, (material) => void askLanes(crew, 'tls', material))
+  const crew = crewOf({ options, publishing, audience, orders, watch, threads, certificates })
+  crew.leases.request = descriptorRequests((listener, fd) => supplied(crew.leases, listener, fd))
+  const read = certificates.load(publishing.current.config, 'start')
+  if (read.isErr()) return err({ list: read.error, count: read.error.length })
+  for (let lane = 1; lane <= options.lanes; lane += 1) startLane(crew, lane)
+  const stopPings = startPings(crew)
+  // One that dies meanwhile has been replaced by then.
+  while (crew.lanes.size > 0 && [...crew.lanes.values()].some((lane) => lane.state === 'starting'))
+    await Promise.all([...crew.lanes.values()].map((lane) => lane.settled))
+  return ok({
     options,
     began,
-    current: () => current,
-    history: () => kept,
-    lastError: () => lastError,
-    lanes: live,
-    deaths: (lane) => deaths.get(lane) ?? 0,
-    askAll,
-    log,
+    publishing,
+    current: () => publishing.current,
+    ...lanesOf(crew, orders),
+    ...hearingOf(crew, audience, publishing),
     linesLost: dropped,
-    emit,
-    paused: () => paused,
-    refusing: () => refusing,
     helperUp: () => watch?.connected(),
-    async publish(texts, all, by, reason) {
-      const asked = monotonic()
-      const next = compileConfig(texts)
-      if (next.isErr()) {
-        lastError = { at: Date.now(), by, errors: next.error }
-        log('error', 'reload-failed', { by, errors: next.error.length, first: describeError(next.error[0]) })
-        emit({ at: Date.now(), topic: 'config', name: 'refused', data: { by, errors: next.error.length } })
-        return err({ kind: 'invalid', errors: next.error })
-      }
-      const changed = changedFiles(current.texts, texts)
-      const restart: string[] = changed.filter((name) =>
-        KNOBS.some((knob) => knob.name === name && knob.changes === 'restart'),
-      )
-      // Chains may come and go, but the account and its helper are those that acceptd was started with.
-      const [was, will] = [current.config.chains, next.value.chains]
-      if (was.account !== will.account || was.group !== will.group || was.socket !== will.socket) {
-        restart.push('account, group and socket in chains')
-      }
-      if (restart.length > 0) return err({ kind: 'restart', files: restart })
-      lastNumber += 1
-      const stored = generation(lastNumber, texts, next.value, by, reason)
-      // First every lane prepares; one refusal and nothing has changed anywhere.
-      const lanes = live()
-      const prepared = await Promise.allSettled(lanes.map((lane) => lane.ask('prepare', textsOf(stored))))
-      const refusal = prepared.findIndex((one) => one.status === 'rejected' || one.value.errors.length > 0)
-      if (refusal >= 0) {
-        for (const lane of lanes) void lane.ask('forget', { generation: stored.generation }).catch(() => undefined)
-        const one = prepared[refusal]
-        const message = one?.status === 'rejected' ? String(one.reason) : 'it does not compile there'
-        return err({ kind: 'lane', lane: lanes[refusal]?.lane ?? 0, message })
-      }
-      const before = current
-      current = stored
-      kept = [...kept, stored].slice(-GENERATIONS_KEPT)
-      const published = await Promise.allSettled(
-        lanes.map((lane) => lane.ask('publish', { generation: stored.generation, all })),
-      )
-      lanes.forEach((lane, i) => {
-        // A lane that died in between is replaced by one that starts with the new generation.
-        if (published[i]?.status === 'fulfilled') lane.generation = stored.generation
-      })
-      // One that was started between the two phases knows only the generation before.
-      const late = live().filter((lane) => !lanes.includes(lane) && lane.generation !== stored.generation)
-      await Promise.allSettled(
-        late.map(async (lane) => {
-          await lane.ask('prepare', textsOf(stored))
-          await lane.ask('publish', { generation: stored.generation, all })
-          lane.generation = stored.generation
-        }),
-      )
-      lastError = undefined
-      if (changed.includes('loglevel')) {
-        level = stored.config.logLevel
-        void Promise.all(live().map(tellListening))
-      }
-      const milliseconds = monotonic() - asked
-      log('info', 'published', {
-        generation: stored.generation,
-        sha256: stored.sha256,
-        by,
-        reason,
-        changed: changed.join(','),
-        milliseconds: Math.round(milliseconds),
-      })
-      emit({
-        at: Date.now(),
-        topic: 'config',
-        name: 'published',
-        data: { generation: stored.generation, sha256: stored.sha256, by },
-      })
-      return ok({
-        before,
-        after: stored,
-        changed,
-        lanes: published.filter((one) => one.status === 'fulfilled').length,
-        milliseconds,
-      })
+    async stop(graceSeconds) {
+      stopPings()
+      watch?.stop()
+      certificates.stop()
+      await stopCrew(crew, graceSeconds)
     },
-    async recycle(number) {
-      const old = handles.get(number)
-      const next = startLane(number)
-      if (old !== undefined) {
-        old.state = 'draining'
-        draining.add(old)
-        await until(() => next.state === 'running' || next.state === 'dead')
-        void old.ask('stop', { grace: 3600 }).catch(() => undefined)
-      }
-      return next
+  })
+}
+
+/** The standing connection: it says how backends end, and ends those that were cut off. */
+function watchOf({ helper }: RuntimeOptions, audience: Audience): HelperWatch | undefined {
+  if (!('socket' in helper.place)) return undefined
+  return watchHelper(helper.place.socket, (session, pid, how, code) => {
+    if (how === 'signal' || code !== 0) log(audience, 'info', 'backend-ended', { session, pid, [how]: code })
+  })
+}
+
+const certificatesOf = (audience: Audience, publish: (material: TlsMaterial) => void): Certificates =>
+  createCertificates({
+    publish,
+    loaded: (list, by) => {
+      if (list.length > 0 && by !== 'start')
+        log(audience, 'info', 'certificates-loaded', { by, certificates: list.length })
     },
+    failed: (errors, by) =>
+      log(audience, 'error', 'certificates-failed', { by, errors: errors.length, first: describeError(errors[0]) }),
+  })
+
+interface Parts {
+  readonly options: RuntimeOptions
+  readonly publishing: Publishing
+  readonly audience: Audience
+  readonly orders: Orders
+  readonly watch: HelperWatch | undefined
+  readonly threads: Threads
+  readonly certificates: Certificates
+}
+
+function crewOf({ options, publishing, audience, orders, watch, threads, certificates }: Parts): Crew {
+  const other = otherDescriptors(options.descriptors.length, options.lanes)
+  const descriptorsForSessions = Math.max(LEAST_FOR_SESSIONS, options.descriptorLimit - other)
+  const events: PoolEvents = {
+    said: (lane, message) => {
+      if ('log' in message) audience.write(message.log)
+      else if ('kill' in message) for (const session of message.kill) watch?.kill(session)
+      else if ('events' in message) for (const event of message.events) emit(audience, event)
+      else if ('traces' in message) showTraces(audience, message.traces)
+      else log(audience, 'debug', 'lane-ready', { lane: lane.lane })
+    },
+    died: (lane, why) => {
+      if (crew.lanes.get(lane.lane) === lane && !crew.stopping)
+        emit(audience, { at: Date.now(), topic: 'lane', name: 'died', data: { lane: lane.lane, why } })
+      laneEnded(crew, lane, why)
+    },
+  }
+  const crew: Crew = {
+    pool: createPool(threads, events),
+    leases: newLeases(options.descriptors),
+    settings: () => ({
+      lanes: options.lanes,
+      published: textsOf(publishing.current),
+      helper: options.helper.place,
+      descriptorsForSessions,
+      blocked: [...orders.blocked],
+      refusing: orders.refusing,
+      paused: orders.paused,
+      tls: certificates.material(),
+    }),
+    log: (level, event, fields) => log(audience, level, event, fields),
+    started: (lane) => void tellLane(audience, lane),
+    lanes: new Map(),
+    draining: new Set(),
+    deaths: new Map(),
+    missed: new WeakMap(),
+    stopping: false,
+  }
+  return crew
+}
+
+const lanesOf = (crew: Crew, orders: Orders) =>
+  ({
+    lanes: () => liveLanes(crew),
+    deaths: (lane) => crew.deaths.get(lane) ?? 0,
+    askAll: (question, ask) => askLanes(crew, question, ask),
+    recycle: (number) => recycleLane(crew, number),
+    paused: () => orders.paused,
     async pause(listener, mode) {
-      const before = paused[listener]
-      paused[listener] = mode
-      for (const lane of live()) {
-        const descriptors =
-          before === 'hold' && mode !== 'hold' ? (spares[listener] ?? []).splice(0, DESCRIPTORS_A_LANE) : []
-        await lane.ask('pause', { listener, mode: mode ?? null, descriptors })
-      }
+      orders.paused[listener] = mode
+      await pauseListener(crew, listener, mode)
     },
+    refusing: () => orders.refusing,
     async refuse(refuse) {
-      refusing = refuse
-      const { answers } = await askAll('refuse', { refuse })
+      orders.refusing = refuse
+      const { answers } = await askLanes(crew, 'refuse', { refuse })
       return answers.reduce((sum, answer) => sum + answer.sessions, 0)
     },
-    async block(user, block) {
-      if (block) blocked.add(user)
-      else blocked.delete(user)
-      const { answers } = await askAll('block', { user, blocked: block })
-      return answers.flat()
+    async block(user, blocked) {
+      if (blocked) orders.blocked.add(user)
+      else orders.blocked.delete(user)
+      return (await askLanes(crew, 'block', { user, blocked })).answers.flat()
+    },
+  }) satisfies Partial<Runtime>
+
+const hearingOf = (crew: Crew, audience: Audience, publishing: Publishing) => {
+  const tellLanes = () => Promise.all(liveLanes(crew).map((lane) => tellLane(audience, lane)))
+  const host = {
+    lanes: () => liveLanes(crew),
+    log: (level: LogLevel, event: string, fields: LogFields) => log(audience, level, event, fields),
+    emit: (event: DaemonEvent) => emit(audience, event),
+  }
+  return {
+    log: host.log,
+    emit: host.emit,
+    async change(planned, order) {
+      const result = await carryOut(publishing, host, planned, order)
+      if (result.isOk() && planned.changed.includes('loglevel')) {
+        audience.level = publishing.current.config.logLevel
+        void tellLanes()
+      }
+      return result
     },
     onEvent(listener) {
-      const first = listeners.size === 0
-      listeners.add(listener)
-      if (first) for (const lane of live()) void tellListening(lane)
+      audience.subscribers.add(listener)
+      if (audience.subscribers.size === 1) void tellLanes()
       return () => {
-        listeners.delete(listener)
-        if (listeners.size === 0) for (const lane of live()) void tellListening(lane)
+        audience.subscribers.delete(listener)
+        if (audience.subscribers.size === 0) void tellLanes()
       }
     },
     trace(filter, listener) {
-      tracers.set(listener, filter)
-      for (const lane of live()) void tellListening(lane)
+      audience.tracers.set(listener, filter)
+      void tellLanes()
       return () => {
-        tracers.delete(listener)
-        for (const lane of live()) void tellListening(lane)
+        audience.tracers.delete(listener)
+        void tellLanes()
       }
     },
+    level: () => audience.level,
     async setLevel(wanted) {
-      level = wanted
-      await Promise.all(live().map(tellListening))
+      audience.level = wanted
+      await tellLanes()
     },
-    async stop(graceSeconds) {
-      stopping = true
-      clearInterval(pinger)
-      watch?.stop()
-      await Promise.allSettled(live().map((lane) => lane.ask('stop', { grace: graceSeconds })))
-      const deadline = monotonic() + (graceSeconds + 5) * 1000
-      await until(() => live().length === 0 || monotonic() > deadline)
-      await pool.close()
-    },
-  }
-
-  await until(() => [...handles.values()].every((lane) => lane.state !== 'starting'))
-  return ok(runtime)
+  } satisfies Partial<Runtime>
 }
-
-const until = (holds: () => boolean): Promise<void> =>
-  new Promise((resolve) => {
-    const timer = setInterval(() => {
-      if (!holds()) return
-      clearInterval(timer)
-      resolve()
-    }, 10)
-  })
-
-/** For a log line or a terminal. */
-export const describeError = (error: ConfigError | undefined): string =>
-  error === undefined ? '' : `${error.file}:${error.line}:${error.column}: ${error.problem}; ${error.hint}`

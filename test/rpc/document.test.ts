@@ -7,13 +7,11 @@ import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { Ajv } from 'ajv'
 import { METRICS } from '../../src/contract/metrics.ts'
-import { createDispatch } from '../../src/rpc/dispatch.ts'
 import { rpcDocument } from '../../src/rpc/document.ts'
 import { METHOD_MAP } from '../../src/rpc/methods.ts'
-import { openrpcDocument } from '../../src/rpc/openrpc.ts'
-import { createPlane } from '../../src/rpc/plane.ts'
-import { fakeDaemon, fakeSession } from './fake.ts'
-import { bed, type Json, wire } from './wire.ts'
+import { describeMethods, openrpcDocument } from '../../src/rpc/openrpc.ts'
+import { fixture } from './fixture.ts'
+import { type Json, wire } from './wire.ts'
 
 const top = fileURLToPath(new URL('../../../', import.meta.url))
 const DRAFT_7 = 'http://json-schema.org/draft-07/schema#'
@@ -23,7 +21,7 @@ function ajv(): Ajv {
 }
 
 function discovered(): Json {
-  createDispatch(createPlane(fakeDaemon().daemon))
+  describeMethods(METHOD_MAP)
   return JSON.parse(JSON.stringify(openrpcDocument('0.1.0')))
 }
 
@@ -62,11 +60,13 @@ void test('what changes something takes dryRun and is for control.sock', () => {
 })
 
 void test("every method's example is answered as its schema says", async (t) => {
-  const { fake, control } = await bed(t)
-  fake.sessions.set('1.2f', fakeSession(47, { id: '1.2f', user: 'alice' }))
-  fake.disk.set('fixsmtpio', ':greeting::5*:15:&fixsmtpio_noop\n')
-  await fake.daemon.config.reload({ apply: 'new-sessions', by: 'signal' })
-  await fake.daemon.users.block('mallory', undefined)
+  const { host, control, idOf } = await fixture(t)
+  // What the examples name.
+  for (const greeting of ['one.example', 'two.example']) {
+    host.write('smtpgreeting', `${greeting}\n`)
+    await host.daemon.config.change({ from: 'disk', apply: 'new-sessions', by: 'signal', dryRun: false })
+  }
+  await host.daemon.users.block('mallory', undefined)
   const c = wire(control)
   const schemas = new Map<string, Json>(discovered().methods.map((method: Json) => [method.name, method]))
   for (const [name, method] of METHOD_MAP) {
@@ -74,7 +74,7 @@ void test("every method's example is answered as its schema says", async (t) => 
     // Ids that only the running daemon knows.
     if (name === 'event.unsubscribe') params.subscription = (await c.call('event.subscribe')).result.subscription
     if (name === 'op.cancel') params.id = (await c.call('op.list')).result.operations.at(-1).id
-    if (name === 'session.kill') fake.sessions.set('1.2f', fakeSession(47, { id: '1.2f', user: 'alice' }))
+    if (name === 'session.get') params.id = await idOf('alice')
     const { result, error } = await c.call(name, params)
     assert.equal(error, undefined, `${name}: ${error?.message}`)
     for (const [what, value] of [

@@ -23,7 +23,7 @@ import {
 import { diffLines } from '../../src/rpc/diff.ts'
 import { prometheusText } from '../../src/rpc/prometheus.ts'
 import { createClient, eventText, QUEUE_BYTES } from '../../src/rpc/streams.ts'
-import { fakeSession } from './fake.ts'
+import { sampleSession } from '../support/sample.ts'
 
 void test('a glob matches what the same regular expression does, and in no time', () => {
   const part = fc.constantFrom('a', 'b', '*', '?', '.')
@@ -91,7 +91,7 @@ void test('pages give each session once, in order, whatever the lanes', () => {
       fc.constantFrom(...sorts),
       fc.boolean(),
       (seeds, limit, sort, descending) => {
-        const all = seeds.map((seed, i) => ({ ...fakeSession(seed), id: `${i}`.padStart(3, '0') }))
+        const all = seeds.map((seed, i) => ({ ...sampleSession(seed), id: `${i}`.padStart(3, '0') }))
         const lanes = [all.filter((_, i) => i % 3 === 0), all.filter((_, i) => i % 3 !== 0)]
         const seen: string[] = []
         let after: SessionQuery['after']
@@ -116,7 +116,7 @@ void test('pages give each session once, in order, whatever the lanes', () => {
       },
     ),
   )
-  assert.equal(afterCursor(cursorAfter(fakeSession(1), 'id', true), 'id', false), undefined)
+  assert.equal(afterCursor(cursorAfter(sampleSession(1), 'id', true), 'id', false), undefined)
 })
 
 void test('a diff, applied, gives the other text', () => {

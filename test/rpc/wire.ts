@@ -1,39 +1,5 @@
 // A client for tests: lines in, lines out, over a real socket.
-import { mkdtempSync, rmSync } from 'node:fs'
 import { connect, type Socket } from 'node:net'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import type { TestContext } from 'node:test'
-import { type ControlPlane, openControlPlane } from '../../src/rpc/open.ts'
-import { type FakeDaemon, fakeDaemon } from './fake.ts'
-
-export interface Bed {
-  readonly fake: FakeDaemon
-  readonly directory: string
-  readonly control: string
-  readonly status: string
-  readonly metrics: string
-  readonly plane: ControlPlane
-}
-
-export async function bed(t: TestContext, sessions = 3): Promise<Bed> {
-  const directory = mkdtempSync(join(tmpdir(), 'acceptd-rpc-'))
-  const fake = fakeDaemon(sessions)
-  const control = join(directory, 'private', 'control.sock')
-  const status = join(directory, 'status.sock')
-  const opened = await openControlPlane(fake.daemon, {
-    control,
-    status: { path: status },
-    metrics: { host: '127.0.0.1', port: 0 },
-  })
-  if (opened.isErr()) throw new Error(opened.error.message)
-  const plane = opened.value
-  t.after(async () => {
-    await plane.close()
-    rmSync(directory, { recursive: true, force: true })
-  })
-  return { fake, directory, control, status, plane, metrics: plane.addresses.at(-1) ?? '' }
-}
 
 // biome-ignore lint/suspicious/noExplicitAny: replies are looked at freely
 export type Json = any

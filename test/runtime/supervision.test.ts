@@ -7,7 +7,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, it } from 'node:test'
 import { fileURLToPath } from 'node:url'
-import type { ControlTexts } from '../../src/config/config.ts'
+import type { ControlTexts } from '../../src/config/knobs.ts'
+import { socketOn, supplyDescriptors } from '../../src/edge/descriptors.ts'
+import type { Refusal } from '../../src/runtime/publishing.ts'
 import type { RuntimeOptions } from '../../src/runtime/runtime.ts'
 import { bindAddress } from '../support/binding.ts'
 import { controlTexts } from '../support/control.ts'
@@ -34,13 +36,20 @@ const texts = (rules = ''): ControlTexts => {
 
 const CHILD = fileURLToPath(new URL('../support/runtime-child.js', import.meta.url))
 
-async function startRuntime(helper: FakeHelper, more: Partial<RuntimeOptions> = {}): Promise<Runtime> {
+/** Of which 2 lanes take 6. */
+const DESCRIPTORS = 12
+
+async function startRuntime(
+  helper: FakeHelper,
+  more: Partial<RuntimeOptions> = {},
+  supply: typeof supplyDescriptors = supplyDescriptors,
+): Promise<Runtime> {
   const control = mkdtempSync(join(tmpdir(), 'acceptd-control-'))
   for (const [name, text] of Object.entries(texts())) writeFileSync(join(control, name), text)
   const bound = bindAddress('127.0.0.1', 0)
   assert.ok(bound !== undefined)
   const stdio: ('ignore' | 'pipe' | 'ipc' | number)[] = ['ignore', 'ignore', 'pipe', 'ipc']
-  const descriptors = Array.from({ length: 24 }, () => stdio.push(bound.fd) - 1)
+  const descriptors = Array.from({ length: DESCRIPTORS }, () => stdio.push(bound.fd) - 1)
   const options: RuntimeOptions = {
     control,
     run: control,
@@ -55,6 +64,7 @@ async function startRuntime(helper: FakeHelper, more: Partial<RuntimeOptions> = 
     stdio,
     env: { ...process.env, NODE_OPTIONS: '', ACCEPTD_TEST_RUNTIME: JSON.stringify(options) },
   })
+  supply(child, [socketOn(bound.fd)])
   let log = ''
   child.stderr?.setEncoding('utf8').on('data', (text: string) => {
     log += text
@@ -62,7 +72,8 @@ async function startRuntime(helper: FakeHelper, more: Partial<RuntimeOptions> = 
   const waiting = new Map<number, (answer: unknown) => void>()
   let next = 1
   let ready = false
-  child.on('message', ({ n, answer }: { n: number; answer: unknown }) => {
+  child.on('message', ({ n, answer }: { n?: number; answer: unknown }) => {
+    if (n === undefined) return
     if (n === 0) ready = true
     waiting.get(n)?.(answer)
   })
@@ -91,6 +102,8 @@ async function startRuntime(helper: FakeHelper, more: Partial<RuntimeOptions> = 
       for (const one of clients) one.socket.destroy()
       child.kill('SIGKILL')
       await until('the runtime to be gone', () => child.signalCode !== null || child.exitCode !== null)
+      // A descriptor that it was sent and never took would keep the channel.
+      if (child.connected) child.disconnect()
       bound.close()
       rmSync(control, { recursive: true, force: true })
     },
@@ -227,6 +240,55 @@ void describe('a lane', () => {
   })
 })
 
+void describe('a listening descriptor', () => {
+  const serve = async (clients: number) => {
+    for (let n = 0; n < clients; n += 1) {
+      const client = await loggedIn()
+      await say(client, 'NOOP\r\n', /^250 /)
+      client.reset()
+    }
+  }
+
+  void it('is not used up by pauses: a held listener leaves clients in its backlog, a resumed one takes them', async () => {
+    runtime = await startRuntime(helper, {}, () => undefined)
+    for (let n = 0; n < 20; n += 1) {
+      await runtime.tell({ do: 'pause', mode: 'hold' })
+      const waiting = runtime.dial()
+      await until('the connection', () => !waiting.socket.connecting)
+      assert.equal(waiting.heard(), '')
+      await runtime.tell({ do: 'pause', mode: n % 2 === 0 ? undefined : '421' })
+      await until('an answer', () => waiting.heard().startsWith(n % 2 === 0 ? '220 ' : '421 paused'))
+      waiting.reset()
+    }
+    await runtime.tell({ do: 'pause', mode: undefined })
+    await serve(4)
+  })
+
+  void it('is given back by a lane that is recycled or dies, however often', async () => {
+    runtime = await startRuntime(helper)
+    for (let n = 0; n < 14; n += 1) assert.equal(await runtime.tell({ do: 'recycle', lane: 1 + (n % 2) }), true)
+    await serve(4)
+    for (let n = 1; n <= 4; n += 1) {
+      await runtime.tell({ do: 'end', lane: 2 })
+      await until('another lane', async () => {
+        const { deaths, lanes } = await runtime.look()
+        return deaths[1] === n && lanes.filter(({ state }) => state === 'running').length === 2
+      })
+    }
+    await inEveryLane(1)
+    assert.doesNotMatch(runtime.log(), /listener-failed|descriptors-used-up/)
+  })
+
+  void it('that cannot be had is an error of who asked, and nothing else', async () => {
+    runtime = await startRuntime(helper, {}, () => undefined)
+    assert.equal(await runtime.tell({ do: 'recycle', lane: 1 }), true)
+    assert.equal(await runtime.tell({ do: 'recycle', lane: 2 }), true)
+    assert.equal(await runtime.tell({ do: 'recycle', lane: 1 }), false)
+    assert.equal(await runtime.tell({ do: 'recycle', lane: 2 }), false)
+    await inEveryLane(1)
+  })
+})
+
 void describe('a reload', () => {
   void it('during 100 live sessions: nobody loses a byte, old sessions keep the old rules, new ones have the new', async () => {
     runtime = await startRuntime(helper)
@@ -272,10 +334,11 @@ void describe('a reload', () => {
       texts: { ...texts(':noop:bad\n'), timeoutsmtpd: 'soon\n' },
       all: true,
     })
-    const { error } = answer as { error: { kind: string; errors: { file: string; line: number; column: number }[] } }
-    assert.equal(error.kind, 'invalid')
-    assert.deepEqual(error.errors.map(({ file }) => file).toSorted(), ['control/fixsmtpio', 'control/timeoutsmtpd'])
-    assert.ok(error.errors.every(({ line, column }) => line > 0 && column > 0))
+    const { error } = answer as { error: Refusal }
+    assert.ok(error.do === 'refuse')
+    const { list } = error.errors
+    assert.deepEqual(list.map(({ file }) => file).toSorted(), ['control/fixsmtpio', 'control/timeoutsmtpd'])
+    assert.ok(list.every(({ line, column }) => line > 0 && column > 0))
     assert.deepEqual((await runtime.look()).generation, 1)
     await say(await loggedIn(), 'NOOP\r\n', /^250 NOOP ok\r\n$/)
   })
@@ -285,7 +348,7 @@ void describe('a reload', () => {
     const clients = await inEveryLane(1)
     await runtime.tell({ do: 'spin' })
     const answer = await runtime.tell({ do: 'publish', texts: texts(':noop::*::250 new rules\n'), all: true })
-    assert.equal((answer as { error?: { kind: string } }).error?.kind, 'lane')
+    assert.equal((answer as { error?: Refusal }).error?.do, 'lane')
     await until('it to be ended', async () => (await runtime.look()).deaths.includes(1), 9000)
     await until('a new lane', async () => (await runtime.look()).lanes.every((lane) => lane.state === 'running'))
     const { generation, uses } = await runtime.look()

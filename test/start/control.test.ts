@@ -2,8 +2,9 @@ import assert from 'node:assert/strict'
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { compileConfig, KNOBS } from '../../src/config/config.ts'
+import { compileConfig } from '../../src/config/config.ts'
 import { readControl } from '../../src/config/generations.ts'
+import { KNOBS } from '../../src/config/knobs.ts'
 import { TOP } from '../system/machine.ts'
 
 void test('control/README.md has a row for every knob, in the words of the table that acceptd reads', () => {

@@ -1,7 +1,7 @@
 // Control files for tests that need a whole configuration, and what a transcript's settings mean in them.
 
 import { readFileSync } from 'node:fs'
-import type { ControlTexts } from '../../src/config/config.ts'
+import type { ControlTexts } from '../../src/config/knobs.ts'
 import type { Settings } from './transcript.ts'
 
 const RECOMMENDED = readFileSync('control/fixsmtpio', 'latin1')

@@ -3,7 +3,7 @@
 import { connect } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { MessageChannel, Worker } from 'node:worker_threads'
-import type { ControlTexts } from '../../src/config/config.ts'
+import type { ControlTexts } from '../../src/config/knobs.ts'
 import type { FromLane, LaneStart, QuestionName, Questions } from '../../src/lane/messages.ts'
 import { newUsage } from '../../src/lane/usage.ts'
 import { decodeMessage, encodeMessage } from '../../src/session/codec.ts'

@@ -4,6 +4,7 @@ import { openSync, readSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { BroadcastChannel, isMainThread, threadId } from 'node:worker_threads'
 import { openStderr } from '../../src/edge/log.ts'
+import { diskOf, planFor } from '../../src/runtime/publishing.ts'
 import { type Runtime, type RuntimeOptions, startRuntime } from '../../src/runtime/runtime.ts'
 
 export type Order =
@@ -12,6 +13,8 @@ export type Order =
   | { readonly do: 'spin' }
   | { readonly do: 'publish'; readonly texts: Readonly<Record<string, string>>; readonly all: boolean }
   | { readonly do: 'look' }
+  | { readonly do: 'recycle'; readonly lane: number }
+  | { readonly do: 'pause'; readonly mode: 'hold' | '421' | undefined }
   /** The longest callback of any lane since it was last asked, in milliseconds of its processor. */
   | { readonly do: 'slowest' }
 
@@ -76,7 +79,8 @@ async function main(options: RuntimeOptions): Promise<void> {
   const started = await startRuntime(options, openStderr())
   if (started.isErr()) throw new Error(JSON.stringify(started.error))
   const runtime = started.value
-  process.on('message', ({ n, order }: { n: number; order: Order }) => {
+  process.on('message', ({ n, order }: { n: number; order?: Order }) => {
+    if (order === undefined) return
     void obey(runtime, order).then((answer) => process.send?.({ n, answer }))
   })
   process.on('disconnect', () => process.exit(0))
@@ -95,9 +99,15 @@ async function obey(runtime: Runtime, order: Order): Promise<unknown> {
       channel.postMessage({ spin: threads[0] })
       return null
     case 'publish': {
-      const done = await runtime.publish(order.texts, order.all, 'control', undefined)
+      const how = { all: order.all, by: 'control', reason: undefined } as const
+      const done = await runtime.change(planFor(runtime.publishing, diskOf(order.texts)), how)
       return done.isOk() ? { generation: done.value.after.generation } : { error: done.error }
     }
+    case 'recycle':
+      return (await runtime.recycle(order.lane)) !== undefined
+    case 'pause':
+      await runtime.pause(0, order.mode)
+      return null
     case 'slowest':
       slowest = 0
       channel.postMessage({ slowest: 'asked' })

@@ -1,8 +1,7 @@
 import { err, ok, type Result } from 'neverthrow'
 import { z } from 'zod'
-import type { Apply, ConfigFile, Daemon, Published, RpcFailure } from '../../contract/daemon.ts'
+import type { Apply, Daemon, FileDifference, Published, RpcFailure } from '../../contract/daemon.ts'
 import { globMatches } from '../../contract/pages.ts'
-import type { ConfigError } from '../../protocol/errors.ts'
 import { diffLines } from '../diff.ts'
 import { type Call, method } from '../row.ts'
 import {
@@ -18,7 +17,7 @@ import {
   sha256,
   time,
 } from '../schema.ts'
-import { configInvalid, timeOf, wireConfigError, wireGeneration, without } from '../wire.ts'
+import { timeOf, wireConfigError, wireFailure, wireGeneration, without } from '../wire.ts'
 
 const HASH = 'b7a1c0de'.repeat(8)
 const OTHER = '0ddba115'.repeat(8)
@@ -46,7 +45,10 @@ const published = z.object({
   generation: count,
   previous: count,
   sha256,
+  unchanged: z.boolean().describe('Nothing was published: it would have said the same.'),
   changed: list(z.string()).describe('Files whose content differs from the previous generation.'),
+  needsRestart: list(z.string()).describe('Files that differ and that only a restart of acceptd reads.'),
+  warnings: list(configError),
   rules: count,
   lanes: count.describe('Lanes that acknowledged it.'),
   olderSessions: count.describe('Sessions that continue with an older generation.'),
@@ -57,13 +59,22 @@ const examplePublished = {
   generation: 4,
   previous: 3,
   sha256: OTHER,
+  unchanged: false,
   changed: ['fixsmtpio'],
+  needsRestart: [],
+  warnings: [],
   rules: 12,
   lanes: 2,
   olderSessions: 40,
   milliseconds: 3.2,
   dryRun: false,
 }
+
+type Answered = z.input<typeof published>
+
+type ChangeFrom =
+  | { readonly from: 'disk'; readonly only?: readonly string[] }
+  | { readonly from: 'history'; readonly generation?: number }
 
 const fileDiff = z.object({
   file: z.string(),
@@ -72,39 +83,12 @@ const fileDiff = z.object({
   lines: list(z.object({ op: z.enum(['+', '-']), line: count, text: z.string().optional() })),
 })
 
-function diffOf(before: readonly ConfigFile[], after: readonly ConfigFile[]): z.input<typeof fileDiff>[] {
-  const old = new Map(before.map((file) => [file.name, file]))
-  const now = new Map(after.map((file) => [file.name, file]))
-  return [...new Set([...old.keys(), ...now.keys()])].toSorted().flatMap((name) => {
-    const a = old.get(name)
-    const b = now.get(name)
-    if (a?.sha256 === b?.sha256) return []
-    return [
-      {
-        file: name,
-        state: a === undefined ? ('added' as const) : b === undefined ? ('removed' as const) : ('changed' as const),
-        needsRestart: (b ?? a)?.changes === 'restart',
-        // A secret has no text here, so its lines are not shown.
-        lines: diffLines(a?.text ?? '', b?.text ?? ''),
-      },
-    ]
-  })
-}
-
-/** The disk, with the caller's texts in place of the files of the same names. */
-function withTexts(disk: readonly ConfigFile[], files: Readonly<Record<string, string>> | undefined): ConfigFile[] {
-  const kept = new Map(disk.map((file) => [file.name, file]))
-  for (const [name, text] of Object.entries(files ?? {})) {
-    const before = kept.get(name)
-    kept.set(name, {
-      name,
-      text,
-      sha256: before?.text === text ? before.sha256 : '',
-      changes: before?.changes ?? 'reload',
-    })
-  }
-  return [...kept.values()]
-}
+const wireDifference = ({ name, loaded, wanted, needsRestart }: FileDifference): z.input<typeof fileDiff> => ({
+  file: name,
+  state: loaded === undefined ? 'added' : wanted === undefined ? 'removed' : 'changed',
+  needsRestart,
+  lines: diffLines(loaded ?? '', wanted ?? ''),
+})
 
 async function refuseUnless(daemon: Daemon, wanted: string | undefined): Promise<RpcFailure | undefined> {
   if (wanted === undefined) return undefined
@@ -118,59 +102,27 @@ async function refuseUnless(daemon: Daemon, wanted: string | undefined): Promise
   }
 }
 
-function isConfigErrors(value: unknown): value is readonly ConfigError[] {
-  return (
-    Array.isArray(value) &&
-    value.every((error: unknown) => typeof error === 'object' && error !== null && 'problem' in error)
-  )
+const publishedAnswer = (answer: Result<Published, RpcFailure>, tried: boolean): Result<Answered, RpcFailure> =>
+  answer
+    .map((value) => ({ ...value, warnings: value.warnings.map(wireConfigError), dryRun: tried }))
+    .mapErr(wireFailure)
+
+interface HowToChange {
+  readonly ifSha256?: string
+  readonly dryRun: boolean
+  readonly apply: Apply
+  readonly reason?: string
 }
 
-/** The daemon's own errors have `problem`; the wire has `message`. */
-function publishedAnswer(answer: Result<Published, RpcFailure>): Result<z.input<typeof published>, RpcFailure> {
-  if (answer.isOk()) return ok({ ...answer.value, dryRun: false })
-  const { error } = answer
-  const { errors, ...rest } = error.data ?? {}
-  if (error.failure === 'config-invalid' && isConfigErrors(errors)) {
-    const wire = configInvalid(errors)
-    return err({ ...wire, data: { ...rest, ...wire.data } })
-  }
-  return err(error)
-}
-
-async function reload(
-  { daemon }: Call,
-  how: { only?: string[]; ifSha256?: string; dryRun: boolean; apply: Apply; reason?: string },
-): Promise<Result<z.input<typeof published>, RpcFailure>> {
-  const conflict = await refuseUnless(daemon, how.ifSha256)
-  if (conflict) return err(conflict)
-  if (how.dryRun) {
-    const report = await daemon.config.check(undefined)
-    if (report.errors.length > 0) return err(configInvalid(report.errors))
-    const { current, generations } = await daemon.config.status()
-    const { published: before, disk } = await daemon.config.texts()
-    return ok({
-      generation: current.generation,
-      previous: current.generation,
-      sha256: report.sha256,
-      changed: diffOf(before, disk)
-        .filter(({ file, needsRestart }) => !needsRestart && (how.only === undefined || how.only.includes(file)))
-        .map(({ file }) => file),
-      rules: current.rules,
-      lanes: 0,
-      olderSessions: generations.reduce((sum, { sessions }) => sum + sessions, 0),
-      milliseconds: 0,
-      dryRun: true,
-    })
-  }
-  return publishedAnswer(
-    await daemon.config.reload({
-      apply: how.apply,
-      by: 'control',
-      ...(how.only !== undefined && { only: how.only }),
-      ...(how.reason !== undefined && { reason: how.reason }),
-    }),
-  )
-}
+/** Reload and rollback, each alone in its turn. */
+const change = ({ plane, daemon }: Call, from: ChangeFrom, { ifSha256: wanted, ...how }: HowToChange) =>
+  plane.inTurn(async (): Promise<Result<Answered, RpcFailure>> => {
+    const conflict = await refuseUnless(daemon, wanted)
+    if (conflict) return err(conflict)
+    const { apply: to, reason: why, dryRun: tried } = how
+    const order = { apply: to, by: 'control' as const, dryRun: tried, ...(why !== undefined && { reason: why }) }
+    return publishedAnswer(await daemon.config.change({ ...from, ...order }), tried)
+  })
 
 export const configMethods = {
   'config.get': method({
@@ -189,7 +141,6 @@ export const configMethods = {
           source: z.discriminatedUnion('from', [
             z.object({ from: z.literal('file'), file: z.string(), line: count }),
             z.object({ from: z.literal('default') }),
-            z.object({ from: z.literal('rpc') }),
           ]),
           needsRestart: z.boolean().describe('Whether a change needs a restart of acceptd.'),
         }),
@@ -249,7 +200,7 @@ export const configMethods = {
       files: list(
         z.object({ name: z.string(), disk: sha256.optional(), loaded: sha256.optional(), drift: z.boolean() }),
       ),
-      lastError: z.object({ at: time, by: changedBy, errors: list(configError) }).optional(),
+      lastError: z.object({ at: time, by: changedBy, errors: list(configError), errorCount: count }).optional(),
       generations: list(generationRow).describe('Those that a session uses.'),
     }),
     level: 'status',
@@ -272,6 +223,7 @@ export const configMethods = {
               hint: '[env]:event:[request-prepend]:response-line-glob:[exitcode]:[response]',
             },
           ],
+          errorCount: 1,
         },
         generations: [exampleGeneration],
       },
@@ -290,7 +242,7 @@ export const configMethods = {
         drift: wireFiles.some(({ drift }) => drift),
         files: wireFiles,
         ...(lastError && {
-          lastError: { at: timeOf(lastError.at), by: lastError.by, errors: lastError.errors.map(wireConfigError) },
+          lastError: { ...lastError, at: timeOf(lastError.at), errors: lastError.errors.map(wireConfigError) },
         }),
         generations: generations.map(wireGeneration),
       })
@@ -299,7 +251,15 @@ export const configMethods = {
   'config.check': method({
     sentence: 'Reads and compiles the control files, or the given texts, and reports every error; changes nothing.',
     params: z.strictObject({ files: fileTexts }),
-    result: z.object({ ok: z.boolean(), errors: list(configError), warnings: list(configError), sha256 }),
+    result: z.object({
+      ok: z.boolean(),
+      errors: list(configError).describe('The first hundred.'),
+      errorCount: count,
+      warnings: list(configError).describe('The first hundred.'),
+      warningCount: count,
+      needsRestart: list(z.string()).describe('Files that a reload would leave as they are loaded.'),
+      sha256: sha256.describe('Of what a reload would publish.'),
+    }),
     level: 'status',
     changes: false,
     example: {
@@ -315,18 +275,21 @@ export const configMethods = {
             hint: '[env]:event:[request-prepend]:response-line-glob:[exitcode]:[response]',
           },
         ],
+        errorCount: 1,
         warnings: [],
+        warningCount: 0,
+        needsRestart: [],
         sha256: OTHER,
       },
     },
     cli: { file: 'files', valid: 'ok', rows: 'errors', columns: ['file', 'line', 'column', 'message', 'hint'] },
     run: async ({ daemon }, { files }) => {
-      const { errors, warnings, sha256: of } = await daemon.config.check(files)
+      const report = await daemon.config.check(files)
       return ok({
-        ok: errors.length === 0,
-        errors: errors.map(wireConfigError),
-        warnings: warnings.map(wireConfigError),
-        sha256: of,
+        ...report,
+        ok: report.errorCount === 0,
+        errors: report.errors.map(wireConfigError),
+        warnings: report.warnings.map(wireConfigError),
       })
     },
   }),
@@ -357,11 +320,11 @@ export const configMethods = {
     cli: { file: 'files', rows: 'files', diff: 'files' },
     run: async ({ daemon }, { files }) => {
       const { current } = await daemon.config.status()
-      const texts = await daemon.config.texts()
+      const different = await daemon.config.diff(files)
       return ok({
         generation: current.generation,
         sha256: current.sha256,
-        files: diffOf(texts.published, withTexts(texts.disk, files)),
+        files: different.map(wireDifference).toSorted((a, b) => (a.file < b.file ? -1 : 1)),
       })
     },
     redact: (result) => ({
@@ -384,7 +347,7 @@ export const configMethods = {
     changes: true,
     example: { params: { reason: 'shorter greeting' }, result: examplePublished },
     cli: {},
-    run: (call, params) => call.plane.inTurn(() => reload(call, params)),
+    run: (call, { only, ...how }) => change(call, { from: 'disk', ...(only !== undefined && { only }) }, how),
   }),
   'config.history': method({
     sentence: 'Lists the kept generations, newest first.',
@@ -407,7 +370,9 @@ export const configMethods = {
   'config.rollback': method({
     sentence: 'Publishes a kept generation again, under a new number.',
     params: z.strictObject({
-      generation: count.describe('Which one, a number of config.history.'),
+      generation: count
+        .exactOptional()
+        .describe('Which one, a number of config.history; left out, the last one that says something else.'),
       apply,
       ifSha256,
       reason,
@@ -418,39 +383,7 @@ export const configMethods = {
     changes: true,
     example: { params: { generation: 2, reason: 'customers complain' }, result: examplePublished },
     cli: { args: ['generation'] },
-    run: ({ plane, daemon }, params) =>
-      plane.inTurn(async () => {
-        const conflict = await refuseUnless(daemon, params.ifSha256)
-        if (conflict) return err(conflict)
-        if (params.dryRun) {
-          const { current, generations } = await daemon.config.status()
-          const wanted = (await daemon.config.history()).find(({ generation }) => generation === params.generation)
-          if (!wanted)
-            return err({
-              failure: 'not-found',
-              reason: 'no-such-generation',
-              message: `Generation ${params.generation} is not kept`,
-            })
-          return ok({
-            generation: current.generation,
-            previous: current.generation,
-            sha256: wanted.sha256,
-            changed: [],
-            rules: wanted.rules,
-            lanes: 0,
-            olderSessions: generations.reduce((sum, { sessions }) => sum + sessions, 0),
-            milliseconds: 0,
-            dryRun: true,
-          })
-        }
-        return publishedAnswer(
-          await daemon.config.rollback({
-            generation: params.generation,
-            apply: params.apply,
-            by: 'control',
-            ...(params.reason !== undefined && { reason: params.reason }),
-          }),
-        )
-      }),
+    run: (call, { generation, ...how }) =>
+      change(call, { from: 'history', ...(generation !== undefined && { generation }) }, how),
   }),
 }

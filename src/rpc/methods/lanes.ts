@@ -51,7 +51,7 @@ export const laneMethods = {
     }),
     level: 'control',
     changes: true,
-    example: { params: { lane: 1, reason: 'memory' }, result: { lane: 3, sessions: 20, dryRun: false } },
+    example: { params: { lane: 1, reason: 'memory' }, result: { lane: 1, sessions: 20, dryRun: false } },
     cli: { args: ['lane'] },
     run: async ({ daemon }, params) => {
       if (params.dryRun) {
@@ -94,7 +94,7 @@ export const laneMethods = {
     result: z.object({ levels: z.record(z.string(), logLevel) }),
     level: 'status',
     changes: false,
-    example: { params: {}, result: { levels: { session: 'info', rules: 'warn' } } },
+    example: { params: {}, result: { levels: { acceptd: 'info' } } },
     cli: {},
     run: async ({ daemon }) => ok({ levels: { ...(await daemon.log.levels()) } }),
   }),
@@ -111,9 +111,9 @@ export const laneMethods = {
     level: 'control',
     changes: true,
     example: {
-      params: { component: 'session', level: 'debug', ttl: 600 },
+      params: { component: 'acceptd', level: 'debug', ttl: 600 },
       result: {
-        component: 'session',
+        component: 'acceptd',
         level: 'debug',
         previous: 'info',
         ends: '2026-11-22T09:10:00.000Z',

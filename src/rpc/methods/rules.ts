@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { method } from '../row.ts'
 import { count, list, sha256, time } from '../schema.ts'
-import { timeOf, without } from '../wire.ts'
+import { timeOf, wireFailure, without } from '../wire.ts'
 
 const HASH = 'b7a1c0de'.repeat(8)
 
@@ -73,7 +73,6 @@ export const rulesMethods = {
           rule: z.string().optional(),
           line: count,
           matched: z.boolean(),
-          why: z.string().optional(),
           before: fields,
           after: fields,
         }),
@@ -98,7 +97,7 @@ export const rulesMethods = {
       },
     },
     cli: { args: ['event'], file: 'text' },
-    run: ({ daemon }, question) => daemon.rules.evaluate(question),
-    redact: (result) => ({ ...result, trace: result.trace.map((step) => without(step, 'rule', 'why')) }),
+    run: async ({ daemon }, question) => (await daemon.rules.evaluate(question)).mapErr(wireFailure),
+    redact: (result) => ({ ...result, trace: result.trace.map((step) => without(step, 'rule')) }),
   }),
 }

@@ -1,7 +1,8 @@
 // A control directory is compiled whole: every error with its file, line and column, all at once.
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { type ControlTexts, compileConfig } from '../../src/config/config.ts'
+import { compileConfig } from '../../src/config/config.ts'
+import type { ControlTexts } from '../../src/config/knobs.ts'
 import { controlTexts } from '../support/control.ts'
 import { parseTranscripts } from '../support/transcript.ts'
 

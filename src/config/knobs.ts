@@ -1,0 +1,141 @@
+// The files of the control directory: a row each, and how one that holds a single word or number is read.
+
+import { controlLines, firstLine } from '../protocol/control-lines.ts'
+import type { ConfigError } from '../protocol/errors.ts'
+
+/** Texts of the control directory by file name; a file that is not there has no entry. */
+export type ControlTexts = Readonly<Record<string, string>>
+
+export type KnobName = (typeof KNOBS)[number]['name']
+
+interface KnobRow {
+  readonly name: string
+  readonly changes: 'reload' | 'restart'
+  readonly about: string
+  /** What holds without the file; undefined: there is no default. */
+  readonly fallback: string | undefined
+}
+
+export const KNOBS = [
+  { name: 'me', changes: 'reload', fallback: undefined, about: 'Name of this host; the default greeting.' },
+  { name: 'smtpgreeting', changes: 'reload', fallback: 'control/me', about: 'What follows 220, 250 and 221.' },
+  {
+    name: 'smtpcapabilities',
+    changes: 'reload',
+    fallback: undefined,
+    about: 'EHLO keywords shown before login, one per line.',
+  },
+  { name: 'pop3greeting', changes: 'reload', fallback: 'control/me', about: 'The host part of the POP3 timestamp.' },
+  {
+    name: 'pop3capabilities',
+    changes: 'reload',
+    fallback: undefined,
+    about: 'CAPA lines shown before login, one per line.',
+  },
+  {
+    name: 'pop3apop',
+    changes: 'reload',
+    fallback: '0',
+    about: '1: APOP, for a checkpassword that knows plain passwords.',
+  },
+  {
+    name: 'timeoutsmtpd',
+    changes: 'reload',
+    fallback: '1200',
+    about: 'Seconds an SMTP client or backend may be silent.',
+  },
+  {
+    name: 'timeoutpop3d',
+    changes: 'reload',
+    fallback: '1200',
+    about: 'Seconds a POP3 client or backend may be silent.',
+  },
+  { name: 'fixsmtpio', changes: 'reload', fallback: '', about: 'Rules for requests, replies and exit codes.' },
+  { name: 'barelineend', changes: 'reload', fallback: 'fix', about: 'fix or refuse a bare CR or LF in a message.' },
+  {
+    name: 'tls',
+    changes: 'reload',
+    fallback: '',
+    about: 'NAME[,NAME...] CERT KEY: certificates; the first serves clients that name no host.',
+  },
+  { name: 'tlsminimum', changes: 'reload', fallback: '1.2', about: '1.2 or 1.3: the oldest TLS that is spoken.' },
+  { name: 'tlsciphers', changes: 'reload', fallback: '', about: 'Ciphers of TLS 1.2 in the words of OpenSSL.' },
+  {
+    name: 'tlsunknownname',
+    changes: 'reload',
+    fallback: 'default',
+    about: 'default or refuse: a client that asks for a host without a certificate.',
+  },
+  { name: 'loglevel', changes: 'reload', fallback: 'info', about: 'error, warn, info or debug.' },
+  {
+    name: 'maxsessions',
+    changes: 'reload',
+    fallback: '0',
+    about: 'Concurrent sessions; 0: as many as descriptors allow.',
+  },
+  { name: 'saslbrokenclients', changes: 'reload', fallback: '0', about: '1: a second EHLO line AUTH=LOGIN PLAIN.' },
+  {
+    name: 'listeners',
+    changes: 'restart',
+    fallback: undefined,
+    about: 'ADDRESS:PORT PROTOCOL CHAIN [tls=MODE] [proxy=NETWORKS] [tries=N] [guest=CHAIN] [name=NAME].',
+  },
+  {
+    name: 'chains',
+    changes: 'reload',
+    fallback: undefined,
+    about: 'The programs run for a login; the helper reads it too.',
+  },
+  {
+    name: 'helper',
+    changes: 'restart',
+    fallback: 'serve',
+    about: 'serve: acceptd keeps accept-helper running; unit: something else does; run: one for each login.',
+  },
+  { name: 'lanes', changes: 'restart', fallback: '0', about: 'Worker threads; 0: one per core.' },
+  { name: 'statusgroup', changes: 'restart', fallback: '', about: 'Numeric group of status.sock.' },
+  { name: 'metrics', changes: 'restart', fallback: '', about: 'Loopback ADDRESS:PORT for GET /metrics.' },
+] as const satisfies readonly KnobRow[]
+
+export const knobOf = (name: string): KnobRow | undefined => KNOBS.find((knob) => knob.name === name)
+
+export const trouble = (file: string, line: number, column: number, problem: string, hint: string): ConfigError => ({
+  file: `control/${file}`,
+  line,
+  column,
+  problem,
+  hint,
+})
+
+/** The texts of a control directory while they are compiled; what is wrong is added to `errors`. */
+export interface Reading {
+  readonly texts: ControlTexts
+  readonly errors: ConfigError[]
+}
+
+/** The first line of a knob, or what holds without it. */
+export function lineOf({ texts }: Reading, name: KnobName): string {
+  const text = firstLine(texts[name] ?? '')
+  return text === '' ? (knobOf(name)?.fallback ?? '') : text
+}
+
+export const linesOf = ({ texts }: Reading, name: KnobName): readonly string[] =>
+  controlLines(texts[name] ?? '').map((row) => row.text)
+
+export function numberOf(reading: Reading, name: KnobName, least: number, most: number): number {
+  const text = lineOf(reading, name)
+  const value = /^\d{1,9}$/.test(text) ? Number(text) : -1
+  if (value < least || value > most) {
+    const problem = `\`${text}\` is not a number from ${least} to ${most}`
+    reading.errors.push(trouble(name, 1, 1, problem, 'write one number in decimal digits'))
+  }
+  return value
+}
+
+export function wordOf<T extends string>(reading: Reading, name: KnobName, words: readonly [T, ...T[]]): T {
+  const text = lineOf(reading, name)
+  const found = words.find((word) => word === text)
+  if (found === undefined)
+    reading.errors.push(trouble(name, 1, 1, `\`${text}\` is not known`, `write ${words.join(' or ')}`))
+  return found ?? words[0]
+}

@@ -1,0 +1,223 @@
+// The control plane's view of the configuration: what is on disk, loaded and in use, and a change of it. Every answer comes from a plan.
+
+import { err, ok, type Result } from 'neverthrow'
+import { changedFiles, readControl, type StoredGeneration } from '../../config/generations.ts'
+import { type ControlTexts, KNOBS } from '../../config/knobs.ts'
+import { type Plan, withTexts } from '../../config/plan.ts'
+import type {
+  ChangeRequest,
+  CheckReport,
+  ConfigStatus,
+  Daemon,
+  FileDifference,
+  FileState,
+  Generation,
+  Knob,
+  Published,
+  RpcFailure,
+} from '../../contract/daemon.ts'
+import { failure, notFound } from '../../contract/failure.ts'
+import type { Sample } from '../../contract/metrics.ts'
+import { sha256Of } from '../../edge/control-files.ts'
+import { bytesOf } from '../../protocol/bytes.ts'
+import { diskOf, lastDifferent, planFor, type Refusal, refusalErrors, reloadSamples } from '../publishing.ts'
+import type { Runtime } from '../runtime.ts'
+import { type Uses, usesOf } from './uses.ts'
+
+type GivenTexts = Readonly<Record<string, string>> | undefined
+
+export const configOf = (runtime: Runtime): Daemon['config'] => ({
+  knobs: () => knobs(runtime),
+  status: () => status(runtime),
+  check: (files) => check(runtime, files),
+  diff: (files) => differences(runtime, planFor(runtime.publishing, diskWith(runtime, files))),
+  change: (how) => change(runtime, how),
+  async history() {
+    const { sessions } = await usesOf(runtime)
+    return runtime.publishing.kept.map((stored) => shown(stored, sessions))
+  },
+})
+
+function diskWith({ publishing }: Runtime, files: GivenTexts) {
+  const disk = readControl(publishing.control)
+  if (files === undefined) return disk
+  // Octets, as the files hold them.
+  const octets = Object.entries(files).map(([name, text]) => [name, Buffer.from(text).toString('latin1')])
+  return withTexts(disk, Object.fromEntries(octets) as ControlTexts)
+}
+
+const shown = (stored: StoredGeneration, sessions: Uses['sessions']): Generation => ({
+  generation: stored.generation,
+  sha256: stored.sha256,
+  published: stored.published,
+  by: stored.by,
+  ...(stored.reason === undefined ? {} : { reason: stored.reason }),
+  rules: stored.config.rules.rules.length,
+  sessions: sessions.get(stored.generation) ?? 0,
+})
+
+function knobs({ publishing, options }: Runtime): readonly Knob[] {
+  const { texts } = publishing.current
+  return KNOBS.map(({ name, changes, fallback }): Knob => {
+    const text = texts[name]
+    const row = { name, secret: false, changes }
+    if (text === undefined) return { ...row, value: fallback ?? '', source: { from: 'default' } }
+    const source = { from: 'file' as const, file: `${options.control}/${name}`, line: 1 }
+    return { ...row, value: text.replace(/\n$/, ''), source }
+  })
+}
+
+async function status(runtime: Runtime): Promise<ConfigStatus> {
+  const { sessions } = await usesOf(runtime)
+  const { current, kept, lastError } = runtime.publishing
+  const inUse = kept.filter((stored) => stored === current || (sessions.get(stored.generation) ?? 0) > 0)
+  return {
+    current: shown(current, sessions),
+    files: fileStates(runtime),
+    ...(lastError === undefined ? {} : { lastError }),
+    generations: inUse.map((stored) => shown(stored, sessions)),
+  }
+}
+
+function fileStates({ publishing }: Runtime): readonly FileState[] {
+  const disk = readControl(publishing.control).texts
+  const loaded = publishing.current.texts
+  const hash = (text: string | undefined) => (text === undefined ? undefined : sha256Of(bytesOf(text)))
+  return KNOBS.flatMap(({ name }) => {
+    const [diskSha256, loadedSha256] = [hash(disk[name]), hash(loaded[name])]
+    if (diskSha256 === undefined && loadedSha256 === undefined) return []
+    return [
+      {
+        name,
+        ...(diskSha256 === undefined ? {} : { diskSha256 }),
+        ...(loadedSha256 === undefined ? {} : { loadedSha256 }),
+      },
+    ]
+  })
+}
+
+/** How many control files differ from what is loaded. */
+export const drift = (runtime: Runtime): number =>
+  fileStates(runtime).filter((file) => file.diskSha256 !== file.loadedSha256).length
+
+function check(runtime: Runtime, files: GivenTexts): CheckReport {
+  const { verdict, warnings, needsRestart, sha256 } = planFor(runtime.publishing, diskWith(runtime, files))
+  const errors = verdict.do === 'refuse' ? verdict.errors : { list: [], count: 0 }
+  return {
+    errors: errors.list,
+    errorCount: errors.count,
+    warnings: warnings.list,
+    warningCount: warnings.count,
+    needsRestart,
+    sha256,
+  }
+}
+
+function differences({ publishing }: Runtime, { wanted, needsRestart }: Plan): readonly FileDifference[] {
+  const { texts } = publishing.current
+  return changedFiles(texts, wanted).map((name) => {
+    const [before, after] = [texts[name], wanted[name]]
+    return {
+      name,
+      needsRestart: needsRestart.includes(name),
+      ...(before === undefined ? {} : { loaded: before }),
+      ...(after === undefined ? {} : { wanted: after }),
+    }
+  })
+}
+
+async function change(runtime: Runtime, how: ChangeRequest): Promise<Result<Published, RpcFailure>> {
+  const planned = planOf(runtime, how)
+  if (planned.isErr()) return err(planned.error)
+  const { verdict } = planned.value
+  if (how.dryRun) {
+    if (verdict.do !== 'publish' && verdict.do !== 'nothing') return err(refusalFailure(verdict))
+    const { current } = runtime.publishing
+    const outcome = { generation: current.generation, previous: current.generation, lanes: 0, milliseconds: 0 }
+    return ok({ ...(await published(runtime, planned.value)), ...outcome })
+  }
+  const order = { all: how.apply === 'next-transaction', by: how.by, reason: how.reason }
+  const done = await runtime.change(planned.value, order)
+  if (done.isErr()) return err(refusalFailure(done.error))
+  const { before, after, lanes, milliseconds } = done.value
+  const outcome = { generation: after.generation, previous: before.generation, lanes }
+  const took = Math.round(milliseconds * 10) / 10
+  return ok({ ...(await published(runtime, planned.value)), ...outcome, milliseconds: took })
+}
+
+function planOf({ publishing }: Runtime, how: ChangeRequest): Result<Plan, RpcFailure> {
+  if (how.from === 'disk') return ok(planFor(publishing, undefined, how.only))
+  const { generation } = how
+  const stored =
+    generation === undefined ? lastDifferent(publishing) : publishing.kept.find((one) => one.generation === generation)
+  if (stored !== undefined) return ok(planFor(publishing, diskOf(stored.texts)))
+  const what = generation === undefined ? 'no generation with another content' : `generation ${generation}`
+  return notFound('no-such-generation', `${what} is ${generation === undefined ? '' : 'not '}kept`)
+}
+
+/** What a dry run and the change say alike. */
+async function published(
+  runtime: Runtime,
+  { verdict, sha256, changed, needsRestart, warnings }: Plan,
+): Promise<Omit<Published, 'generation' | 'previous' | 'lanes' | 'milliseconds'>> {
+  const { sessions } = await usesOf(runtime)
+  const { current } = runtime.publishing
+  let older = 0
+  for (const [generation, n] of sessions) if (generation < current.generation || sha256 !== current.sha256) older += n
+  const { config } = verdict.do === 'publish' || verdict.do === 'nothing' ? verdict : current
+  return {
+    sha256,
+    unchanged: verdict.do === 'nothing',
+    changed,
+    needsRestart,
+    warnings: warnings.list,
+    rules: config.rules.rules.length,
+    olderSessions: older,
+  }
+}
+
+function refusalFailure(refusal: Refusal): RpcFailure {
+  const { list, count } = refusalErrors(refusal)
+  switch (refusal.do) {
+    case 'refuse':
+      return failure('config-invalid', 'config-invalid', `${count} errors; nothing was changed`, {
+        errors: list,
+        errorCount: count,
+      })
+    case 'restart': {
+      const files = refusal.files.map((name) => `control/${name}`).join(', ')
+      const message = `${files}: cannot change while acceptd runs; restart it`
+      return failure('needs-restart', 'needs-restart', message, { needsRestart: refusal.files })
+    }
+    case 'unknown':
+      return failure('not-found', 'no-such-file', `there is no control file ${refusal.file}`)
+    case 'lane': {
+      const { lane, message } = refusal
+      return failure('lane-refused', 'lane-refused', `lane ${lane}: ${message}; nothing was changed`, { lane })
+    }
+  }
+}
+
+/** Metrics of the generations: their sessions, what their rules have matched, drift, reloads. */
+export async function configSamples(runtime: Runtime): Promise<readonly Sample[]> {
+  const { current } = runtime.publishing
+  const { sessions, hits } = await usesOf(runtime)
+  return [
+    { metric: 'acceptd_generation', labels: {}, value: current.generation },
+    { metric: 'acceptd_config_drift_files', labels: {}, value: drift(runtime) },
+    ...[...sessions].map(
+      ([generation, value]): Sample => ({
+        metric: 'acceptd_generation_sessions',
+        labels: { generation: String(generation) },
+        value,
+      }),
+    ),
+    ...[...(hits.get(current.generation) ?? [])].flatMap(([index, { count }]): Sample[] => {
+      const rule = current.config.rules.rules[index]
+      if (rule === undefined) return []
+      const labels = { line: String(rule.line), event: rule.event }
+      return [{ metric: 'acceptd_rule_hits_total', labels, value: count }]
+    }),
+    ...reloadSamples(runtime.publishing),
+  ]
+}

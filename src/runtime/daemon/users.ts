@@ -1,0 +1,102 @@
+// The control plane's view of the users: who is logged in, who is blocked, and whether a password is right.
+
+import { err, ok, type Result } from 'neverthrow'
+import { verdictOf } from '../../actors/checkpassword.ts'
+import type { AuthOutcome, AuthQuestion, Daemon, RpcFailure, UserState } from '../../contract/daemon.ts'
+import { failure, notFound } from '../../contract/failure.ts'
+import { monotonic } from '../../edge/clock.ts'
+import { askHelper } from '../../edge/helper.ts'
+import { bytesOf, concat } from '../../protocol/bytes.ts'
+import { acceptedLine } from '../../protocol/helper.ts'
+import type { Runtime } from '../runtime.ts'
+
+/** A login may take this long, checkpassword's own 30 seconds included. */
+const LOGIN_MILLISECONDS = 35_000
+
+export interface Block {
+  readonly since: number
+  readonly reason: string | undefined
+}
+/** By user. */
+export type Blocks = Map<string, Block>
+
+export const usersOf = (runtime: Runtime, blocks: Blocks): Daemon['users'] => ({
+  async list() {
+    const { answers, silent } = await runtime.askAll('users', null)
+    return { users: withBlocks(answers.flat(), blocks), silentLanes: silent }
+  },
+  async block(user, reason) {
+    blocks.set(user, { since: blocks.get(user)?.since ?? Date.now(), reason })
+    const ended = await runtime.block(user, true)
+    runtime.log('warn', 'user-blocked', { user, reason, ended: ended.length })
+    return ok({ ended })
+  },
+  async unblock(user) {
+    if (!blocks.delete(user)) return notFound('not-blocked', `${user} is not blocked`)
+    await runtime.block(user, false)
+    runtime.log('info', 'user-unblocked', { user })
+    return ok(undefined)
+  },
+})
+
+interface Row {
+  readonly user: string
+  readonly sessions: number
+  readonly messages: number
+}
+
+function withBlocks(rows: readonly Row[], blocks: Blocks): readonly UserState[] {
+  const users = new Map<string, Row>([...blocks.keys()].map((user) => [user, { user, sessions: 0, messages: 0 }]))
+  for (const { user, sessions, messages } of rows) {
+    const before = users.get(user)
+    const sum = { sessions: sessions + (before?.sessions ?? 0), messages: messages + (before?.messages ?? 0) }
+    users.set(user, { user, ...sum })
+  }
+  return [...users.values()].map((row) => {
+    const block = blocks.get(row.user)
+    if (block === undefined) return row
+    const { since, reason } = block
+    return { ...row, blocked: { since, ...(reason === undefined ? {} : { reason }) } }
+  })
+}
+
+export const authOf = (runtime: Runtime, blocks: Blocks): Daemon['auth'] => ({
+  test(question) {
+    const { chains, listeners } = runtime.current().config
+    const chain = question.chain ?? listeners.find(({ protocol }) => protocol === question.protocol)?.chain ?? ''
+    if (!chains.chains.some((one) => one.name === chain && one.kind === 'auth'))
+      return notFound('no-such-chain', `there is no chain ${chain} of kind auth`)
+    if (blocks.has(question.user)) return ok({ verdict: 'blocked', chain, milliseconds: 0 })
+    return tryLogin(runtime, chain, question)
+  },
+})
+
+function tryLogin(
+  { options }: Runtime,
+  chain: string,
+  { user, password }: AuthQuestion,
+): Promise<Result<AuthOutcome, RpcFailure>> {
+  const began = monotonic()
+  const credentials = concat([bytesOf(`${user}\0`), password, bytesOf('\0\0')])
+  const session = `test.${Date.now().toString(36)}`
+  const request = { kind: 'auth' as const, session, chain, environment: [], credentials }
+  return new Promise((resolve) => {
+    const giveUp = askHelper(options.helper.place, request, (line, backend) => {
+      clearTimeout(timer)
+      backend?.discard()
+      resolve(outcomeOf(line, chain, Math.round((monotonic() - began) * 10) / 10))
+    })
+    const timer = setTimeout(giveUp, LOGIN_MILLISECONDS)
+  })
+}
+
+function outcomeOf(line: string, chain: string, milliseconds: number): Result<AuthOutcome, RpcFailure> {
+  const { verdict } = verdictOf(line)
+  const accepted = acceptedLine(line)
+  if (verdict === 'unreachable' || verdict === 'busy' || verdict === 'missing')
+    return err(failure('helper-unavailable', verdict, `the helper answered: ${line}`))
+  if (verdict === 'accepted' && accepted !== undefined)
+    return ok({ verdict: 'accepted', chain, uid: accepted.uid, gid: accepted.gid, milliseconds })
+  const shown = verdict === 'root' ? 'refused' : (verdict as AuthOutcome['verdict'])
+  return ok({ verdict: shown, chain, milliseconds })
+}

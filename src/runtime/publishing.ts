@@ -1,0 +1,224 @@
+// The configuration that runs: its generations, the plan of a change carried out on every lane or on none, and what became of the last one.
+
+import { err, ok, type Result } from 'neverthrow'
+import { type Disk, GENERATIONS_KEPT, readControl, type StoredGeneration } from '../config/generations.ts'
+import type { ControlTexts } from '../config/knobs.ts'
+import { type Findings, type Plan, plan, planStart, restartErrors, type Verdict } from '../config/plan.ts'
+import type { ChangedBy, DaemonEvent, LogLevel } from '../contract/daemon.ts'
+import { type Histogram, histogramValue, newHistogram, record } from '../contract/histogram.ts'
+import type { Sample } from '../contract/metrics.ts'
+import { monotonic } from '../edge/clock.ts'
+import type { LogFields } from '../edge/log.ts'
+import type { GenerationTexts } from '../lane/messages.ts'
+import type { ConfigError } from '../protocol/errors.ts'
+import type { LaneHandle } from './pool.ts'
+
+export interface ChangeOrder {
+  /** Running sessions follow at their next transaction. */
+  readonly all: boolean
+  readonly by: ChangedBy
+  readonly reason: string | undefined
+}
+
+/** Nothing was changed. */
+export type Refusal =
+  | Exclude<Verdict, { do: 'publish' | 'nothing' }>
+  | { readonly do: 'lane'; readonly lane: number; readonly message: string }
+
+export interface PublishedResult {
+  readonly before: StoredGeneration
+  /** The one before where nothing was to be changed. */
+  readonly after: StoredGeneration
+  /** Lanes that acknowledged it. */
+  readonly lanes: number
+  readonly milliseconds: number
+}
+
+export interface LastError {
+  readonly at: number
+  readonly by: ChangedBy
+  readonly errors: readonly ConfigError[]
+  readonly errorCount: number
+}
+
+export interface Publishing {
+  readonly control: string
+  current: StoredGeneration
+  kept: readonly StoredGeneration[]
+  lastNumber: number
+  lastError: LastError | undefined
+  /** By who changed and what became of it, with a TAB between. */
+  readonly reloads: Map<string, number>
+  readonly seconds: Histogram
+}
+
+/** What publishing needs of the runtime. */
+export interface PublishingHost {
+  readonly lanes: () => readonly LaneHandle[]
+  readonly log: (level: LogLevel, event: string, fields: LogFields) => void
+  readonly emit: (event: DaemonEvent) => void
+}
+
+/** The first generation, from the control directory. */
+export function startPublishing(control: string): Result<Publishing, Findings> {
+  const start = planStart(readControl(control))
+  if (start.isErr()) return err(start.error)
+  const { texts, sha256, config } = start.value
+  const current = {
+    generation: 1,
+    sha256,
+    texts,
+    config,
+    published: Date.now(),
+    by: 'start',
+    reason: undefined,
+  } as const
+  return ok({
+    control,
+    current,
+    kept: [current],
+    lastNumber: 1,
+    lastError: undefined,
+    reloads: new Map(),
+    seconds: newHistogram(),
+  })
+}
+
+/** The plan for these files, the directory's if none are given, as things are now. */
+export const planFor = (publishing: Publishing, disk?: Disk, only?: readonly string[]): Plan =>
+  plan(publishing.current, disk ?? readControl(publishing.control), only)
+
+export const textsOf = ({ generation, sha256, texts }: StoredGeneration): GenerationTexts => ({
+  generation,
+  sha256,
+  texts,
+})
+
+/** Carries a plan out, as things are when it is called: nothing else may have changed since it was made. */
+export async function carryOut(
+  publishing: Publishing,
+  host: PublishingHost,
+  planned: Plan,
+  order: ChangeOrder,
+): Promise<Result<PublishedResult, Refusal>> {
+  const { verdict } = planned
+  if (verdict.do !== 'publish' && verdict.do !== 'nothing') return err(refused(publishing, host, verdict, order))
+  if (verdict.do === 'nothing') {
+    const { current } = publishing
+    publishing.lastError = undefined
+    count(publishing, order.by, 'unchanged')
+    host.log('info', 'unchanged', { generation: current.generation, ...told(planned, order) })
+    return ok({ before: current, after: current, lanes: 0, milliseconds: 0 })
+  }
+  const began = monotonic()
+  publishing.lastNumber += 1
+  const { texts, sha256 } = planned
+  const { by, reason } = order
+  const generation = publishing.lastNumber
+  const stored = { generation, sha256, texts, config: verdict.config, published: Date.now(), by, reason }
+  const lanes = host.lanes()
+  const refusal = await prepare(lanes, stored)
+  if (refusal !== undefined) return err(refused(publishing, host, refusal, order))
+  const before = publishing.current
+  publishing.current = stored
+  publishing.kept = [...publishing.kept, stored].slice(-GENERATIONS_KEPT)
+  publishing.lastError = undefined
+  const acknowledged = await switchTo(host, lanes, stored, order.all)
+  const milliseconds = monotonic() - began
+  count(publishing, by, 'ok')
+  record(publishing.seconds, milliseconds / 1000)
+  const changed = planned.changed.join(',')
+  const took = { changed, milliseconds: Math.round(milliseconds) }
+  host.log('info', 'published', { generation, sha256, ...told(planned, order), ...took })
+  host.emit({ at: Date.now(), topic: 'config', name: 'published', data: { generation, sha256, by } })
+  return ok({ before, after: stored, lanes: acknowledged, milliseconds })
+}
+
+/** First every lane prepares; after one refusal nothing has changed anywhere. */
+async function prepare(lanes: readonly LaneHandle[], stored: StoredGeneration): Promise<Refusal | undefined> {
+  const prepared = await Promise.allSettled(lanes.map((lane) => lane.ask('prepare', textsOf(stored))))
+  const refusal = prepared.findIndex((one) => one.status === 'rejected' || one.value.errors.length > 0)
+  if (refusal < 0) return undefined
+  for (const lane of lanes) void lane.ask('forget', { generation: stored.generation }).catch(() => undefined)
+  const one = prepared[refusal]
+  const message = one?.status === 'rejected' ? String(one.reason) : 'it does not compile there'
+  return { do: 'lane', lane: lanes[refusal]?.lane ?? 0, message }
+}
+
+/** Then all switch; the number of those that say they have. */
+async function switchTo(
+  host: PublishingHost,
+  lanes: readonly LaneHandle[],
+  stored: StoredGeneration,
+  all: boolean,
+): Promise<number> {
+  const { generation } = stored
+  const published = await Promise.allSettled(lanes.map((lane) => lane.ask('publish', { generation, all })))
+  lanes.forEach((lane, i) => {
+    // A lane that died in between is replaced by one that starts with the new generation.
+    if (published[i]?.status === 'fulfilled') lane.generation = generation
+  })
+  // One that was started between the two phases knows only the generation before.
+  const late = host.lanes().filter((lane) => !lanes.includes(lane) && lane.generation !== generation)
+  await Promise.allSettled(
+    late.map(async (lane) => {
+      await lane.ask('prepare', textsOf(stored))
+      await lane.ask('publish', { generation, all })
+      lane.generation = generation
+    }),
+  )
+  return published.filter((one) => one.status === 'fulfilled').length
+}
+
+/** A refused change is told in the same way whoever asked for it. */
+function refused(publishing: Publishing, host: PublishingHost, refusal: Refusal, { by }: ChangeOrder): Refusal {
+  if (refusal.do === 'unknown') return refusal
+  count(publishing, by, OUTCOMES[refusal.do])
+  const errors = refusalErrors(refusal)
+  const first = refusal.do === 'lane' ? refusal.message : describeError(errors.list[0])
+  if (errors.count > 0) publishing.lastError = { at: Date.now(), by, errors: errors.list, errorCount: errors.count }
+  host.log('error', 'reload-failed', { by, errors: errors.count, first })
+  host.emit({ at: Date.now(), topic: 'config', name: 'refused', data: { by, errors: errors.count } })
+  return refusal
+}
+
+/** As labels of acceptd_reloads_total. */
+const OUTCOMES = { refuse: 'invalid', restart: 'restart', lane: 'lane' } as const
+
+const NONE: Findings = { list: [], count: 0 }
+
+export function refusalErrors(refusal: Refusal): Findings {
+  if (refusal.do === 'refuse') return refusal.errors
+  return refusal.do === 'restart' ? restartErrors(refusal.files) : NONE
+}
+
+const told = ({ needsRestart, warnings }: Plan, { by, reason }: ChangeOrder): LogFields => ({
+  by,
+  reason,
+  ...(needsRestart.length > 0 ? { needs_restart: needsRestart.join(',') } : {}),
+  ...(warnings.count > 0 ? { warnings: warnings.count } : {}),
+})
+
+function count({ reloads }: Publishing, by: ChangedBy, outcome: string): void {
+  const key = `${by}\t${outcome}`
+  reloads.set(key, (reloads.get(key) ?? 0) + 1)
+}
+
+export function reloadSamples({ reloads, seconds }: Publishing): readonly Sample[] {
+  const counts = [...reloads].map(([key, value]): Sample => {
+    const [by = '', outcome = ''] = key.split('\t')
+    return { metric: 'acceptd_reloads_total', labels: { by, outcome }, value }
+  })
+  return [...counts, { metric: 'acceptd_reload_seconds', labels: {}, value: histogramValue(seconds) }]
+}
+
+/** The last generation before the current one that says something else. */
+export const lastDifferent = ({ kept, current }: Publishing): StoredGeneration | undefined =>
+  kept.findLast((stored) => stored.sha256 !== current.sha256)
+
+/** A kept generation's files as if they lay on the disk. */
+export const diskOf = (texts: ControlTexts): Disk => ({ texts, errors: [], unknown: [] })
+
+/** For a log line or a terminal. */
+export const describeError = (error: ConfigError | undefined): string =>
+  error === undefined ? '' : `${error.file}:${error.line}:${error.column}: ${error.problem}; ${error.hint}`

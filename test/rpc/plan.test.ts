@@ -1,0 +1,138 @@
+// Check, diff, dry run, reload, rollback and HUP answer from one plan: what the dry run says is what is done.
+import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import type { ChangeRequest } from '../../src/contract/daemon.ts'
+import { fixture } from './fixture.ts'
+import { type Json, wire } from './wire.ts'
+
+const HUP: ChangeRequest = { from: 'disk', apply: 'new-sessions', by: 'signal', dryRun: false }
+
+/** What both must agree on: the error whole, or the result without what only a change has. */
+function agreed({ error, result }: Json): Json {
+  if (error) return error
+  const { generation: _g, previous: _p, lanes: _l, milliseconds: _m, dryRun: _d, olderSessions: _o, ...same } = result
+  return same
+}
+
+const cases: readonly [what: string, files: (text: (name: string) => string) => object, params: object, Json][] = [
+  ['a rule', (text) => ({ fixsmtpio: `${text('fixsmtpio')}:noop::*::250 x\n` }), {}, ['fixsmtpio']],
+  ['nothing', () => ({}), {}, []],
+  ['a changed account', (text) => ({ chains: text('chains').replace('account 1000', 'account 7') }), {}, -32008],
+  ['broken listeners', () => ({ listeners: 'here smtp submission\n' }), {}, -32010],
+  ['lanes and a greeting', () => ({ lanes: '7\n', smtpgreeting: 'x.example\n' }), {}, ['smtpgreeting']],
+  ['one of two files', () => ({ smtpgreeting: 'x.example\n', me: 'y.example\n' }), { only: ['me'] }, ['me']],
+  ['a file that is none', () => ({}), { only: ['nofile'] }, -32002],
+  ['a file that is a directory or the like', () => ({ timeoutsmtpd: 'FIFO' }), {}, -32010],
+]
+
+for (const [what, files, params, wanted] of cases)
+  void test(`dry run and reload agree about ${what}`, async (t) => {
+    const { control, host } = await fixture(t)
+    const c = wire(control)
+    for (const [name, text] of Object.entries(files(host.text))) {
+      if (text === 'FIFO') {
+        host.write(name, undefined)
+        spawnSync('mkfifo', [join(host.directory, name)])
+      } else host.write(name, text as string)
+    }
+    const before = (await c.call('config.status')).result
+    const checked = (await c.call('config.check')).result
+    const differs = (await c.call('config.diff')).result.files
+    const tried = await c.call('config.reload', { ...params, dryRun: true })
+    assert.deepEqual((await c.call('config.status')).result, before)
+    const done = await c.call('config.reload', params)
+    assert.deepEqual(agreed(tried), agreed(done))
+    if (typeof wanted === 'number') {
+      assert.equal(done.error.code, wanted)
+      assert.equal((await c.call('config.status')).result.generation, 1)
+      if (wanted === -32008)
+        assert.deepEqual([done.error.data.needsRestart, checked.needsRestart], [['chains'], ['chains']])
+      if (wanted === -32010) assert.deepEqual(done.error.data.errors, checked.errors)
+    } else {
+      assert.deepEqual(done.result.changed, wanted)
+      assert.equal(done.result.unchanged, wanted.length === 0)
+      assert.equal(done.result.sha256, (await c.call('config.status')).result.sha256)
+      assert.equal(done.result.generation, wanted.length === 0 ? 1 : 2)
+      if (!('only' in params)) {
+        assert.equal(checked.sha256, done.result.sha256)
+        const restart = differs.filter((one: Json) => one.needsRestart).map((one: Json) => one.file)
+        assert.deepEqual(done.result.needsRestart, restart)
+        assert.deepEqual(
+          wanted,
+          differs.map((one: Json) => one.file).filter((name: string) => !restart.includes(name)),
+        )
+      }
+    }
+    c.end()
+  })
+
+void test('HUP is refused, published and left alone as a reload is, and says so in the same places', async (t) => {
+  const { control, host } = await fixture(t)
+  const c = wire(control)
+  const rules = host.text('fixsmtpio')
+  for (const by of ['signal', 'control']) {
+    const change = async () => {
+      if (by === 'control') await c.call('config.reload')
+      else await host.daemon.config.change(HUP)
+      return (await c.call('config.status')).result
+    }
+    host.write('fixsmtpio', `${rules}so bad\n`)
+    const refused = await change()
+    assert.deepEqual([refused.lastError.by, refused.lastError.errorCount], [by, 1])
+    assert.match(host.log(), new RegExp(` error reload-failed by=${by} errors=1 first="control/fixsmtpio:`))
+    host.write('fixsmtpio', rules)
+    host.write('chains', host.text('chains').replace('account 1000', 'account 7'))
+    const restart = await change()
+    assert.match(restart.lastError.errors[0].message, /account, group and socket cannot change/)
+    host.write('chains', host.text('chains').replace('account 7', 'account 1000'))
+    const { generation, lastError } = await change()
+    assert.deepEqual([generation, lastError], [1, undefined])
+    assert.match(host.log(), new RegExp(` info unchanged generation=1 by=${by}`))
+  }
+  const metrics = (await c.call('server.metrics')).result.text
+  for (const outcome of ['invalid', 'restart', 'unchanged'])
+    for (const by of ['signal', 'control'])
+      assert.match(metrics, new RegExp(`^acceptd_reloads_total\\{by="${by}",outcome="${outcome}"\\} 1$`, 'm'))
+  c.end()
+})
+
+void test('a reload that changes nothing makes no generation, and rollback goes to what was different', async (t) => {
+  const { control, host } = await fixture(t)
+  const c = wire(control)
+  const rules = host.text('fixsmtpio')
+  const first = (await c.call('config.status')).result.sha256
+  assert.equal((await c.call('config.rollback')).error.data.reason, 'no-such-generation')
+  host.write('fixsmtpio', `${rules}:noop::*::250 bad\n`)
+  const bad = (await c.call('config.reload')).result
+  for (let n = 0; n < 30; n += 1) assert.equal((await c.call('config.reload')).result.unchanged, true)
+  assert.equal((await c.call('config.history')).result.generations.length, 2)
+  const tried = (await c.call('config.rollback', { dryRun: true })).result
+  const back = (await c.call('config.rollback')).result
+  assert.deepEqual([back.generation, back.sha256, back.changed], [3, first, ['fixsmtpio']])
+  assert.deepEqual([tried.sha256, tried.changed, tried.rules], [back.sha256, back.changed, back.rules])
+  assert.equal((await c.call('config.rollback')).result.sha256, bad.sha256)
+  // The current one again is no change.
+  const { generation } = (await c.call('config.status')).result
+  assert.equal((await c.call('config.rollback', { generation })).result.unchanged, true)
+  c.end()
+})
+
+void test('rules that stay go on counting', async (t) => {
+  const { control, host } = await fixture(t)
+  const c = wire(control)
+  const hits = async () => {
+    const { rules } = (await c.call('rules.list')).result
+    return new Map<string, number>(rules.map((rule: Json) => [rule.text, rule.hits]))
+  }
+  const rule = 'AUTHUP_USER:greeting::2*::235 ok, go ahead (#2.0.0)'
+  assert.equal((await hits()).get(rule), 3)
+  host.write('fixsmtpio', `:noop::*::250 new\n${host.text('fixsmtpio')}`)
+  assert.equal((await c.call('config.reload')).result.generation, 2)
+  const alice = await host.login('alice')
+  await host.say(alice, 'NOOP\r\n', /^250 new/)
+  const after = await hits()
+  assert.deepEqual([after.get(rule), after.get(':noop::*::250 new')], [4, 1])
+  c.end()
+})

@@ -1,0 +1,171 @@
+// The real runtime with its daemon in the process of the test: lanes in line, helper and backends of ours, clients on real sockets.
+
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { connect } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { TestContext } from 'node:test'
+import type { Daemon } from '../../src/contract/daemon.ts'
+import { DESCRIPTORS_A_LANE } from '../../src/edge/descriptors.ts'
+import runLane from '../../src/lane/lane.ts'
+import { createDaemon } from '../../src/runtime/daemon.ts'
+import type { Threads } from '../../src/runtime/pool.ts'
+import { type Runtime, startRuntime } from '../../src/runtime/runtime.ts'
+import { bindAddress } from './binding.ts'
+import { controlTexts } from './control.ts'
+import { type FakeHelper, fakeHelper, StreamEnd } from './fake-helper.ts'
+import { until } from './lane.ts'
+import { miniBackend } from './mini-backend.ts'
+import { parseTranscripts } from './transcript.ts'
+
+export const PASSWORD = 'correct horse battery staple'
+export const LANES = 2
+/** Lanes that can be started later. */
+const SPARE_LANES = 4
+
+export interface Host {
+  readonly daemon: Daemon
+  readonly runtime: Runtime
+  readonly helper: FakeHelper
+  readonly directory: string
+  /** Writes a file of the control directory; undefined removes it. */
+  readonly write: (name: string, text: string | undefined) => void
+  readonly text: (name: string) => string
+  /** Log lines so far. */
+  readonly log: () => string
+  /** Subscriptions and traces that hear the daemon. */
+  readonly listening: () => number
+  readonly dial: (lane?: number) => StreamEnd
+  /** A client with a session that has heard the greeting. */
+  readonly greeted: (lane?: number) => Promise<StreamEnd>
+  /** A client whose backend serves. */
+  readonly login: (user: string, lane?: number) => Promise<StreamEnd>
+  readonly say: (client: StreamEnd, text: string, answer: RegExp) => Promise<void>
+}
+
+const inline = (started: (descriptors: readonly (readonly number[])[]) => void): Threads => ({
+  run: (task, signal) =>
+    new Promise((resolve, reject) => {
+      started(task.start.descriptors)
+      signal.addEventListener('abort', () => reject(new Error('ended')))
+      runLane(task).then(resolve, reject)
+    }),
+  close: async () => undefined,
+})
+
+export async function startHost(t: TestContext): Promise<Host> {
+  const directory = mkdtempSync(join(tmpdir(), 'acceptd-host-'))
+  const [plain] = parseTranscripts('# settings', '')
+  if (plain === undefined) throw new Error('no settings')
+  const texts = { ...controlTexts(plain.settings), listeners: '127.0.0.1:0 smtp submission name=submission\n' }
+  for (const [name, text] of Object.entries(texts)) writeFileSync(join(directory, name), text)
+  const helper = await fakeHelper()
+  helper.answering = (asked) => serve(asked, asked.text.split(' ').slice(2).join(' ') === PASSWORD)
+  // A socket for each descriptor: so a client chooses its lane.
+  const bound = Array.from({ length: DESCRIPTORS_A_LANE * (LANES + SPARE_LANES) }, (_, i) => {
+    const one = bindAddress(`127.0.0.${i + 1}`, 0)
+    if (one === undefined) throw new Error('no port')
+    return one
+  })
+  const leased = new Set<number>()
+  let log = ''
+  const started = await startRuntime(
+    {
+      control: directory,
+      run: directory,
+      helper: { mode: 'unit', place: { socket: helper.path }, privileged: false },
+      descriptors: [bound.map(({ fd }) => fd)],
+      ports: [bound[0]?.port ?? 0],
+      lanes: LANES,
+      descriptorLimit: 20_000,
+    },
+    {
+      write: (text) => {
+        log += text
+      },
+      dropped: () => 0,
+    },
+    inline((descriptors) => {
+      for (const fd of descriptors.flat()) leased.add(fd)
+    }),
+  )
+  if (started.isErr()) throw new Error(JSON.stringify(started.error))
+  const runtime = started.value
+  const clients: StreamEnd[] = []
+  t.after(async () => {
+    for (const one of [...clients, ...helper.backends]) one.socket.destroy()
+    await runtime.stop(0)
+    // A lane closes what it was given.
+    for (const one of bound) if (!leased.has(one.fd)) one.close()
+    helper.close()
+    rmSync(directory, { recursive: true, force: true })
+  })
+  const dial = (lane = 1): StreamEnd => {
+    const at = DESCRIPTORS_A_LANE * (lane - 1)
+    const port = bound[at]?.port ?? 0
+    const client = new StreamEnd(connect({ port, host: `127.0.0.${at + 1}`, allowHalfOpen: true, noDelay: true }))
+    clients.push(client)
+    return client
+  }
+  const say: Host['say'] = async (client, text, answer) => {
+    const from = client.heard().length
+    client.send(text)
+    await until(`${answer} to ${text}`, () => answer.test(client.heard().slice(from)))
+  }
+  const greeted: Host['greeted'] = async (lane) => {
+    const client = dial(lane)
+    await until('the greeting', () => client.heard().endsWith('\r\n'))
+    return client
+  }
+  let listening = 0
+  const counted = (stop: () => void) => {
+    listening += 1
+    return () => {
+      listening -= 1
+      stop()
+    }
+  }
+  const daemon = createDaemon(runtime, '0.1.0', () => undefined)
+  return {
+    daemon: {
+      ...daemon,
+      subscribe: (listener) => counted(daemon.subscribe(listener)),
+      sessions: {
+        ...daemon.sessions,
+        trace: (filter, listener) => counted(daemon.sessions.trace(filter, listener)),
+      },
+    },
+    runtime,
+    helper,
+    directory,
+    write: (name, text) => {
+      if (text === undefined) rmSync(join(directory, name), { force: true })
+      else writeFileSync(join(directory, name), text, 'latin1')
+    },
+    text: (name) => readFileSync(join(directory, name), 'latin1'),
+    log: () => log,
+    listening: () => listening,
+    dial,
+    greeted,
+    async login(user, lane) {
+      const client = await greeted(lane)
+      const plainText = Buffer.from(`\0${user}\0${PASSWORD}`, 'latin1').toString('base64')
+      await say(client, `AUTH PLAIN ${plainText}\r\n`, /^235 /)
+      return client
+    },
+    say,
+  }
+}
+
+function serve(asked: Parameters<NonNullable<FakeHelper['answering']>>[0], right: boolean): void {
+  if (asked.text === 'watch') return
+  const end = asked.answer(right ? 'ok 1000 1000 42' : 'exit 1')
+  if (!right) return
+  const program = miniBackend()
+  end.onText = (text) => {
+    end.send(program.take(text))
+    if (program.commands.includes('QUIT\r\n')) end.close()
+  }
+  end.send(program.begin())
+  end.socket.on('end', () => end.close())
+}
