@@ -29,19 +29,19 @@ export function checkpassword(
         effects: [{ do: 'ask-helper', kind: 'guest', user: '', mechanism: '', credentials: NO_BYTES }],
       }
     case TAG.answer: {
-      const { verdict, exit } = verdictOf(frame[2])
-      return { state, effects: [send([TAG.verdict, frame[1], verdict, exit, state.user])] }
+      const [, session, is, code] = frame
+      return { state, effects: [send([TAG.verdict, session, verdictOf(is, code), code, state.user])] }
     }
   }
 }
 
 /** Exit codes of checkpassword(8) that say something; any other one before acceptance is a crash. */
-const BY_EXIT: Readonly<Record<string, Verdict>> = { 1: 'refused', 2: 'misused', 111: 'tempfail' }
+const BY_EXIT: Readonly<Record<number, Verdict>> = { 1: 'refused', 2: 'misused', 111: 'tempfail' }
 
 /** Of a whole classic chain, run to its end, these mean what they mean to authup; any other one is its own exit code. */
-const BY_CHAIN_EXIT: Readonly<Record<string, Verdict>> = { ...BY_EXIT, 16: 'ended-timeout', 18: 'ended-control' }
+const BY_CHAIN_EXIT: Readonly<Record<number, Verdict>> = { ...BY_EXIT, 16: 'ended-timeout', 18: 'ended-control' }
 
-const BY_WORD: Readonly<Record<string, Verdict>> = {
+const BY_STATUS: Readonly<Record<Exclude<AnswerFrame[2], 'exit' | 'chain-exit'>, Verdict>> = {
   ok: 'accepted',
   root: 'root',
   blocked: 'blocked',
@@ -49,13 +49,11 @@ const BY_WORD: Readonly<Record<string, Verdict>> = {
   timeout: 'timeout',
   busy: 'busy',
   missing: 'missing',
+  unreachable: 'unreachable',
 }
 
-/** A status line of the helper (native/README.md); `chain-exit N` is the end of a classic chain. */
-export function verdictOf(line: string): { verdict: Verdict; exit: number } {
-  const [word = '', first = ''] = line.split(' ')
-  const exit = /^\d{1,3}$/.test(first) ? Number(first) : -1
-  if (word === 'exit') return { verdict: BY_EXIT[first] ?? 'crashed', exit }
-  if (word === 'chain-exit') return { verdict: BY_CHAIN_EXIT[first] ?? 'ended', exit }
-  return { verdict: BY_WORD[word] ?? 'unreachable', exit }
+export function verdictOf(is: AnswerFrame[2], code: number): Verdict {
+  if (is === 'exit') return BY_EXIT[code] ?? 'crashed'
+  if (is === 'chain-exit') return BY_CHAIN_EXIT[code] ?? 'ended'
+  return BY_STATUS[is]
 }

@@ -1,6 +1,7 @@
 // What one actor sends another: msgpack arrays [tag, session, ...fields]. The hundreds of a tag are the version of its layout.
 
 import type { BodyFault } from '../protocol/end-of-data.ts'
+import type { HelperStatus } from '../protocol/helper.ts'
 
 /** A session's number in its lane. */
 export type SessionId = number
@@ -56,7 +57,13 @@ export type LoginFrame = readonly [
   mechanism: string,
 ]
 export type GuestFrame = readonly [tag: typeof TAG.guest, session: SessionId]
-export type AnswerFrame = readonly [tag: typeof TAG.answer, session: SessionId, line: string]
+/** What became of an attempt; `chain-exit`: a whole classic chain, run to its end. The number is the exit code or signal, or -1. */
+export type AnswerFrame = readonly [
+  tag: typeof TAG.answer,
+  session: SessionId,
+  is: HelperStatus['is'] | 'chain-exit',
+  code: number,
+]
 export type VerdictFrame = readonly [
   tag: typeof TAG.verdict,
   session: SessionId,

@@ -18,7 +18,7 @@ import { rulesFor } from '../rules/rewrite.ts'
 import { noRules } from '../rules/ruleset.ts'
 import { createStages, type Staged } from '../session/stages.ts'
 import { Client } from './client.ts'
-import type { ClassicHelper } from './helper.ts'
+import type { ClassicAnswer, ClassicHelper } from './helper.ts'
 import { tell } from './process.ts'
 import { Relay } from './relay.ts'
 import { startTls, type TlsDescriptors } from './ucspi.ts'
@@ -35,7 +35,7 @@ export interface AuthupProgram {
   /** Seconds that the answer to a refused password waits. */
   readonly delay: number
   readonly greet: boolean
-  readonly joinHelper: (answered: (line: string) => void) => ClassicHelper
+  readonly joinHelper: (answered: (answer: ClassicAnswer) => void) => ClassicHelper
 }
 
 const SESSION = 0
@@ -43,7 +43,7 @@ const FAILED = 1
 /** Tells reup that another attempt would be useless. */
 const USELESS = 12
 /** checkpassword(8) has refused the password, or calls itself misused. */
-const REFUSED: readonly string[] = ['exit 1', 'exit 2']
+const REFUSED: readonly number[] = [1, 2]
 const LONGEST_REQUEST = 65_536
 
 /** After the hand-over nobody logs in any more (RFC 4954 section 4: AUTH only once, and not during a mail transaction). */
@@ -56,7 +56,7 @@ export function runAuthup(program: AuthupProgram): void {
   const { dialogue, once } = program
   let chainPid = 0
   let user = ''
-  let answer = ''
+  let ended: ClassicAnswer | undefined
   let variables: readonly string[] = []
   let wantTls = false
   let asking = false
@@ -88,7 +88,7 @@ export function runAuthup(program: AuthupProgram): void {
       process.exit(FAILED)
     },
   )
-  const helper = program.joinHelper((line) => answered(line))
+  const helper = program.joinHelper((answer) => answered(answer))
 
   const client = new Client(0, 1, 'lines', {
     input: (bytes) => {
@@ -177,33 +177,33 @@ export function runAuthup(program: AuthupProgram): void {
 
   // ---- the helper
 
-  function answered(line: string): void {
-    const [word, first = ''] = line.split(' ')
-    if (word === 'pid') {
-      chainPid = Number(first)
-      if (asked === 'guest') post([TAG.answer, SESSION, `ok 0 0 ${chainPid}`])
+  function answered(answer: ClassicAnswer): void {
+    if (answer.is === 'pid') {
+      chainPid = answer.pid
+      if (asked === 'guest') post([TAG.answer, SESSION, 'ok', -1])
       else tell(once ? `authup: login attempt by ${user}` : `${checkpassword()} attempt for ${user}`)
       return
     }
-    answer = line
-    const code = word === 'exit' ? Number(first) : word === 'signal' ? 256 : -1
+    ended = answer
     if (guest) {
-      relay.ended(code)
+      relay.ended(answer.is === 'exit' ? answer.code : answer.is === 'signal' ? 256 : -1)
       return
     }
-    if (asked === 'auth' && REFUSED.includes(line) && program.delay > 0) setTimeout(take, program.delay * 1000, line)
-    else take(line)
+    const refused = answer.is === 'exit' && REFUSED.includes(answer.code)
+    if (asked === 'auth' && refused && program.delay > 0) setTimeout(take, program.delay * 1000, answer)
+    else take(answer)
   }
 
   /** The helper's last word about an attempt. */
-  function take(line: string): void {
+  function take(answer: Exclude<ClassicAnswer, { is: 'pid' }>): void {
     if (!asking) return
-    const [word, first = ''] = line.split(' ')
-    if (word === 'missing' || word === 'bad' || word === 'lost')
-      tell(`${us} ${line === 'lost' ? 'authup-helper is gone' : line}`)
+    if (answer.is === 'lost') tell(`${us} authup-helper is gone`)
+    else if ('text' in answer) tell(`${us} ${answer.is} ${answer.text}`)
     asking = false
     timer.refresh()
-    post([TAG.answer, SESSION, word === 'exit' ? `chain-exit ${first}` : line])
+    if (answer.is === 'exit') post([TAG.answer, SESSION, 'chain-exit', answer.code])
+    else if (answer.is === 'signal') post([TAG.answer, SESSION, 'signal', answer.code])
+    else post([TAG.answer, SESSION, answer.is === 'missing' ? 'missing' : 'unreachable', -1])
     if (exit !== undefined) return
     if (clientGone) post([TAG.eof, SESSION])
     else relay.perform({ do: 'room' })
@@ -219,7 +219,8 @@ export function runAuthup(program: AuthupProgram): void {
     else if (once || guest) return
     else if (event === 'login-failed' || event === 'login-root') tell(`${checkpassword()} failed, ${n} remaining`)
     else if (event === 'chain-completed') tell(`${checkpassword()} succeeded, child completed`)
-    else if (event === 'login-tempfail' && answer === 'exit 111') tell(`${checkpassword()} failed temporarily`)
+    else if (event === 'login-tempfail' && ended?.is === 'exit' && ended.code === 111)
+      tell(`${checkpassword()} failed temporarily`)
   }
 
   // ---- a peer that does not authenticate

@@ -32,11 +32,23 @@ export function parseLaunch(text: string): Launch {
 
 export class NoHelper extends Error {}
 
-/**
- * Joins the helper. `answered` hears its lines: `pid N`, then `exit N`, `signal N` or `missing TEXT`; `bad TEXT` instead of these;
- * `lost` once it is gone.
- */
-export function joinHelper({ helper }: Launch, answered: (line: string) => void): ClassicHelper {
+/** What the helper says: `pid`, then how the chain has ended; `bad` instead of these; `lost` once it is gone. */
+export type ClassicAnswer =
+  | { readonly is: 'pid'; readonly pid: number }
+  | { readonly is: 'exit' | 'signal'; readonly code: number }
+  | { readonly is: 'missing' | 'bad'; readonly text: string }
+  | { readonly is: 'lost' }
+
+/** A line without its LF; one that the helper would not write is `bad`. */
+export function parseAnswer(line: string): ClassicAnswer {
+  const [, word = '', rest = ''] = /^([a-z]+) (.*)$/s.exec(line) ?? []
+  const number = /^\d{1,10}$/.test(rest) ? Number(rest) : undefined
+  if (word === 'pid' && number !== undefined) return { is: 'pid', pid: number }
+  if ((word === 'exit' || word === 'signal') && number !== undefined) return { is: word, code: number }
+  return word === 'missing' ? { is: 'missing', text: rest } : { is: 'bad', text: word === 'bad' ? rest : line }
+}
+
+export function joinHelper({ helper }: Launch, answered: (answer: ClassicAnswer) => void): ClassicHelper {
   if (typeof helper === 'string') throw new NoHelper(helper)
   const control = new Socket({ fd: helper.control, readable: true, writable: true })
   const relay = new Socket({ fd: helper.relay, readable: true, writable: true })
@@ -47,14 +59,14 @@ export function joinHelper({ helper }: Launch, answered: (line: string) => void)
   const lost = (): void => {
     if (gone) return
     gone = true
-    answered('lost')
+    answered({ is: 'lost' })
   }
   control.on('error', lost)
   control.on('close', lost)
   control.on('data', (bytes: Buffer) => {
     const lines = (rest + textOf(bytes)).split('\n')
     rest = lines.pop() ?? ''
-    for (const line of lines) answered(line)
+    for (const line of lines) answered(parseAnswer(line))
     if (rest.length > LONGEST_STATUS) lost()
   })
   return {
@@ -62,7 +74,7 @@ export function joinHelper({ helper }: Launch, answered: (line: string) => void)
     ask: (kind, tlsOn, environment, credentials) => {
       if (gone) {
         wipe(credentials)
-        setImmediate(answered, 'lost')
+        setImmediate(answered, { is: 'lost' } as const)
         return
       }
       const flags = [...(tlsOn ? ['tls'] : []), ...(kind === 'guest' ? ['relay'] : [])].join(',')

@@ -7,14 +7,16 @@ import {
   encodeHelperRequest,
   type HelperPlace,
   type HelperRequest,
+  type HelperStatus,
   LONGEST_STATUS,
+  parseStatus,
   WATCH_REQUEST,
 } from '../protocol/helper.ts'
 import { Backend, type BackendHearer } from './backend.ts'
 import { socketOptions } from './reading.ts'
 
-/** `unreachable` and `timeout` are our own words, in the place of a status line. */
-export type Answered = (line: string, backend: Backend | undefined, rest: Uint8Array) => void
+/** There is a backend if and only if the status is `ok`; `rest` was read behind its line. */
+export type Answered = (status: HelperStatus, backend: Backend | undefined, rest: Uint8Array) => void
 
 /**
  * Asks the helper for a process. The request, which holds the password, is wiped as soon as the kernel has it.
@@ -24,7 +26,7 @@ export function askHelper(place: HelperPlace, request: HelperRequest, answered: 
   const bytes = encodeHelperRequest(request)
   wipe(request.credentials)
   const asking = new Asking(streamTo(place), bytes, answered)
-  return () => asking.settle('timeout')
+  return () => asking.settle({ is: 'timeout' })
 }
 
 /** Hears the stream until it has brought a status line. */
@@ -45,25 +47,25 @@ class Asking implements BackendHearer {
   fromBackend(bytes: Uint8Array): void {
     const end = bytes.indexOf(10)
     this.line += textOf(end < 0 ? bytes : bytes.subarray(0, end))
-    if (end >= 0) this.settle(this.line, bytes.subarray(end + 1))
-    else if (this.line.length > LONGEST_STATUS) this.settle('unreachable')
+    if (end >= 0) this.settle(parseStatus(this.line), bytes.subarray(end + 1))
+    else if (this.line.length > LONGEST_STATUS) this.settle({ is: 'unreachable' })
   }
 
   backendEnded(): void {
-    this.settle('unreachable')
+    this.settle({ is: 'unreachable' })
   }
 
   backendDrained(): void {}
 
-  settle(line: string, rest: Uint8Array = NO_BYTES): void {
+  settle(status: HelperStatus, rest: Uint8Array = NO_BYTES): void {
     if (!this.waiting) return
     this.waiting = false
-    const accepted = line.startsWith('ok ')
+    const accepted = status.is === 'ok'
     if (!accepted) {
       wipe(this.request)
       this.backend.discard()
     }
-    this.answered(line, accepted ? this.backend : undefined, rest)
+    this.answered(status, accepted ? this.backend : undefined, rest)
   }
 }
 

@@ -4,6 +4,7 @@ import type { ChainConfig } from '../config/chains.ts'
 import type { Backend } from '../edge/backend.ts'
 import { askHelper } from '../edge/helper.ts'
 import { wipe } from '../protocol/bytes.ts'
+import type { HelperStatus } from '../protocol/helper.ts'
 import type { ClientSession } from '../session/session.ts'
 import { environmentOf } from './settings.ts'
 import { evictWhile, type Lane, nearlyOutOfDescriptors, outOfDescriptors, outOfProcesses, publishUse } from './state.ts'
@@ -20,7 +21,7 @@ export function openBackend(
 ): void {
   if (kind === 'auth' && lane.blocked.has(user)) {
     wipe(credentials)
-    session.answered('blocked', undefined, credentials)
+    session.answered({ is: 'blocked' }, undefined, credentials)
     return
   }
   const environment = environmentOf(session, kind)
@@ -45,26 +46,30 @@ function openCold(lane: Lane, session: ClientSession, login: Login): void {
   evictWhile(lane, (full) => outOfDescriptors(full) || outOfProcesses(full))
   if (outOfDescriptors(lane)) {
     wipe(credentials)
-    session.answered('busy', undefined, credentials)
+    session.answered({ is: 'busy' }, undefined, credentials)
     return
   }
   const giveUp = askHelper(
     lane.start.helper,
     { kind, session: session.name, chain: session.chain, environment, credentials },
-    (line, backend, rest) => {
+    (status, backend, rest) => {
       lane.asking.delete(session)
-      if (line.startsWith('ok ') && !session.closing) lane.serving += 1
+      if (status.is === 'ok' && !session.closing) lane.serving += 1
       publishUse(lane)
       lane.counters.helper((performance.now() - asked) / 1000)
-      if (line.startsWith('ok ') && warmFor > 0) lane.parking.verified(session, warmFor)
-      else if (/^(exit [12]|root)$/.test(line)) lane.parking.refused(session)
+      if (status.is === 'ok' && warmFor > 0) lane.parking.verified(session, warmFor)
+      else if (isRefused(status)) lane.parking.refused(session)
       else lane.parking.forget(session)
-      session.answered(line, backend, rest)
+      session.answered(status, backend, rest)
     },
   )
   lane.asking.set(session, giveUp)
   publishUse(lane)
 }
+
+/** The password, or the user, is wrong. */
+const isRefused = (status: HelperStatus): boolean =>
+  status.is === 'root' || (status.is === 'exit' && (status.code === 1 || status.code === 2))
 
 function openWarm(lane: Lane, session: ClientSession, login: Login): void {
   const { environment, credentials, warmFor, asked } = login
@@ -84,7 +89,7 @@ function openWarm(lane: Lane, session: ClientSession, login: Login): void {
     lane.serving += 1
     publishUse(lane)
     lane.counters.helper((performance.now() - asked) / 1000)
-    session.answered(`ok ${accepted.uid} ${accepted.gid} ${accepted.pid}`, backend, greeting)
+    session.answered({ is: 'ok', accepted }, backend, greeting)
   })
 }
 

@@ -33,10 +33,38 @@ export interface Accepted {
   readonly pid: number
 }
 
-/** `ok UID GID PID`, or undefined for any other line. */
-export function acceptedLine(line: string): Accepted | undefined {
-  const match = /^ok (\d{1,10}) (\d{1,10}) (\d{1,10})$/.exec(line)
-  return match === null ? undefined : { uid: Number(match[1]), gid: Number(match[2]), pid: Number(match[3]) }
+/** How an attempt ended: what a status line says, or in two words of ours that there was none to ask for or to hear. */
+export type HelperStatus =
+  | { readonly is: 'ok'; readonly accepted: Accepted }
+  /** The exit code of checkpassword, or the signal that killed it. */
+  | { readonly is: 'exit' | 'signal'; readonly code: number }
+  | { readonly is: 'root' | 'timeout' | 'busy' }
+  | { readonly is: 'missing'; readonly text: string }
+  | { readonly is: 'blocked' | 'unreachable' }
+
+const UNREACHABLE: HelperStatus = { is: 'unreachable' }
+
+/** A status line without its LF. One that the helper would not write is as if there were none. */
+export function parseStatus(line: string): HelperStatus {
+  const [, word = '', rest = ''] = /^([a-z]+)(?: (.*))?$/s.exec(line) ?? []
+  switch (word) {
+    case 'ok': {
+      const [, uid, gid, pid] = /^(\d{1,10}) (\d{1,10}) (\d{1,10})$/.exec(rest) ?? []
+      if (uid === undefined) return UNREACHABLE
+      return { is: 'ok', accepted: { uid: Number(uid), gid: Number(gid), pid: Number(pid) } }
+    }
+    case 'exit':
+    case 'signal':
+      return /^\d{1,3}$/.test(rest) ? { is: word, code: Number(rest) } : UNREACHABLE
+    case 'root':
+    case 'timeout':
+    case 'busy':
+      return rest === '' ? { is: word } : UNREACHABLE
+    case 'missing':
+      return { is: 'missing', text: rest }
+    default:
+      return UNREACHABLE
+  }
 }
 
 /** How the helper is had: acceptd starts `accept-helper serve`, a unit of its own does, or `accept-helper run` serves one login each. */

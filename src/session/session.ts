@@ -13,7 +13,7 @@ import { unsentOf, writeOn } from '../edge/reading.ts'
 import type { TlsFacts, TlsFailure } from '../edge/tls.ts'
 import type { DialogueSettings } from '../protocol/dialogue.ts'
 import type { BareLineEnd } from '../protocol/end-of-data.ts'
-import { type Accepted, acceptedLine } from '../protocol/helper.ts'
+import type { Accepted, HelperStatus } from '../protocol/helper.ts'
 import type { Network } from '../protocol/ip.ts'
 import { promisesStatus } from '../protocol/status.ts'
 import type { SessionRules } from '../rules/rewrite.ts'
@@ -231,20 +231,20 @@ export class ClientSession implements BackendHearer {
   // ---- the backend's side
 
   /** The helper's answer. After `ok` there is a backend; `rest` was read behind the line. */
-  answered(line: string, backend: Backend | undefined, rest: Uint8Array): void {
+  answered(status: HelperStatus, backend: Backend | undefined, rest: Uint8Array): void {
     if (this.over || this.closing) {
       backend?.discard()
       return
     }
     this.seen = this.around.now()
-    this.accepted = acceptedLine(line)
+    this.accepted = status.is === 'ok' ? status.accepted : undefined
     if (this.accepted !== undefined && backend !== undefined) {
       this.backend = backend
       this.backendClosed = false
       this.loginAt = this.seen
       backend.handTo(this)
     } else backend?.discard()
-    this.around.post(this, [TAG.answer, this.id, line])
+    this.around.post(this, [TAG.answer, this.id, status.is, 'code' in status ? status.code : -1])
     if (this.clientClosed && !this.closing && !this.splicing) this.around.post(this, [TAG.eof, this.id])
     if (this.backend === undefined || backend === undefined) return
     if (rest.length > 0) this.fromBackend(rest)

@@ -22,7 +22,7 @@ const FRAMES: readonly Frame[] = [
   [TAG.tls, 1, false],
   [TAG.login, 1, 'J\xfcrgen', bytes('a\0b\0\0'), 'PLAIN'],
   [TAG.guest, 1],
-  [TAG.answer, 1, 'ok 1 2 3'],
+  [TAG.answer, 1, 'ok', -1],
   [TAG.verdict, 1, 'refused', 1, 'me'],
   [TAG.outcome, 1, 'tempfail', 111, true],
   [TAG.serve, 1, false, 'EHLO me\r\n', bytes('')],
@@ -84,7 +84,7 @@ void describe('the stages', () => {
     )
     stages.post(one, [TAG.start, 1])
     stages.post(one, [TAG.input, 1, bytes(`AUTH PLAIN ${Buffer.from('\0me\0x').toString('base64')}\r\n`)])
-    stages.post(one, [TAG.answer, 1, 'exit 1'])
+    stages.post(one, [TAG.answer, 1, 'exit', 1])
     assert.deepEqual(
       one.effects.map((effect) => effect.do),
       ['reply', 'log', 'ask-helper', 'log', 'reply', 'room'],

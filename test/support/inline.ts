@@ -5,6 +5,7 @@ import { type Frame, TAG } from '../../src/actors/frames.ts'
 import { Backend } from '../../src/edge/backend.ts'
 import { textOf } from '../../src/protocol/bytes.ts'
 import type { DialogueSettings } from '../../src/protocol/dialogue.ts'
+import { parseStatus } from '../../src/protocol/helper.ts'
 import { parseRules } from '../../src/rules/parse.ts'
 import { rulesFor } from '../../src/rules/rewrite.ts'
 import { noRules, type RuleSet } from '../../src/rules/ruleset.ts'
@@ -144,7 +145,7 @@ export function inlineWorld(
       if (accepted) backends.push(stream)
       const hearer = { fromBackend() {}, backendEnded() {}, backendDrained() {} }
       session.answered(
-        line ?? 'unreachable',
+        parseStatus(line ?? ''),
         accepted ? new Backend(stream.socket, hearer) : undefined,
         new Uint8Array(0),
       )

@@ -2,12 +2,13 @@
 
 import { err, ok, type Result } from 'neverthrow'
 import { verdictOf } from '../../actors/checkpassword.ts'
+import type { Verdict } from '../../actors/frames.ts'
 import type { AuthOutcome, AuthQuestion, Daemon, RpcFailure, UserState } from '../../contract/daemon.ts'
 import { failure, notFound } from '../../contract/failure.ts'
 import { monotonic } from '../../edge/clock.ts'
 import { askHelper } from '../../edge/helper.ts'
 import { bytesOf, concat } from '../../protocol/bytes.ts'
-import { acceptedLine } from '../../protocol/helper.ts'
+import type { HelperStatus } from '../../protocol/helper.ts'
 import type { Runtime } from '../runtime.ts'
 
 /** A login may take this long, checkpassword's own 30 seconds included. */
@@ -81,22 +82,33 @@ function tryLogin(
   const session = `test.${Date.now().toString(36)}`
   const request = { kind: 'auth' as const, session, chain, environment: [], credentials }
   return new Promise((resolve) => {
-    const giveUp = askHelper(options.helper.place, request, (line, backend) => {
+    const giveUp = askHelper(options.helper.place, request, (status, backend) => {
       clearTimeout(timer)
       backend?.discard()
-      resolve(outcomeOf(line, chain, Math.round((monotonic() - began) * 10) / 10))
+      resolve(outcomeOf(status, chain, Math.round((monotonic() - began) * 10) / 10))
     })
     const timer = setTimeout(giveUp, LOGIN_MILLISECONDS)
   })
 }
 
-function outcomeOf(line: string, chain: string, milliseconds: number): Result<AuthOutcome, RpcFailure> {
-  const { verdict } = verdictOf(line)
-  const accepted = acceptedLine(line)
-  if (verdict === 'unreachable' || verdict === 'busy' || verdict === 'missing')
-    return err(failure('helper-unavailable', verdict, `the helper answered: ${line}`))
-  if (verdict === 'accepted' && accepted !== undefined)
-    return ok({ verdict: 'accepted', chain, uid: accepted.uid, gid: accepted.gid, milliseconds })
-  const shown = verdict === 'root' ? 'refused' : (verdict as AuthOutcome['verdict'])
-  return ok({ verdict: shown, chain, milliseconds })
+function outcomeOf(status: HelperStatus, chain: string, milliseconds: number): Result<AuthOutcome, RpcFailure> {
+  const verdict = VERDICTS[verdictOf(status.is, 'code' in status ? status.code : -1)]
+  if (verdict === undefined) {
+    const text = 'text' in status ? `${status.is} ${status.text}` : status.is
+    return err(failure('helper-unavailable', status.is, `the helper answered: ${text}`))
+  }
+  const account = status.is === 'ok' ? { uid: status.accepted.uid, gid: status.accepted.gid } : {}
+  return ok({ verdict, chain, ...account, milliseconds })
+}
+
+/** As auth.test says it; a verdict that is not here says nothing about the password. */
+const VERDICTS: Partial<Record<Verdict, AuthOutcome['verdict']>> = {
+  accepted: 'accepted',
+  refused: 'refused',
+  root: 'refused',
+  misused: 'misused',
+  tempfail: 'tempfail',
+  crashed: 'crashed',
+  timeout: 'timeout',
+  blocked: 'blocked',
 }
