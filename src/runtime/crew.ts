@@ -45,9 +45,10 @@ function startOn(crew: Crew, number: number, descriptors: LaneStart['descriptors
 }
 
 /** With the descriptors that are there, for the runtime's start. */
-export function startLane(crew: Crew, number: number): LaneHandle | undefined {
+export function startLane(crew: Crew, number: number): void {
   const descriptors = lease(crew.leases)
-  return descriptors === undefined ? undefined : startOn(crew, number, descriptors)
+  if (descriptors === undefined) crew.log('error', 'descriptors-used-up', { lane: number })
+  else startOn(crew, number, descriptors)
 }
 
 /** A lane has ended: as it was told to, or it is replaced. */

@@ -25,11 +25,11 @@ export function supplied({ spare, waiting }: Leases, listener: number, fd: numbe
 /** acceptd answers in a turn or two, if it is there. */
 const PATIENCE_MILLISECONDS = 2000
 
-const enough = ({ spare }: Leases): boolean => spare.every((list) => list.length >= DESCRIPTORS_A_LANE)
+const hasEach = ({ spare }: Leases, count: number): boolean => spare.every((list) => list.length >= count)
 
-/** What a lane listens on, by listener; undefined if there is not enough and none comes. */
+/** What a lane listens on, by listener: a lane with fewer than it could have is slower at accepting. Undefined: a listener has none left. */
 export function lease(leases: Leases): readonly (readonly number[])[] | undefined {
-  if (!enough(leases)) return undefined
+  if (!hasEach(leases, 1)) return undefined
   const taken = leases.spare.map((list) => list.splice(0, DESCRIPTORS_A_LANE))
   for (const listener of taken.keys()) leases.request?.(listener, DESCRIPTORS_A_LANE)
   return taken
@@ -37,7 +37,7 @@ export function lease(leases: Leases): readonly (readonly number[])[] | undefine
 
 /** As `lease`, when they have come. */
 export async function leaseSoon(leases: Leases): Promise<readonly (readonly number[])[] | undefined> {
-  if (!enough(leases) && leases.request !== undefined) await more(leases)
+  if (!hasEach(leases, DESCRIPTORS_A_LANE) && leases.request !== undefined) await more(leases)
   return lease(leases)
 }
 
@@ -51,7 +51,7 @@ function more(leases: Leases): Promise<void> {
       resolve()
     }
     const look = () => {
-      if (enough(leases)) done()
+      if (hasEach(leases, DESCRIPTORS_A_LANE)) done()
     }
     const timer = setTimeout(done, PATIENCE_MILLISECONDS)
     leases.waiting.add(look)
