@@ -121,7 +121,7 @@ export interface ServerInfo {
 }
 
 export interface HealthCheck {
-  /** `helper`, `certificates`, `descriptors`, `lanes`, `files`, ... */
+  /** `helper`, `certificates` if there are any, `descriptors`, `lanes`, `files`. */
   readonly name: string
   readonly state: 'ok' | 'warning' | 'failed'
   /** A sentence for people. */
@@ -372,14 +372,13 @@ export interface SessionSummary {
 export interface SessionDetail extends SessionSummary {
   /** The last 50, oldest first. */
   readonly verbs: readonly VerbRecord[]
-  readonly actors: readonly { readonly name: string; readonly inboxFrames: number; readonly inboxBytes: number }[]
+  /** Those that keep something of the session: where each is, and octets that it was given and has not taken. */
+  readonly actors: readonly { readonly name: string; readonly at: string; readonly waiting: number }[]
 }
 
 export interface VerbRecord {
   readonly at: number
   readonly verb: string
-  /** Never that of AUTH, PASS or APOP. */
-  readonly argument?: string
   /** `250`, `+OK`, `-ERR`; left out while the reply is outstanding. */
   readonly code?: string
 }
@@ -394,10 +393,21 @@ export interface TraceLine extends SessionIdentity {
 }
 
 /** What an event says about its session, and what a filter of event.subscribe looks at. */
-export type SessionIdentity = Pick<
-  SessionSummary,
-  'id' | 'protocol' | 'state' | 'listener' | 'lane' | 'generation' | 'ip' | 'port' | 'user' | 'started' | 'tls'
->
+export const IDENTITY_FIELDS = [
+  'id',
+  'protocol',
+  'state',
+  'listener',
+  'lane',
+  'generation',
+  'ip',
+  'port',
+  'user',
+  'tls',
+  'started',
+] as const satisfies readonly (keyof SessionSummary)[]
+
+export type SessionIdentity = Pick<SessionSummary, (typeof IDENTITY_FIELDS)[number]>
 
 // -- users, login, lanes, backends, log
 
@@ -449,7 +459,7 @@ export type LogLevel = 'error' | 'warn' | 'info' | 'debug'
 
 // -- events
 
-export type Topic = 'session' | 'auth' | 'config' | 'limit' | 'lane' | 'tls'
+export type Topic = 'session' | 'auth' | 'config' | 'lane' | 'tls'
 
 /** Never holds a secret, a body or an envelope. */
 export interface DaemonEvent {

@@ -75,7 +75,6 @@ export function describe(session: ClientSession, place: Place): SessionSummary {
 
 export function detail(session: ClientSession, place: Place): SessionDetail {
   const { authup, fixsmtpio } = session.actors
-  const inbox = (bytes: number) => ({ inboxFrames: bytes > 0 ? 1 : 0, inboxBytes: bytes })
   return {
     ...describe(session, place),
     verbs: session.verbs.map(({ at, verb, code }) => ({
@@ -84,10 +83,8 @@ export function detail(session: ClientSession, place: Place): SessionDetail {
       ...(code === 0 ? {} : { code: codeText(code) }),
     })),
     actors: [
-      { name: 'reup', ...inbox(0) },
-      { name: 'authup', ...inbox(authup.rest.length) },
-      { name: 'checkpassword', ...inbox(0) },
-      ...(fixsmtpio === undefined ? [] : [{ name: 'fixsmtpio', ...inbox(fixsmtpio.rest.length) }]),
+      { name: 'authup', at: authup.at, waiting: authup.rest.length },
+      ...(fixsmtpio === undefined ? [] : [{ name: 'fixsmtpio', at: fixsmtpio.at, waiting: fixsmtpio.rest.length }]),
     ],
   }
 }

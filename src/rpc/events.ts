@@ -1,5 +1,12 @@
 // The daemon's events, to whoever asked for them.
-import type { Daemon, DaemonEvent, SessionFilter, SessionIdentity, Topic } from '../contract/daemon.ts'
+import {
+  type Daemon,
+  type DaemonEvent,
+  IDENTITY_FIELDS,
+  type SessionFilter,
+  type SessionIdentity,
+  type Topic,
+} from '../contract/daemon.ts'
 import { sessionMatcher } from '../contract/pages.ts'
 import { type EventText, eventText, type Stream, type StreamParams } from './streams.ts'
 import { timeOf } from './wire.ts'
@@ -65,20 +72,9 @@ function wireEvent({ at, topic, name, session, data }: DaemonEvent): StreamParam
   }
 }
 
-/** Member by member: a session record that has more never shows more. */
+/** Field by field: a session record that has more never shows more. */
 export function wireIdentity(session: SessionIdentity): StreamParams {
-  const { id, protocol, state, listener, lane, generation, ip, port, user, started, tls } = session
-  return {
-    id,
-    protocol,
-    state,
-    listener,
-    lane,
-    generation,
-    ip,
-    port,
-    ...(user !== undefined && { user }),
-    ...(tls && { tls }),
-    started: timeOf(started),
-  }
+  const shown: Record<string, unknown> = {}
+  for (const field of IDENTITY_FIELDS) if (session[field] !== undefined) shown[field] = session[field]
+  return { ...shown, started: timeOf(session.started) }
 }

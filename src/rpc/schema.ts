@@ -29,7 +29,7 @@ export const apply = z
   .default('new-sessions')
   .describe('Which sessions get it: new ones only, or running ones too, at their next transaction.')
 export const changedBy = z.enum(['start', 'signal', 'file', 'control'])
-export const topic = z.enum(['session', 'auth', 'config', 'limit', 'lane', 'tls'])
+export const topic = z.enum(['session', 'auth', 'config', 'lane', 'tls'])
 
 export const dryRun = z.boolean().default(false).describe('Report what would happen and change nothing.')
 export const reason = z

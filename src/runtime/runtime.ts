@@ -33,6 +33,7 @@ import {
   type ChangeOrder,
   carryOut,
   describeError,
+  namesCertificates,
   type PublishedResult,
   type Publishing,
   type Refusal,
@@ -81,6 +82,7 @@ export interface Runtime {
   helperUp(): boolean | undefined
   block(user: string, blocked: boolean): Promise<readonly string[]>
   log(level: LogLevel, event: string, fields: LogFields): void
+  readonly certificates: Certificates
   /** Log lines that could not be written. */
   linesLost(): number
   onEvent(listener: (event: DaemonEvent) => void): () => void
@@ -133,9 +135,10 @@ export async function startRuntime(
     options,
     began,
     publishing,
+    certificates,
     current: () => publishing.current,
     ...lanesOf(crew, orders),
-    ...hearingOf(crew, audience, publishing),
+    ...hearingOf(crew, audience, publishing, certificates),
     linesLost: dropped,
     helperUp: () => watch?.connected(),
     async stop(graceSeconds) {
@@ -159,11 +162,14 @@ const certificatesOf = (audience: Audience, publish: (material: TlsMaterial) => 
   createCertificates({
     publish,
     loaded: (list, by) => {
-      if (list.length > 0 && by !== 'start')
-        log(audience, 'info', 'certificates-loaded', { by, certificates: list.length })
+      if (list.length === 0 || by === 'start') return
+      log(audience, 'info', 'certificates-loaded', { by, certificates: list.length })
+      emit(audience, { at: Date.now(), topic: 'tls', name: 'loaded', data: { by, certificates: list.length } })
     },
-    failed: (errors, by) =>
-      log(audience, 'error', 'certificates-failed', { by, errors: errors.length, first: describeError(errors[0]) }),
+    failed: (errors, by) => {
+      log(audience, 'error', 'certificates-failed', { by, errors: errors.length, first: describeError(errors[0]) })
+      emit(audience, { at: Date.now(), topic: 'tls', name: 'failed', data: { by, errors: errors.length } })
+    },
   })
 
 interface Parts {
@@ -241,7 +247,7 @@ const lanesOf = (crew: Crew, orders: Orders) =>
     },
   }) satisfies Partial<Runtime>
 
-const hearingOf = (crew: Crew, audience: Audience, publishing: Publishing) => {
+const hearingOf = (crew: Crew, audience: Audience, publishing: Publishing, certificates: Certificates) => {
   const tellLanes = () => Promise.all(liveLanes(crew).map((lane) => tellLane(audience, lane)))
   const host = {
     lanes: () => liveLanes(crew),
@@ -257,6 +263,7 @@ const hearingOf = (crew: Crew, audience: Audience, publishing: Publishing) => {
         audience.level = publishing.current.config.logLevel
         void tellLanes()
       }
+      if (result.isOk() && namesCertificates(planned)) certificates.load(publishing.current.config, 'reload')
       return result
     },
     onEvent(listener) {

@@ -4,6 +4,7 @@ import { spawnSync } from 'node:child_process'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import type { ChangeRequest } from '../../src/contract/daemon.ts'
+import { makePair } from '../support/tls.ts'
 import { fixture } from './fixture.ts'
 import { type Json, wire } from './wire.ts'
 
@@ -135,4 +136,27 @@ void test('rules that stay go on counting', async (t) => {
   const after = await hits()
   assert.deepEqual([after.get(rule), after.get(':noop::*::250 new')], [4, 1])
   c.end()
+})
+
+void test('certificates are read by the plan, loaded by the reload, and watched by health', async (t) => {
+  const { control, directory, host } = await fixture(t)
+  const c = wire(control)
+  const certificate = async () =>
+    (await c.call('server.health')).result.checks.find(({ name }: Json) => name === 'certificates')
+  assert.equal(await certificate(), undefined)
+  const pair = makePair(directory, 'mx.example')
+  host.write('tls', `mx.example ${pair.certificate} ${pair.key}.gone\n`)
+  const [tried, done] = [await c.call('config.reload', { dryRun: true }), await c.call('config.reload')]
+  assert.deepEqual([tried.error.code, tried.error], [-32010, done.error])
+  assert.equal(done.error.data.errors[0].file, 'control/tls')
+  host.write('tls', `mx.example ${pair.certificate} ${pair.key}\n`)
+  const events = wire(control)
+  await events.call('event.subscribe', { topics: ['tls'] })
+  assert.deepEqual((await c.call('config.reload')).result.changed, ['tls'])
+  assert.equal((await events.next()).params.name, 'loaded')
+  const good = await certificate()
+  assert.equal(good.state, 'ok')
+  assert.ok(good.value > 29 * 86_400 && good.value <= 30 * 86_400)
+  c.end()
+  events.end()
 })

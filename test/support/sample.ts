@@ -20,6 +20,6 @@ export const sampleSession = (n: number, more: Partial<SessionDetail> = {}): Ses
   bytesOut: n * 3,
   lastVerb: 'RSET',
   verbs: [{ at: 1_700_000_000_500, verb: 'MAIL', code: '250' }],
-  actors: [{ name: 'fixsmtpio', inboxFrames: 0, inboxBytes: 0 }],
+  actors: [{ name: 'fixsmtpio', at: 'commands', waiting: 0 }],
   ...more,
 })

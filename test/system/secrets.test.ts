@@ -77,7 +77,7 @@ before(async () => {
     },
   })
   ;[listener, asker] = [hearing('events'), hearing('replies')]
-  const topics = ['session', 'auth', 'config', 'limit', 'lane', 'tls']
+  const topics = ['session', 'auth', 'config', 'lane', 'tls']
   for (const [method, params] of [
     ['event.subscribe', { topics }],
     ['session.trace', { ttl: 600, lines: 100_000 }],

@@ -6,7 +6,7 @@ import { wireIdentity } from '../events.ts'
 import { method } from '../row.ts'
 import { count, dryRun, filter, filterNames, id, list, reason, session, silentLanes, time, ttl } from '../schema.ts'
 import { type EventText, eventText } from '../streams.ts'
-import { filterOf, timeOf, wireSession, without } from '../wire.ts'
+import { filterOf, timeOf, wireSession } from '../wire.ts'
 
 const PAGE = 1000
 
@@ -33,29 +33,8 @@ const exampleSession = {
   lastVerb: 'RSET',
 } as const
 
-const fieldNames = z.enum([
-  'id',
-  'protocol',
-  'state',
-  'listener',
-  'lane',
-  'generation',
-  'ip',
-  'port',
-  'proxy',
-  'tls',
-  'helo',
-  'user',
-  'started',
-  'idle',
-  'login',
-  'backend',
-  'messages',
-  'recipients',
-  'bytesIn',
-  'bytesOut',
-  'lastVerb',
-]) satisfies z.ZodType<keyof z.infer<typeof session>>
+/** Whatever a session shows. */
+const fieldNames = session.keyof()
 
 /** What a filter says that cannot be: refused before a lane is asked. */
 export function filterProblem(of: SessionFilter): RpcFailure | undefined {
@@ -161,10 +140,8 @@ export const sessionMethods = {
     sentence: 'Shows everything about one session: its last 50 verbs with their replies, and its actors.',
     params: z.strictObject({ id: id.describe('The session.') }),
     result: session.extend({
-      verbs: list(
-        z.object({ at: time, verb: z.string(), argument: z.string().optional(), code: z.string().optional() }),
-      ),
-      actors: list(z.object({ name: z.string(), inboxFrames: count, inboxBytes: count })),
+      verbs: list(z.object({ at: time, verb: z.string(), code: z.string().optional() })),
+      actors: list(z.object({ name: z.string(), at: z.string(), waiting: count })),
     }),
     level: 'status',
     changes: false,
@@ -173,10 +150,10 @@ export const sessionMethods = {
       result: {
         ...exampleSession,
         verbs: [
-          { at: '2026-11-22T08:58:00.500Z', verb: 'EHLO', argument: 'laptop.example', code: '250' },
+          { at: '2026-11-22T08:58:00.500Z', verb: 'EHLO', code: '250' },
           { at: '2026-11-22T08:58:01.000Z', verb: 'AUTH', code: '235' },
         ],
-        actors: [{ name: 'fixsmtpio', inboxFrames: 0, inboxBytes: 0 }],
+        actors: [{ name: 'fixsmtpio', at: 'commands', waiting: 0 }],
       },
     },
     cli: { args: ['id'] },
@@ -189,7 +166,6 @@ export const sessionMethods = {
           actors,
         }
       }),
-    redact: (result) => ({ ...result, verbs: result.verbs.map((verb) => without(verb, 'argument')) }),
   }),
   'session.kill': method({
     sentence: 'Ends the sessions that match: with 421 at the next boundary, or now.',

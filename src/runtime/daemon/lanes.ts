@@ -1,6 +1,7 @@
 // The control plane's view of what serves: listeners, lanes, backends.
 
 import { err, ok, type Result } from 'neverthrow'
+import type { TlsMode } from '../../config/tls.ts'
 import type { Daemon, ListenerState, PauseMode, RpcFailure } from '../../contract/daemon.ts'
 import { failure, notFound } from '../../contract/failure.ts'
 import { wallTime } from '../../edge/clock.ts'
@@ -13,16 +14,24 @@ export const listenersOf = (runtime: Runtime): Daemon['listeners'] => ({
   resume: (name) => setPaused(runtime, name, undefined),
 })
 
+/** control/listeners also says who must use it. */
+const TLS: Readonly<Record<TlsMode, ListenerState['tls']>> = {
+  off: 'none',
+  offer: 'starttls',
+  require: 'starttls',
+  implicit: 'implicit',
+}
+
 async function listenerStates(runtime: Runtime): Promise<readonly ListenerState[]> {
   const { answers } = await runtime.askAll('listeners', null)
-  return runtime.current().config.listeners.map(({ name, address, port, protocol, chain }, i) => {
+  return runtime.current().config.listeners.map(({ name, address, port, protocol, chain, tls }, i) => {
     const paused = runtime.paused()[i]
     return {
       name,
       address,
       port: runtime.options.ports[i] ?? port,
       protocol,
-      tls: 'none' as const,
+      tls: TLS[tls],
       chain,
       ...(paused === undefined ? {} : { paused }),
       accepted: answers.reduce((sum, lane) => sum + (lane[i]?.accepted ?? 0), 0),

@@ -107,7 +107,13 @@ function addTo(sums: Map<string, Sample>, sample: Sample): void {
 
 async function healthOf(runtime: Runtime): Promise<readonly HealthCheck[]> {
   const measured = await measureLanes(runtime, 2)
-  return [helperCheck(runtime), descriptorsCheck(runtime), lanesCheck(measured), filesCheck(runtime)]
+  return [
+    helperCheck(runtime),
+    ...certificatesCheck(runtime),
+    descriptorsCheck(runtime),
+    lanesCheck(measured),
+    filesCheck(runtime),
+  ]
 }
 
 function helperCheck(runtime: Runtime): HealthCheck {
@@ -122,6 +128,21 @@ function helperCheck(runtime: Runtime): HealthCheck {
       ? 'accept-helper runs with its privileges'
       : 'accept-helper runs every chain as the account of acceptd',
   }
+}
+
+/** A renewed certificate should be there before this. */
+const RENEWED_SECONDS = 14 * 86_400
+
+/** The one that expires first; nothing where there is none. */
+function certificatesCheck({ certificates }: Runtime): readonly HealthCheck[] {
+  const [first] = certificates.loaded().toSorted((a, b) => a.facts.expires - b.facts.expires)
+  if (first === undefined) return []
+  const value = Math.round((first.facts.expires - Date.now()) / 1000)
+  const until = `${first.files.certificate} is good until ${new Date(first.facts.expires).toISOString()}`
+  const errors = certificates.lastErrors()
+  const detail = errors[0] === undefined ? until : `${errors[0].problem}; ${until}`
+  const warned = value < RENEWED_SECONDS || errors.length > 0
+  return [{ name: 'certificates', state: value <= 0 ? 'failed' : warned ? 'warning' : 'ok', detail, value }]
 }
 
 function descriptorsCheck({ options: { descriptorLimit: limit } }: Runtime): HealthCheck {
