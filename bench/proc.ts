@@ -107,7 +107,4 @@ export function listenOverflows(): number {
   return Number(values[names.indexOf('ListenOverflows')] ?? 0)
 }
 
-export function descriptorLimit(): number {
-  const line = /^Max open files\s+\S+\s+(\S+)/m.exec(readFileSync('/proc/self/limits', 'latin1'))
-  return Number(line?.[1] ?? 1024)
-}
+export { descriptorLimit } from '../src/edge/sizing.ts'

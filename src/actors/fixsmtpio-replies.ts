@@ -26,11 +26,9 @@ import {
   UNASKED,
 } from './fixsmtpio-state.ts'
 
-const LONGEST_REPLY = 65_536
-
 /** A read of the backend. */
 export function takeBackend(state: Draft, bytes: Uint8Array, effects: Effect[]): void {
-  const taken = takeReplies(state.replies, bytes, LONGEST_REPLY)
+  const taken = takeReplies(state.replies, bytes)
   state.replies = taken.buffer
   for (const reply of taken.replies) {
     takeReply(state, reply, effects)

@@ -12,6 +12,7 @@ import { newReup } from '../actors/reup.ts'
 import { fieldsText } from '../edge/log.ts'
 import type { DialogueSettings } from '../protocol/dialogue.ts'
 import type { BareLineEnd } from '../protocol/end-of-data.ts'
+import { REQUEST_LIMIT } from '../protocol/lines.ts'
 import { promisesStatus } from '../protocol/status.ts'
 import { parseRules } from '../rules/parse.ts'
 import { rulesFor } from '../rules/rewrite.ts'
@@ -44,8 +45,6 @@ const FAILED = 1
 const USELESS = 12
 /** checkpassword(8) has refused the password, or calls itself misused. */
 const REFUSED: readonly number[] = [1, 2]
-const LONGEST_REQUEST = 65_536
-
 /** After the hand-over nobody logs in any more (RFC 4954 section 4: AUTH only once, and not during a mail transaction). */
 const GUEST_RULES = parseRules(
   ':auth:NOOP :*::503 authup mail is being served without authentication (#5.5.1)\n',
@@ -236,7 +235,7 @@ export function runAuthup(program: AuthupProgram): void {
       debug: false,
       classic: false,
       loggedIn: false,
-      longest: LONGEST_REQUEST,
+      longest: REQUEST_LIMIT,
       warm: false,
       introduced: '',
       peer: process.env['TCPREMOTEIP'] ?? '',

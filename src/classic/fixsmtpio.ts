@@ -13,6 +13,7 @@ import { newReup } from '../actors/reup.ts'
 import { fieldsText } from '../edge/log.ts'
 import type { DialogueSettings } from '../protocol/dialogue.ts'
 import type { BareLineEnd } from '../protocol/end-of-data.ts'
+import { REQUEST_LIMIT } from '../protocol/lines.ts'
 import type { SessionRules } from '../rules/rewrite.ts'
 import { createStages, type Staged } from '../session/stages.ts'
 import { Client } from './client.ts'
@@ -35,7 +36,6 @@ export interface FixsmtpioProgram {
 
 const NAME = 'fixsmtpio'
 const SESSION = 0
-const LONGEST_REQUEST = 65_536
 const CRASHED = 1
 const SIGNALLED = 256
 /** A child that does not end on the end of its input is told to, and then made to. */
@@ -80,7 +80,7 @@ export function runFixsmtpio(program: FixsmtpioProgram): void {
         debug: program.debug,
         classic: true,
         loggedIn: program.loggedIn,
-        longest: LONGEST_REQUEST,
+        longest: REQUEST_LIMIT,
         warm: false,
         introduced: '',
         peer: '',

@@ -6,6 +6,7 @@ import type { ListenerConfig } from '../config/listeners.ts'
 import type { TlsFacts } from '../edge/tls.ts'
 import type { DialogueSettings } from '../protocol/dialogue.ts'
 import type { ConfigError } from '../protocol/errors.ts'
+import { REQUEST_LIMIT } from '../protocol/lines.ts'
 import type { Rule } from '../rules/ruleset.ts'
 import type { ClientSession, SessionSettings } from '../session/session.ts'
 import type { GenerationTexts } from './messages.ts'
@@ -26,8 +27,6 @@ export interface RuleHits {
   count: number
   last: number
 }
-
-const LONGEST_REQUEST = 65_536
 
 /** The counts of these rules, those of `before` for rules of the same text: the first goes on as the first of them, and so on. */
 function hitsFor(rules: readonly Rule[], before: LaneGeneration | undefined): readonly RuleHits[] {
@@ -65,7 +64,7 @@ export function compileGeneration(
         guestChain: listener.guest,
         warm: listener.protocol === 'smtp' && (chain?.warm ?? 0) > 0,
         bareLineEnd: config.bareLineEnd,
-        longest: LONGEST_REQUEST,
+        longest: REQUEST_LIMIT,
         implicitTls: listener.tls === 'implicit',
         proxies: listener.proxies,
         dialogue: dialogueOf(config, listener),

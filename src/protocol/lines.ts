@@ -1,6 +1,9 @@
 // Lines out of reads. A line ends with LF (the CR before it is the line's business); what is not yet a line stays bytes.
 import { concat, copyOf, LF, NO_BYTES, textBetween, viewOf } from './bytes.ts'
 
+/** Octets of the longest request after login. */
+export const REQUEST_LIMIT = 65_536
+
 export type Line =
   /** Latin-1 text with its line ending; `next` is the offset behind it. */
   | { readonly kind: 'line'; readonly text: string; readonly next: number }

@@ -1,4 +1,6 @@
 import { z } from 'zod'
+import { REQUEST_LIMIT } from '../../protocol/lines.ts'
+import { REPLY_LIMIT } from '../../protocol/replies.ts'
 import { method } from '../row.ts'
 import { count, list, sha256, time } from '../schema.ts'
 import { timeOf, wireFailure, without } from '../wire.ts'
@@ -58,8 +60,8 @@ export const rulesMethods = {
     sentence: 'Applies the rules to a request and a reply and explains every step, without side effects.',
     params: z.strictObject({
       event: z.string().min(1).max(255).describe('What happened: a verb, greeting, timeout, ...'),
-      request: z.string().max(65_536).exactOptional().describe('The line from the client.'),
-      reply: z.string().max(65_536).exactOptional().describe('The reply of the backend.'),
+      request: z.string().max(REQUEST_LIMIT).exactOptional().describe('The line from the client.'),
+      reply: z.string().max(REPLY_LIMIT).exactOptional().describe('The reply of the backend.'),
       env: z
         .record(z.string().min(1).max(255), z.string())
         .exactOptional()

@@ -8,7 +8,7 @@ import type { Backend, BackendHearer } from '../../edge/backend.ts'
 import { monotonic } from '../../edge/clock.ts'
 import { bytesOf, NO_BYTES } from '../../protocol/bytes.ts'
 import type { Accepted } from '../../protocol/helper.ts'
-import { noReply, REPLY_LIMIT, replyCode, takeReplies } from '../../protocol/replies.ts'
+import { noReply, replyCode, takeReplies } from '../../protocol/replies.ts'
 import type { ClientSession } from '../session.ts'
 
 /** Well below half of what a backend waits for a command: Postfix 300 s, qmail-smtpd 1200 s. */
@@ -109,7 +109,7 @@ function probe(backend: Backend, helo: string, done: (alive: boolean, introduced
   const timer = setTimeout(() => settle(false), PROBE_MILLISECONDS)
   backend.handTo({
     fromBackend(bytes) {
-      const taken = takeReplies(replies, bytes, REPLY_LIMIT)
+      const taken = takeReplies(replies, bytes)
       replies = taken.buffer
       if (taken.nonsense !== '') {
         settle(false)
