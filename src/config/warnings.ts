@@ -5,7 +5,7 @@ import { nearestName } from '../protocol/nearest.ts'
 import { VERBS } from '../protocol/verbs.ts'
 import { canMatchReply } from '../rules/glob.ts'
 import type { Rule, RuleSet } from '../rules/ruleset.ts'
-import { type ControlTexts, KNOBS, knobOf, trouble } from './knobs.ts'
+import { type ControlTexts, KNOBS, trouble } from './knobs.ts'
 
 /** Events whose lines are no replies: a glob meets whatever text there is. */
 const WITHOUT_REPLY: ReadonlySet<string> = new Set(['timeout', 'clienteof'])
@@ -40,9 +40,13 @@ export function warningsOf(
   return [
     ...KNOBS.flatMap(({ name }) => ofText(name, texts[name] ?? '')),
     ...(rules === undefined ? [] : ofRules(rules.rules)),
-    ...unknown.filter((name) => !NEIGHBOURS.test(name) && knobOf(name) === undefined).map(unknownFile),
+    ...unknown.filter((name) => !NEIGHBOURS.test(name) && !isNamed(name, texts)).map(unknownFile),
   ]
 }
+
+/** Another file says that it is read, such as control/tls of a key, or a chain of its passwords. */
+const isNamed = (name: string, texts: ControlTexts): boolean =>
+  Object.values(texts).some((text) => text.includes(`/${name}`))
 
 function ofText(name: string, text: string): readonly ConfigError[] {
   const found: ConfigError[] = []

@@ -189,8 +189,18 @@ void describe('a warning', () => {
     })
 
   void it('names files that nobody reads, but none that others do', () => {
-    const unknown = ['README.md', '.fixsmtpio.swp', 'authupuser', 'chains~', 'fixsmtpoi', 'lanes.old', 'notes']
-    const { warnings } = plan(loaded, diskWith({}, { unknown }))
+    const unknown = [
+      'README.md',
+      '.fixsmtpio.swp',
+      'authupuser',
+      'chains~',
+      'fixsmtpoi',
+      'lanes.old',
+      'notes',
+      'passwords',
+    ]
+    const chains = good.chains?.replace('checkpassword builtin', 'checkpassword /bin/check /etc/acceptd/passwords')
+    const { warnings } = plan(loaded, diskWith({ chains }, { unknown }))
     assert.deepEqual(
       warnings.list.map(
         ({ file, problem }) => `${file}: ${problem.replace('there is no control file of this name', '')}`,
