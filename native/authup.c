@@ -63,14 +63,14 @@ static int descriptor(const char *variable)
 }
 
 /* The helper's descriptors are 3 requests, 4 relay, 5 and 6 the client inside TLS; any of ours may have one of these numbers. */
-static _Noreturn void run_helper(const char *path, int requests, int relay, int root, char **chain, size_t words)
+static _Noreturn void run_helper(char *path, int requests, int relay, int root, char **chain, size_t words)
 {
   int from[] = {fcntl(requests, F_DUPFD_CLOEXEC, HIGH), fcntl(relay, F_DUPFD_CLOEXEC, HIGH), descriptor("SSLREADFD"), descriptor("SSLWRITEFD")};
   char **argv = calloc(words + 4, sizeof *argv), **end = argv;
   for (int i = 0; i < 4; i++)
     if (dup2(from[i], FIRST + i) < 0) _exit(TEMPORARY);
   if (argv == NULL) _exit(TEMPORARY);
-  *end++ = "authup-helper";
+  *end++ = path;
   if (root) *end++ = "--need-root";
   *end++ = "--";
   memcpy(end, chain, words * sizeof *chain);

@@ -322,7 +322,7 @@ void it('who runs as whom: nobody talks to the client before login, the user aft
     everyone().filter((one) => one.argv.includes(program(name)) && one.argv.includes('checkpassword'))
   const nobody = Number(await must(['id', '-u', 'nobody']))
   assert.deepEqual(
-    ours('authup').map((one) => one.uid),
+    ours('authup.js').map((one) => one.uid),
     [nobody],
   )
   assert.deepEqual(

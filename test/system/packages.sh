@@ -33,6 +33,8 @@ wanted='
 /bin/ps procps
 /usr/sbin/useradd passwd
 /usr/bin/flock util-linux
+/usr/bin/mmdebstrap mmdebstrap
+/usr/share/keyrings/debian-archive-keyring.gpg debian-archive-keyring
 /usr/bin/faketime faketime
 /usr/bin/cc gcc
 /usr/bin/make make
