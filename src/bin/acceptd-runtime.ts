@@ -1,6 +1,7 @@
 // The runtime process: the main thread's own life, from the descriptors that the supervisor handed down to the last session.
 
 import { join } from 'node:path'
+import { onlyPublic } from '../edge/internals.ts'
 import { openStderr } from '../edge/log.ts'
 import { openControlPlane } from '../rpc/open.ts'
 import { createDaemon } from '../runtime/daemon.ts'
@@ -37,6 +38,8 @@ export async function runRuntime(options: RuntimeOptions, version: string): Prom
     runtime.log('error', 'control-socket', { message: plane.error.message })
     process.exit(71)
   }
+  const why = onlyPublic()
+  if (why !== undefined) runtime.log('warn', 'public-interfaces', { message: why })
   runtime.log('info', 'started', {
     pid: process.pid,
     lanes: options.lanes,

@@ -2,6 +2,7 @@
 
 import { fstatSync, readSync, writeSync } from 'node:fs'
 import { type OnReadOpts, Socket, type SocketConstructorOpts } from 'node:net'
+import { setBlocking } from '../edge/internals.ts'
 import { bytesOf, concat, LF, NO_BYTES } from '../protocol/bytes.ts'
 
 export interface ClientEvents {
@@ -247,12 +248,6 @@ export class Client {
   get gone(): boolean {
     return this.closed
   }
-}
-
-/** libuv has made them non-blocking. Node has no fcntl; its handles can do this much. */
-function setBlocking(stream: object | undefined, on: boolean): void {
-  const { _handle: handle }: { _handle?: { setBlocking?: (on: boolean) => unknown } | null } = stream ?? {}
-  handle?.setBlocking?.(on)
 }
 
 function isStream(fd: number): boolean {

@@ -1,47 +1,37 @@
 // A listening descriptor of a lane. Every lane listens on descriptors of its own for the same socket; the kernel shares the clients out.
 
-import net, { type Socket } from 'node:net'
+import { createServer, type Socket } from 'node:net'
 import { getSystemErrorName } from 'node:util'
+import { listenHandle, onlyPublic, socketOf, stopAccepting } from './internals.ts'
 import { socketOptions } from './reading.ts'
 
 export type ClientSocket = Socket
 
 export interface Listening {
-  /** Leaves clients in the backlog of the socket. */
+  /** Takes no more clients; they wait in the backlog, or go to other descriptors of the socket. */
   readonly hold: () => void
   readonly resume: () => void
-  /** Closes the descriptor; clients go to the other descriptors of the socket, or wait in its backlog. */
+  /** Closes the descriptor. */
   readonly close: () => void
 }
 
 /** Node's default of 511 loses connections in a burst; the kernel cuts this down to net.core.somaxconn. */
 const BACKLOG = 16_384
+/** Clients that a held server without handles keeps waiting. */
+const MOST_WAITING = 1024
 
-interface Handle {
-  setNoDelay(on: boolean): void
-  onconnection: (status: number, client: Handle | undefined) => void
-  listen(backlog: number): number
-  readStart(): number
-  readStop(): number
-  close(): void
-}
-
-/** What net.Server is made of. That makes its sockets itself, without a way to say into which memory they read. */
-const internals = net as unknown as {
-  _createServerHandle(address: null, port: 0, family: -1, fd: number): Handle | number
-  Socket: new (options: object) => Socket
-}
+type Accept = (socket: Socket) => void
+type Failed = (error: Error) => void
 
 const NOT_LISTENING: Listening = { hold: () => undefined, resume: () => undefined, close: () => undefined }
 
-/** `held`: clients wait in the backlog until it is resumed. */
-export function listenOn(
-  fd: number,
-  accept: (socket: Socket) => void,
-  failed: (error: Error) => void,
-  held = false,
-): Listening {
-  const handle = internals._createServerHandle(null, 0, -1, fd)
+/** `held`: clients wait until it is resumed. */
+export const listenOn = (fd: number, accept: Accept, failed: Failed, held = false): Listening =>
+  (onlyPublic() === undefined ? byHandle : byServer)(fd, accept, failed, held)
+
+/** The sockets read into the memory of reading.ts. */
+function byHandle(fd: number, accept: Accept, failed: Failed, held: boolean): Listening {
+  const handle = listenHandle(fd)
   const status = typeof handle === 'number' ? handle : handle.listen(BACKLOG)
   if (typeof handle === 'number' || status !== 0) {
     if (typeof handle !== 'number') handle.close()
@@ -54,13 +44,39 @@ export function listenOn(
       return
     }
     client.setNoDelay(true)
-    accept(new internals.Socket({ ...socketOptions, handle: client }))
+    accept(socketOf(client, socketOptions))
   }
-  // libuv has no call to accept no more: that a handle stops reading stops its polling, and listen(2) again begins it.
-  const hold = () => {
-    handle.readStart()
-    handle.readStop()
-  }
+  const hold = (): void => stopAccepting(handle)
   if (held) hold()
   return { hold, resume: () => void handle.listen(BACKLOG), close: () => handle.close() }
+}
+
+/** The sockets read into memory of their own, and a held server accepts its clients but does not serve them yet. */
+function byServer(fd: number, accept: Accept, failed: Failed, held: boolean): Listening {
+  const { allowHalfOpen, highWaterMark } = socketOptions
+  let waiting: Socket[] | undefined = held ? [] : undefined
+  const server = createServer({ allowHalfOpen, highWaterMark, noDelay: true }, (socket) => {
+    if (waiting === undefined) accept(socket)
+    else if (waiting.length < MOST_WAITING) waiting.push(socket.on('error', () => undefined))
+    else socket.destroy()
+  })
+  server.on('error', (error) => failed(new Error(`listen on descriptor ${fd}: ${error.message}`)))
+  // With a descriptor only the backlog by position counts on Node 20.
+  server.listen({ fd }, BACKLOG)
+  const hold = (): void => {
+    waiting ??= []
+  }
+  const resume = (): void => {
+    const clients = waiting ?? []
+    waiting = undefined
+    for (const socket of clients) if (!socket.destroyed) accept(socket)
+  }
+  return {
+    hold,
+    resume,
+    close: () => {
+      server.close()
+      for (const socket of waiting ?? []) socket.destroy()
+    },
+  }
 }
