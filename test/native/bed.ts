@@ -12,7 +12,7 @@ import {
   rmSync,
   writeFileSync,
 } from 'node:fs'
-import { connect, type Socket } from 'node:net'
+import { connect, type NetConnectOpts, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -238,7 +238,9 @@ export class Helper {
       process.seteuid?.(who.uid)
     }
     try {
-      return new Lines(connect(this.#bed.socketPath))
+      // Node's own default grows with its versions, and what waits there is read.
+      const options = { path: this.#bed.socketPath, highWaterMark: 16_384 }
+      return new Lines(connect(options as NetConnectOpts))
     } finally {
       if (isRoot) {
         process.seteuid?.(0)
@@ -279,7 +281,8 @@ export class Helper {
   }
 
   server(): number {
-    return this.children()[0] ?? 0
+    // Whoever started the helper may have left it other children.
+    return this.children().find((pid) => contents(`/proc/${pid}/comm`) === 'accept-helper\n') ?? 0
   }
 
   async stop(): Promise<number | null> {

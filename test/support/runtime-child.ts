@@ -35,6 +35,8 @@ export interface Look {
 interface Said {
   readonly born?: number
   readonly spin?: number
+  /** Said by a lane that takes nothing more. */
+  readonly spinning?: number
   readonly slowest?: 'asked' | number
 }
 
@@ -42,15 +44,20 @@ const channel = new BroadcastChannel('lanes of a test')
 /** Threads that may be lanes. */
 const threads: number[] = []
 let slowest = 0
+let spins: (answer: null) => void = () => undefined
 
 channel.addEventListener('message', (event) => {
   const { data } = event as unknown as { readonly data: Said }
   if (isMainThread) {
     if (data.born !== undefined) threads.push(data.born)
+    if (data.spinning !== undefined) spins(null)
     if (typeof data.slowest === 'number') slowest = Math.max(slowest, data.slowest)
     return
   }
-  if (data.spin === threadId) for (;;);
+  if (data.spin === threadId) {
+    channel.postMessage({ spinning: threadId })
+    for (;;);
+  }
   if (data.slowest === 'asked') {
     channel.postMessage({ slowest })
     slowest = 0
@@ -96,8 +103,10 @@ async function obey(runtime: Runtime, order: Order): Promise<unknown> {
         ?.end('the test')
       return null
     case 'spin':
-      channel.postMessage({ spin: threads[0] })
-      return null
+      return new Promise((resolve) => {
+        spins = resolve
+        channel.postMessage({ spin: threads[0] })
+      })
     case 'publish': {
       const how = { all: order.all, by: 'control', reason: undefined } as const
       const done = await runtime.change(planFor(runtime.publishing, diskOf(order.texts)), how)
