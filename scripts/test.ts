@@ -1,13 +1,41 @@
 // npm test, after the build: every test/**/*.test.ts outside test/system; --system runs those inside; words narrow the files down.
-import { existsSync, readdirSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { run } from './command.mjs'
 
 const words = process.argv.slice(2).filter((word) => !word.startsWith('--'))
 const system = process.argv.includes('--system')
 
+/** Milliseconds for a file; what hangs fails. */
+const LONGEST = system ? 1_200_000 : 300_000
+
+/** In the environment of all that a run starts, so that it can be found. */
+const MARK = `ACCEPTD_TEST_RUN=${process.pid}.${Date.now()}`
+
+/** Ends what tests have left: a test that fails does not clean up after itself. */
+function endLeftovers(): void {
+  for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid)) {
+    try {
+      if (readFileSync(`/proc/${pid}/environ`, 'latin1').split('\0').includes(MARK))
+        process.kill(Number(pid), 'SIGKILL')
+    } catch {
+      // It has ended meanwhile, or is not ours.
+    }
+  }
+}
+process.on('exit', endLeftovers)
+// The first signal is for what runs; when that has ended, `run` sends it to us again.
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+  let times = 0
+  process.on(signal, () => {
+    times += 1
+    if (times > 1) process.exit(130)
+  })
+}
+
 async function must(command: string, args: readonly string[]): Promise<void> {
-  const { code } = await run(command, args, { stdio: 'inherit' })
+  const [name = '', value] = MARK.split('=')
+  const { code } = await run(command, args, { stdio: 'inherit', env: { ...process.env, [name]: value } })
   if (code !== 0) process.exit(code ?? 1)
 }
 
@@ -27,4 +55,12 @@ if (files.length === 0 || missing.length > 0) {
   process.exit(1)
 }
 const concurrency = system ? 1 : 2
-await must(process.execPath, ['--test', `--test-concurrency=${concurrency}`, '--test-reporter=spec', ...files])
+// A file ends with its last test, whatever that has left open.
+const limits = ['--test-force-exit', `--test-timeout=${LONGEST}`]
+await must(process.execPath, [
+  '--test',
+  ...limits,
+  `--test-concurrency=${concurrency}`,
+  '--test-reporter=spec',
+  ...files,
+])
