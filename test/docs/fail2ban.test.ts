@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { DESCRIPTORS_A_LANE } from '../../src/edge/descriptors.ts'
 import { encodeBase64 } from '../../src/protocol/base64.ts'
 import { bytesOf } from '../../src/protocol/bytes.ts'
 import { startRuntime } from '../../src/runtime/runtime.ts'
@@ -44,16 +45,17 @@ async function logOf(users: readonly string[]): Promise<string> {
   write('fixsmtpio', read('control/fixsmtpio'))
   write('listeners', '127.0.0.1:1 smtp submission tries=99 name=smtp:587\n')
   write('chains', 'chain submission\n checkpassword builtin\n backend /bin/true\n')
-  const bound = bindAddress('127.0.0.1', 0)
-  assert.ok(bound !== undefined)
+  const bound = Array.from({ length: DESCRIPTORS_A_LANE }, () => bindAddress('127.0.0.1', 0)).flatMap(
+    (one) => one ?? [],
+  )
   let log = ''
   const started = await startRuntime(
     {
       control: folder,
       run: folder,
       helper: { mode: 'unit', place: { socket: helperSocket }, privileged: false },
-      descriptors: [[bound.fd]],
-      ports: [bound.port],
+      descriptors: [bound.map(({ fd }) => fd)],
+      ports: [bound[0]?.port ?? 0],
       lanes: 1,
       descriptorLimit: 1024,
     },
@@ -65,7 +67,7 @@ async function logOf(users: readonly string[]): Promise<string> {
     },
   )
   assert.ok(started.isOk())
-  const client = connect(bound.port, '127.0.0.1')
+  const client = connect(bound[0]?.port ?? 0, '127.0.0.1')
   await once(client, 'data')
   for (const user of users) {
     client.write(`AUTH PLAIN ${encodeBase64(bytesOf(`\0${user}\0wrong`))}\r\n`)
