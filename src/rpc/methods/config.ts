@@ -45,7 +45,7 @@ const published = z.object({
   generation: count,
   previous: count,
   sha256,
-  unchanged: z.boolean().describe('Nothing was published: it would have said the same.'),
+  unchanged: z.boolean().describe('Nothing was published, since nothing differs.'),
   changed: list(z.string()).describe('Files whose content differs from the previous generation.'),
   needsRestart: list(z.string()).describe('Files that differ and that only a restart of acceptd reads.'),
   warnings: list(configError),
@@ -257,7 +257,7 @@ export const configMethods = {
       errorCount: count,
       warnings: list(configError).describe('The first hundred.'),
       warningCount: count,
-      needsRestart: list(z.string()).describe('Files that a reload would leave as they are loaded.'),
+      needsRestart: list(z.string()).describe('Files that a reload would not change, since they need a restart.'),
       sha256: sha256.describe('Of what a reload would publish.'),
     }),
     level: 'status',
@@ -372,7 +372,7 @@ export const configMethods = {
     params: z.strictObject({
       generation: count
         .exactOptional()
-        .describe('Which one, a number of config.history; left out, the last one that says something else.'),
+        .describe('A number of config.history; by default the last one that differs from the current one.'),
       apply,
       ifSha256,
       reason,
