@@ -38,6 +38,16 @@ const TOP: Readonly<Record<string, string>> = {
   'login-timeout': '30',
 }
 
+/** The bounds of the helper, which reads the same numbers: what it reads otherwise must not seem right here. */
+const NUMBERS: Readonly<Record<string, number>> = {
+  'min-uid': 0xff_ff_ff_fe,
+  'max-processes': 1_000_000,
+  'attempts-per-second': 1_000_000,
+  'login-timeout': 3600,
+}
+/** A user or group by its number; anything else is a name. */
+const tooLarge = (id: string): boolean => /^\d+$/.test(id) && Number(id) > 0xff_ff_ff_fe
+
 const IN_CHAIN = ['kind', 'checkpassword', 'set', 'backend', 'warm']
 
 type Draft = { -readonly [K in keyof ChainConfig]: ChainConfig[K] }
@@ -68,12 +78,19 @@ export function parseChains(text: string | undefined, file: string): Result<Chai
       if (!Object.hasOwn(TOP, word))
         fail(`\`${word}\` is not known here`, `write one of ${Object.keys(TOP).join(', ')}, chain`)
       else if (values.length !== 1) fail(`${word} has one value`, `write e.g. ${word} ${TOP[word] || 'acceptd'}`)
-      else top[word] = values[0] as string
+      else {
+        const [value = ''] = values
+        const most = NUMBERS[word]
+        if (most !== undefined && !(/^\d{1,10}$/.test(value) && Number(value) >= 1 && Number(value) <= most))
+          fail(`${word} is not a number from 1 to ${most}`, `write e.g. ${word} ${TOP[word]}`)
+        else if (tooLarge(value)) fail(`there is no ${word} ${value}`, 'write a name, or its number')
+        top[word] = value
+      }
     } else if (!IN_CHAIN.includes(word)) {
       fail(`\`${word}\` is not known in a chain`, `write one of ${IN_CHAIN.join(', ')}`)
     } else if (word === 'kind') {
       if (values[0] === 'auth' && values.length === 1) chain.kind = 'auth'
-      else if (values[0] === 'guest' && values.length === 3) chain.kind = 'guest'
+      else if (values[0] === 'guest' && values.length === 3 && !values.some(tooLarge)) chain.kind = 'guest'
       else fail('the kind is neither auth nor guest', 'write kind auth, or kind guest UID GID')
     } else if (word === 'set') {
       if (values.length !== 1 || !/^[A-Za-z_][A-Za-z0-9_]*=/.test(values[0] as string))

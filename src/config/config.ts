@@ -163,7 +163,8 @@ function metricsOf(reading: Reading): Config['metrics'] {
   const text = lineOf(reading, 'metrics')
   if (text === '') return undefined
   const match = /^(127\.\d+\.\d+\.\d+|\[::1\]|localhost):(\d{1,5})$/.exec(text)
-  if (match !== null) return { host: (match[1] ?? '').replace(/[[\]]/g, ''), port: Number(match[2]) }
+  const port = Number(match?.[2] ?? Number.NaN)
+  if (match !== null && port <= 65_535) return { host: (match[1] ?? '').replace(/[[\]]/g, ''), port }
   const problem = `\`${text}\` is not a loopback address and port`
   reading.errors.push(trouble('metrics', 1, 1, problem, 'write e.g. 127.0.0.1:9587'))
   return undefined

@@ -53,6 +53,11 @@ void describe('the control directory', () => {
       { metrics: '0.0.0.0:9587\n' },
       ['control/metrics:1:1: `0.0.0.0:9587` is not a loopback address and port'],
     ],
+    [
+      'metrics on a port of more than 16 bits',
+      { metrics: '127.0.0.1:65537\n' },
+      ['control/metrics:1:1: `127.0.0.1:65537` is not a loopback address and port'],
+    ],
     ['a group by name', { statusgroup: 'wheel\n' }, ['control/statusgroup:1:1: `wheel` is not a numeric group id']],
     ['no listeners', { listeners: undefined }, ['control/listeners:1:1: there is no such file']],
     ['only comments', { listeners: '# none\n' }, ['control/listeners:1:1: there is no listener']],
@@ -118,7 +123,15 @@ void describe('control/chains', () => {
     [`colour red\n${CHAIN}`, ['1:1: `colour` is not known here']],
     [`socket\n${CHAIN}`, ['1:1: socket has one value']],
     [`chain two words\n${CHAIN.replace('chain submission\n', '')}${CHAIN}`, ['1:1: a chain has one name']],
+    ['max-processes 1e3', ['1:1: max-processes is not a number from 1 to 1000000']],
+    ['min-uid 4294967296', ['1:1: min-uid is not a number from 1 to 4294967294']],
+    ['login-timeout 0', ['1:1: login-timeout is not a number from 1 to 3600']],
+    ['attempts-per-second 0x10', ['1:1: attempts-per-second is not a number from 1 to 1000000']],
+    // With 32 bits it would be root.
+    ['account 4294967296', ['1:1: there is no account 4294967296']],
+    ['group 4294967296', ['1:1: there is no group 4294967296']],
     [`${CHAIN}${CHAIN}`, ['4:1: there are two chains submission']],
+    [`${CHAIN}  kind guest 4294967296 1000\n`, ['4:3: the kind is neither auth nor guest']],
     [`${CHAIN}  colour red\n`, ['4:3: `colour` is not known in a chain']],
     [`${CHAIN}  kind both\n`, ['4:3: the kind is neither auth nor guest']],
     [`${CHAIN}  set 9=1\n`, ['4:3: not a variable']],
@@ -130,7 +143,7 @@ void describe('control/chains', () => {
     void it(JSON.stringify(text), () => {
       // A bad chains file leaves the listeners without a verdict of their own.
       assert.deepEqual(
-        errorsOf({ chains: text, listeners: `${LISTENER}\n` }),
+        errorsOf({ chains: text.includes('\n') ? text : `${text}\n${CHAIN}`, listeners: `${LISTENER}\n` }),
         wanted.map((error) => `control/chains:${error}`),
       )
     })
