@@ -103,7 +103,7 @@ function follow(state: Draft, { event, plain, last }: Awaited, code: number, rep
       if (!plain || !accepted(code)) break
       state.transaction = false
       state.refusal = ''
-      state.chunking = event === 'ehlo' && offers(reply, 'CHUNKING')
+      state.chunking = event === 'ehlo' && offers(reply, 'chunking')
       break
     case 'rset':
       if (plain && accepted(code)) state.transaction = false

@@ -138,7 +138,7 @@ function answered(state: Draft, event: string, command: Command, nothingBehind: 
 
 /** What the client has been told of its EHLO counts for the replies of ours that follow. */
 export function promise(state: Draft, event: string, told: string): void {
-  if (event === 'ehlo' && told.startsWith('2')) state.enhanced = offers(told, 'ENHANCEDSTATUSCODES')
+  if (event === 'ehlo' && told.startsWith('2')) state.enhanced = offers(told, 'enhanced')
 }
 
 /** Our own reply to a request that is not for this backend; undefined: it gets the request. */

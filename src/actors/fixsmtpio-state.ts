@@ -132,7 +132,7 @@ export function newFixsmtpio(settings: FixsmtpioSettings): FixsmtpioState {
     replay: '',
     introduction: undefined,
     refusal: '',
-    chunking: offers(settings.introduced, 'CHUNKING'),
+    chunking: offers(settings.introduced, 'chunking'),
     enhanced: settings.enhanced,
     guest: false,
     greeted: '',
@@ -189,9 +189,12 @@ export const own = (state: FixsmtpioState, said: OwnReply): string => replyText(
 
 export const accepted = (code: number): boolean => code >= 200 && code < 300
 
-/** A reply to EHLO has this keyword, from its second line on. */
-export const offers = (reply: string, keyword: string): boolean =>
-  new RegExp(`\\n\\d{3}.${keyword}(?![A-Za-z0-9-])`, 'i').test(reply)
+/** A reply to EHLO has the keyword, from its second line on. */
+const KEYWORDS = {
+  chunking: /\n\d{3}.CHUNKING(?![A-Z0-9-])/i,
+  enhanced: /\n\d{3}.ENHANCEDSTATUSCODES(?![A-Z0-9-])/i,
+} as const
+export const offers = (reply: string, keyword: keyof typeof KEYWORDS): boolean => KEYWORDS[keyword].test(reply)
 
 export function end(state: Draft, effects: Effect[], exit: number, why: string, park = ''): void {
   effects.push(close(exit, why, park))
