@@ -15,6 +15,7 @@ die() {
 wanted='
 /usr/bin/swaks swaks
 /usr/share/perl5/Net/SSLeay.pm|/usr/lib/*/perl5/*/Net/SSLeay.pm libnet-ssleay-perl
+/usr/bin/python3 python3
 /usr/bin/curl curl
 /usr/bin/msmtp msmtp
 /usr/bin/mpop mpop
