@@ -42,10 +42,10 @@ export class Backend {
     // Without a listener an error would end the lane.
     stream.on('error', ended)
     stream.on('close', ended)
-    const destroy = stream._destroy
+    const destroy = stream._destroy.bind(stream)
     stream._destroy = (error, done) => {
       if (error !== null) this.hearLast()
-      destroy.call(stream, error, done)
+      destroy(error, done)
     }
   }
 

@@ -58,7 +58,7 @@ after(() => {
   for (const child of children) child.kill('SIGKILL')
 })
 
-function client(port: number, pause: number, says: readonly string[]): ChildProcess {
+function slowClient(port: number, pause: number, says: readonly string[]): ChildProcess {
   const child = spawn('perl', ['-e', CLIENT, String(port), String(pause), ...says], {
     stdio: ['ignore', 'pipe', 'inherit'],
   })
@@ -71,7 +71,7 @@ async function kernelTakes(): Promise<number> {
   const server = createServer()
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
-  const child = client((server.address() as AddressInfo).port, 60, [])
+  const child = slowClient((server.address() as AddressInfo).port, 60, [])
   const [socket] = (await once(server, 'connection')) as [Socket]
   socket.on('error', () => undefined)
   const octets = 20_000_000
@@ -94,7 +94,7 @@ async function fetch(timeout: number, pause: number): Promise<{ child: ChildProc
   const octets = (await kernelTakes()) + 100_000
   await start(`pop3 timeout=${timeout}`)
   const says = ['USER me\r\n', 'PASS secret\r\n', 'RETR 1\r\nDELE 1\r\nQUIT\r\n']
-  const child = client(lane.port, pause, says)
+  const child = slowClient(lane.port, pause, says)
   const backend = await backendOf()
   backend.send('+OK\r\n')
   await until('the commands', () => backend.heard().endsWith('QUIT\r\n'))
