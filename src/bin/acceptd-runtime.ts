@@ -2,10 +2,11 @@
 
 import { join } from 'node:path'
 import { onlyPublic } from '../edge/internals.ts'
-import { openStderr } from '../edge/log.ts'
-import { openControlPlane } from '../rpc/open.ts'
+import { logLine, openStderr } from '../edge/log.ts'
+import { hearSupervisor, obeySignals } from '../edge/signals.ts'
+import { describeError } from '../protocol/errors.ts'
+import { type ControlPlane, openControlPlane } from '../rpc/open.ts'
 import { createDaemon } from '../runtime/daemon.ts'
-import { describeError } from '../runtime/publishing.ts'
 import { type RuntimeOptions, startRuntime } from '../runtime/runtime.ts'
 
 /** Seconds that running sessions have after TERM, and after INT. */
@@ -13,6 +14,8 @@ const GRACE = { SIGTERM: 60, SIGINT: 1 } as const
 
 export async function runRuntime(options: RuntimeOptions, version: string): Promise<void> {
   const log = openStderr()
+  // The supervisor has been killed, and the next one wants the sockets.
+  hearSupervisor(() => log.write(logLine('error', 'supervisor-died', {})))
   const started = await startRuntime(options, log)
   if (started.isErr()) {
     for (const error of started.error.list) log.write(`${describeError(error)}\n`)
@@ -20,23 +23,35 @@ export async function runRuntime(options: RuntimeOptions, version: string): Prom
   }
   const runtime = started.value
   let stopping = false
+  let plane: ControlPlane | undefined
   const stop = (grace: number) => {
     if (stopping) return
     stopping = true
     // A thread that does not end must not keep the process: its sessions have had their time.
     setTimeout(() => process.exit(0), (grace + 10) * 1000).unref()
-    void Promise.all([plane.isOk() ? plane.value.close() : undefined, runtime.stop(grace)]).then(() => process.exit(0))
+    void Promise.all([plane?.close(), runtime.stop(grace)]).then(() => process.exit(0))
   }
   const daemon = createDaemon(runtime, version, stop)
   const { statusGroup, metrics } = runtime.current().config
-  const plane = await openControlPlane(daemon, {
+  // Lanes serve already: whoever stops us now has their sessions told.
+  obeySignals(['SIGTERM', 'SIGINT'], (signal) => {
+    runtime.log('info', 'stopping', { signal })
+    stop(signal === 'SIGTERM' ? GRACE.SIGTERM : GRACE.SIGINT)
+  })
+  const opened = await openControlPlane(daemon, {
     control: join(options.run, 'control.sock'),
     status: { path: join(options.run, 'status.sock'), ...(statusGroup === undefined ? {} : { gid: statusGroup }) },
     ...(metrics === undefined ? {} : { metrics }),
   })
-  if (plane.isErr()) {
-    runtime.log('error', 'control-socket', { message: plane.error.message })
+  if (opened.isErr()) {
+    runtime.log('error', 'control-socket', { message: opened.error.message })
     process.exit(71)
+  }
+  const control = opened.value
+  plane = control
+  if (stopping) {
+    await control.close()
+    return
   }
   const why = onlyPublic()
   if (why !== undefined) runtime.log('warn', 'public-interfaces', { message: why })
@@ -44,21 +59,10 @@ export async function runRuntime(options: RuntimeOptions, version: string): Prom
     pid: process.pid,
     lanes: options.lanes,
     ports: options.ports.join(','),
-    control: plane.value.addresses.join(','),
+    control: control.addresses.join(','),
   })
-  process.on('SIGHUP', () => {
+  obeySignals(['SIGHUP'], () => {
     const how = { from: 'disk', apply: 'new-sessions', by: 'signal', dryRun: false } as const
-    void plane.value.inTurn(() => daemon.config.change(how))
+    void control.inTurn(() => daemon.config.change(how))
   })
-  // The supervisor writes nothing there: it has been killed, and the next one wants the sockets.
-  process.stdin.resume().on('end', () => {
-    runtime.log('error', 'supervisor-died', {})
-    stop(GRACE.SIGINT)
-  })
-  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-    process.on(signal, () => {
-      runtime.log('info', 'stopping', { signal })
-      stop(GRACE[signal])
-    })
-  }
 }

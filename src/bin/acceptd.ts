@@ -10,12 +10,10 @@ import { readControl } from '../config/generations.ts'
 import { type Findings, planStart } from '../config/plan.ts'
 import { type Launch, PLAN_FD, parseLaunch, planText } from '../edge/launcher.ts'
 import { logLine, openStderr } from '../edge/log.ts'
-import { hostFacts, sizingWarnings } from '../edge/sizing.ts'
+import { hostFacts, leastDescriptors, sizingWarnings } from '../edge/sizing.ts'
 import { checkHelper, type HelperCheck, supervise } from '../edge/supervisor.ts'
-import type { ConfigError } from '../protocol/errors.ts'
-import { describeError } from '../runtime/publishing.ts'
+import { type ConfigError, describeError } from '../protocol/errors.ts'
 import type { RuntimeOptions } from '../runtime/runtime.ts'
-import { runRuntime } from './acceptd-runtime.ts'
 
 const OPTIONS = {
   control: { type: 'string', short: 'C' },
@@ -56,7 +54,10 @@ interface Values {
 function main(): void {
   const handed = process.env.ACCEPTD_RUNTIME
   if (handed !== undefined) {
-    void runRuntime(JSON.parse(handed) as RuntimeOptions, VERSION)
+    // Loaded here only: the supervisor needs a third of it, and few may be its open files.
+    void import('./acceptd-runtime.ts').then(({ runRuntime }) =>
+      runRuntime(JSON.parse(handed) as RuntimeOptions, VERSION),
+    )
     return
   }
   const launch = parseLaunch(process.env.ACCEPTD_LAUNCHER ?? '')
@@ -115,7 +116,16 @@ function run(values: Values, launch: Launch): void {
   if (launch.problem !== undefined) fail(78, launch.problem)
   const chains = launch.root ? undefined : join(control, 'chains')
   if (values.check) check(config, warnings, control, checkHelper(helper, chains))
-  else writeSync(PLAN_FD, planText(config.listeners))
+  else {
+    const { descriptors } = hostFacts()
+    const least = leastDescriptors(config.listeners.length, lanesOf(config))
+    if (descriptors < least)
+      fail(
+        78,
+        `${descriptors} open files (nofile, ulimit -Hn) are too few: at least ${least} for listeners: ${config.listeners.length}, lanes: ${lanesOf(config)}`,
+      )
+    writeSync(PLAN_FD, planText(config.listeners))
+  }
 }
 
 const lanesOf = ({ lanes }: Config): number => (lanes === 0 ? availableParallelism() : lanes)

@@ -23,6 +23,19 @@ export interface Demand {
 export const otherDescriptors = (listeners: number, lanes: number): number =>
   512 + listeners * descriptorsAtStart(lanes)
 
+/** Sessions and backends get as many of a limit as is left by everything else, and at least so many. */
+const LEAST_FOR_SESSIONS = 64
+
+/** With fewer acceptd does not start. Node takes 24, and 4 for each lane, of which twice as many may be there for a while. */
+export const leastDescriptors = (listeners: number, lanes: number): number =>
+  64 + 8 * lanes + listeners * descriptorsAtStart(lanes) + LEAST_FOR_SESSIONS
+
+/** Of this limit, which is not below the least. */
+export function descriptorsForSessions(limit: number, listeners: number, lanes: number): number {
+  const spare = limit - leastDescriptors(listeners, lanes)
+  return Math.max(Math.min(LEAST_FOR_SESSIONS + spare, 128), limit - otherDescriptors(listeners, lanes))
+}
+
 /** An authenticated session with its backend, measured with a small C backend: docs/sizing.md. */
 const BYTES_A_SESSION = 200 * 1024
 

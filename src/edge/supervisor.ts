@@ -10,6 +10,7 @@ import type { HelperMode } from '../protocol/helper.ts'
 import { monotonic } from './clock.ts'
 import { descriptorsAtStart, socketOn, supplyDescriptors } from './descriptors.ts'
 import type { Bound } from './launcher.ts'
+import { obeySignals } from './signals.ts'
 import { descriptorLimit } from './sizing.ts'
 
 export interface SupervisorOptions {
@@ -60,10 +61,12 @@ export function supervise(options: SupervisorOptions, log: Log): void {
       const began = monotonic()
       const child = start()
       children[name] = child
+      child.stdin?.on('error', () => undefined)
       child.on('error', (error) => log('child-failed', { name, message: error.message }))
       child.on('close', (code, signal) => {
         if (stopping) {
-          if (name === 'runtime') end(code ?? 1)
+          // Whoever stops a whole group may end a runtime that has only begun to start.
+          if (name === 'runtime') end(code ?? (signal === 'SIGTERM' || signal === 'SIGINT' ? 0 : 1))
           return
         }
         // 0: it was told to stop. 71, 78: it has said what is wrong with the control socket or the configuration, and would say so again.
@@ -132,15 +135,13 @@ export function supervise(options: SupervisorOptions, log: Log): void {
     return runtime
   })
 
-  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) {
-    process.on(signal, () => {
-      if (signal === 'SIGTERM' || signal === 'SIGINT') stopping = true
-      const { runtime } = children
-      if (runtime === undefined || runtime.exitCode !== null || runtime.signalCode !== null) {
-        if (stopping) end(0)
-      } else runtime.kill(signal)
-    })
-  }
+  obeySignals(['SIGTERM', 'SIGINT', 'SIGHUP'], (signal) => {
+    if (signal !== 'SIGHUP') stopping = true
+    const { runtime } = children
+    if (runtime === undefined || runtime.exitCode !== null || runtime.signalCode !== null) {
+      if (stopping) end(0)
+    } else runtime.stdin?.write(`${signal}\n`)
+  })
 }
 
 /**

@@ -8,3 +8,7 @@ export interface ConfigError {
   /** What to write instead. */
   readonly hint: string
 }
+
+/** For a log line or a terminal. */
+export const describeError = (error: ConfigError | undefined): string =>
+  error === undefined ? '' : `${error.file}:${error.line}:${error.column}: ${error.problem}; ${error.hint}`

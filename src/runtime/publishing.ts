@@ -11,7 +11,7 @@ import type { Sample } from '../contract/metrics.ts'
 import { monotonic } from '../edge/clock.ts'
 import type { LogFields } from '../edge/log.ts'
 import type { GenerationTexts } from '../lane/messages.ts'
-import type { ConfigError } from '../protocol/errors.ts'
+import { type ConfigError, describeError } from '../protocol/errors.ts'
 import type { LaneHandle } from './pool.ts'
 
 export interface ChangeOrder {
@@ -231,7 +231,3 @@ export const lastDifferent = ({ kept, current }: Publishing): StoredGeneration |
 
 /** A kept generation's files as if they lay on the disk. */
 export const diskOf = (texts: ControlTexts): Disk => ({ texts, errors: [], unknown: [] })
-
-/** For a log line or a terminal. */
-export const describeError = (error: ConfigError | undefined): string =>
-  error === undefined ? '' : `${error.file}:${error.line}:${error.column}: ${error.problem}; ${error.hint}`

@@ -10,9 +10,10 @@ import { descriptorRequests } from '../edge/descriptors.ts'
 import { type HelperWatch, watchHelper } from '../edge/helper.ts'
 import type { LogFields } from '../edge/log.ts'
 import type { LogWriter } from '../edge/log-writer.ts'
-import { otherDescriptors } from '../edge/sizing.ts'
+import { descriptorsForSessions } from '../edge/sizing.ts'
 import type { TlsMaterial } from '../edge/tls.ts'
 import type { QuestionName, Questions } from '../lane/messages.ts'
+import { describeError } from '../protocol/errors.ts'
 import type { HelperMode, HelperPlace } from '../protocol/helper.ts'
 import { type Audience, emit, log, newAudience, showTraces, tellLane } from './audience.ts'
 import { type Certificates, createCertificates } from './certificates.ts'
@@ -32,7 +33,6 @@ import { createPool, type LaneHandle, type PoolEvents, type Threads, workerThrea
 import {
   type ChangeOrder,
   carryOut,
-  describeError,
   namesCertificates,
   type PublishedResult,
   type Publishing,
@@ -101,9 +101,6 @@ interface Orders {
   readonly blocked: Set<string>
   refusing: boolean
 }
-
-/** Sessions and backends get so many descriptors, however low the limit. */
-const LEAST_FOR_SESSIONS = 128
 
 export async function startRuntime(
   options: RuntimeOptions,
@@ -183,8 +180,7 @@ interface Parts {
 }
 
 function crewOf({ options, publishing, audience, orders, watch, threads, certificates }: Parts): Crew {
-  const other = otherDescriptors(options.descriptors.length, options.lanes)
-  const descriptorsForSessions = Math.max(LEAST_FOR_SESSIONS, options.descriptorLimit - other)
+  const { descriptorLimit, descriptors, lanes } = options
   const events: PoolEvents = {
     said: (lane, message) => {
       if ('log' in message) audience.write(message.log)
@@ -206,7 +202,7 @@ function crewOf({ options, publishing, audience, orders, watch, threads, certifi
       lanes: options.lanes,
       published: textsOf(publishing.current),
       helper: options.helper.place,
-      descriptorsForSessions,
+      descriptorsForSessions: descriptorsForSessions(descriptorLimit, descriptors.length, lanes),
       blocked: [...orders.blocked],
       refusing: orders.refusing,
       paused: orders.paused,

@@ -1,0 +1,130 @@
+// Signals that come while acceptd starts: none is lost, and none ends what it was not meant to end.
+import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
+import { type AddressInfo, createServer } from 'node:net'
+import { join } from 'node:path'
+import { after, before, describe, it } from 'node:test'
+import { type Bed, makeBed } from './bed.ts'
+import { type Conversation, converse, loggedIn, plain } from './conversation.ts'
+import { endAll, isAlive, signal, treeOf, until } from './processes.ts'
+import { makeRecorder } from './recorder.ts'
+
+const ROUNDS = 5
+const SIGHUP_CAUGHT = 1n
+
+let bed: Bed
+before(async () => {
+  bed = await makeBed({
+    control: { lanes: '2\n' },
+    chains: async ({ claim, people }) => [(await makeRecorder(claim.dir, people)).chain],
+  })
+  await bed.daemon.stop()
+})
+after(() => bed.end())
+
+interface Starting {
+  readonly pid: number
+  readonly port: number
+  readonly log: () => string
+  readonly ended: Promise<readonly [number | null, NodeJS.Signals | null]>
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  server.close()
+  await once(server, 'close')
+  return port
+}
+
+/** Does not wait for anything. */
+async function start(): Promise<Starting> {
+  const port = await freePort()
+  bed.place.write('listeners', `127.0.0.1:${port} smtp mail\n`)
+  const child = spawn(join(bed.place.programs, 'acceptd'), ['--control', bed.place.control, '--run', bed.place.run], {
+    cwd: '/',
+    stdio: ['ignore', 'ignore', 'pipe'],
+    env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin' },
+  })
+  let log = ''
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    log += text
+  })
+  const ended = once(child, 'close') as Promise<[number | null, NodeJS.Signals | null]>
+  return { pid: child.pid ?? 0, port, log: () => log, ended }
+}
+
+/** From the first line of its JavaScript on. */
+function catchesHup(pid: number): boolean {
+  const caught = /^SigCgt:\t(\w+)$/m.exec(readFileSync(`/proc/${pid}/status`, 'latin1'))?.[1] ?? '0'
+  return (BigInt(`0x${caught}`) & SIGHUP_CAUGHT) !== 0n
+}
+
+/** The first session that anybody has. */
+const firstClient = ({ port, log }: Starting): Promise<Conversation> =>
+  until(
+    'a greeting',
+    async () => {
+      const talk = await converse(port)
+      return talk.reply().then(
+        () => talk,
+        () => undefined,
+      )
+    },
+    { every: 1, show: log },
+  )
+
+async function stop(one: Starting): Promise<void> {
+  const all = treeOf(one.pid)
+  signal(one.pid, 'SIGTERM')
+  assert.deepEqual(await one.ended, [0, null], one.log())
+  await endAll(all.filter(({ pid }) => isAlive(pid)))
+}
+
+void describe('HUP while acceptd starts', () => {
+  void it('as often as it can be sent ends nothing, and it serves', async () => {
+    for (let n = 0; n < ROUNDS; n += 1) {
+      const one = await start()
+      await until('its first line', () => catchesHup(one.pid), { every: 1, show: one.log })
+      const storm = setInterval(() => signal(one.pid, 'SIGHUP'), 3)
+      const talk = await firstClient(one)
+      await until('the end of the start', () => / info started /.test(one.log()), { show: one.log })
+      clearInterval(storm)
+      assert.match(await talk.say('NOOP'), /^250 /)
+      const [{ name, password }] = bed.people
+      await loggedIn(one.port, name, password)
+      assert.doesNotMatch(one.log(), / child-ended | error /)
+      await stop(one)
+    }
+  })
+})
+
+void describe('TERM while acceptd starts', () => {
+  void it('behind the first login has its session told, and ends with 0', async () => {
+    const [{ name, password }] = bed.people
+    for (let n = 0; n < ROUNDS; n += 1) {
+      const one = await start()
+      const talk = await firstClient(one)
+      await talk.say('EHLO client.example')
+      talk.send(`AUTH PLAIN ${plain(name, password)}\r\n`)
+      // The helper may not be there yet.
+      const answer = await talk.reply()
+      assert.match(answer, /^(?:235|454) /)
+      signal(one.pid, 'SIGTERM')
+      assert.match(await talk.rest(), /^421 /, one.log())
+      assert.deepEqual(await one.ended, [0, null], one.log())
+    }
+  })
+
+  void it('at any moment after its first line ends it with 0', async () => {
+    for (let n = 0; n < 2 * ROUNDS; n += 1) {
+      const one = await start()
+      await until('its first line', () => catchesHup(one.pid), { every: 1, show: one.log })
+      setTimeout(() => signal(one.pid, 'SIGTERM'), 60 * n)
+      assert.deepEqual(await one.ended, [0, null], one.log())
+    }
+  })
+})
