@@ -1,6 +1,7 @@
 // One connection to accept-helper for each authentication; after the status line the stream is the backend's.
 
 import { spawn } from 'node:child_process'
+import { existsSync } from 'node:fs'
 import { connect, type NetConnectOpts, type Socket } from 'node:net'
 import { NO_BYTES, textOf, wipe } from '../protocol/bytes.ts'
 import {
@@ -124,7 +125,8 @@ export function watchHelper(
   }
   open()
   return {
-    connected: () => up,
+    // One that was deleted keeps this connection, and takes no other.
+    connected: () => up && existsSync(path),
     kill: (session) => {
       stream?.write(`kill ${session}\n`)
     },

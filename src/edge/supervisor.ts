@@ -4,7 +4,7 @@
 //   account   this: accept-helper serve (setuid root)      runtime (one Node process, listening descriptors in its stdio)
 
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
-import { readFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { HelperMode } from '../protocol/helper.ts'
 import { monotonic } from './clock.ts'
@@ -31,6 +31,9 @@ type Log = (event: string, fields: Record<string, string | number>) => void
 /** Of proc_pid_stat(5), counted from the state, which follows the command's name; the number that sched(7) gives the usual policy. */
 const POLICY_FIELD = 38
 const SCHED_OTHER = '0'
+
+/** A deleted socket is back within a second. */
+const LOOK_MILLISECONDS = 300
 
 export interface HelperCheck {
   readonly ok: boolean
@@ -74,7 +77,8 @@ export function supervise(options: SupervisorOptions, log: Log): void {
           end(code)
           return
         }
-        pause = monotonic() - began > 10_000 ? 100 : Math.min(pause * 2, 5000)
+        // A helper that was asked to end ends with 0.
+        pause = code === 0 || monotonic() - began > 10_000 ? 100 : Math.min(pause * 2, 5000)
         log('child-ended', { name, pid: child.pid ?? -1, how: signal ?? `exit ${code}`, restart_ms: pause })
         setTimeout(run, pause)
       })
@@ -96,13 +100,19 @@ export function supervise(options: SupervisorOptions, log: Log): void {
   const borrowed = root ? [] : ['-c', chains]
   const checked = checkHelper(options.helper, root ? undefined : chains)
   if (!checked.ok) log('helper-refuses', { said: checked.said })
-  if (options.helperMode === 'serve')
+  if (options.helperMode === 'serve') {
     keep('helper', () =>
       // The helper ends when its standard input does: it never outlives the daemon that it serves.
       spawn(options.helper, root ? ['serve'] : ['serve', '-c', chains, '-s', options.helperSocket], {
         stdio: ['pipe', 'inherit', 'inherit'],
       }),
     )
+    whenDeleted(options.helperSocket, () => {
+      log('helper-socket-gone', { path: options.helperSocket })
+      // Nobody can connect to it any more. Backends that run stay: they have their streams.
+      children.helper?.stdin?.end()
+    })
+  }
 
   keep('runtime', () => {
     const each = descriptorsAtStart(options.lanes)
@@ -142,6 +152,16 @@ export function supervise(options: SupervisorOptions, log: Log): void {
       if (stopping) end(0)
     } else runtime.stdin?.write(`${signal}\n`)
   })
+}
+
+/** Calls each time that the file was there and is gone. */
+function whenDeleted(path: string, gone: () => void): void {
+  let seen = false
+  setInterval(() => {
+    const there = existsSync(path)
+    if (seen && !there) gone()
+    seen = there
+  }, LOOK_MILLISECONDS).unref()
 }
 
 /**

@@ -2,7 +2,7 @@
 //
 //   data ─> line by line ─> dispatch ─> reply        one request of a connection at a time; reading pauses meanwhile,
 //                                └─> streams ─> events         and while the reader is behind
-import { chmodSync, chownSync, linkSync, lstatSync, mkdirSync, renameSync, unlinkSync } from 'node:fs'
+import { chmodSync, chownSync, existsSync, linkSync, lstatSync, mkdirSync, renameSync, unlinkSync } from 'node:fs'
 import {
   createServer as createHttpServer,
   type Server as HttpServer,
@@ -23,6 +23,8 @@ import { createClient } from './streams.ts'
 /** Octets of a line or of an HTTP body. */
 export const LINE_LIMIT = 1024 * 1024
 const CLIENTS = 64
+/** A deleted socket is back within a second. */
+const LOOK_MILLISECONDS = 300
 /** Milliseconds between empty lines to a client that only listens. */
 const HALF_CLOSED_PROBE = 10_000
 const HTTP_REQUEST = /^[A-Z]+ \S+ HTTP\/1\.[01]\r?$/
@@ -42,16 +44,13 @@ export interface Listening {
   close(): Promise<void>
 }
 
-/** Binds a control socket; a live one of another process is left alone (`busy`), a dead one replaced. */
+/** Binds a control socket; a live one of another process is left alone (`busy`), a dead one replaced, a deleted one made again. */
 export async function listenSocket(plane: Plane, options: SocketOptions): Promise<Result<Listening, RpcFailure>> {
   const { path, level } = options
-  const claimed = await claim(path)
-  if (claimed.isErr()) return err(claimed.error)
-
   const dispatch = createDispatch(plane)
   const http = createHttp(plane, level, dispatch)
   const sockets = new Set<Socket>()
-  const server = createServer({ allowHalfOpen: true, pauseOnConnect: false }, (socket) => {
+  const accept = (socket: Socket): void => {
     socket.on('error', () => socket.destroy())
     if (sockets.size >= (options.maxClients ?? CLIENTS)) {
       finish(
@@ -71,33 +70,34 @@ export async function listenSocket(plane: Plane, options: SocketOptions): Promis
       plane.clients(level, -1)
     })
     serve(socket, plane, level, dispatch, http)
-  })
-
-  // Bound under a name of our own, given its modes, and only then put in place: nobody meets it half done.
-  const own = `${path}.${process.pid}`
-  const bound = await listen(server, { path: own })
-  if (bound.isErr()) return err(bound.error)
-  const placed = attempt(path, () => {
-    chmodSync(own, level === 'control' ? 0o600 : 0o660)
-    if (options.gid !== undefined) chownSync(own, process.getuid?.() ?? 0, options.gid)
-    replaceDead(own, path, claimed.value)
-    return lstatSync(path).ino
-  })
-  attempt(own, () => unlinkSync(own))
-  if (placed.isErr()) {
-    server.close()
-    return err(placed.error)
   }
-  server.on('error', (error) => plane.daemon.bug(path, error))
+  const bind = () => bindAt(options, accept, (error) => plane.daemon.bug(path, error))
+  const first = await bind()
+  if (first.isErr()) return err(first.error)
+  let bound = first.value
+
+  let binding = false
+  const restore = async (): Promise<void> => {
+    if (binding || existsSync(path)) return
+    binding = true
+    const again = await bind()
+    binding = false
+    if (again.isErr()) return
+    // Its connections go on.
+    bound.server.close()
+    bound = again.value
+  }
+  const watch = setInterval(() => void restore(), LOOK_MILLISECONDS).unref()
 
   return ok({
     address: path,
     async close() {
+      clearInterval(watch)
       attempt(path, () => {
-        if (lstatSync(path).ino === placed.value) unlinkSync(path)
+        if (lstatSync(path).ino === bound.inode) unlinkSync(path)
       })
       for (const socket of sockets) socket.end()
-      const closed = new Promise<void>((resolve) => server.close(() => resolve()))
+      const closed = new Promise<void>((resolve) => bound.server.close(() => resolve()))
       // Who does not read does not hold up the end.
       const late = setTimeout(() => {
         for (const socket of sockets) socket.destroy()
@@ -107,6 +107,38 @@ export async function listenSocket(plane: Plane, options: SocketOptions): Promis
       http.close()
     },
   })
+}
+
+interface BoundSocket {
+  readonly server: Server
+  readonly inode: number
+}
+
+/** Bound under a name of our own, given its modes, and only then put in place: nobody meets it half done. */
+async function bindAt(
+  { path, level, gid }: SocketOptions,
+  accept: (socket: Socket) => void,
+  failed: (error: Error) => void,
+): Promise<Result<BoundSocket, RpcFailure>> {
+  const claimed = await claim(path)
+  if (claimed.isErr()) return err(claimed.error)
+  const server = createServer({ allowHalfOpen: true, pauseOnConnect: false }, accept)
+  const own = `${path}.${process.pid}`
+  const bound = await listen(server, { path: own })
+  if (bound.isErr()) return err(bound.error)
+  const placed = attempt(path, () => {
+    chmodSync(own, level === 'control' ? 0o600 : 0o660)
+    if (gid !== undefined) chownSync(own, process.getuid?.() ?? 0, gid)
+    replaceDead(own, path, claimed.value)
+    return lstatSync(path).ino
+  })
+  attempt(own, () => unlinkSync(own))
+  if (placed.isErr()) {
+    server.close()
+    return err(placed.error)
+  }
+  server.on('error', failed)
+  return ok({ server, inode: placed.value })
 }
 
 /** Serves GET /metrics, and nothing else, on a loopback address: there is no permission to check on TCP. */

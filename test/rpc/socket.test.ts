@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
-import { existsSync, statSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { existsSync, readdirSync, statSync, unlinkSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { openControlPlane } from '../../src/rpc/open.ts'
 import { PASSWORD } from '../support/host.ts'
@@ -484,4 +485,27 @@ void test('a method that throws is a bug: -32603 without its text, and logged', 
   assert.match(host.log(), / error bug where=.* stack="Error: private detail/)
   assert.equal((await c.call('server.ping')).result.pong, true)
   c.end()
+})
+
+void test('a socket that was deleted is back within a second, and its clients go on', async (t) => {
+  const { control, status } = await fixture(t)
+  const [before, mode] = [wire(control), statSync(status).mode]
+  for (const path of [control, status]) {
+    unlinkSync(path)
+    const gone = performance.now()
+    while (!existsSync(path)) await sleep(10)
+    assert.ok(performance.now() - gone < 1000)
+  }
+  assert.equal(statSync(status).mode, mode)
+  for (const path of [control, status]) {
+    const client = wire(path)
+    assert.equal((await client.call('server.ping', {})).result.pong, true)
+    client.end()
+  }
+  assert.equal((await before.call('server.ping', {})).result.pong, true)
+  before.end()
+  assert.deepEqual(
+    readdirSync(dirname(status)).filter((name) => name.startsWith('status')),
+    ['status.sock'],
+  )
 })

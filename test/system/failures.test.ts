@@ -1,10 +1,12 @@
 // What must hold when a login goes wrong for reasons that are not the client's, with the real helper and real processes.
 import assert from 'node:assert/strict'
+import { existsSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { type Bed, makeBed, script } from './bed.ts'
 import { messageFrom } from './clients.ts'
 import { type Conversation, converse, loggedIn, plain } from './conversation.ts'
+import { call } from './daemon.ts'
 import { isAlive, type Process, picture, runtimeOf, signal, treeOf, until } from './processes.ts'
 import { writePasswordFile } from './users.ts'
 
@@ -207,4 +209,27 @@ void describe('the runtime', () => {
     assert.ok(queued.every(({ content }) => !content.includes('cut by the death')))
     assert.notEqual(runtime()?.pid, first.pid)
   })
+})
+
+void describe('a socket that is deleted', () => {
+  void it('of the helper is back within a second; sessions go on, and new logins', async () => {
+    const [{ name, password }] = bed.people
+    const already = await loggedIn(bed.daemon.port('postfix'), name, password)
+    const path = bed.place.helperSocket
+    rmSync(path)
+    await until('another helper', () => existsSync(path), { timeout: 1000 })
+    assert.match(await already.say('NOOP'), /^250 /)
+    const talk = await until('a login', () =>
+      loggedIn(bed.daemon.port('postfix'), name, password).catch(() => undefined),
+    )
+    assert.match(await talk.say('NOOP'), /^250 /)
+    assert.match(bed.daemon.log(), / info helper-socket-gone path=/)
+  })
+  for (const name of ['control.sock', 'status.sock'])
+    void it(`of the control plane, ${name}, is back within a second`, async () => {
+      const path = join(bed.place.run, name)
+      rmSync(path)
+      await until('another socket', () => existsSync(path), { timeout: 1000 })
+      assert.ok(await call(path, 'server.ping', {}))
+    })
 })
