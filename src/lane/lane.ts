@@ -55,7 +55,7 @@ export default function runLane({ start, port, usage, slot }: LaneTask): Promise
       reporter,
       parking: createParking(),
       handshakes: createHandshakes(counters, reporter, monotonic),
-      farewells: createFarewells(),
+      farewells: createFarewells(start),
       stages: createStages<ClientSession>(
         (session, effect) => session.perform(effect),
         (session, actor, error) => endByBug(reporter, session, actor, error),
