@@ -84,7 +84,7 @@ export const KNOBS = [
     name: 'chains',
     changes: 'reload',
     fallback: undefined,
-    about: 'The programs run for a login; the helper reads it too.',
+    about: 'The programs run for a login; the helper follows the file itself.',
   },
   {
     name: 'helper',

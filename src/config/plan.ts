@@ -50,6 +50,25 @@ export interface Plan {
 
 const findings = (all: readonly ConfigError[]): Findings => ({ list: all.slice(0, MOST_FINDINGS), count: all.length })
 
+/** accept-helper does not trust acceptd, so it follows the file itself. */
+const HELPER_IS_AHEAD = trouble(
+  'chains',
+  1,
+  1,
+  'accept-helper has run these chains since the file was written; a reload is for acceptd itself',
+  'see acceptd-chains(5)',
+)
+
+/** The plan for a former generation: all but its chains, since accept-helper goes on with those on disk. */
+export function planBack(current: Loaded, former: ControlTexts): Plan {
+  const texts = chosen(former, current.texts, (name) => name === 'chains')
+  const planned = plan(current, { texts, errors: [], unknown: [] })
+  if (former['chains'] === current.texts['chains']) return planned
+  const problem = 'chains stays as it is, since accept-helper runs the file on disk'
+  const kept = trouble('chains', 1, 1, problem, 'write the former file, then reload')
+  return { ...planned, warnings: findings([kept, ...planned.warnings.list]) }
+}
+
 /** `only`: files to take from the disk; left out, all. */
 export function plan(current: Loaded | undefined, disk: Disk, only?: readonly string[]): Plan {
   const isWanted = (name: string) => only === undefined || only.includes(name)
@@ -68,7 +87,10 @@ export function plan(current: Loaded | undefined, disk: Disk, only?: readonly st
     changed: changedFiles(current?.texts ?? {}, texts),
     wanted,
     needsRestart: KNOBS.map((knob) => knob.name).filter((name) => left.includes(name) || chains.includes(name)),
-    warnings: findings(warningsOf(wanted, compiled?.rules, only === undefined ? disk.unknown : [])),
+    warnings: findings([
+      ...warningsOf(wanted, compiled?.rules, only === undefined ? disk.unknown : []),
+      ...(current !== undefined && changedFiles(current.texts, wanted).includes('chains') ? [HELPER_IS_AHEAD] : []),
+    ]),
   }
 }
 

@@ -4,7 +4,7 @@ import { describe, it } from 'node:test'
 import { compileConfig } from '../../src/config/config.ts'
 import type { Disk } from '../../src/config/generations.ts'
 import type { ControlTexts } from '../../src/config/knobs.ts'
-import { type Plan, plan, planStart, withTexts } from '../../src/config/plan.ts'
+import { type Plan, plan, planBack, planStart, withTexts } from '../../src/config/plan.ts'
 import { controlTexts } from '../support/control.ts'
 import { parseTranscripts } from '../support/transcript.ts'
 
@@ -200,7 +200,8 @@ void describe('a warning', () => {
       'passwords',
     ]
     const chains = good.chains?.replace('checkpassword builtin', 'checkpassword /bin/check /etc/acceptd/passwords')
-    const { warnings } = plan(loaded, diskWith({ chains }, { unknown }))
+    const disk = diskWith({ chains }, { unknown })
+    const { warnings } = plan({ ...loaded, texts: disk.texts }, disk)
     assert.deepEqual(
       warnings.list.map(
         ({ file, problem }) => `${file}: ${problem.replace('there is no control file of this name', '')}`,
@@ -219,5 +220,26 @@ void describe('a warning', () => {
     const dos = Object.fromEntries(Object.entries(good).map(([name, text]) => [name, text.replaceAll('\n', '\r\n')]))
     const { config } = planStart(diskWith(dos))._unsafeUnwrap()
     assert.deepEqual({ ...config, texts: good }, loaded.config)
+  })
+})
+
+void describe('a rollback', () => {
+  const warned = ({ warnings }: Plan) => warnings.list.map(({ file, problem }) => `${file}: ${problem}`)
+  void it('takes back everything but chains, which the helper follows on the disk', () => {
+    const former = { ...good, smtpgreeting: 'former\n', chains: `${good.chains}\n# former\n` }
+    const planned = planBack(loaded, former)
+    assert.equal(said(planned), 'publish smtpgreeting')
+    assert.equal(planned.texts.chains, good.chains)
+    assert.deepEqual(warned(planned), [
+      'control/chains: chains stays as it is, since accept-helper runs the file on disk',
+    ])
+  })
+  void it('says nothing of chains that are the same', () => {
+    const planned = planBack(loaded, { ...good, smtpgreeting: 'former\n' })
+    assert.deepEqual(warned(planned), [])
+  })
+  void it('a reload of chains says that the helper is ahead of it', () => {
+    const planned = plan(loaded, diskWith({ chains: good.chains?.replace('warm 60', 'warm 30') }))
+    assert.match(warned(planned).join(), /control\/chains: accept-helper has run these chains since/)
   })
 })

@@ -3,7 +3,7 @@
 import { err, ok, type Result } from 'neverthrow'
 import { changedFiles, readControl, type StoredGeneration } from '../../config/generations.ts'
 import { type ControlTexts, KNOBS } from '../../config/knobs.ts'
-import { type Plan, withTexts } from '../../config/plan.ts'
+import { type Plan, planBack, withTexts } from '../../config/plan.ts'
 import type {
   ChangeRequest,
   CheckReport,
@@ -20,7 +20,7 @@ import { failure, notFound } from '../../contract/failure.ts'
 import type { Sample } from '../../contract/metrics.ts'
 import { sha256Of } from '../../edge/control-files.ts'
 import { bytesOf } from '../../protocol/bytes.ts'
-import { diskOf, lastDifferent, planFor, type Refusal, refusalErrors, reloadSamples } from '../publishing.ts'
+import { lastDifferent, planFor, type Refusal, refusalErrors, reloadSamples } from '../publishing.ts'
 import type { Runtime } from '../runtime.ts'
 import { type Uses, usesOf } from './uses.ts'
 
@@ -150,7 +150,7 @@ function planOf({ publishing }: Runtime, how: ChangeRequest): Result<Plan, RpcFa
   const { generation } = how
   const stored =
     generation === undefined ? lastDifferent(publishing) : publishing.kept.find((one) => one.generation === generation)
-  if (stored !== undefined) return ok(planFor(publishing, diskOf(stored.texts)))
+  if (stored !== undefined) return ok(planBack(publishing.current, stored.texts))
   const what = generation === undefined ? 'no generation with another content' : `generation ${generation}`
   return notFound('no-such-generation', `${what} is ${generation === undefined ? '' : 'not '}kept`)
 }
