@@ -63,7 +63,12 @@ function report(reporter: Reporter, session: ClientSession, effect: Effect & { r
       event('auth', 'blocked', session, { user })
       break
     case 'login-tempfail':
-      logOf(session, 'warn', 'login-tempfail', { user, verdict, exit: verdict === 'tempfail' ? n : undefined })
+      logOf(session, 'warn', 'login-tempfail', {
+        user,
+        verdict,
+        exit: verdict === 'tempfail' ? n : undefined,
+        program: verdict === 'missing' ? session.missing : undefined,
+      })
       event('auth', 'tempfail', session, { user, verdict })
       break
     case 'login-accepted':

@@ -76,6 +76,8 @@ export class ClientSession implements BackendHearer {
   loginAt = 0
   askedAt = 0
   accepted: Accepted | undefined
+  /** The program of the chain that cannot be run, and why. */
+  missing: string | undefined
   chain: string
   /** Number of the generation that it uses; its lane's. */
   generation = 0
@@ -238,6 +240,7 @@ export class ClientSession implements BackendHearer {
     }
     this.seen = this.around.now()
     this.accepted = status.is === 'ok' ? status.accepted : undefined
+    this.missing = status.is === 'missing' ? status.text : undefined
     if (this.accepted !== undefined && backend !== undefined) {
       this.backend = backend
       this.backendClosed = false
