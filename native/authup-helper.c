@@ -4,7 +4,6 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/sockios.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -49,6 +48,15 @@ static int addition_allowed(const char *variable)
   return 0;
 }
 
+/* What was for authup only. The descriptors of UCSPI-TLS are closed by now, or have other numbers. */
+static int is_ours(const char *variable)
+{
+  static const char *const names[] = {"UCSPITLS=", "DISABLETLS=", "SSLCTLFD=", "SSLREADFD=", "SSLWRITEFD=", NULL};
+  int i = 0;
+  while (names[i] != NULL && strncmp(variable, names[i], strlen(names[i])) != 0) i++;
+  return names[i] != NULL;
+}
+
 /* authup's libuv may have made the client's descriptors non-blocking; a chain expects them as they come. Answers the flags to go back to
  * after the chain, since authup reads on then, or -1. */
 static int blocking(int fd)
@@ -80,7 +88,7 @@ static pid_t start(char **chain, char **env, int credentials, int in, int out)
 /* What the chain wrote last must be read by authup before it hears of the end: two streams keep no order between them. */
 static void wait_for_relay(int relayed)
 {
-  for (int queued = 0; relayed && ioctl(4, SIOCOUTQ, &queued) == 0 && queued > 0;) {
+  for (int queued = 0; relayed && ioctl(4, TIOCOUTQ, &queued) == 0 && queued > 0;) {
     struct pollfd gone[2] = {{.fd = CONTROL, .events = POLLRDHUP}, {.fd = 4, .events = POLLRDHUP}};
     if (poll(gone, 2, 2) > 0) return;
   }
@@ -97,8 +105,7 @@ static void serve(char *at, const char *end, char **chain, char **guest_chain)
       env[variables++] = variable;
   if (variable == NULL || end - at > MAX_CREDENTIALS || (guest && end != at)) return (void)dprintf(CONTROL, "bad request\n");
   for (char **e = environ; *e != NULL && variables < MAX_VARIABLES; e++) {
-    int known = strncmp(*e, "UCSPITLS=", 9) == 0 || strncmp(*e, "DISABLETLS=", 11) == 0 ||
-                (guest && (strncmp(*e, "AUTHUP_USER=", 12) == 0 || strncmp(*e, "AUTHUSER=", 9) == 0));
+    int known = is_ours(*e) || (guest && (strncmp(*e, "AUTHUP_USER=", 12) == 0 || strncmp(*e, "AUTHUSER=", 9) == 0));
     for (int i = 0; i < variables; i++) known |= strncmp(*e, env[i], strcspn(env[i], "=") + 1) == 0;
     if (!known) env[variables++] = *e;
   }
