@@ -1,91 +1,54 @@
-/* accept-helper: the one program of acceptd with root rights. It reads a login from the daemon, runs the chain that the
- * root-owned chains file names for it, and says what became of it. README.md is its protocol and its threat model.
- *   serve    a monitor holds the socket and restarts the server, which answers any number of connections
+/* accept-helper: the one program of acceptd with root rights. It takes logins from the daemon, runs the chain that the root-owned
+ * chains file names for each, and says what became of it. README.md is its protocol and its threat model.
+ *   serve    a monitor holds the socket and restarts the server, which accepts connections and starts a process for each
  *   run [3]  one request on descriptor 0, or 3; stays until its process ends and exits as that did
  *   check    reads the chains file and says what is wrong with it */
 #define _GNU_SOURCE
-#include "login.h"
-#include <errno.h>
-#include <fcntl.h>
+#include "helper.h"
 #include <grp.h>
-#include <limits.h>
-#include <poll.h>
-#include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/epoll.h>
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/time.h>
 #include <sys/un.h>
-#include <sys/wait.h>
 #include <time.h>
-#include <unistd.h>
 
+#ifndef SO_PASSRIGHTS
+#define SO_PASSRIGHTS 83 /* Linux 6.16 */
+#endif
 enum { LOWEST = 16 }; /* the first number of our descriptors, above those that a chain inherits */
-enum { MAX_READING = 1024, MAX_WATCHERS = 64, WATCHER_BUFFER = 1 << 19, BUCKETS = 4096, CHUNK = 128 };
-enum { KILL_TIME = 5000, TICK = 250 }; /* milliseconds from TERM to KILL, and between looks at deadlines */
-enum { MAX_TURNS = 256, TURN = 10 };   /* TURN: milliseconds after which a login lets the next one begin, ended or not */
+enum { MAX_READING = 1024, MAX_PROCESSES = 1000000 + MAX_READING, MAX_WATCHERS = 64, TURNS = 4 /* a processor */ };
+/* Milliseconds: from TERM to KILL; between looks at deadlines; after which a login lets the next begin; more than a login has by itself. */
+enum { KILL_TIME = 5000, TICK = 250, TURN = 10, GRACE = 500 };
 
-/* What epoll points to begins with the function that is called when its descriptor is ready. */
-typedef void ready(void *);
-
-/* A process that has not been waited for: it reads a request, becomes checkpassword, then the backend. */
+/* A process of a connection, until it is waited for. */
 struct proc {
-  ready *ready;
-  pid_t pid;
-  int stream, status;                          /* -1 once it is accepted */
-  char session[MAX_SESSION + 1], verdict[200]; /* verdict: the answer, unless that is how the process ends */
-  long deadline;                               /* of its login, then of its end; 0 for none */
-  int turn;
-  struct proc *next, *leaves;
-};
-
-/* A connection whose request has not come, or whose turn has not. */
-struct caller {
-  ready *ready;
-  int fd;
-  struct caller *next;
-};
-
-/* Logins begin in the order in which they came, four to a processor: a burst of thousands at once would leave a thousandth of it to each,
- * and to the daemon. One that takes longer than its turn waits for something else than a processor. */
-static struct { struct proc *proc; long end; } turns[MAX_TURNS];
-static int turn_count;
-
-/* A standing connection. */
-struct watcher {
-  ready *ready;
-  int fd;
-  size_t have;
-  char line[MAX_SESSION + 16];
+  long deadline;                 /* of its login, then of its end; 0 for none */
+  int down;                      /* the pipe to it, until its login is decided; -1 then */
+  pid_t pid;                     /* of the backend */
+  char session[MAX_SESSION + 1]; /* of one that was accepted */
 };
 
 static const char *chains_path = CHAINS, *socket_path;
 char checknotroot[PATH_MAX + 16];
-int privileged;
-static int epoll = -1, signals = -1, listener = -1, last_status;
-struct config *config;
-static struct stat config_stat;
-static struct proc **procs, *unused, *leaving; /* by number; leaving: the status pipe has ended without an acceptance */
-static struct watcher watchers[MAX_WATCHERS];
-static struct caller *callers, *queue, **queue_end = &queue;
+int privileged, listener = -1;
 long running;
-static long queued;
-struct attempts *attempts;
-
-/* Never waits for whoever reads our stderr: a line is lost then. */
-#define say(...) (void)(poll(&(struct pollfd){2, POLLOUT, 0}, 1, 0) == 1 && dprintf(2, "accept-helper: " __VA_ARGS__))
+struct config *config;
+struct shared *shared;
+static struct stat config_stat;
+static int up[2], last_status;
+static struct { pid_t pid; int fd; } watchers[MAX_WATCHERS];
+/* Of no login: what a fork has shared, the next write to it copies. The pids by themselves, since each end looks at all of them. */
+static struct table { pid_t pids[MAX_PROCESSES]; struct proc procs[MAX_PROCESSES]; } *table;
+/* Logins begin in the order in which they came, four to a processor: a burst of thousands would leave a thousandth of it to each,
+ * and to the daemon. Those that have not ended with their turn wait for something else than a processor. */
+static long turn_end, turns;
 
 static _Noreturn void fail(int code, const char *what, const char *why)
 {
-  say("%s: %s\n", what, why);
+  say("accept-helper: %.200s: %s\n", what, why);
   exit(code);
 }
 
@@ -96,175 +59,6 @@ long now(void)
   return t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
-static void epoll_add(int fd, unsigned events, void *object)
-{
-  struct epoll_event event = {.events = events, .data.ptr = object};
-  epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event);
-}
-
-/* Closing alone does not take a descriptor out of epoll while a child still holds a copy of it. */
-static void drop(int fd)
-{
-  epoll_ctl(epoll, EPOLL_CTL_DEL, fd, NULL);
-  close(fd);
-}
-
-/* ---- answers */
-
-/* The stream of a chain that has filled it takes no answer. */
-static void answer(int fd, const char *text)
-{
-  char line[256];
-  int length = snprintf(line, sizeof line, "%s\n", text);
-  if (send(fd, line, length, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 && errno != EPIPE) say("an answer was not taken: %s\n", strerror(errno));
-}
-
-static void watcher_end(struct watcher *w)
-{
-  drop(w->fd);
-  memset(w, 0, sizeof *w);
-}
-
-static void watcher_ready(void *object)
-{
-  struct watcher *w = object;
-  ssize_t got = recv(w->fd, w->line + w->have, sizeof w->line - w->have, MSG_DONTWAIT);
-  if (got < 0 && (errno == EAGAIN || errno == EINTR)) return;
-  if (got <= 0) return watcher_end(w);
-  w->have += got;
-  for (char *lf; (lf = memchr(w->line, '\n', w->have)) != NULL;) {
-    *lf = '\0';
-    if (strncmp(w->line, "kill ", 5) != 0) return watcher_end(w);
-    for (int i = 0; i < BUCKETS; i++)
-      for (struct proc *p = procs[i]; p != NULL; p = p->next) {
-        if (strcmp(p->session, w->line + 5) != 0) continue;
-        kill(-p->pid, SIGTERM); /* it has not been waited for, so that its number cannot be anybody else's */
-        if (p->deadline == 0) p->deadline = now() + KILL_TIME;
-      }
-    w->have -= lf + 1 - w->line;
-    memmove(w->line, lf + 1, w->have);
-  }
-  if (w->have == sizeof w->line) watcher_end(w);
-}
-
-static int watcher_new(int fd)
-{
-  static const int size = WATCHER_BUFFER; /* the kernel doubles it */
-  struct watcher *w = watchers;
-  while (w < watchers + MAX_WATCHERS && w->ready != NULL) w++;
-  if (w == watchers + MAX_WATCHERS) return 0;
-  if (setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof size) != 0) setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
-  *w = (struct watcher){.ready = watcher_ready, .fd = fd};
-  epoll_add(fd, EPOLLIN, w);
-  return 1;
-}
-
-/* A watcher that leaves a megabyte of news unread is let go; the server waits for nobody. */
-static void tell_watchers(const char *line, size_t length)
-{
-  for (struct watcher *w = watchers; w < watchers + MAX_WATCHERS; w++)
-    if (w->ready != NULL && send(w->fd, line, length, MSG_NOSIGNAL | MSG_DONTWAIT) != (ssize_t)length) watcher_end(w);
-}
-
-/* ---- processes */
-
-/* Zeroed memory that no login gets: what a fork has shared, the next write to it copies. */
-static void *unshared(size_t size)
-{
-  void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (memory == MAP_FAILED) return NULL;
-  madvise(memory, size, MADV_DONTFORK);
-  return memory;
-}
-
-static void give_back(struct proc *p)
-{
-  if (p == NULL) return;
-  memset(p, 0, sizeof *p);
-  p->next = unused;
-  unused = p;
-}
-
-static struct proc *take_proc(void)
-{
-  struct proc *many = unused == NULL ? unshared(CHUNK * sizeof *many) : NULL;
-  for (int i = 0; many != NULL && i < CHUNK; i++) give_back(&many[i]);
-  struct proc *p = unused;
-  if (p != NULL) unused = p->next;
-  return p;
-}
-
-/* Reads a status pipe: the name, then an A of handover.c, it has become the user and the backend follows; or the answer. */
-static void status_ready(void *object)
-{
-  struct proc *p = object;
-  int unnamed = *p->session == '\0';
-  ssize_t got = read(p->status, p->verdict, unnamed ? sizeof p->session : sizeof p->verdict - 1);
-  if (unnamed && got == sizeof p->session) {
-    strcpy(p->session, p->verdict);
-    *p->verdict = '\0';
-    if (*p->session == '*' && watcher_new(p->stream)) p->stream = -1;
-    return;
-  }
-  drop(p->status);
-  p->status = -1;
-  if (turns[p->turn].proc == p) turns[p->turn].end = 0;
-  if (got > 0) p->verdict[got] = '\0';
-  if (strcmp(p->verdict, "A") != 0) {
-    p->leaves = leaving;
-    leaving = p;
-    return;
-  }
-  close(p->stream);
-  p->stream = -1;
-  p->deadline = 0;
-}
-
-static void answer_end(struct proc *p, int status)
-{
-  char line[128], how[32];
-  int signal = WIFSIGNALED(status), code = signal ? WTERMSIG(status) : WEXITSTATUS(status);
-  last_status = signal ? 128 + code : code;
-  snprintf(how, sizeof how, "%s %d", signal ? "signal" : "exit", code);
-  while (p->status >= 0) status_ready(p);
-  if (p->stream >= 0) answer(p->stream, *p->verdict != '\0' ? p->verdict : how), close(p->stream);
-  else if (*p->session != '*') tell_watchers(line, snprintf(line, sizeof line, "end %s %d %s\n", p->session, p->pid, how));
-}
-
-static struct proc *proc_of(pid_t pid)
-{
-  struct proc *p = procs[pid % BUCKETS];
-  while (p != NULL && p->pid != pid) p = p->next;
-  return p;
-}
-
-static void proc_end(struct proc *p, int status)
-{
-  struct proc **link = &procs[p->pid % BUCKETS];
-  answer_end(p, status);
-  while (*link != p) link = &(*link)->next;
-  *link = p->next;
-  for (link = &leaving; *link != NULL && *link != p;) link = &(*link)->leaves;
-  if (*link == p) *link = p->leaves;
-  give_back(p);
-  running--;
-}
-
-static void reap(struct proc *p)
-{
-  int status;
-  if (waitpid(p->pid, &status, WNOHANG) == p->pid) proc_end(p, status);
-}
-
-/* Waiting for any child looks at all of them until one has ended. The signals of several at once are one: those that leave without an
- * acceptance, whose client waits, are looked at after every event, all at every tick. */
-static void child_ended(__attribute__((unused)) void *object)
-{
-  struct signalfd_siginfo info;
-  struct proc *p = read(signals, &info, sizeof info) < 0 ? NULL : proc_of(info.ssi_pid);
-  if (p != NULL) reap(p);
-}
-
 /* The chains are read again when their file has changed: nobody can set a change time, and another file has another number. */
 static void read_chains(void)
 {
@@ -272,157 +66,154 @@ static void read_chains(void)
   stat(chains_path, &st);
   if (config != NULL && st.st_ino == config_stat.st_ino && memcmp(&st.st_ctim, &config_stat.st_ctim, sizeof st.st_ctim) == 0) return;
   config_stat = st;
-  struct config *fresh = config_read(chains_path, privileged);
-  if (fresh == NULL && config != NULL) say("%s: keeping the chains that were read before\n", chains_path);
+  struct config *fresh = config_read(chains_path);
+  if (fresh == NULL && config != NULL) say("accept-helper: %s: keeping the chains that were read before\n", chains_path);
   if (fresh == NULL) return;
   free(config);
   config = fresh;
 }
 
-static void refuse_caller(int stream)
+/* ---- the server: pipes, signals and processes; it reads, closes and waits for nothing that the account has sent */
+
+static void let_go(int *fd)
 {
-  answer(stream, "busy");
-  close(stream);
+  if (*fd >= 0) close(*fd);
+  *fd = -1;
 }
 
-/* The process that serves a connection. */
-static void proc_new(int stream, int turn)
+/* A watcher that leaves a pipe full of news unread is let go. */
+static void tell_watchers(const struct proc *p, int signal, int code)
 {
-  struct proc *p = take_proc();
-  pid_t pid = -1;
-  int status[2];
-  long time = now();
-  read_chains();
-  if (p != NULL && running < config->processes + MAX_READING && pipe2(status, O_CLOEXEC) == 0) {
-    pid = start_login(stream, status[1]);
-    close(status[1]);
-    if (pid < 0) close(status[0]);
-  }
-  if (pid < 0) {
-    give_back(p);
-    return refuse_caller(stream);
-  }
-  fcntl(status[0], F_SETFL, O_NONBLOCK);
-  *p = (struct proc){.ready = status_ready, .pid = pid, .stream = stream, .status = status[0],
-                     .deadline = time + config->timeout * 1000, .turn = turn, .next = procs[pid % BUCKETS]};
-  turns[turn].proc = p;
-  turns[turn].end = time + TURN;
-  procs[pid % BUCKETS] = p;
-  running++;
-  epoll_add(p->status, EPOLLIN, p);
+  char line[160];
+  int length = snprintf(line, sizeof line, "end %s %d %s %d\n", p->session, p->pid, signal ? "signal" : "exit", code);
+  for (int w = 0; w < MAX_WATCHERS; w++)
+    if (watchers[w].fd >= 0 && write(watchers[w].fd, line, length) != length) let_go(&watchers[w].fd);
 }
 
-static void begin_logins(void)
+static void watcher_new(pid_t pid, struct proc *p)
 {
-  while (queue != NULL) {
-    struct caller *c = queue;
-    int fd = c->fd, turn = 0;
-    long time = now();
-    while (turn < turn_count && turns[turn].end > time) turn++;
-    if (turn == turn_count) return;
-    queue = c->next;
-    if (queue == NULL) queue_end = &queue;
-    queued--;
-    free(c);
-    if (poll(&(struct pollfd){fd, 0, 0}, 1, 0) == 0) proc_new(fd, turn);
-    else close(fd); /* the daemon has given up */
+  int w = 0;
+  while (w < MAX_WATCHERS && watchers[w].fd >= 0) w++;
+  if (w == MAX_WATCHERS) return let_go(&p->down);
+  fcntl(p->down, F_SETFL, O_NONBLOCK);
+  watchers[w].pid = pid;
+  watchers[w].fd = p->down;
+  p->down = -1;
+  if (write(watchers[w].fd, "watching\n", 9) < 0) let_go(&watchers[w].fd);
+}
+
+static void kill_session(const char *session)
+{
+  for (long i = 0; i < running; i++) {
+    if (strcmp(table->procs[i].session, session) != 0) continue;
+    kill(-table->pids[i], SIGTERM); /* it has not been waited for, so that its number cannot be anybody else's */
+    if (table->procs[i].deadline == 0) table->procs[i].deadline = now() + KILL_TIME;
   }
 }
 
-static void enqueue(struct caller *c)
+static long index_of(pid_t pid)
 {
-  if (queued >= config->processes) {
-    refuse_caller(c->fd);
-    free(c);
-    return;
+  long i = running - 1;
+  while (i >= 0 && table->pids[i] != pid) i--;
+  return i;
+}
+
+static void hear_all(void)
+{
+  for (struct report report; read(up[0], &report, sizeof report) == sizeof report;) {
+    long i = index_of(report.from);
+    struct proc *p = &table->procs[i];
+    if (report.kind == KILL) kill_session(report.session);
+    if (report.kind == KILL || i < 0) continue;
+    if (turns > 0) turns--;
+    if (report.kind != REFUSAL) p->deadline = 0;
+    if (report.kind == WATCH) watcher_new(report.from, p);
+    else let_go(&p->down);
+    if (report.kind == ACCEPTED) p->pid = report.pid, memcpy(p->session, report.session, sizeof p->session);
   }
-  c->next = NULL;
-  *queue_end = c;
-  queue_end = &c->next;
-  queued++;
 }
 
-static void caller_ready(void *object)
+static void proc_ended(pid_t pid, int status)
 {
-  struct caller *c = object, **link = &callers;
-  while (*link != c) link = &(*link)->next;
-  *link = c->next;
-  epoll_ctl(epoll, EPOLL_CTL_DEL, c->fd, NULL);
-  enqueue(c);
+  hear_all(); /* what it said before */
+  long i = index_of(pid);
+  if (i < 0) return;
+  int signal = WIFSIGNALED(status), code = signal ? WTERMSIG(status) : WEXITSTATUS(status);
+  last_status = signal ? 128 + code : code;
+  if (*table->procs[i].session != '\0') tell_watchers(&table->procs[i], signal, code);
+  for (int w = 0; w < MAX_WATCHERS; w++)
+    if (watchers[w].pid == pid) let_go(&watchers[w].fd);
+  let_go(&table->procs[i].down);
+  table->pids[i] = table->pids[--running];
+  table->procs[i] = table->procs[running];
 }
 
-/* The daemon writes its request a moment after it has connected; who takes longer is waited for by a process. */
-static void caller_new(int fd)
+/* Waiting for any child looks at all of them until one has ended. The signals of several together are one: the others are found by
+ * the next tick. */
+static void child_ended(int signals)
 {
-  struct caller *c = malloc(sizeof *c);
-  if (c == NULL) return refuse_caller(fd);
-  *c = (struct caller){.ready = caller_ready, .fd = fd, .next = callers};
-  if (chain_asked_for(fd) != NULL) return enqueue(c);
-  callers = c;
-  epoll_add(fd, EPOLLIN, c);
+  struct signalfd_siginfo info;
+  int status;
+  if (read(signals, &info, sizeof info) == sizeof info && waitpid(info.ssi_pid, &status, WNOHANG) > 0) proc_ended(info.ssi_pid, status);
 }
-
-static void listener_ready(__attribute__((unused)) void *object)
-{
-  struct ucred peer = {0};
-  socklen_t size = sizeof peer;
-  int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
-  if (fd < 0 && errno != EAGAIN && errno != ECONNABORTED) usleep(10000); /* no descriptors: it is ready again at once */
-  if (fd < 0) return;
-  uid_t account = privileged ? config->account : getuid();
-  if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 && peer.uid == account) return caller_new(fd);
-  say("refused a connection of uid %u\n", peer.uid);
-  close(fd);
-}
-
-static _Noreturn void parent_ended(__attribute__((unused)) void *object) { _exit(0); }
 
 static void tick(void)
 {
-  struct proc *p;
   long time = now();
-  pid_t pid;
   int status;
-  while (callers != NULL) caller_ready(callers);
-  for (int i = 0; i < BUCKETS; i++)
-    for (p = procs[i]; p != NULL; p = p->next) {
-      if (p->deadline == 0 || p->deadline > time) continue;
-      kill(-p->pid, SIGKILL);
-      strcpy(p->verdict, "timeout");
-      p->deadline = 0;
-    }
-  while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
-    if ((p = proc_of(pid)) != NULL) proc_end(p, status);
+  for (pid_t pid; (pid = waitpid(-1, &status, WNOHANG)) > 0;) proc_ended(pid, status);
+  for (long i = 0; i < running; i++)
+    if (table->procs[i].deadline != 0 && table->procs[i].deadline <= time) kill(-table->pids[i], SIGKILL), table->procs[i].deadline = 0;
+  if (*lost_lines > 0) say_lost();
 }
 
-/* With a listener until descriptor 0 ends, else for one connection until all that came of it has ended. One event a turn, so
- * that none can be of something that an earlier one has freed. */
+/* Starts the process of a connection; 0 if there is none to be had. The process gets an octet once it is the only one that holds the
+ * stream: whoever closes a socket last waits for what was sent to it. */
+static int begin(int stream)
+{
+  int down[2];
+  read_chains();
+  if (pipe2(down, O_CLOEXEC) != 0) return 0;
+  pid_t pid = fork();
+  if (pid == 0) login(stream, up[1], down[0]);
+  close(down[0]);
+  if (pid < 0) return close(down[1]), 0;
+  close(stream);
+  turns++;
+  table->pids[running] = pid;
+  table->procs[running++] = (struct proc){.deadline = now() + config->timeout * 1000 + GRACE, .down = down[1]};
+  return write(down[1], "", 1) == 1 || errno == EPIPE;
+}
+
+/* With a listener until descriptor 0 ends, else for one connection until all that came of it has ended. */
 static int server(int connection)
 {
-  static ready *on_listener = listener_ready, *on_child = child_ended, *on_parent = parent_ended;
   sigset_t child;
   setsid();
   sigemptyset(&child);
   sigaddset(&child, SIGCHLD);
   sigprocmask(SIG_SETMASK, &child, NULL);
-  long processors = sysconf(_SC_NPROCESSORS_ONLN);
-  turn_count = processors < 1 ? 4 : processors > MAX_TURNS / 4 ? MAX_TURNS : 4 * processors;
-  epoll = epoll_create1(EPOLL_CLOEXEC);
-  signals = signalfd(-1, &child, SFD_CLOEXEC | SFD_NONBLOCK);
-  int parent = fcntl(0, F_DUPFD_CLOEXEC, LOWEST), null = open("/dev/null", O_RDWR | O_CLOEXEC);
-  procs = unshared(BUCKETS * sizeof *procs);
-  if (procs == NULL || epoll < 0 || signals < 0 || parent < 0 || dup2(null, 0) < 0 || dup2(null, 1) < 0) fail(TEMPORARY, "start", strerror(errno));
-  epoll_add(signals, EPOLLIN, &on_child);
-  if (connection < 0) epoll_add(listener, EPOLLIN, &on_listener);
-  if (connection < 0) epoll_add(parent, EPOLLRDHUP, &on_parent); /* refuses files, which have no end to wait for */
-  if (connection >= 0) proc_new(connection, 0);
-  for (long ticked = 0; connection < 0 || running > 0;) {
-    struct epoll_event event;
-    int count = epoll_wait(epoll, &event, 1, leaving != NULL || queue != NULL ? 5 : running > 0 || callers != NULL ? TICK : -1);
-    if (count < 0 && errno != EINTR) fail(TEMPORARY, "epoll", strerror(errno));
-    if (count > 0) (*(ready **)event.data.ptr)(event.data.ptr);
-    for (struct proc *p = leaving, *next; p != NULL; p = next) next = p->leaves, reap(p);
-    begin_logins();
+  long processors = sysconf(_SC_NPROCESSORS_ONLN), most = TURNS * (processors < 1 ? 1 : processors), ticked = 0;
+  memset(watchers, -1, sizeof watchers);
+  table = mmap(NULL, sizeof *table, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  int null = open("/dev/null", O_RDWR | O_CLOEXEC), parent = fcntl(0, F_DUPFD_CLOEXEC, LOWEST), signals = signalfd(-1, &child, SFD_CLOEXEC | SFD_NONBLOCK);
+  if (table == MAP_FAILED || madvise(table, sizeof *table, MADV_DONTFORK) != 0 || parent < 0 || signals < 0 || pipe2(up, O_CLOEXEC) != 0 ||
+      dup2(null, 0) < 0 || dup2(null, 1) < 0)
+    fail(TEMPORARY, "start", strerror(errno));
+  fcntl(up[0], F_SETFL, O_NONBLOCK);
+  struct pollfd on[] = {{up[0], POLLIN, 0}, {signals, POLLIN, 0}, {listener < 0 ? -1 : parent, POLLRDHUP, 0}, {-1, POLLIN, 0}};
+  for (int serving = listener >= 0; serving || running > 0 || connection >= 0;) {
+    if (now() >= turn_end) turn_end = now() + TURN, turns = 0;
+    int begins = turns < most && running < config->processes + MAX_READING;
+    if (connection >= 0 && begins && begin(connection)) connection = -1;
+    on[3].fd = connection < 0 && begins ? listener : -1;
+    int ready = poll(on, 4, connection >= 0 || turns > 0 ? TURN : running > 0 || *lost_lines > 0 ? TICK : -1);
+    if (ready < 0 && errno != EINTR) fail(TEMPORARY, "poll", strerror(errno));
+    if (ready > 0 && on[0].revents != 0) hear_all();
+    if (ready > 0 && on[1].revents != 0) child_ended(signals);
+    if (ready > 0 && on[2].revents != 0) _exit(0);
+    if (ready > 0 && on[3].revents != 0 && (connection = accept4(listener, NULL, NULL, SOCK_CLOEXEC)) < 0 && errno != EAGAIN)
+      usleep(10000); /* no descriptors: it stays ready */
     if (now() >= ticked + TICK) tick(), ticked = now();
   }
   return last_status;
@@ -430,39 +221,51 @@ static int server(int connection)
 
 /* ---- start */
 
-/* The folder of the socket, and in it the file that one helper at a time locks and that counts for all of them. */
+/* The folder of the socket: one that we make, or one that is as we would have made it, since others use it too, and in it the file that
+ * one helper at a time locks and that counts for all of them. */
 static int open_folder(void)
 {
-  char path[128];
+  char path[128], folder[128], what[200];
   const char *why = NULL;
-  snprintf(path, sizeof path, "%s", socket_path);
-  *strrchr(path, '/') = '\0';
+  struct stat st = {0};
+  snprintf(folder, sizeof folder, "%s", socket_path);
+  char *slash = strrchr(folder, '/');
+  *slash = '\0';
   if (privileged) {
+    char *name = strrchr(folder, '/');
     umask(022);
-    int folder = open_trusted(path, 1, &why);
+    if (name != NULL && name != folder) *name = '\0', close(open_trusted(folder, MAKE, &why)), *name = '/';
+    umask(027);
+    if (why == NULL && setegid(config->group) == 0) mkdir(folder, 0750);
+    if (setegid(0) != 0) fail(TEMPORARY, folder, strerror(errno));
     umask(077);
-    if (folder < 0) fail(78, path, why);
-    if (fchown(folder, 0, config->group) != 0 || fchmod(folder, 0750) != 0) fail(TEMPORARY, path, strerror(errno));
-    close(folder);
+    int fd = why == NULL ? open_trusted(*folder == '\0' ? "/" : folder, 0, &why) : -1;
+    if (fd < 0 || fstat(fd, &st) != 0) fail(78, folder, why);
+    close(fd);
+    snprintf(what, sizeof what, "it is not a folder of root and group %u with mode 0750: name one that is not there, which is then made, or make it so", config->group);
+    if (!S_ISDIR(st.st_mode) || st.st_gid != config->group || (st.st_mode & 07777) != 0750) fail(78, *folder == '\0' ? "/" : folder, what);
   } else {
-    mkdir(path, 0700);
+    mkdir(folder, 0700);
   }
   snprintf(path, sizeof path, "%s.lock", socket_path);
   int fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
-  if (fd < 0 || ftruncate(fd, sizeof *attempts) != 0 ||
-      (attempts = mmap(NULL, sizeof *attempts, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0)) == MAP_FAILED)
+  if (fd < 0 || ftruncate(fd, sizeof *shared) != 0 ||
+      (shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0)) == MAP_FAILED)
     fail(TEMPORARY, path, strerror(errno));
+  lost_lines = &shared->lost;
   return fd;
 }
 
 static int listen_at(void)
 {
+  static const int no = 0;
   struct sockaddr_un address = {.sun_family = AF_UNIX};
   strcpy(address.sun_path, socket_path);
   int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  setsockopt(fd, SOL_SOCKET, SO_PASSRIGHTS, &no, sizeof no); /* of all connections: nobody has descriptors to send us */
   if (unlink(socket_path) != 0 && errno != ENOENT) fail(TEMPORARY, socket_path, strerror(errno));
   if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof address) != 0 ||
-      (privileged && (chown(socket_path, 0, config->group) != 0 || chmod(socket_path, 0660) != 0)) || listen(fd, 4096) != 0)
+      (privileged && (chown(socket_path, 0, config->group) != 0 || chmod(socket_path, 0660) != 0)) || listen(fd, 65535) != 0)
     fail(TEMPORARY, socket_path, strerror(errno));
   return fd;
 }
@@ -477,7 +280,7 @@ static int serve(void)
   }
   listener = listen_at();
   pid_t monitor = getpid();
-  say("serving %s %s\n", socket_path, privileged ? "privileged" : "unprivileged");
+  say("accept-helper: serving %s %s\n", socket_path, privileged ? "privileged" : "unprivileged");
   do {
     pid_t pid = fork();
     if (pid == 0) {
@@ -486,7 +289,7 @@ static int serve(void)
       server(-1);
     }
     if (pid > 0 && waitpid(pid, &status, 0) == pid && status == 0) break;
-    say("the server ended with wait status %d; starting another\n", status);
+    say("accept-helper: the server ended with wait status %d; starting another\n", status);
   } while (usleep(200000) == 0);
   unlink(socket_path);
   return 0;
@@ -508,10 +311,10 @@ static void clean_start(void)
     if (setrlimit(limits[i].what, &limits[i].limit) != 0 && getrlimit(limits[i].what, &is) == 0)
       is.rlim_cur = is.rlim_max, setrlimit(limits[i].what, &is); /* some containers let not even root raise one */
   while ((fd = open("/dev/null", O_RDWR)) >= 0 && fd <= 2) {}
-  closefrom(3);
+  close_from(3);
   while (fd >= 0 && (fd = open("/dev/null", O_RDONLY | O_CLOEXEC)) >= 0 && fd < LOWEST - 1) {}
   if (fd < 0 || chdir("/") != 0) exit(TEMPORARY);
-  for (int s = 1; s < NSIG; s++) signal(s, s == SIGPIPE ? SIG_IGN : SIG_DFL);
+  for (int s = 1; s < NSIG; s++) signal(s, s == SIGPIPE || s == SIGXFSZ ? SIG_IGN : SIG_DFL);
   sigemptyset(&none);
   sigprocmask(SIG_SETMASK, &none, NULL);
   for (int timer = ITIMER_REAL; timer <= ITIMER_PROF; timer++) setitimer(timer, &(struct itimerval){0}, NULL);
@@ -526,10 +329,11 @@ int main(int argc, char **argv)
   clean_start();
   privileged = geteuid() == 0;
   if (!checking && !serving && strcmp(mode, "run") != 0) fail(100, "usage", "accept-helper serve|run|check");
+  opterr = 0;
   for (int option; (option = getopt(argc - 1, argv + 1, "c:s:")) != -1;) {
     if (option == '?' || (privileged && getuid() != 0)) fail(100, "options", "-c and -s path, and not with borrowed rights");
-    if (option == 'c') chains_path = optarg;
-    if (option == 's') socket_path = optarg;
+    if (*optarg != '/' || (option == 's' && !is_path(optarg))) fail(100, optarg, "not an absolute path, of 100 bytes at most for a socket");
+    *(option == 'c' ? &chains_path : &socket_path) = optarg;
   }
   read_chains();
   if (config == NULL) return 78;
@@ -543,7 +347,7 @@ int main(int argc, char **argv)
   if (found < 0) fail(78, checknotroot, why != NULL ? why : strerror(errno));
   close(found);
   if (checking) return printf("ok %s\n", privileged ? "privileged" : "unprivileged") < 0;
-  if (!privileged) say("without privileges: every chain runs as uid %u\n", getuid());
+  if (!privileged) say("accept-helper: without privileges: every chain runs as uid %u\n", getuid());
   if (serving) return serve();
   open_folder();
   int connection = fcntl(0, F_DUPFD_CLOEXEC, LOWEST);

@@ -7,6 +7,7 @@
  *   become    the account, for good
  *   serve     acceptd.js in our place */
 #define _GNU_SOURCE
+#include "close.h"
 #include "launch.h"
 #include <arpa/inet.h>
 #include <errno.h>
@@ -182,7 +183,7 @@ int main(int argc, char **argv)
   int fd;
   root = geteuid() == 0;
   while ((fd = open("/dev/null", O_RDWR)) >= 0 && fd < FIRST) {}
-  closefrom(FIRST);
+  close_from(FIRST);
   signal(SIGHUP, SIG_IGN); /* acceptd.js is about to read everything anyway, and then hears it */
   read_options(argc, argv);
   read_account();

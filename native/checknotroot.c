@@ -1,24 +1,18 @@
-/* checknotroot prog [ arg ... ]: runs prog unless it is root. Behind a checkpassword(8) it makes sure that somebody logged in.
- * checknotroot --acceptd STREAM STATUS MINUID -- prog [ arg ... ]: the same as accept-helper's last step. */
+/* checknotroot prog [ arg ... ]: runs prog unless it is root. After a checkpassword(8) it makes sure that somebody logged in.
+ * checknotroot --acceptd STREAM STATUS MINUID -- prog [ arg ... ]: accept-helper's last step after a checkpassword. */
 #define _GNU_SOURCE
 #include "helper.h"
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 
 int main(int argc, char **argv)
 {
-  hand_over_if_asked(argc, argv);
-  if (argc < 2) {
-    dprintf(2, "checknotroot: usage: checknotroot prog\n");
-    return 1;
+  if (argc > 6 && strcmp(argv[1], "--acceptd") == 0 && strcmp(argv[5], "--") == 0) {
+    int stream = atoi(argv[2]), status = atoi(argv[3]);
+    const char *why = unfit(strtoul(argv[4], NULL, 10), argv + 6);
+    if (why != NULL) return write(status, why, strlen(why)) < 0 || *why != 'r' ? TEMPORARY : REFUSED;
+    if (!say_accepted(stream) || write(status, "A", 1) != 1) return TEMPORARY;
+    run_backend(stream, argv + 6);
   }
-  uid_t real, effective, saved;
-  if (getresuid(&real, &effective, &saved) != 0 || real == 0 || effective == 0 || saved == 0) {
-    dprintf(2, "checknotroot: WAS RUNNING AS ROOT, TERMINATING\n");
-    return 1;
-  }
-  execvp(argv[1], argv + 1);
+  if (argc < 2) say("checknotroot: usage: checknotroot prog\n");
+  else if (unfit(0, NULL) == NULL) execvp(argv[1], argv + 1);
   return 1;
 }

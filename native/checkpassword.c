@@ -2,25 +2,6 @@
  * Descriptor 3 carries user NUL password NUL timestamp NUL; exits 1 refused, 2 misused, 111 temporarily not possible. */
 #define _GNU_SOURCE
 #include "helper.h"
-#include "verify.h"
-#include <errno.h>
-#include <limits.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
-
-/* Is it the checknotroot that is installed beside us? */
-static int is_ours(const char *program)
-{
-  static const char name[] = "checknotroot";
-  char path[PATH_MAX];
-  ssize_t length = readlink("/proc/self/exe", path, sizeof path - sizeof name);
-  while (length > 0 && path[length - 1] != '/') length--;
-  if (length <= 0) return 0;
-  strcpy(path + length, name);
-  return strcmp(path, program) == 0;
-}
 
 int main(int argc, char **argv)
 {
@@ -37,10 +18,7 @@ int main(int argc, char **argv)
   }
   if (at < argc && strcmp(argv[at], "--") == 0) at++;
   else if (at < argc && argv[at][0] == '-') return MISUSED;
-  if (at >= argc) {
-    dprintf(2, "checkpassword: usage: checkpassword [ -f file ] prog\n");
-    return MISUSED;
-  }
+  if (at >= argc) return say("checkpassword: usage: checkpassword [ -f file ] prog\n"), MISUSED;
   while (length < sizeof bytes && (got = read(3, bytes + length, sizeof bytes - length)) != 0) {
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) return errno == EBADF ? MISUSED : TEMPORARY;
@@ -57,8 +35,7 @@ int main(int argc, char **argv)
   if (answer != 0 || (answer = become(&account)) != 0) return answer;
   if (setenv("HOME", account.home, 1) != 0 || setenv("SHELL", account.shell, 1) != 0) return TEMPORARY;
   unsetenv("CHECKPASSWORD_FILE");
-  if (is_ours(argv[at])) hand_over_if_asked(argc - at, argv + at); /* the same code, an exec less for each login */
   execvp(argv[at], argv + at);
-  dprintf(2, "checkpassword: unable to run %s: %s\n", argv[at], strerror(errno));
+  say("checkpassword: unable to run %s: %s\n", argv[at], strerror(errno));
   return TEMPORARY;
 }

@@ -1,38 +1,34 @@
 /* From login to backend: runs as the user already, or refuses because it does not. */
 #define _GNU_SOURCE
 #include "helper.h"
-#include <errno.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 
-void hand_over(int stream, int status, uid_t minimum, char **backend)
+const char *unfit(uid_t minimum, char **backend)
 {
+  static char missing[300];
   uid_t real, effective, saved;
   gid_t rgid, egid, sgid;
-  char line[64];
-  if (getresuid(&real, &effective, &saved) != 0 || getresgid(&rgid, &egid, &sgid) != 0) _exit(TEMPORARY);
-  if (real == 0 || effective == 0 || saved == 0 || real < minimum || (minimum > 0 && (rgid == 0 || egid == 0 || sgid == 0))) {
-    dprintf(2, "checknotroot: WAS RUNNING AS ROOT, TERMINATING\n");
-    dprintf(status, "root");
-    _exit(REFUSED);
+  if (getresuid(&real, &effective, &saved) != 0 || getresgid(&rgid, &egid, &sgid) != 0 || real == 0 || effective == 0 || saved == 0 ||
+      real < minimum || (minimum > 0 && (rgid == 0 || egid == 0 || sgid == 0))) {
+    say("checknotroot: WAS RUNNING AS ROOT, TERMINATING\n");
+    return "root";
   }
-  if (access(backend[0], X_OK) != 0) {
-    dprintf(status, "missing %s: %s", backend[0], strerror(errno));
-    _exit(TEMPORARY);
-  }
-  int length = snprintf(line, sizeof line, "ok %u %u %d\n", real, rgid, getpid());
-  if (write(stream, line, length) != length || write(status, "A", 1) != 1) _exit(TEMPORARY);
-  if (dup2(stream, 0) < 0 || dup2(stream, 1) < 0) _exit(TEMPORARY);
-  closefrom(3);
-  execv(backend[0], backend);
-  dprintf(2, "checknotroot: unable to run %s: %s\n", backend[0], strerror(errno));
-  _exit(TEMPORARY);
+  if (backend == NULL || access(backend[0], X_OK) == 0) return NULL;
+  snprintf(missing, sizeof missing, "missing %s: %s", backend[0], strerror(errno));
+  return missing;
 }
 
-void hand_over_if_asked(int argc, char **argv)
+int say_accepted(int stream)
 {
-  if (argc > 6 && strcmp(argv[1], "--acceptd") == 0 && strcmp(argv[5], "--") == 0)
-    hand_over(strtoul(argv[2], NULL, 10), strtoul(argv[3], NULL, 10), strtoul(argv[4], NULL, 10), argv + 6);
+  char line[64];
+  int length = snprintf(line, sizeof line, "ok %u %u %d\n", getuid(), getgid(), getpid());
+  return write(stream, line, length) == length;
+}
+
+void run_backend(int stream, char **backend)
+{
+  if (dup2(stream, 0) < 0 || dup2(stream, 1) < 0) _exit(TEMPORARY);
+  close_from(3);
+  execv(backend[0], backend);
+  say("checknotroot: unable to run %s: %s\n", backend[0], strerror(errno));
+  _exit(TEMPORARY);
 }

@@ -2,30 +2,26 @@
  * No name service: a static program cannot load one, and one that it cannot see cannot be turned against it. */
 #define _GNU_SOURCE
 #include "helper.h"
-#include "verify.h"
+#if __has_include(<crypt.h>)
 #include <crypt.h>
-#include <errno.h>
-#include <fcntl.h>
+#endif
+#ifdef NO_CRYPT /* Debian has taken it out of musl */
+#define crypt(password, hash) (password != hash ? say("checkpassword: built without crypt(3)\n") : (void)0, NULL)
+#define REFUSED TEMPORARY
+#endif
 #include <grp.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
 #include <time.h>
-#include <unistd.h>
 
-/* The whole of a file that only root or we can write, as a string; NULL with a line on stderr. */
+/* The whole of a file that only root or we can write, as a string; NULL with a line in the log. */
 static char *slurp(const char *path)
 {
   struct stat st;
   char *text = NULL;
   int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-  if (fd < 0 || fstat(fd, &st) != 0) {
-    dprintf(2, "checkpassword: %s: %s\n", path, strerror(errno));
-  } else if (!S_ISREG(st.st_mode) || (st.st_uid != 0 && st.st_uid != geteuid()) || (st.st_mode & 022) != 0) {
-    dprintf(2, "checkpassword: %s: others could have written it\n", path);
-  } else if ((text = calloc(1, st.st_size + 1)) == NULL || read(fd, text, st.st_size) != st.st_size) {
-    dprintf(2, "checkpassword: %s: cannot be read\n", path);
+  if (fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && (st.st_uid == 0 || st.st_uid == geteuid()) && (st.st_mode & 022) == 0)
+    text = calloc(1, st.st_size + 1);
+  if (text == NULL || read(fd, text, st.st_size) != st.st_size) {
+    say("checkpassword: %s: it cannot be read, or others could have written it\n", path);
     free(text);
     text = NULL;
   }
@@ -82,7 +78,8 @@ static int expired(char *field[9])
   return (expires > 0 && today >= expires) || changed == 0 || (changed > 0 && longest >= 0 && today > changed + longest);
 }
 
-static int find_groups(const char *user, struct account *account)
+/* The groups of /etc/group; none where that cannot be read. */
+static void find_groups(const char *user, struct account *account)
 {
   char *text = slurp("/etc/group"), *next = text, *field[9];
   account->groups[0] = account->gid;
@@ -92,23 +89,24 @@ static int find_groups(const char *user, struct account *account)
       if (strcmp(member, user) == 0 && account->ngroups < 64 && (gid_t)atol(field[2]) != account->gid)
         account->groups[account->ngroups++] = atol(field[2]);
   free(text);
-  return 0;
 }
 
-static int found(struct account *account, const char *user, char *uid, char *gid, const char *home, const char *shell)
+static int found(struct account *account, const char *user, char *id[2], const char *home, const char *shell)
 {
-  char *rest1, *rest2;
-  unsigned long u = strtoul(uid, &rest1, 10), g = strtoul(gid, &rest2, 10);
-  if (*uid < '0' || *uid > '9' || *gid < '0' || *gid > '9' || *rest1 || *rest2 || u > 0xfffffffeUL || g > 0xfffffffeUL ||
-      strlen(home) >= sizeof account->home || strlen(shell) >= sizeof account->shell) {
-    dprintf(2, "checkpassword: the entry of %s cannot be used\n", user);
-    return TEMPORARY;
+  unsigned long ids[2];
+  int usable = strlen(home) < sizeof account->home && strlen(shell) < sizeof account->shell;
+  for (int i = 0; i < 2; i++) {
+    char *rest;
+    ids[i] = strtoul(id[i], &rest, 10);
+    usable = usable && *id[i] >= '0' && *id[i] <= '9' && *rest == '\0' && ids[i] <= 0xfffffffeUL;
   }
-  account->uid = u;
-  account->gid = g;
+  if (!usable) return say("checkpassword: the entry of %s cannot be used\n", user), TEMPORARY;
+  account->uid = ids[0];
+  account->gid = ids[1];
   strcpy(account->home, *home == '\0' ? "/" : home);
   strcpy(account->shell, *shell == '\0' ? "/bin/sh" : shell);
-  return find_groups(user, account);
+  find_groups(user, account);
+  return 0;
 }
 
 int verify(const char *file, const char *user, const char *password, struct account *account)
@@ -124,18 +122,11 @@ int verify(const char *file, const char *user, const char *password, struct acco
   }
   if (mine[0] != NULL && cost(mine[1]) > 0 && (file != NULL || !expired(mine))) hash = mine[1];
   int answer = REFUSED;
-  if (!matches(hash != NULL ? hash : *dearest != '\0' ? dearest : "$6$acceptd.acceptd.$", password) || hash == NULL) {
-    ;
-  } else if (file != NULL) {
-    answer = found(account, user, mine[2], mine[3], mine[5], mine[6]);
-  } else {
-    next = users = slurp("/etc/passwd");
-    while (next != NULL && fields(&next, field))
-      if (strcmp(field[0], user) == 0) {
-        answer = found(account, user, field[2], field[3], field[5], field[6]);
-        break;
-      }
-  }
+  int right = matches(hash != NULL ? hash : *dearest != '\0' ? dearest : "$6$acceptd.acceptd.$", password) && hash != NULL;
+  if (right && file != NULL) answer = found(account, user, mine + 2, mine[5], mine[6]);
+  next = users = right && file == NULL ? slurp("/etc/passwd") : NULL;
+  for (int here = 0; !here && next != NULL && fields(&next, field);)
+    if ((here = strcmp(field[0], user) == 0)) answer = found(account, user, field + 2, field[5], field[6]);
   free(text);
   free(users);
   return answer;
@@ -143,20 +134,13 @@ int verify(const char *file, const char *user, const char *password, struct acco
 
 int become(const struct account *account)
 {
-  if (geteuid() != 0 && (getuid() != account->uid || getuid() != geteuid())) {
-    dprintf(2, "checkpassword: without root rights nobody but uid %u can log in\n", getuid());
-    return TEMPORARY;
-  }
+  if (geteuid() != 0 && (getuid() != account->uid || getuid() != geteuid()))
+    return say("checkpassword: without root rights nobody but uid %u can log in\n", getuid()), TEMPORARY;
   if (geteuid() == 0 && (setgroups(account->ngroups, account->groups) != 0 ||
                          setresgid(account->gid, account->gid, account->gid) != 0 ||
-                         setresuid(account->uid, account->uid, account->uid) != 0)) {
-    dprintf(2, "checkpassword: cannot become uid %u: %s\n", account->uid, strerror(errno));
-    return TEMPORARY;
-  }
-  if (chdir(account->home) != 0) {
-    dprintf(2, "checkpassword: %s: %s\n", account->home, strerror(errno));
-    return TEMPORARY;
-  }
+                         setresuid(account->uid, account->uid, account->uid) != 0))
+    return say("checkpassword: cannot become uid %u: %s\n", account->uid, strerror(errno)), TEMPORARY;
+  if (chdir(account->home) != 0) return say("checkpassword: %s: %s\n", account->home, strerror(errno)), TEMPORARY;
   return 0;
 }
 

@@ -27,101 +27,147 @@ export interface ChainsFile {
   readonly chains: readonly ChainConfig[]
 }
 
-/** Words of the first part, with the value that holds without them. */
-const TOP: Readonly<Record<string, string>> = {
-  account: 'acceptd',
-  group: '',
-  socket: '/run/acceptd-helper/helper.sock',
-  'min-uid': '1',
-  'max-processes': '4000',
-  'attempts-per-second': '1000',
-  'login-timeout': '30',
+/** Words of the first part: the value that holds without them, and the largest number where it is one; the smallest is 1. */
+const TOP: Readonly<Record<string, { readonly without: string; readonly most?: number }>> = {
+  account: { without: 'acceptd' },
+  group: { without: '' },
+  socket: { without: '/run/acceptd-helper/helper.sock' },
+  'min-uid': { without: '1', most: 0xfffffffe },
+  'max-processes': { without: '4000', most: 1_000_000 },
+  'attempts-per-second': { without: '1000', most: 1_000_000 },
+  'login-timeout': { without: '30', most: 3600 },
 }
-
-/** The bounds of the helper, which reads the same numbers: what it reads otherwise must not seem right here. */
-const NUMBERS: Readonly<Record<string, number>> = {
-  'min-uid': 0xff_ff_ff_fe,
-  'max-processes': 1_000_000,
-  'attempts-per-second': 1_000_000,
-  'login-timeout': 3600,
-}
-/** A user or group by its number; anything else is a name. */
-const tooLarge = (id: string): boolean => /^\d+$/.test(id) && Number(id) > 0xff_ff_ff_fe
 
 const IN_CHAIN = ['kind', 'checkpassword', 'set', 'backend', 'warm']
 
-type Draft = { -readonly [K in keyof ChainConfig]: ChainConfig[K] }
+const LIMITS = { bytes: 1 << 20, chains: 64, words: 64, variables: 64, warm: 60, socket: 100 }
 
+type Draft = { -readonly [K in keyof ChainConfig]: ChainConfig[K] }
+/** What is wrong with a line, and what to do about it. */
+type Trouble = readonly [problem: string, hint: string] | undefined
+
+const isNumber = (text: string | undefined, least: number, most: number): boolean =>
+  text !== undefined && /^\d+$/.test(text) && Number(text) >= least && Number(text) <= most
+
+/** A user or group by a number that is none; anything else is a name. */
+const tooLarge = (id: string): boolean => /^\d+$/.test(id) && Number(id) > 0xfffffffe
+
+const isRoot = (name: string | undefined): boolean => name === 'root' || /^0+$/.test(name ?? '')
+
+function topTrouble(word: string, values: readonly string[]): Trouble {
+  const row = Object.hasOwn(TOP, word) ? TOP[word] : undefined
+  const value = values[0] ?? ''
+  if (row === undefined) return [`\`${word}\` is not known here`, `write one of ${Object.keys(TOP).join(', ')}, chain`]
+  if (values.length !== 1) return [`${word} has one value`, `write e.g. ${word} ${row.without || 'acceptd'}`]
+  if (row.most !== undefined && !isNumber(value, 1, row.most))
+    return [`${word} is not a number from 1 to ${row.most}`, `write e.g. ${word} ${row.without}`]
+  if ((word === 'account' || word === 'group') && tooLarge(value))
+    return [`there is no ${word} ${value}`, 'write a name, or its number']
+  if (word === 'account' && isRoot(value)) return ['the account cannot be root', 'write e.g. account acceptd']
+  if (word === 'socket' && (!/^\/.*[^/]$/.test(value) || value.length > LIMITS.socket))
+    return [`the socket is not an absolute path of at most ${LIMITS.socket} bytes`, `write e.g. socket ${row.without}`]
+  return undefined
+}
+
+function programTrouble(chain: Draft, word: 'checkpassword' | 'backend', values: readonly string[]): Trouble {
+  const [program = '', ...more] = values
+  if (word === 'checkpassword' && program === 'builtin') {
+    if (more.length > 1 || (more.length === 1 && !more[0]?.startsWith('/')))
+      return ['builtin takes one absolute path at most', 'write e.g. checkpassword builtin /etc/acceptd/passwords']
+  } else if (!program.startsWith('/')) {
+    return [`the ${word} is not an absolute path`, `write e.g. ${word} /usr/local/bin/program`]
+  }
+  return chain[word].length > 0 ? [`a second ${word} in this chain`, 'leave one of them out'] : undefined
+}
+
+/** Takes a line of a chain into the draft. */
+function takeLine(chain: Draft, word: string, values: readonly string[]): Trouble {
+  const first = values[0] ?? ''
+  switch (word) {
+    case 'kind':
+      if (first === 'auth' && values.length === 1) chain.kind = 'auth'
+      else if (first === 'guest' && values.length === 3 && !values.some(tooLarge)) chain.kind = 'guest'
+      else return ['the kind is neither auth nor guest', 'write kind auth, or kind guest UID GID']
+      if (values.slice(1).some(isRoot)) return ['a guest cannot be root', 'write kind guest UID GID']
+      return undefined
+    case 'set': {
+      const name = /^[A-Za-z_][A-Za-z0-9_]*=/.exec(first)?.[0]
+      if (values.length !== 1 || name === undefined) return ['not a variable', 'write e.g. set RELAYCLIENT=']
+      if (chain.variables.some((other) => other.startsWith(name)))
+        return [`${name.slice(0, -1)} is set twice`, 'leave one of them out']
+      if (chain.variables.length === LIMITS.variables)
+        return [`more than ${LIMITS.variables} variables`, 'set fewer variables']
+      chain.variables = [...chain.variables, first]
+      return undefined
+    }
+    case 'warm':
+      if (values.length !== 1 || !isNumber(first, 0, LIMITS.warm))
+        return [`warm is not a number of seconds from 0 to ${LIMITS.warm}`, 'write e.g. warm 60']
+      chain.warm = Number(first)
+      return undefined
+    case 'backend':
+    case 'checkpassword': {
+      const trouble = programTrouble(chain, word, values)
+      chain[word] = values.length > 0 ? values : ['']
+      return trouble
+    }
+    default:
+      return [`\`${word}\` is not known in a chain`, `write one of ${IN_CHAIN.join(', ')}`]
+  }
+}
+
+function chainTrouble(chains: readonly Draft[], values: readonly string[]): Trouble {
+  const name = values[0] ?? ''
+  if (values.length !== 1 || !/^[A-Za-z0-9._-]{1,64}$/.test(name))
+    return ['a chain has one name', 'write e.g. chain submission']
+  if (chains.some((other) => other.name === name))
+    return [`there are two chains ${name}`, 'give one of them another name']
+  return chains.length === LIMITS.chains ? [`more than ${LIMITS.chains} chains`, 'leave some of them out'] : undefined
+}
+
+function wholeTrouble(chain: ChainConfig): Trouble {
+  if (chain.backend.length === 0)
+    return [`the chain ${chain.name} has no backend`, 'add a line backend /path/of/program']
+  if (chain.kind === 'auth' && chain.checkpassword.length === 0)
+    return [
+      `the chain ${chain.name} has no checkpassword`,
+      'add a line checkpassword builtin, or checkpassword /path/of/program',
+    ]
+  if (chain.kind === 'guest' && chain.checkpassword.length > 0)
+    return [`the chain ${chain.name} is for guests, who have no password to check`, 'leave its checkpassword out']
+  return undefined
+}
+
+/** The same files as native/chains.c: test/native/chains.json holds both to it. */
 export function parseChains(text: string | undefined, file: string): Result<ChainsFile, readonly ConfigError[]> {
-  if (text === undefined) {
-    return err([
-      { file, line: 1, column: 1, problem: 'there is no such file', hint: 'see acceptd-chains(5) for an example' },
-    ])
-  }
   const errors: ConfigError[] = []
-  const top: Record<string, string> = { ...TOP }
+  const fail = (line: number, column: number, trouble: Trouble) => {
+    if (trouble !== undefined) errors.push({ file, line, column, problem: trouble[0], hint: trouble[1] })
+  }
+  const top: Record<string, string> = Object.fromEntries(Object.entries(TOP).map(([word, row]) => [word, row.without]))
   const chains: Draft[] = []
-  for (const { line, text: raw } of controlLines(text)) {
-    const column = raw.length - raw.trimStart().length + 1
-    const [word = '', ...values] = raw.trim().split(/[ \t]+/)
-    const fail = (problem: string, hint: string) => errors.push({ file, line, column, problem, hint })
-    if (word.startsWith('#')) continue
-    const chain = chains.at(-1)
-    if (word === 'chain') {
-      const name = values[0] ?? ''
-      if (values.length !== 1 || !/^[A-Za-z0-9._-]{1,64}$/.test(name))
-        fail('a chain has one name', 'write e.g. chain submission')
-      else if (chains.some((other) => other.name === name))
-        fail(`there are two chains ${name}`, 'give one of them another name')
-      chains.push({ name, line, kind: 'auth', backend: [], checkpassword: [], variables: [], warm: 0 })
-    } else if (chain === undefined) {
-      if (!Object.hasOwn(TOP, word))
-        fail(`\`${word}\` is not known here`, `write one of ${Object.keys(TOP).join(', ')}, chain`)
-      else if (values.length !== 1) fail(`${word} has one value`, `write e.g. ${word} ${TOP[word] || 'acceptd'}`)
-      else {
-        const [value = ''] = values
-        const most = NUMBERS[word]
-        if (most !== undefined && !(/^\d{1,10}$/.test(value) && Number(value) >= 1 && Number(value) <= most))
-          fail(`${word} is not a number from 1 to ${most}`, `write e.g. ${word} ${TOP[word]}`)
-        else if (tooLarge(value)) fail(`there is no ${word} ${value}`, 'write a name, or its number')
-        top[word] = value
-      }
-    } else if (!IN_CHAIN.includes(word)) {
-      fail(`\`${word}\` is not known in a chain`, `write one of ${IN_CHAIN.join(', ')}`)
-    } else if (word === 'kind') {
-      if (values[0] === 'auth' && values.length === 1) chain.kind = 'auth'
-      else if (values[0] === 'guest' && values.length === 3 && !values.some(tooLarge)) chain.kind = 'guest'
-      else fail('the kind is neither auth nor guest', 'write kind auth, or kind guest UID GID')
-    } else if (word === 'set') {
-      if (values.length !== 1 || !/^[A-Za-z_][A-Za-z0-9_]*=/.test(values[0] as string))
-        fail('not a variable', 'write e.g. set RELAYCLIENT=')
-      else chain.variables = [...chain.variables, values[0] as string]
-    } else if (word === 'warm') {
-      const seconds = /^\d{1,5}$/.test(values[0] ?? '') ? Number(values[0]) : -1
-      if (seconds < 0 || seconds > 60) fail('warm is not a number of seconds from 0 to 60', 'write e.g. warm 60')
-      else chain.warm = seconds
-    } else {
-      const program = values[0] ?? ''
-      if (!program.startsWith('/') && !(word === 'checkpassword' && program === 'builtin')) {
-        fail(`the ${word} is not an absolute path`, `write e.g. ${word} /usr/local/bin/program`)
-      }
-      if (word === 'backend') chain.backend = values
-      else chain.checkpassword = values
+  if (text === undefined) fail(1, 1, ['there is no such file', 'see acceptd-chains(5) for an example'])
+  else if (text.length > LIMITS.bytes || text.includes('\0'))
+    fail(1, 1, ['it is not a text of at most a megabyte', 'see acceptd-chains(5) for an example'])
+  else {
+    for (const { line, text: raw } of controlLines(text)) {
+      const [word, ...values] = raw.split(/[ \t\r]+/).filter((each) => each !== '')
+      if (word === undefined || word.startsWith('#')) continue
+      const column = raw.indexOf(word) + 1
+      const chain = chains.at(-1)
+      if (values.length >= LIMITS.words) fail(line, column, [`more than ${LIMITS.words} words`, 'use fewer words'])
+      else if (word === 'chain') {
+        fail(line, column, chainTrouble(chains, values))
+        const name = values[0] ?? ''
+        chains.push({ name, line, kind: 'auth', backend: [], checkpassword: [], variables: [], warm: 0 })
+      } else if (chain === undefined) {
+        fail(line, column, topTrouble(word, values))
+        top[word] = values[0] ?? ''
+      } else fail(line, column, takeLine(chain, word, values))
     }
+    for (const chain of chains) fail(chain.line, 1, wholeTrouble(chain))
+    if (chains.length === 0) fail(1, 1, ['there is no chain', 'add a line chain NAME'])
   }
-  for (const chain of chains) {
-    const fail = (problem: string, hint: string) => errors.push({ file, line: chain.line, column: 1, problem, hint })
-    if (chain.backend.length === 0)
-      fail(`the chain ${chain.name} has no backend`, 'add a line backend /path/of/program')
-    if (chain.kind === 'auth' && chain.checkpassword.length === 0) {
-      fail(
-        `the chain ${chain.name} has no checkpassword`,
-        'add a line checkpassword /path/of/program, or checkpassword builtin',
-      )
-    }
-  }
-  if (chains.length === 0)
-    errors.push({ file, line: 1, column: 1, problem: 'there is no chain', hint: 'add a line chain NAME' })
   if (errors.length > 0) return err(errors)
   return ok({
     account: top.account as string,

@@ -1,5 +1,6 @@
 // A helper of its own for a test file. As root: installed 4750 below a root-owned folder, started by an unprivileged account, with
 // users that exist as numbers only. As anybody else: the same helper without privileges, every chain running as ourselves.
+import assert from 'node:assert/strict'
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import {
   chmodSync,
@@ -209,6 +210,11 @@ export class Bed {
     })
   }
 
+  /** Has another chains file checked, with the rights of whoever runs the tests. */
+  check(path: string) {
+    return spawnSync(this.helperPath, ['check', '-c', path], { encoding: 'utf8' })
+  }
+
   remove(): void {
     for (const child of this.#helpers) child.stdin?.end()
     rmSync(this.folder, { recursive: true, force: true })
@@ -269,7 +275,7 @@ export class Helper {
 
   async watch(): Promise<Lines> {
     const lines = this.send(frame('watch\0'))
-    await sleep(50)
+    assert.equal(await lines.line(), 'watching')
     return lines
   }
 

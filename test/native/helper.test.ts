@@ -327,6 +327,49 @@ for (const [build, make] of [
       bed.chains()
     })
 
+    void test('no second has more attempts than it may have, whoever is at its edge', async () => {
+      bed.chains('attempts-per-second 20')
+      const began = performance.now()
+      let tried = 0
+      const some = async () => {
+        while (performance.now() < began + 3000)
+          if ((await helper.answer({ chain: 'builtin', password: 'no' })) === 'exit 1') tried += 1
+      }
+      await Promise.all(Array.from({ length: 12 }, some))
+      bed.chains()
+      const seconds = (performance.now() - began) / 1000
+      while ((await helper.answer({ chain: 'builtin', password: 'no' })) === 'busy') await sleep(50) // what was refused counts, too
+      assert.ok(tried >= 20 && tried <= 20 * (Math.ceil(seconds) + 1), `${tried} attempts in ${seconds} s`)
+    })
+
+    void test('a name has one value: the chain sets it before the daemon, and the login before the chain', async () => {
+      const sets = ['PATH=/bin', 'TCPREMOTEIP=chain', 'AUTHUP_USER=chain', 'USER=chain', 'HOME=chain']
+      const lines = sets.map((variable) => `  set ${variable}\n`).join('')
+      const check = `${bed.bin}/checkpassword -f ${bed.folder}/passwd`
+      bed.chains(
+        '',
+        [`builtin ${bed.folder}/passwd`, check]
+          .map((how, i) => `chain set${i}\n  checkpassword ${how}\n${lines}  backend /usr/bin/env\n`)
+          .join(''),
+      )
+      for (const chain of ['set0', 'set1']) {
+        const session = helper.login({ chain, env: ['TCPREMOTEIP=192.0.2.1', 'PROTO=TCP', 'PROTO=UDP'] })
+        assert.match(await session.line(), /^ok /)
+        const seen = (await session.toEnd()).trimEnd().split('\n').toSorted()
+        assert.deepEqual(seen, [
+          'AUTHUP_USER=demo',
+          'AUTHUSER=demo',
+          'HOME=/tmp',
+          'PATH=/bin',
+          'PROTO=TCP',
+          'SHELL=/bin/sh',
+          'TCPREMOTEIP=chain',
+          'USER=demo',
+        ])
+      }
+      bed.chains()
+    })
+
     void test('a uid below the minimum is like root', async (t) => {
       bed.chains(`min-uid ${user.uid + 1}`)
       const lines = await Promise.all(['submission', 'builtin'].map(async (chain) => helper.answer({ chain })))

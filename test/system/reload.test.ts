@@ -103,6 +103,7 @@ void describe('a reload', () => {
     const path = join(bed.place.control, 'chains')
     const chains = readFileSync(path, 'latin1')
     const refused = async () => assert.rejects(log(1))
+    bed.place.write('fixsmtpio', rules)
     bed.place.write('chains', `min-uid 4000000000\n${chains}`)
     await refused()
     const reloaded = JSON.stringify(await bed.daemon.call('config.reload'))
