@@ -1,6 +1,6 @@
 // authup is the conversation before login, SMTP or POP3, carried out from the verb tables of protocol/smtp.ts and pop3.ts.
 
-import { bytesOf, concat, NO_BYTES, textBetween, wipe } from '../protocol/bytes.ts'
+import { bytesOf, concat, copyOf, NO_BYTES, textBetween, wipe } from '../protocol/bytes.ts'
 import { type Command, splitCommand, withoutEnd } from '../protocol/command.ts'
 import type { Answer, Asked, DialogueSettings, DialogueView, Fault, Protocol } from '../protocol/dialogue.ts'
 import { beginsHttpRequest, isHttpRequest } from '../protocol/http.ts'
@@ -9,7 +9,8 @@ import { pop3 } from '../protocol/pop3.ts'
 import { replyCode } from '../protocol/replies.ts'
 import { credentialsFor } from '../protocol/sasl.ts'
 import { smtp } from '../protocol/smtp.ts'
-import { close, type Effect, log, NOTHING, type Step, say, send } from './effects.ts'
+import { type AuthupEffect, close, log, NOTHING, type Step, say, send } from './effects.ts'
+import type { Why } from './endings.ts'
 import {
   type AttemptFrame,
   type EofFrame,
@@ -40,7 +41,7 @@ export interface AuthupState extends DialogueView {
   readonly once: boolean
 }
 
-const copyOf = (state: AuthupState): { -readonly [K in keyof AuthupState]: AuthupState[K] } => ({
+const draftOf = (state: AuthupState): { -readonly [K in keyof AuthupState]: AuthupState[K] } => ({
   settings: state.settings,
   timestamp: state.timestamp,
   tlsOn: state.tlsOn,
@@ -56,7 +57,7 @@ const copyOf = (state: AuthupState): { -readonly [K in keyof AuthupState]: Authu
 
 /** Not by a spread, as in fixsmtpio.ts. */
 const changed = (state: AuthupState, changes: Partial<AuthupState>): AuthupState =>
-  Object.assign(copyOf(state), changes)
+  Object.assign(draftOf(state), changes)
 
 export type AuthupFrame = AttemptFrame | InputFrame | EofFrame | TimeoutFrame | TlsFrame | OutcomeFrame | ShutdownFrame
 
@@ -83,11 +84,16 @@ const HTTP_METHOD = 64
 const NO_COMMAND = splitCommand('')
 
 const protocolOf = (state: AuthupState): Protocol => (state.settings.protocol === 'smtp' ? smtp : pop3)
-const faultReply = (state: AuthupState, fault: Fault): Effect => say(protocolOf(state).fault(fault, state))
+const faultReply = (state: AuthupState, fault: Fault): AuthupEffect => say(protocolOf(state).fault(fault, state))
 const isTalking = (state: AuthupState): boolean =>
   state.at === 'commands' || state.at === 'plain' || state.at === 'login-user' || state.at === 'login-password'
 
-function over(state: AuthupState, effects: readonly Effect[], exit: number, why: string): Step<AuthupState> {
+function over(
+  state: AuthupState,
+  effects: readonly AuthupEffect[],
+  exit: number,
+  why: Why,
+): Step<AuthupState, AuthupEffect> {
   return { state: changed(state, { at: 'over', rest: NO_BYTES }), effects: [...effects, close(exit, why)] }
 }
 
@@ -95,16 +101,16 @@ function over(state: AuthupState, effects: readonly Effect[], exit: number, why:
 const onlyAttempt = (state: AuthupState): boolean => state.once && !state.tlsOn
 
 /** Goes on after a fault of the client, unless reup starts another authup for its next attempt. */
-function refused(state: AuthupState, fault: Fault, before: readonly Effect[]): Step<AuthupState> {
+function refused(state: AuthupState, fault: Fault, before: readonly AuthupEffect[]): Step<AuthupState, AuthupEffect> {
   const effects = [...before, faultReply(state, fault)]
-  return onlyAttempt(state) ? over(state, effects, 1, fault) : { state, effects }
+  return onlyAttempt(state) ? over(state, effects, 1, 'refused') : { state, effects }
 }
 
 /** Under reup exit code 12 says that trying again is useless. */
-const fatal = (state: AuthupState, fault: Fault, why: string): Step<AuthupState> =>
+const fatal = (state: AuthupState, fault: Fault, why: Why): Step<AuthupState, AuthupEffect> =>
   over(state, [faultReply(state, fault)], state.once ? 12 : 1, why)
 
-export function authup(state: AuthupState, frame: AuthupFrame): Step<AuthupState> {
+export function authup(state: AuthupState, frame: AuthupFrame): Step<AuthupState, AuthupEffect> {
   if (state.at === 'over' || state.at === 'served') return { state, effects: NOTHING }
   switch (frame[0]) {
     case TAG.attempt:
@@ -112,7 +118,7 @@ export function authup(state: AuthupState, frame: AuthupFrame): Step<AuthupState
     case TAG.input: {
       const rest = state.rest.length === 0 ? frame[2] : concat([state.rest, frame[2]])
       // Who sends on while the helper is asked is held; nearly nobody does, so nobody is held before.
-      if (state.at === 'checking') return { state: changed(state, { rest: rest.slice() }), effects: [{ do: 'hold' }] }
+      if (state.at === 'checking') return { state: changed(state, { rest: copyOf(rest) }), effects: [{ do: 'hold' }] }
       return converse(changed(state, { rest }), frame[1])
     }
     case TAG.eof:
@@ -130,9 +136,9 @@ export function authup(state: AuthupState, frame: AuthupFrame): Step<AuthupState
 }
 
 /** Takes line after line until one needs somebody else, or the read is used up. */
-function converse(before: AuthupState, session: SessionId): Step<AuthupState> {
+function converse(before: AuthupState, session: SessionId): Step<AuthupState, AuthupEffect> {
   let state = before
-  const effects: Effect[] = []
+  const effects: AuthupEffect[] = []
   const protocol = protocolOf(state)
   let next = 0
   while (isTalking(state)) {
@@ -164,10 +170,15 @@ function converse(before: AuthupState, session: SessionId): Step<AuthupState> {
     }
   }
   // The bytes alias the read: what outlives this step is copied.
-  return { state: changed(state, { rest: rest.length === 0 ? NO_BYTES : rest.slice() }), effects }
+  return { state: changed(state, { rest: rest.length === 0 ? NO_BYTES : copyOf(rest) }), effects }
 }
 
-function takeText(state: AuthupState, line: string, protocol: Protocol, session: SessionId): Step<AuthupState> {
+function takeText(
+  state: AuthupState,
+  line: string,
+  protocol: Protocol,
+  session: SessionId,
+): Step<AuthupState, AuthupEffect> {
   if (state.at !== 'commands') {
     const answer = protocol.asked(state.at as Asked, withoutEnd(line), state.named, state)
     return noted('auth', carryOut(changed(state, { at: 'commands', named: '' }), answer, NO_COMMAND, session))
@@ -187,11 +198,11 @@ function takeText(state: AuthupState, line: string, protocol: Protocol, session:
 }
 
 /** Whoever made a browser or a proxy send this may have put a login into its lines. */
-const http = (state: AuthupState, effects: readonly Effect[]): Step<AuthupState> =>
+const http = (state: AuthupState, effects: readonly AuthupEffect[]): Step<AuthupState, AuthupEffect> =>
   over(state, [...effects, log('http-request'), faultReply(state, 'http')], 1, 'http-request')
 
 /** The step with a note of its verb and reply, for session.get and session.trace. */
-function noted(event: string, step: Step<AuthupState>): Step<AuthupState> {
+function noted(event: string, step: Step<AuthupState, AuthupEffect>): Step<AuthupState, AuthupEffect> {
   for (const effect of step.effects) {
     if (effect.do === 'reply') return { state: step.state, effects: [...step.effects, note(event, effect.text)] }
   }
@@ -199,13 +210,18 @@ function noted(event: string, step: Step<AuthupState>): Step<AuthupState> {
 }
 
 /** The code of an SMTP reply; for POP3 1 is +OK and -1 is -ERR. */
-const note = (event: string, reply: string): Effect => ({
+const note = (event: string, reply: string): AuthupEffect => ({
   do: 'note',
   event,
   code: reply.startsWith('+') ? 1 : reply.startsWith('-') ? -1 : replyCode(reply),
 })
 
-function carryOut(state: AuthupState, answer: Answer, command: Command, session: SessionId): Step<AuthupState> {
+function carryOut(
+  state: AuthupState,
+  answer: Answer,
+  command: Command,
+  session: SessionId,
+): Step<AuthupState, AuthupEffect> {
   switch (answer.do) {
     case 'reply':
       return { state, effects: [say(answer.text)] }
@@ -249,7 +265,7 @@ function carryOut(state: AuthupState, answer: Answer, command: Command, session:
 const timestampFor = ({ settings, timestamp }: AuthupState): string =>
   settings.protocol === 'pop3' && (settings.apop || settings.classic) ? timestamp : ''
 
-function tlsStarted(state: AuthupState, session: SessionId, on: boolean): Step<AuthupState> {
+function tlsStarted(state: AuthupState, session: SessionId, on: boolean): Step<AuthupState, AuthupEffect> {
   if (state.at !== 'starting-tls') return { state, effects: NOTHING }
   if (!on) {
     const effects = [faultReply(state, 'starttls'), log('tls-failed')]
@@ -275,7 +291,7 @@ const SAID: Readonly<Record<Exclude<Verdict, 'accepted' | 'ended'>, Fault>> = {
   'ended-control': 'control',
 }
 
-function outcome(state: AuthupState, frame: OutcomeFrame): Step<AuthupState> {
+function outcome(state: AuthupState, frame: OutcomeFrame): Step<AuthupState, AuthupEffect> {
   const [, session, verdict, exit, goOn] = frame
   if (state.at !== 'checking') return { state, effects: NOTHING }
   if (verdict === 'accepted') return serve(state, session)
@@ -292,7 +308,7 @@ function outcome(state: AuthupState, frame: OutcomeFrame): Step<AuthupState> {
 }
 
 /** The backend takes over: it gets the client's EHLO again, a guest's pending command, and what was read behind it. */
-function serve(state: AuthupState, session: SessionId): Step<AuthupState> {
+function serve(state: AuthupState, session: SessionId): Step<AuthupState, AuthupEffect> {
   if (state.settings.protocol === 'pop3') {
     // Exactly one +OK after PASS: the backend's.
     const ifSilent = pop3.fault('crash', state)

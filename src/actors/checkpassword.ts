@@ -2,7 +2,7 @@
 // written by checknotroot, and nothing else.
 
 import { NO_BYTES } from '../protocol/bytes.ts'
-import { log, type Step, send } from './effects.ts'
+import { type CheckpasswordEffect, log, type Step, send } from './effects.ts'
 import { type AnswerFrame, type GuestFrame, type LoginFrame, TAG, type Verdict } from './frames.ts'
 
 export interface CheckpasswordState {
@@ -14,7 +14,7 @@ export const newCheckpassword: CheckpasswordState = { user: '' }
 export function checkpassword(
   state: CheckpasswordState,
   frame: LoginFrame | GuestFrame | AnswerFrame,
-): Step<CheckpasswordState> {
+): Step<CheckpasswordState, CheckpasswordEffect> {
   switch (frame[0]) {
     case TAG.login: {
       const [, , user, credentials, mechanism] = frame

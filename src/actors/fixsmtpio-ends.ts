@@ -2,11 +2,11 @@
 
 import { NO_BYTES, textOf } from '../protocol/bytes.ts'
 import { rewriteReply } from '../rules/rewrite.ts'
-import { type Effect, log, say } from './effects.ts'
+import { type FixsmtpioEffect, log, say } from './effects.ts'
 import { type Draft, end, type FixsmtpioState, mayPark, NOT_NOW, own, SAYS, toClient } from './fixsmtpio-state.ts'
 import type { SessionId } from './frames.ts'
 
-export function timedOut(state: Draft, effects: Effect[]): void {
+export function timedOut(state: Draft, effects: FixsmtpioEffect[]): void {
   effects.push(log('timeout'))
   // By itself the program has authup behind it, which says what exit code 16 means: the event's rules decide, as for the backend's timeout.
   const told = state.settings.classic ? toClient(state, 'timeout', own(state, SAYS.timeout), effects) : undefined
@@ -14,7 +14,7 @@ export function timedOut(state: Draft, effects: Effect[]): void {
   end(state, effects, told?.exit ?? NOT_NOW, 'timeout')
 }
 
-export function clientEnded(state: Draft, session: SessionId, effects: Effect[]): void {
+export function clientEnded(state: Draft, session: SessionId, effects: FixsmtpioEffect[]): void {
   if (state.at === 'ending') return
   const waits = state.at === 'commands' ? state.held : state.at === 'quit' ? state.rest.length > 0 : state.at !== 'body'
   if (waits) {
@@ -38,7 +38,7 @@ export function clientEnded(state: Draft, session: SessionId, effects: Effect[])
   state.exit = exitcode
 }
 
-export function backendEnded(state: Draft, exit: number, effects: Effect[]): void {
+export function backendEnded(state: Draft, exit: number, effects: FixsmtpioEffect[]): void {
   const saidGoodbye = state.quit && state.awaited.length === 0
   if (exit < 256 && (state.at === 'ending' || saidGoodbye)) {
     end(state, effects, state.exit ?? Math.max(exit, 0), 'quit')

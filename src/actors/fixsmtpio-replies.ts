@@ -4,7 +4,7 @@ import { NO_BYTES } from '../protocol/bytes.ts'
 import { splitCommand } from '../protocol/command.ts'
 import { addressLiteral } from '../protocol/ip.ts'
 import { noReply, replyCode, takeReplies } from '../protocol/replies.ts'
-import { type Effect, log, say } from './effects.ts'
+import { type FixsmtpioEffect, log, say } from './effects.ts'
 import { clientEnded } from './fixsmtpio-ends.ts'
 import { needsTls, promise, takeRequests } from './fixsmtpio-requests.ts'
 import {
@@ -27,7 +27,7 @@ import {
 } from './fixsmtpio-state.ts'
 
 /** A read of the backend. */
-export function takeBackend(state: Draft, bytes: Uint8Array, effects: Effect[]): void {
+export function takeBackend(state: Draft, bytes: Uint8Array, effects: FixsmtpioEffect[]): void {
   const taken = takeReplies(state.replies, bytes)
   state.replies = taken.buffer
   for (const reply of taken.replies) {
@@ -45,7 +45,7 @@ export function takeBackend(state: Draft, bytes: Uint8Array, effects: Effect[]):
 const firstLine = (text: string): string => text.split(/\r?\n/, 1)[0] ?? ''
 
 /** Goes on with requests that had to wait, and ends the session if it was asked to and nothing is pending. */
-export function resume(state: Draft, effects: Effect[]): void {
+export function resume(state: Draft, effects: FixsmtpioEffect[]): void {
   if (state.at !== 'commands') return
   if (state.rest.length > 0) takeRequests(state, NO_BYTES, effects)
   else if (state.held && state.eof === undefined) {
@@ -58,7 +58,7 @@ export function resume(state: Draft, effects: Effect[]): void {
   } else atBoundary(state, effects)
 }
 
-function takeReply(state: Draft, reply: string, effects: Effect[]): void {
+function takeReply(state: Draft, reply: string, effects: FixsmtpioEffect[]): void {
   const awaited = state.awaited[0] ?? UNASKED
   state.awaited = state.awaited.length <= 1 ? NOTHING_AWAITED : state.awaited.slice(1)
   const code = replyCode(reply)
@@ -125,7 +125,14 @@ function follow(state: Draft, { event, plain, last }: Awaited, code: number, rep
 }
 
 /** Proxy, client and backend must agree whether a message follows. */
-function dataReply(state: Draft, told: Told, original: string, go: boolean, passed: boolean, effects: Effect[]): void {
+function dataReply(
+  state: Draft,
+  told: Told,
+  original: string,
+  go: boolean,
+  passed: boolean,
+  effects: FixsmtpioEffect[],
+): void {
   const toldGo = replyCode(told.reply) === 354
   if (go && !(passed && toldGo)) {
     if (!toldGo) effects.push(say(told.reply))
@@ -146,7 +153,7 @@ function dataReply(state: Draft, told: Told, original: string, go: boolean, pass
   if (told.exit !== undefined) end(state, effects, told.exit, 'rule')
 }
 
-function tell(state: Draft, { event }: Awaited, told: Told, code: number, effects: Effect[]): void {
+function tell(state: Draft, { event }: Awaited, told: Told, code: number, effects: FixsmtpioEffect[]): void {
   let text = told.reply
   // By itself the program has authup behind it, which says what exit code 16 means.
   if (event === 'timeout' && text === '' && told.exit !== undefined && !state.settings.classic)
@@ -165,7 +172,7 @@ function tell(state: Draft, { event }: Awaited, told: Told, code: number, effect
 // ---- the client's EHLO, said again
 
 /** After its greeting the backend hears the client's EHLO, if it has not; the client's requests wait for what it says to it. */
-function introduce(state: Draft, effects: Effect[]): void {
+function introduce(state: Draft, effects: FixsmtpioEffect[]): void {
   if (state.at !== 'greeting') return
   if (state.replay === '') {
     state.at = 'commands'
@@ -175,12 +182,12 @@ function introduce(state: Draft, effects: Effect[]): void {
   ask(state, state.replay, 'introduction', effects)
 }
 
-function ask(state: Draft, line: string, how: 'introduction' | 'literal', effects: Effect[]): void {
+function ask(state: Draft, line: string, how: 'introduction' | 'literal', effects: FixsmtpioEffect[]): void {
   effects.push({ do: 'request', text: line })
   state.awaited = [...state.awaited, awaiting(splitCommand(line).verb.toLowerCase(), true, undefined, how)]
 }
 
-function introduced(state: Draft, { swallow }: Awaited, code: number, reply: string, effects: Effect[]): void {
+function introduced(state: Draft, { swallow }: Awaited, code: number, reply: string, effects: FixsmtpioEffect[]): void {
   const { verb, argument } = splitCommand(state.replay)
   const literal = addressLiteral(state.settings.peer)
   if (accepted(code)) state.introduction = { verb, name: argument, reply }
@@ -199,7 +206,7 @@ function introduced(state: Draft, { swallow }: Awaited, code: number, reply: str
 
 // ---- TLS by fixsmtpio itself
 
-function tlsReply(state: Draft, effects: Effect[]): void {
+function tlsReply(state: Draft, effects: FixsmtpioEffect[]): void {
   const begins = state.settings.tls !== 'none' && !state.tlsOn
   const text = own(state, begins ? SAYS.startTls : SAYS.unimplemented)
   effects.push({ do: 'note', event: 'starttls', code: begins ? 220 : 502 })

@@ -1,10 +1,10 @@
 // Requests of the client on their way to the backend: each is put through the rules, and its reply is awaited.
 
-import { concat, NO_BYTES } from '../protocol/bytes.ts'
+import { concat, copyOf, NO_BYTES } from '../protocol/bytes.ts'
 import { type Command, splitCommand } from '../protocol/command.ts'
 import { takeLine } from '../protocol/lines.ts'
 import { rewriteRequest } from '../rules/rewrite.ts'
-import { type Effect, say } from './effects.ts'
+import { type FixsmtpioEffect, say } from './effects.ts'
 import {
   awaiting,
   type Draft,
@@ -29,7 +29,7 @@ export const needsTls = (state: FixsmtpioState, event: string): boolean =>
   state.settings.tls === 'require' && !state.tlsOn && !FREE_OF_TLS.has(event)
 
 /** A read of the client, behind what of it is waiting. */
-export function takeRequests(state: Draft, bytes: Uint8Array, effects: Effect[]): void {
+export function takeRequests(state: Draft, bytes: Uint8Array, effects: FixsmtpioEffect[]): void {
   const wasHeld = state.held
   const input = state.rest.length === 0 ? bytes : concat([state.rest, bytes])
   state.rest = NO_BYTES
@@ -71,7 +71,7 @@ export function takeRequests(state: Draft, bytes: Uint8Array, effects: Effect[])
   if (state.held) effects.push({ do: 'hold' })
   else if (wasHeld) effects.push({ do: 'room' })
   // The bytes alias the read: what outlives this step is copied.
-  if (left.length > 0) state.rest = left.slice()
+  if (left.length > 0) state.rest = copyOf(left)
 }
 
 /** False: its answer is ours, and has to wait for the replies before it. */
@@ -81,7 +81,7 @@ function takeRequest(
   input: Uint8Array,
   next: number,
   sent: string[],
-  effects: Effect[],
+  effects: FixsmtpioEffect[],
 ): boolean {
   const { settings } = state
   const command = splitCommand(text)
@@ -120,7 +120,13 @@ function takeRequest(
 }
 
 /** Requests that the backend need not hear: a QUIT where it is kept for a later login, the EHLO that it has been told. */
-function answered(state: Draft, event: string, command: Command, nothingBehind: boolean, effects: Effect[]): boolean {
+function answered(
+  state: Draft,
+  event: string,
+  command: Command,
+  nothingBehind: boolean,
+  effects: FixsmtpioEffect[],
+): boolean {
   if (event === 'quit' && command.argument === '' && nothingBehind && mayPark(state)) {
     effects.push(say(toClient(state, 'quit', own(state, SAYS.bye), effects).reply))
     end(state, effects, 0, 'quit', state.greeted)

@@ -5,7 +5,8 @@ import type { BodyFault } from '../protocol/end-of-data.ts'
 import { noReply, type ReplyBuffer, replyCode } from '../protocol/replies.ts'
 import { type OwnReply, replyText } from '../protocol/status.ts'
 import { type Identity, rewriteReply, type SessionRules } from '../rules/rewrite.ts'
-import { close, type Effect, say, send } from './effects.ts'
+import { close, type FixsmtpioEffect, say, send } from './effects.ts'
+import type { Why } from './endings.ts'
 import { type SessionId, TAG } from './frames.ts'
 
 export interface FixsmtpioSettings {
@@ -196,7 +197,7 @@ const KEYWORDS = {
 } as const
 export const offers = (reply: string, keyword: keyof typeof KEYWORDS): boolean => KEYWORDS[keyword].test(reply)
 
-export function end(state: Draft, effects: Effect[], exit: number, why: string, park = ''): void {
+export function end(state: Draft, effects: FixsmtpioEffect[], exit: number, why: Why, park = ''): void {
   effects.push(close(exit, why, park))
   state.at = 'over'
   state.rest = NO_BYTES
@@ -210,7 +211,7 @@ export interface Told {
 }
 
 /** A reply through the rules; it has yet to be said. */
-export function toClient(state: FixsmtpioState, event: string, reply: string, effects: Effect[]): Told {
+export function toClient(state: FixsmtpioState, event: string, reply: string, effects: FixsmtpioEffect[]): Told {
   const { settings } = state
   const who: Identity = {
     greeting: settings.greeting,
@@ -233,7 +234,7 @@ export const mayPark = (state: FixsmtpioState): boolean =>
 /** The message, or a chunk of it, is carried past the actors; `octets` is undefined for DATA. */
 export function openBody(
   state: Draft,
-  effects: Effect[],
+  effects: FixsmtpioEffect[],
   rest: Uint8Array,
   octets: number | undefined,
   discard: boolean,
@@ -247,7 +248,7 @@ export function openBody(
 }
 
 /** Ends a session that was asked to end, if nothing is pending. */
-export function atBoundary(state: Draft, effects: Effect[]): void {
+export function atBoundary(state: Draft, effects: FixsmtpioEffect[]): void {
   if (state.shutdown === '' || state.at !== 'commands' || state.awaited.length > 0) return
   effects.push(say(own(state, { code: '421', status: '4.3.2', text: state.shutdown })))
   end(state, effects, 0, 'shutdown')

@@ -4,9 +4,10 @@
 //   client ── fixsmtpio-requests ──> backend ── fixsmtpio-replies ──> client        fixsmtpio-state: what both know
 //                                                                                   fixsmtpio-ends: silence, ends of file
 
+import { copyOf } from '../protocol/bytes.ts'
 import { splitCommand } from '../protocol/command.ts'
 import type { BodyFault } from '../protocol/end-of-data.ts'
-import { type Effect, log, NOTHING, type Step, say } from './effects.ts'
+import { type FixsmtpioEffect, log, NOTHING, type Step, say } from './effects.ts'
 import { backendEnded, clientEnded, timedOut } from './fixsmtpio-ends.ts'
 import { resume, takeBackend } from './fixsmtpio-replies.ts'
 import { takeRequests } from './fixsmtpio-requests.ts'
@@ -48,10 +49,10 @@ export type FixsmtpioFrame =
   | TlsFrame
   | ShutdownFrame
 
-export function fixsmtpio(before: FixsmtpioState, frame: FixsmtpioFrame): Step<FixsmtpioState> {
+export function fixsmtpio(before: FixsmtpioState, frame: FixsmtpioFrame): Step<FixsmtpioState, FixsmtpioEffect> {
   if (before.at === 'over') return { state: before, effects: NOTHING }
   const state = draftOf(before)
-  const effects: Effect[] = []
+  const effects: FixsmtpioEffect[] = []
   switch (frame[0]) {
     case TAG.serve:
       serve(state, frame)
@@ -89,7 +90,7 @@ function serve(state: Draft, [, , guest, replay, pending]: ServeFrame): void {
   const { introduced } = state.settings
   state.at = 'greeting'
   state.guest = guest
-  state.rest = pending.slice()
+  state.rest = copyOf(pending)
   // A guest has been greeted by authup: the backend's own greeting is swallowed unless it refuses.
   state.awaited = [guest ? SECOND_GREETING : GREETING]
   if (introduced === '') {
@@ -100,18 +101,18 @@ function serve(state: Draft, [, , guest, replay, pending]: ServeFrame): void {
   state.introduction = { verb, name: argument, reply: introduced }
 }
 
-function bodyEnded(state: Draft, rest: Uint8Array, fault: BodyFault, effects: Effect[]): void {
+function bodyEnded(state: Draft, rest: Uint8Array, fault: BodyFault, effects: FixsmtpioEffect[]): void {
   if (fault !== 'none') {
     effects.push(log(fault), say(own(state, SAYS[fault])))
     end(state, effects, NOT_NOW, fault)
   } else if (state.at !== 'ending') {
     state.at = 'commands'
-    state.rest = rest.slice()
+    state.rest = copyOf(rest)
     resume(state, effects)
   }
 }
 
-function tlsStarted(state: Draft, on: boolean, effects: Effect[]): void {
+function tlsStarted(state: Draft, on: boolean, effects: FixsmtpioEffect[]): void {
   if (!on) {
     effects.push(log('tls-failed'), say(own(state, SAYS.tlsFailed)))
     end(state, effects, 1, 'tls-failed')
@@ -122,5 +123,5 @@ function tlsStarted(state: Draft, on: boolean, effects: Effect[]): void {
   state.awaited = [SECOND_GREETING]
   state.transaction = false
   state.chunking = false
-  effects.push({ do: 'restart-backend' }, { do: 'room' })
+  effects.push({ do: 'room' })
 }

@@ -2,6 +2,7 @@
 
 import type { BodyFault } from '../protocol/end-of-data.ts'
 import type { HelperStatus } from '../protocol/helper.ts'
+import type { ShutdownText } from './endings.ts'
 
 /** A session's number in its lane. */
 export type SessionId = number
@@ -89,7 +90,7 @@ export type RequestFrame = readonly [tag: typeof TAG.request, session: SessionId
 export type BackendFrame = readonly [tag: typeof TAG.backend, session: SessionId, bytes: Uint8Array]
 export type BackendEndFrame = readonly [tag: typeof TAG.backendEnd, session: SessionId, exit: number]
 export type BodyEndFrame = readonly [tag: typeof TAG.bodyEnd, session: SessionId, rest: Uint8Array, fault: BodyFault]
-export type ShutdownFrame = readonly [tag: typeof TAG.shutdown, session: SessionId, text: string]
+export type ShutdownFrame = readonly [tag: typeof TAG.shutdown, session: SessionId, text: ShutdownText]
 
 export type Frame =
   /** edge → reup: a session begins. */

@@ -4,28 +4,30 @@
 //   client ══ socket ══> [ fixsmtpio ] <══ backend stream      message bodies and POP3 after login are spliced, socket to stream
 //
 // An actor is a name, the frames it accepts, and one pure function (state, frame) -> { state, effects }.
-// The frames are in frames.ts, the effects in effects.ts; runtime/stages.ts carries frames, edge/ performs effects.
+// The frames are in frames.ts, the effects in effects.ts; session/stages.ts carries frames, session/ performs effects.
 
-import { type AuthupFrame, type AuthupState, authup } from './authup.ts'
+import { type AuthupState, authup } from './authup.ts'
 import { type CheckpasswordState, checkpassword } from './checkpassword.ts'
-import type { Step } from './effects.ts'
-import { type FixsmtpioFrame, type FixsmtpioState, fixsmtpio } from './fixsmtpio.ts'
-import {
-  type AnswerFrame,
-  type Frame,
-  type GuestFrame,
-  type LoginFrame,
-  type StartFrame,
-  TAG,
-  type Tag,
-  type VerdictFrame,
-} from './frames.ts'
+import { type Effect, NOTHING } from './effects.ts'
+import { type FixsmtpioState, fixsmtpio } from './fixsmtpio.ts'
+import { type Frame, TAG } from './frames.ts'
 import { type ReupState, reup } from './reup.ts'
 
 export type ActorName = 'reup' | 'authup' | 'checkpassword' | 'fixsmtpio'
 
-/** Who hears a frame. `front` is whoever talks to the client: authup, and fixsmtpio once the backend serves. */
-export const ROUTES: Readonly<Record<Tag, ActorName | 'front'>> = {
+/** Who talks to the client: authup, and fixsmtpio once the backend serves. */
+export type Front = Extract<ActorName, 'authup' | 'fixsmtpio'>
+
+/** The states of one session's actors; fixsmtpio is made when the backend serves. */
+export interface Actors {
+  reup: ReupState
+  authup: AuthupState
+  checkpassword: CheckpasswordState
+  fixsmtpio: FixsmtpioState | undefined
+}
+
+/** Who hears a frame. */
+export const ROUTES = {
   [TAG.start]: 'reup',
   [TAG.attempt]: 'authup',
   [TAG.input]: 'authup',
@@ -43,39 +45,51 @@ export const ROUTES: Readonly<Record<Tag, ActorName | 'front'>> = {
   [TAG.backendEnd]: 'fixsmtpio',
   [TAG.bodyEnd]: 'fixsmtpio',
   [TAG.shutdown]: 'front',
-}
+} as const satisfies Readonly<Record<Frame[0], ActorName | 'front'>>
 
-/** The states of one session's actors; fixsmtpio is made when the backend serves. */
-export interface Actors {
-  reup: ReupState
-  authup: AuthupState
-  checkpassword: CheckpasswordState
-  fixsmtpio: FixsmtpioState | undefined
-}
-
-/** Hands a frame to the actor that hears it and keeps the actor's next state. */
-export function receive(actors: Actors, name: ActorName, frame: Frame): Step<unknown>['effects'] {
-  switch (name) {
-    case 'reup': {
-      const step = reup(actors.reup, frame as StartFrame | VerdictFrame)
+/** Hands a frame to the actor that ROUTES names and keeps the actor's next state. */
+export function receive(actors: Actors, front: Front, frame: Frame): readonly Effect[] {
+  switch (frame[0]) {
+    case TAG.start:
+    case TAG.verdict: {
+      const step = reup(actors.reup, frame)
       actors.reup = step.state
       return step.effects
     }
-    case 'authup': {
-      const step = authup(actors.authup, frame as AuthupFrame)
-      actors.authup = step.state
-      return step.effects
-    }
-    case 'checkpassword': {
-      const step = checkpassword(actors.checkpassword, frame as LoginFrame | GuestFrame | AnswerFrame)
+    case TAG.attempt:
+    case TAG.input:
+    case TAG.outcome:
+      return toAuthup(actors, frame)
+    case TAG.login:
+    case TAG.guest:
+    case TAG.answer: {
+      const step = checkpassword(actors.checkpassword, frame)
       actors.checkpassword = step.state
       return step.effects
     }
-    case 'fixsmtpio': {
-      if (actors.fixsmtpio === undefined) return []
-      const step = fixsmtpio(actors.fixsmtpio, frame as FixsmtpioFrame)
-      actors.fixsmtpio = step.state
-      return step.effects
-    }
+    case TAG.serve:
+    case TAG.request:
+    case TAG.backend:
+    case TAG.backendEnd:
+    case TAG.bodyEnd:
+      return toFixsmtpio(actors, frame)
+    case TAG.eof:
+    case TAG.timeout:
+    case TAG.tls:
+    case TAG.shutdown:
+      return front === 'authup' ? toAuthup(actors, frame) : toFixsmtpio(actors, frame)
   }
+}
+
+function toAuthup(actors: Actors, frame: Parameters<typeof authup>[1]): readonly Effect[] {
+  const step = authup(actors.authup, frame)
+  actors.authup = step.state
+  return step.effects
+}
+
+function toFixsmtpio(actors: Actors, frame: Parameters<typeof fixsmtpio>[1]): readonly Effect[] {
+  if (actors.fixsmtpio === undefined) return NOTHING
+  const step = fixsmtpio(actors.fixsmtpio, frame)
+  actors.fixsmtpio = step.state
+  return step.effects
 }

@@ -1,6 +1,6 @@
 // reup owns the attempts of a session: it starts authup, takes checkpassword's verdicts, counts tries.
 
-import { type LogEvent, log, type Step, send } from './effects.ts'
+import { type LogEvent, log, type ReupEffect, type Step, send } from './effects.ts'
 import { type StartFrame, TAG, type Verdict, type VerdictFrame } from './frames.ts'
 
 export interface ReupState {
@@ -30,7 +30,7 @@ const FAILED_EVENT: Partial<Record<Verdict, LogEvent>> = { root: 'login-root', b
 
 export const newReup = (tries: number): ReupState => ({ tries })
 
-export function reup(state: ReupState, frame: StartFrame | VerdictFrame): Step<ReupState> {
+export function reup(state: ReupState, frame: StartFrame | VerdictFrame): Step<ReupState, ReupEffect> {
   if (frame[0] === TAG.start) return { state, effects: [send([TAG.attempt, frame[1], true])] }
   const [, session, verdict, exit, user] = frame
   if (COSTS_A_TRY[verdict]) {

@@ -5,7 +5,7 @@
 
 import { newAuthup } from '../actors/authup.ts'
 import { newCheckpassword } from '../actors/checkpassword.ts'
-import type { Effect } from '../actors/effects.ts'
+import type { LogEvent, Performed } from '../actors/effects.ts'
 import { newFixsmtpio } from '../actors/fixsmtpio.ts'
 import { type Frame, TAG } from '../actors/frames.ts'
 import { newReup } from '../actors/reup.ts'
@@ -129,7 +129,7 @@ export function runAuthup(program: AuthupProgram): void {
     if (exit !== undefined) finish()
   }
 
-  function perform(effect: Effect): void {
+  function perform(effect: Performed): void {
     switch (effect.do) {
       case 'ask-helper': {
         asking = true
@@ -163,13 +163,13 @@ export function runAuthup(program: AuthupProgram): void {
       case 'body':
       case 'end-requests':
       case 'debug':
+        relay.perform(effect)
+        break
+      // For those who watch acceptd; and a POP3 chain has the client's descriptors itself.
       case 'note':
       case 'helo':
       case 'hits':
-      case 'send':
       case 'splice':
-      case 'restart-backend':
-        relay.perform(effect)
         break
     }
   }
@@ -211,7 +211,7 @@ export function runAuthup(program: AuthupProgram): void {
   const us = `authup ${process.pid}`
   const checkpassword = (): string => `${us} checkpassword ${chainPid}`
 
-  function report(event: (Effect & { do: 'log' })['event'], n: number, said: string): void {
+  function report(event: LogEvent, n: number, said: string): void {
     if (event === 'tls-failed') tell(`${us} TLS failed`)
     else if (event === 'ehlo-refused') tell(`${us} EHLO refused${fieldsText({ said })}`)
     else if (said !== '') tell(`${us} mail program spoke nonsense${fieldsText({ said })}`)

@@ -3,7 +3,7 @@
 import { fstatSync, readSync, writeSync } from 'node:fs'
 import { type OnReadOpts, Socket, type SocketConstructorOpts } from 'node:net'
 import { setBlocking } from '../edge/internals.ts'
-import { bytesOf, concat, LF, NO_BYTES } from '../protocol/bytes.ts'
+import { bytesOf, concat, copyOf, LF, NO_BYTES } from '../protocol/bytes.ts'
 
 export interface ClientEvents {
   readonly input: (bytes: Uint8Array) => void
@@ -133,7 +133,7 @@ export class Client {
       return true
     }
     if (this.reading === 'stream') {
-      this.events.input(bytes.slice())
+      this.events.input(copyOf(bytes))
       return !this.paused
     }
     const byte = bytes[0] as number

@@ -4,18 +4,13 @@
 
 import { type ChildProcess, spawn } from 'node:child_process'
 import type { Socket } from 'node:net'
-import { newAuthup } from '../actors/authup.ts'
-import { newCheckpassword } from '../actors/checkpassword.ts'
-import type { Effect } from '../actors/effects.ts'
-import { newFixsmtpio } from '../actors/fixsmtpio.ts'
-import { type Frame, TAG } from '../actors/frames.ts'
-import { newReup } from '../actors/reup.ts'
+import type { FixsmtpioEffect } from '../actors/effects.ts'
+import { type FixsmtpioFrame, fixsmtpio, newFixsmtpio } from '../actors/fixsmtpio.ts'
+import { TAG } from '../actors/frames.ts'
 import { fieldsText } from '../edge/log.ts'
-import type { DialogueSettings } from '../protocol/dialogue.ts'
 import type { BareLineEnd } from '../protocol/end-of-data.ts'
 import { REQUEST_LIMIT } from '../protocol/lines.ts'
 import type { SessionRules } from '../rules/rewrite.ts'
-import { createStages, type Staged } from '../session/stages.ts'
 import { Client } from './client.ts'
 import { die, tell } from './process.ts'
 import { Relay } from './relay.ts'
@@ -42,17 +37,6 @@ const SIGNALLED = 256
 const TERM_AFTER = 30_000
 const KILL_AFTER = 5_000
 
-const NO_DIALOGUE: DialogueSettings = {
-  protocol: 'smtp',
-  greeting: '',
-  capabilities: [],
-  tls: 'none',
-  brokenClients: false,
-  guest: false,
-  apop: false,
-  classic: true,
-}
-
 const plaintextDropped = (octets: number): void =>
   tell(`${NAME} ${process.pid} attack: discarded ${octets} octets of plaintext sent before TLS`)
 
@@ -67,34 +51,19 @@ export function runFixsmtpio(program: FixsmtpioProgram): void {
   let restart = false
   let clientGone = false
 
-  const session: Staged = {
-    front: 'fixsmtpio',
-    actors: {
-      reup: newReup(0),
-      authup: newAuthup(NO_DIALOGUE, ''),
-      checkpassword: newCheckpassword,
-      fixsmtpio: newFixsmtpio({
-        rules: program.rules,
-        greeting: program.greeting,
-        tls: program.tls,
-        debug: program.debug,
-        classic: true,
-        loggedIn: program.loggedIn,
-        longest: REQUEST_LIMIT,
-        warm: false,
-        introduced: '',
-        peer: '',
-        enhanced: false,
-      }),
-    },
-  }
-  const stages = createStages<Staged>(
-    (_session, effect) => perform(effect),
-    (_session, _actor, error) => {
-      tell(`${NAME}: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`)
-      process.exit(CRASHED)
-    },
-  )
+  let state = newFixsmtpio({
+    rules: program.rules,
+    greeting: program.greeting,
+    tls: program.tls,
+    debug: program.debug,
+    classic: true,
+    loggedIn: program.loggedIn,
+    longest: REQUEST_LIMIT,
+    warm: false,
+    introduced: '',
+    peer: '',
+    enhanced: false,
+  })
 
   const client = new Client(0, 1, 'stream', {
     input: (bytes) => relay.fromClient(bytes),
@@ -121,12 +90,19 @@ export function runFixsmtpio(program: FixsmtpioProgram): void {
       : undefined,
   })
 
-  let depth = 0
-  function post(frame: Frame): void {
-    depth += 1
-    stages.post(session, frame)
-    depth -= 1
-    if (depth > 0) return
+  const inbox: FixsmtpioFrame[] = []
+  let delivering = false
+  /** A frame that comes while another is at work waits its turn. */
+  function post(frame: FixsmtpioFrame): void {
+    inbox.push(frame)
+    if (delivering) return
+    delivering = true
+    for (let next = inbox.shift(); next !== undefined; next = inbox.shift()) {
+      const step = fixsmtpio(state, next)
+      state = step.state
+      for (const effect of step.effects) perform(effect)
+    }
+    delivering = false
     if (wantTls) {
       wantTls = false
       beginTls()
@@ -134,15 +110,14 @@ export function runFixsmtpio(program: FixsmtpioProgram): void {
     if (exit !== undefined) finish()
   }
 
-  function perform(effect: Effect): void {
+  function perform(effect: FixsmtpioEffect): void {
     switch (effect.do) {
+      case 'send':
+        inbox.push(effect.frame)
+        break
       case 'start-tls':
         if (effect.discarded > 0) plaintextDropped(effect.discarded)
         wantTls = true
-        break
-      case 'restart-backend':
-        restart = true
-        restartChild()
         break
       case 'room':
         if (!restart) relay.perform(effect)
@@ -160,14 +135,11 @@ export function runFixsmtpio(program: FixsmtpioProgram): void {
       case 'body':
       case 'end-requests':
       case 'debug':
-      case 'note':
-      case 'helo':
-      case 'hits':
-      case 'send':
-      case 'switch':
-      case 'splice':
-      case 'ask-helper':
         relay.perform(effect)
+        break
+      // For those who watch acceptd.
+      case 'note':
+      case 'hits':
         break
     }
   }
@@ -241,8 +213,10 @@ export function runFixsmtpio(program: FixsmtpioProgram): void {
         process.env['FIXSMTPIOTLS'] = '1'
         delete process.env['UCSPITLS']
         delete process.env['DISABLETLS']
+        restart = true
       }
       post([TAG.tls, SESSION, variables !== undefined])
+      if (restart) restartChild()
     })
   }
 

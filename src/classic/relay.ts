@@ -2,9 +2,10 @@
 // and for authup while it serves a peer that has not authenticated.
 
 import type { Socket } from 'node:net'
-import type { Effect } from '../actors/effects.ts'
-import { type Frame, TAG } from '../actors/frames.ts'
-import { bytesOf, concat, textOf } from '../protocol/bytes.ts'
+import type { Ask, Body, Debug, EndRequests, Hold, Resume, Say } from '../actors/effects.ts'
+import type { FixsmtpioFrame } from '../actors/fixsmtpio.ts'
+import { TAG } from '../actors/frames.ts'
+import { bytesOf, concat, copyOf, textOf } from '../protocol/bytes.ts'
 import type { BareLineEnd } from '../protocol/end-of-data.ts'
 import { BodyCarrier } from '../session/body.ts'
 import type { Client } from './client.ts'
@@ -15,10 +16,13 @@ export interface Backend {
   readonly output: Socket
 }
 
-export interface RelaySurroundings {
+/** What is done on the two ends; all else is the program's to do. */
+export type RelayEffect = Say | Ask | Hold | Resume | Body | EndRequests | Debug
+
+export interface RelayHost {
   readonly client: Client
   readonly bareLineEnd: BareLineEnd
-  readonly post: (frame: Frame) => void
+  readonly post: (frame: FixsmtpioFrame) => void
   /** Something went by: the timeout begins anew. */
   readonly seen: () => void
   /** FIXSMTPIODEBUG; undefined without it. */
@@ -33,12 +37,12 @@ export class Relay {
   private held = false
   private requests: Uint8Array[] = []
   private readonly body: BodyCarrier
-  private readonly around: RelaySurroundings
+  private readonly host: RelayHost
 
-  constructor(around: RelaySurroundings) {
-    this.around = around
-    const { debug } = around
-    this.body = new BodyCarrier(around.bareLineEnd, {
+  constructor(host: RelayHost) {
+    this.host = host
+    const { debug } = host
+    this.body = new BodyCarrier(host.bareLineEnd, {
       write: (pieces) => {
         for (const piece of pieces) this.toBackend(piece)
       },
@@ -49,7 +53,7 @@ export class Relay {
       show: debug && ((bytes) => debug('D', textOf(bytes))),
       ended: (rest, fault) => {
         this.mode = 'requests'
-        around.post([TAG.bodyEnd, SESSION, rest, fault])
+        host.post([TAG.bodyEnd, SESSION, rest, fault])
       },
     })
   }
@@ -80,10 +84,10 @@ export class Relay {
   // ---- the client's side
 
   fromClient(bytes: Uint8Array): void {
-    this.around.seen()
+    this.host.seen()
     switch (this.mode) {
       case 'requests':
-        this.around.post([TAG.request, SESSION, bytes])
+        this.host.post([TAG.request, SESSION, bytes])
         break
       case 'body':
         this.body.carry(bytes)
@@ -98,7 +102,7 @@ export class Relay {
   }
 
   private pauseOrResume(): void {
-    const { client } = this.around
+    const { client } = this.host
     if (this.mode === 'closing' || this.held || (this.backend?.input.writableNeedDrain ?? false)) client.pause()
     else client.resume()
   }
@@ -106,18 +110,18 @@ export class Relay {
   // ---- the backend's side
 
   private fromBackend(bytes: Uint8Array): void {
-    this.around.seen()
-    if (this.mode !== 'closing' && !this.body.isCut) this.around.post([TAG.backend, SESSION, bytes])
+    this.host.seen()
+    if (this.mode !== 'closing' && !this.body.isCut) this.host.post([TAG.backend, SESSION, bytes])
   }
 
   /** The backend's last byte has been posted, and how it ended is known: 256 and more for a signal. */
   ended(exit: number): void {
-    if (this.mode !== 'closing' && !this.body.isCut) this.around.post([TAG.backendEnd, SESSION, exit])
+    if (this.mode !== 'closing' && !this.body.isCut) this.host.post([TAG.backendEnd, SESSION, exit])
   }
 
   private toBackend(bytes: Uint8Array): void {
     if (this.backend === undefined) {
-      this.requests.push(bytes.slice())
+      this.requests.push(copyOf(bytes))
       return
     }
     const { input } = this.backend
@@ -126,8 +130,8 @@ export class Relay {
 
   // ---- effects
 
-  perform(effect: Effect): void {
-    const { client } = this.around
+  perform(effect: RelayEffect): void {
+    const { client } = this.host
     switch (effect.do) {
       case 'reply':
         client.say(effect.text)
@@ -151,20 +155,7 @@ export class Relay {
         this.backend?.input.end()
         break
       case 'debug':
-        this.around.debug?.(effect.mark, effect.text)
-        break
-      // What only acceptd needs, or the program sees to before it comes here.
-      case 'note':
-      case 'helo':
-      case 'hits':
-      case 'log':
-      case 'close':
-      case 'send':
-      case 'switch':
-      case 'splice':
-      case 'start-tls':
-      case 'ask-helper':
-      case 'restart-backend':
+        this.host.debug?.(effect.mark, effect.text)
         break
     }
   }
@@ -172,12 +163,12 @@ export class Relay {
   /** Said what was to be said: neither end has anything more to tell. */
   close(): void {
     this.mode = 'closing'
-    this.around.client.pause()
+    this.host.client.pause()
     this.detach()
   }
 
   /** After the replies of one turn: a client that does not take them stops the backend. */
   settle(): void {
-    if (!this.around.client.flush()) this.backend?.output.pause()
+    if (!this.host.client.flush()) this.backend?.output.pause()
   }
 }

@@ -1,5 +1,6 @@
 // From an accepted socket to a session, and from its end to the log.
 
+import { ENDINGS, type Why } from '../actors/endings.ts'
 import { monotonic } from '../edge/clock.ts'
 import type { ClientSocket } from '../edge/listening.ts'
 import type { TlsFacts, TlsFailure } from '../edge/tls.ts'
@@ -101,17 +102,14 @@ function timestampOf(lane: Lane, id: number, { dialogue }: SessionSettings): str
   return `<${process.pid}.${lane.start.lane}${id}.${Math.floor(Date.now() / 1000)}@${dialogue.greeting}>`
 }
 
-/** Ends after which the helper is asked to end the backend, too: TERM, and KILL five seconds later. */
-const CUT = new Set(['killed', 'blocked', 'ending', 'timeout', 'stopped'])
-
-export function sessionEnded(lane: Lane, session: ClientSession, why: string): void {
+export function sessionEnded(lane: Lane, session: ClientSession, why: Why): void {
   lane.asking.get(session)?.()
   lane.asking.delete(session)
   lane.parking.forget(session)
   if (!lane.sessions.delete(session.id)) return
   if (session.accepted !== undefined) lane.serving -= 1
   // A backend that was cut off may be busy with something that is not its input.
-  if (session.accepted !== undefined && CUT.has(why)) lane.reporter.kill(session)
+  if (session.accepted !== undefined && ENDINGS[why].cut) lane.reporter.kill(session)
   publishUse(lane)
   lane.byName.delete(session.name)
   lane.generations.leave(session)

@@ -1,5 +1,6 @@
 // The main thread's questions (messages.ts), a row each. They are answered between reads.
 
+import type { ShutdownText } from '../actors/endings.ts'
 import { TAG } from '../actors/frames.ts'
 import type { SessionFilter } from '../contract/daemon.ts'
 import { selectPage, sessionMatcher } from '../contract/pages.ts'
@@ -135,7 +136,7 @@ const aboutTheLane = (lane: Lane, listeners: ListenerControl) =>
     },
   }) satisfies Partial<Answers>
 
-const shutDown = (lane: Lane, session: ClientSession, text: string) =>
+const shutDown = (lane: Lane, session: ClientSession, text: ShutdownText) =>
   lane.stages.post(session, [TAG.shutdown, session.id, text])
 
 function abandonAll(lane: Lane): void {

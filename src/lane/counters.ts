@@ -1,5 +1,6 @@
 // What a lane counts; metrics.ts of rpc/ names the families.
 
+import type { Why } from '../actors/endings.ts'
 import { histogramValue, newHistogram, record } from '../contract/histogram.ts'
 import type { Sample } from '../contract/metrics.ts'
 import { monotonic } from '../edge/clock.ts'
@@ -14,7 +15,7 @@ export interface Counters {
   firstReply(seconds: number): void
   refused(listener: number): void
   refusedBecause(name: string, why: string): void
-  ended(session: ClientSession, why: string): void
+  ended(session: ClientSession, why: Why): void
   login(session: ClientSession, outcome: Outcome): void
   helper(seconds: number): void
   /** A login that a parked backend could have served. */

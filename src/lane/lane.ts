@@ -6,7 +6,7 @@
 //   clock.ts         what is late                         answers.ts      the main thread's questions
 
 import type { MessagePort } from 'node:worker_threads'
-import type { Effect } from '../actors/effects.ts'
+import type { Performed } from '../actors/effects.ts'
 import { monotonic } from '../edge/clock.ts'
 import { listenOn } from '../edge/listening.ts'
 import { notNow } from '../protocol/dialogue.ts'
@@ -100,7 +100,7 @@ const hostOf = (lane: Lane): Surroundings => ({
   startTls: (session, socket, done) => startTls(lane, session, socket, done),
   ended: (session, why) => sessionEnded(lane, session, why),
   park: (session, backend, greeting) => parkBackend(lane, session, backend, greeting),
-  observe: (session: ClientSession, effect: Effect) => observe(lane, session, effect),
+  observe: (session: ClientSession, effect: Performed) => observe(lane, session, effect),
 })
 
 const listenerControl = (lane: Lane, host: Surroundings): ListenerControl => ({

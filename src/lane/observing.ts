@@ -1,6 +1,6 @@
 // What a session's effects tell others: the log, events, counters, rule hits and traces.
 
-import type { Effect, LogEvent } from '../actors/effects.ts'
+import type { Log, LogEvent, Performed } from '../actors/effects.ts'
 import type { TraceLine } from '../contract/daemon.ts'
 import { splitCommand } from '../protocol/command.ts'
 import type { ClientSession } from '../session/session.ts'
@@ -17,7 +17,7 @@ const LOGIN_OUTCOMES = {
   'login-tempfail': 'tempfail',
 } as const satisfies Partial<Record<LogEvent, string>>
 
-export function observe(lane: Lane, session: ClientSession, effect: Effect): void {
+export function observe(lane: Lane, session: ClientSession, effect: Performed): void {
   switch (effect.do) {
     case 'log':
       report(lane.reporter, session, effect)
@@ -46,7 +46,7 @@ export function observe(lane: Lane, session: ClientSession, effect: Effect): voi
 }
 
 /** An actor's log effect, as a line and an event. */
-function report(reporter: Reporter, session: ClientSession, effect: Effect & { readonly do: 'log' }): void {
+function report(reporter: Reporter, session: ClientSession, effect: Log): void {
   const { user, n, verdict } = effect
   const { logOf, event } = reporter
   switch (effect.event) {

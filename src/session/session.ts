@@ -2,7 +2,8 @@
 
 import { newAuthup } from '../actors/authup.ts'
 import { newCheckpassword } from '../actors/checkpassword.ts'
-import { type Effect, log } from '../actors/effects.ts'
+import { log, type Performed } from '../actors/effects.ts'
+import type { Why } from '../actors/endings.ts'
 import { type FixsmtpioState, newFixsmtpio } from '../actors/fixsmtpio.ts'
 import { TAG } from '../actors/frames.ts'
 import type { Actors } from '../actors/pipeline.ts'
@@ -29,7 +30,7 @@ export interface Surroundings {
   readonly rulesOf: (session: ClientSession) => { rules: SessionRules; greeting: string }
   /** Moves a running session to the published generation, if it is between transactions. */
   readonly refresh: (session: ClientSession) => void
-  readonly ended: (session: ClientSession, why: string) => void
+  readonly ended: (session: ClientSession, why: Why) => void
   /** Begins TLS on the client's socket; answers the socket that takes its place. `done` is called once. */
   readonly startTls: (
     session: ClientSession,
@@ -38,7 +39,7 @@ export interface Surroundings {
   ) => ClientSocket
   /** Takes over an idle backend for a later login; false if it does not want it. */
   readonly park: (session: ClientSession, backend: Backend, greeting: string) => boolean
-  readonly observe: (session: ClientSession, effect: Effect) => void
+  readonly observe: (session: ClientSession, effect: Performed) => void
 }
 
 export interface SessionSettings {
@@ -113,7 +114,7 @@ export class ClientSession implements BackendHearer {
   private heardAt = 0
   private cutInBody = false
   private backendClosed = true
-  private why = 'client-eof'
+  private why: Why = 'client-eof'
   private over = false
 
   readonly id: number
@@ -316,7 +317,7 @@ export class ClientSession implements BackendHearer {
 
   // ---- effects
 
-  perform(effect: Effect): void {
+  perform(effect: Performed): void {
     switch (effect.do) {
       case 'reply':
         if (effect.text !== '' && !this.socket.destroyed && !this.socket.writableEnded) {
@@ -387,15 +388,11 @@ export class ClientSession implements BackendHearer {
       case 'start-tls':
         this.startTls(effect.discarded)
         break
-      case 'restart-backend':
-        throw new Error('acceptd starts no backend anew behind TLS')
       case 'hits':
       case 'log':
       case 'debug':
         this.around.observe(this, effect)
         break
-      case 'send':
-        throw new Error('a frame is carried by the stages')
     }
   }
 
@@ -450,7 +447,7 @@ export class ClientSession implements BackendHearer {
   // ---- the end
 
   /** Writes out what is left to the client, then closes both sides. */
-  close(why: string, park: string): void {
+  close(why: Why, park: string): void {
     if (this.over || this.mode === 'closing') return
     this.cutInBody = this.mode === 'body'
     this.mode = 'closing'
@@ -480,7 +477,7 @@ export class ClientSession implements BackendHearer {
   }
 
   /** Past its time: a peer that does not take its last bytes, a backend that does not end. */
-  abandon(why: string): void {
+  abandon(why: Why): void {
     this.why = this.mode === 'closing' ? this.why : why
     this.mode = 'closing'
     this.look()

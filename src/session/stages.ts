@@ -3,9 +3,9 @@
 //   post(session, frame) ─> inbox ─> the actor that ROUTES names ─> effects ─┬─ send ─> inbox
 //                                                                            └─ any other ─> perform(session, effect)
 
-import type { Effect } from '../actors/effects.ts'
+import type { Performed } from '../actors/effects.ts'
 import { type Frame, TAG } from '../actors/frames.ts'
-import { type ActorName, type Actors, ROUTES, receive } from '../actors/pipeline.ts'
+import { type ActorName, type Actors, type Front, ROUTES, receive } from '../actors/pipeline.ts'
 import { wipe } from '../protocol/bytes.ts'
 import { decodeFrame, encodeFrame } from './codec.ts'
 
@@ -13,7 +13,7 @@ import { decodeFrame, encodeFrame } from './codec.ts'
 export interface Staged {
   readonly actors: Actors
   /** Who talks to the client. */
-  front: 'authup' | 'fixsmtpio'
+  front: Front
 }
 
 export interface Stages<S extends Staged> {
@@ -21,7 +21,7 @@ export interface Stages<S extends Staged> {
 }
 
 export function createStages<S extends Staged>(
-  perform: (session: S, effect: Effect) => void,
+  perform: (session: S, effect: Performed) => void,
   /** A throw of ours: it ends this session and no other. */
   failed: (session: S, actor: ActorName, error: unknown) => void,
 ): Stages<S> {
@@ -30,15 +30,14 @@ export function createStages<S extends Staged>(
 
   function deliver(session: S, bytes: Uint8Array): void {
     const frame = decodeFrame(bytes)
-    const route = ROUTES[frame[0]]
-    const name = route === 'front' ? session.front : route
     try {
-      for (const effect of receive(session.actors, name, frame)) {
+      for (const effect of receive(session.actors, session.front, frame)) {
         if (effect.do === 'send') enqueue(session, effect.frame)
         else perform(session, effect)
       }
     } catch (error) {
-      failed(session, name, error)
+      const route = ROUTES[frame[0]]
+      failed(session, route === 'front' ? session.front : route, error)
     }
   }
 

@@ -30,7 +30,7 @@ const FRAMES: readonly Frame[] = [
   [TAG.backend, 1, bytes('250 ok\r\n')],
   [TAG.backendEnd, 1, -1],
   [TAG.bodyEnd, 1, bytes('QUIT\r\n'), 'bare-line-end'],
-  [TAG.shutdown, 1, 'bye'],
+  [TAG.shutdown, 1, 'service shutting down'],
 ]
 
 void describe('the wire', () => {

@@ -32,5 +32,5 @@ const actors: Actors = {
 
 parentPort?.on('message', ({ name, bytes }: { name: ActorName; bytes: Uint8Array }) => {
   if (!names.includes(name)) throw new Error(`${name} lives elsewhere`)
-  parentPort?.postMessage(encodeMessage(receive(actors, name, decodeFrame(bytes))))
+  parentPort?.postMessage(encodeMessage(receive(actors, name === 'fixsmtpio' ? name : 'authup', decodeFrame(bytes))))
 })
