@@ -76,7 +76,9 @@ function writeControl(bed: Bed, { directory, programs }: Installation, wish: Wis
   rmSync(control, { recursive: true, force: true })
   if (existsSync(join(top, 'control'))) cpSync(join(top, 'control'), control, { recursive: true })
   else mkdirSync(control)
-  const users = bed.users(wish.users)
+  // Beside chains: what a builtin checkpassword reads must lie where only root can write.
+  const users = join(control, 'users')
+  cpSync(bed.users(wish.users), users)
   const account = process.getuid?.() === 0 ? ACCOUNT : process.getuid?.()
   const checkpassword = wish.chain === 'builtin' ? `builtin ${users}` : `${join(programs, 'checkpassword')} -f ${users}`
   const chains = [
