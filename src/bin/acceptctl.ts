@@ -6,6 +6,7 @@ import { FAILURES } from '../contract/failure.ts'
 import { type ClientProblem, openClient, type RpcClient } from '../rpc/client.ts'
 import { type Command, type Globals, parseCommand, type Request } from '../rpc/commandline.ts'
 import { METHOD_MAP } from '../rpc/methods.ts'
+import { shownOctets } from '../rpc/octets.ts'
 import type { CommandLine } from '../rpc/row.ts'
 import { cell, type Format, isRecord, plain, show, showEvent } from '../rpc/show.ts'
 import { type TopCounters, topCounters, topPicture } from '../rpc/top.ts'
@@ -103,7 +104,7 @@ async function paramsOf({ method, params, files }: Request): Promise<Result<Reco
   for (const { param, name, path } of files) {
     let text: string
     try {
-      text = readFileSync(path === '-' ? 0 : path, 'utf8')
+      text = shownOctets(readFileSync(path === '-' ? 0 : path, 'latin1'))
     } catch (error) {
       return err(own(EXIT.usage, 'unreadable', `${path}: ${error instanceof Error ? error.message : String(error)}`))
     }

@@ -2,7 +2,7 @@
 import { networkHolds, parseNetwork, plainIp } from '../protocol/ip.ts'
 import type { SessionFilter, SessionQuery, SessionSort, SessionSummary } from './daemon.ts'
 
-/** `*` is any run of characters, `?` any one. Two pointers: never more than length × length steps, whatever the glob. */
+/** `*` is any run of characters, `?` any one, what follows a backslash is itself. Two pointers: never more than length × length steps, whatever the glob. */
 export function globMatches(glob: string, text: string): boolean {
   let g = 0
   let t = 0
@@ -12,8 +12,8 @@ export function globMatches(glob: string, text: string): boolean {
     if (glob[g] === '*') {
       star = g++
       resume = t
-    } else if (g < glob.length && (glob[g] === '?' || glob[g] === text[t])) {
-      g++
+    } else if (g < glob.length && (glob[g] === '?' || glob[isEscape(glob, g) ? g + 1 : g] === text[t])) {
+      g += isEscape(glob, g) ? 2 : 1
       t++
     } else if (star >= 0) {
       g = star + 1
@@ -23,6 +23,8 @@ export function globMatches(glob: string, text: string): boolean {
   while (glob[g] === '*') g++
   return g === glob.length
 }
+
+const isEscape = (glob: string, at: number): boolean => glob[at] === '\\' && at + 1 < glob.length
 
 /** Whether `ip` (an address or a CIDR block) makes sense, and then what it matches. */
 export function addressMatcher(ip: string): ((address: string) => boolean) | undefined {

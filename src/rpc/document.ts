@@ -26,6 +26,9 @@ and without the texts of control files.
 - Parameters are named; an unknown one is refused before anything happens.
 - Methods that change something accept \`dryRun\`. A change with \`ttl\`, in seconds, ends by itself, and op.list shows it until then.
 - Times are RFC 3339 in UTC with milliseconds, durations are seconds. Results gain members and never lose any.
+- Texts are octets: what clients, files and operators wrote. They are shown as UTF-8, an octet that is no part of UTF-8 as \\xNN, a
+  backslash as \\\\; parameters are read in the same way, so that what a result shows can be given back. In a glob \\* and \\? are the
+  characters themselves. Only a password is taken as it stands.
 - A batch holds at most 100 requests and is answered in order. A line holds at most a megabyte. The requests of a connection are
   answered in turn.
 - Events and traces come as notifications named \`event\` after the reply that announces them, numbered by \`seq\`. A reader that is too

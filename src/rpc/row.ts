@@ -2,6 +2,7 @@
 import { err, ok, type Result } from 'neverthrow'
 import type { z } from 'zod'
 import type { RpcFailure, Soon } from '../contract/daemon.ts'
+import { shown } from './octets.ts'
 import type { Client, Plane } from './plane.ts'
 
 /** status: everybody who can open status.sock (R in the documents); control: control.sock only. */
@@ -50,6 +51,8 @@ interface Row<P extends z.ZodObject, R extends z.ZodType> {
   readonly example: { readonly params: z.input<P>; readonly result: z.output<R> }
   readonly cli: CommandLine
   readonly run: (call: Call, params: z.output<P>) => Soon<Result<z.input<R>, RpcFailure>>
+  /** The result is a text or a document of ours, not of octets that came from somewhere: it is sent as it is. */
+  readonly verbatim?: true
   /** What status.sock sees instead. */
   readonly redact?: (result: z.input<R>) => z.input<R>
 }
@@ -79,8 +82,10 @@ export function method<P extends z.ZodObject, R extends z.ZodType>(row: Row<P, R
       const parsed = row.params.safeParse(params)
       if (!parsed.success) return err(invalidParams(parsed.error))
       const answer = await row.run(call, parsed.data)
-      if (answer.isErr() || row.redact === undefined || call.client.level === 'control') return answer
-      return ok(row.redact(answer.value))
+      if (answer.isErr()) return err(shown(answer.error))
+      const redacts = row.redact !== undefined && call.client.level !== 'control'
+      const result = redacts ? row.redact(answer.value) : answer.value
+      return ok(row.verbatim ? result : shown(result))
     },
   }
 }

@@ -1,19 +1,22 @@
 // Pieces that parameters and results are made of.
 import { z } from 'zod'
+import { octetGlob, octets } from './octets.ts'
 
 /** RFC 3339, UTC, milliseconds. */
 export const time = z
   .string()
   .regex(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/)
   .meta({ format: 'date-time' })
-/** Of a listener, a user, a chain. */
-export const name = z.string().min(1).max(255)
+/** Of a listener, a chain, a component. */
+export const name = octets(1, 255)
+/** As long as checkpassword(8) takes it. */
+export const userName = octets(1, 512)
+export const userGlob = octetGlob(512)
 export const ends = time.optional().describe('When it ends by itself.')
 export const count = z.int().nonnegative()
 export const seconds = z.number().nonnegative()
 export const sha256 = z.string().regex(/^[0-9a-f]{64}$/)
 export const id = z.string().min(1).max(100)
-const word = z.string().min(1).max(255)
 
 /** A list as results hold it. */
 export function list<T extends z.ZodType>(of: T): z.ZodReadonly<z.ZodArray<T>> {
@@ -32,12 +35,7 @@ export const changedBy = z.enum(['start', 'signal', 'file', 'control'])
 export const topic = z.enum(['session', 'auth', 'config', 'lane', 'tls'])
 
 export const dryRun = z.boolean().default(false).describe('Report what would happen and change nothing.')
-export const reason = z
-  .string()
-  .min(1)
-  .max(500)
-  .exactOptional()
-  .describe('The reason, for the log and for later queries.')
+export const reason = octets(1, 500).exactOptional().describe('The reason, for the log and for later queries.')
 /** At most a week, which a timer can hold. */
 export const ttl = z
   .number()
@@ -51,11 +49,13 @@ export const ifSha256 = sha256
 
 export const filter = {
   id: id.exactOptional().describe('The session with this id.'),
-  user: word.exactOptional().describe('Users that match this glob (* and ?).'),
+  user: userGlob
+    .exactOptional()
+    .describe('Users that match this glob (* and ?; \\* and \\? are the characters themselves).'),
   ip: z.string().min(2).max(49).exactOptional().describe('Clients at this address or in this CIDR block.'),
   protocol: protocol.exactOptional().describe('Sessions of this protocol.'),
   state: sessionState.exactOptional().describe('Sessions in this state.'),
-  listener: word.exactOptional().describe('Sessions accepted by this listener.'),
+  listener: name.exactOptional().describe('Sessions accepted by this listener.'),
   lane: count.exactOptional().describe('Sessions in this lane.'),
   olderThan: seconds.exactOptional().describe('Sessions accepted at least so many seconds ago.'),
   generation: count.exactOptional().describe('Sessions that use this rule generation.'),
@@ -74,8 +74,11 @@ export const filterNames = [
   'tls',
 ] as const satisfies readonly (keyof typeof filter)[]
 
+/** No line of the wire is longer. */
+export const TEXT = 1024 * 1024
+
 export const fileTexts = z
-  .record(z.string().regex(/^[A-Za-z0-9._-]+(\/[A-Za-z0-9._-]+)*$/), z.string())
+  .record(z.string().regex(/^[A-Za-z0-9._-]+(\/[A-Za-z0-9._-]+)*$/), octets(0, TEXT))
   .exactOptional()
   .describe('Texts to use instead of the control files of these names; by default those on disk.')
 

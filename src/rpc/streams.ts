@@ -3,6 +3,7 @@
 //   event ─> Stream.push ─> written at once, or queued while the reader is behind, or counted in `dropped`
 //
 // The queue of a client is bounded in bytes over all its streams, so that one who never reads costs a quarter of a megabyte.
+import { shown } from './octets.ts'
 import type { Level } from './row.ts'
 
 export const QUEUE_BYTES = 256 * 1024
@@ -55,7 +56,7 @@ let lastId = 0
 
 /** Made once for all who hear it; `params` has a member at least. */
 export function eventText(params: StreamParams): EventText {
-  return JSON.stringify(params)
+  return JSON.stringify(shown(params))
 }
 
 function lineOf(id: string, seq: number, text: EventText, lost: number): string {

@@ -3,6 +3,7 @@ import { z } from 'zod'
 import type { Apply, Daemon, FileDifference, Published, RpcFailure } from '../../contract/daemon.ts'
 import { globMatches } from '../../contract/pages.ts'
 import { diffLines } from '../diff.ts'
+import { octetGlob, octets } from '../octets.ts'
 import { type Call, method } from '../row.ts'
 import {
   apply,
@@ -128,7 +129,7 @@ export const configMethods = {
   'config.get': method({
     sentence: 'Shows the knobs in force, each with the source of its value, without secrets.',
     params: z.strictObject({
-      name: z.string().min(1).max(255).exactOptional().describe('Only knobs that match this glob.'),
+      name: octetGlob(255).exactOptional().describe('Only knobs that match this glob.'),
     }),
     result: z.object({
       generation: count,
@@ -336,7 +337,7 @@ export const configMethods = {
     sentence:
       'Reads the control files again and publishes them to all lanes together; an error leaves everything as it was.',
     params: z.strictObject({
-      only: z.array(z.string().min(1).max(255)).max(100).exactOptional().describe('Only these files; by default all.'),
+      only: z.array(octets(1, 255)).max(100).exactOptional().describe('Only these files; by default all.'),
       apply,
       ifSha256,
       reason,

@@ -1,8 +1,9 @@
 import { z } from 'zod'
 import { REQUEST_LIMIT } from '../../protocol/lines.ts'
 import { REPLY_LIMIT } from '../../protocol/replies.ts'
+import { octets } from '../octets.ts'
 import { method } from '../row.ts'
-import { count, list, sha256, time } from '../schema.ts'
+import { count, list, sha256, TEXT, time } from '../schema.ts'
 import { timeOf, wireFailure, without } from '../wire.ts'
 
 const HASH = 'b7a1c0de'.repeat(8)
@@ -59,15 +60,15 @@ export const rulesMethods = {
   'rules.eval': method({
     sentence: 'Applies the rules to a request and a reply and explains every step, without side effects.',
     params: z.strictObject({
-      event: z.string().min(1).max(255).describe('What happened: a verb, greeting, timeout, ...'),
-      request: z.string().max(REQUEST_LIMIT).exactOptional().describe('The line from the client.'),
-      reply: z.string().max(REPLY_LIMIT).exactOptional().describe('The reply of the backend.'),
+      event: octets(1, 255).describe('What happened: a verb, greeting, timeout, ...'),
+      request: octets(0, REQUEST_LIMIT).exactOptional().describe('The line from the client.'),
+      reply: octets(0, REPLY_LIMIT).exactOptional().describe('The reply of the backend.'),
       env: z
-        .record(z.string().min(1).max(255), z.string())
+        .record(z.string().min(1).max(255), octets(0, TEXT))
         .exactOptional()
         .describe('Environment variables of the session.'),
       generation: count.exactOptional().describe('Use the rules of this generation; by default the published one.'),
-      text: z.string().exactOptional().describe('Use these rules, written as in control/fixsmtpio.'),
+      text: octets(0, TEXT).exactOptional().describe('Use these rules, written as in control/fixsmtpio.'),
     }),
     result: fields.extend({
       trace: list(

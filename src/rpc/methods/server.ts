@@ -66,6 +66,7 @@ export const serverMethods = {
     sentence: 'Describes every method as an OpenRPC document.',
     params: z.strictObject({}),
     result: z.looseObject({ openrpc: z.string(), methods: list(z.looseObject({ name: z.string() })) }),
+    verbatim: true,
     level: 'status',
     changes: false,
     example: { params: {}, result: { openrpc: '1.3.2', methods: [{ name: 'server.ping' }] } },
@@ -198,6 +199,7 @@ export const serverMethods = {
     sentence: 'Shows the same as text for Prometheus, like `GET /metrics`.',
     params: z.strictObject({}),
     result: z.object({ contentType: z.string(), text: z.string() }),
+    verbatim: true,
     level: 'status',
     changes: false,
     example: {

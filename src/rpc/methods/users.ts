@@ -3,14 +3,27 @@ import { err, ok } from 'neverthrow'
 import { z } from 'zod'
 import { globMatches } from '../../contract/pages.ts'
 import { method } from '../row.ts'
-import { count, dryRun, ends, list, name, protocol, reason, silentLanes, time, ttl } from '../schema.ts'
+import {
+  count,
+  dryRun,
+  ends,
+  list,
+  name,
+  protocol,
+  reason,
+  silentLanes,
+  time,
+  ttl,
+  userGlob,
+  userName,
+} from '../schema.ts'
 import { timeOf } from '../wire.ts'
 
 export const userMethods = {
   'user.list': method({
     sentence: 'Lists users who have sessions or are blocked.',
     params: z.strictObject({
-      user: name.exactOptional().describe('Only users that match this glob.'),
+      user: userGlob.exactOptional().describe('Only users that match this glob.'),
       limit: z.int().min(1).max(10_000).default(1000).describe('Those with most sessions first.'),
     }),
     result: z.object({
@@ -45,8 +58,8 @@ export const userMethods = {
         users: matched
           .toSorted((a, b) => b.sessions - a.sessions || (a.user < b.user ? -1 : 1))
           .slice(0, params.limit)
-          .map(({ blocked, ...user }) => ({
-            ...user,
+          .map(({ blocked, ...known }) => ({
+            ...known,
             ...(blocked && { blocked: { ...blocked, since: timeOf(blocked.since) } }),
           })),
         matched: matched.length,
@@ -56,7 +69,7 @@ export const userMethods = {
   }),
   'user.block': method({
     sentence: 'Refuses further logins of a user and ends their sessions immediately.',
-    params: z.strictObject({ user: name.describe('The user, exactly.'), reason, ttl, dryRun }),
+    params: z.strictObject({ user: userName.describe('The user, exactly.'), reason, ttl, dryRun }),
     result: z.object({
       user: z.string(),
       blocked: z.boolean(),
@@ -106,7 +119,7 @@ export const userMethods = {
   }),
   'user.unblock': method({
     sentence: 'Lets a blocked user log in again.',
-    params: z.strictObject({ user: name.describe('The user, exactly.'), reason, dryRun }),
+    params: z.strictObject({ user: userName.describe('The user, exactly.'), reason, dryRun }),
     result: z.object({ user: z.string(), blocked: z.boolean(), dryRun: z.boolean() }),
     level: 'control',
     changes: true,
@@ -127,7 +140,7 @@ export const userMethods = {
   'auth.test': method({
     sentence: 'Runs the real login chain up to the start of the backend and reports how it ended.',
     params: z.strictObject({
-      user: z.string().min(1).max(512).describe('The user.'),
+      user: userName.describe('The user.'),
       password: z.string().max(1024).describe('The password; never logged, shown or sent on.'),
       chain: name.exactOptional().describe('The chain; by default that of the first listener of the protocol.'),
       protocol: protocol.default('smtp').describe('The protocol.'),

@@ -2,7 +2,7 @@
 
 import { err, ok, type Result } from 'neverthrow'
 import { changedFiles, readControl, type StoredGeneration } from '../../config/generations.ts'
-import { type ControlTexts, KNOBS } from '../../config/knobs.ts'
+import { KNOBS } from '../../config/knobs.ts'
 import { type Plan, planBack, withTexts } from '../../config/plan.ts'
 import type {
   ChangeRequest,
@@ -40,10 +40,7 @@ export const configOf = (runtime: Runtime): Daemon['config'] => ({
 
 function diskWith({ publishing }: Runtime, files: GivenTexts) {
   const disk = readControl(publishing.control)
-  if (files === undefined) return disk
-  // Octets, as the files hold them.
-  const octets = Object.entries(files).map(([name, text]) => [name, Buffer.from(text).toString('latin1')])
-  return withTexts(disk, Object.fromEntries(octets) as ControlTexts)
+  return files === undefined ? disk : withTexts(disk, files)
 }
 
 const shown = (stored: StoredGeneration, sessions: Uses['sessions']): Generation => ({
