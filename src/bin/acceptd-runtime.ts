@@ -63,6 +63,11 @@ export async function runRuntime(options: RuntimeOptions, version: string): Prom
   })
   obeySignals(['SIGHUP'], () => {
     const how = { from: 'disk', apply: 'new-sessions', by: 'signal', dryRun: false } as const
-    void control.inTurn(() => daemon.config.change(how))
+    // Both are logged as they go; one that fails does not hold the other.
+    void control.inTurn(async () => {
+      const changed = await daemon.config.change(how)
+      await daemon.tls.reload({ by: 'signal', dryRun: false })
+      return changed
+    })
   })
 }

@@ -3,7 +3,9 @@
 //   current (loaded)  +  disk  +  only   ->   what would be published, or every error, or what needs a restart; and warnings
 
 import { err, ok, type Result } from 'neverthrow'
+import { knowsCiphers } from '../edge/tls.ts'
 import type { ConfigError } from '../protocol/errors.ts'
+import { loadCertificates } from './certificates.ts'
 import { type Config, compileConfig } from './config.ts'
 import { changedFiles, type Disk, hashOf } from './generations.ts'
 import { type ControlTexts, KNOBS, knobOf, trouble } from './knobs.ts'
@@ -62,7 +64,8 @@ const HELPER_IS_AHEAD = trouble(
 /** The plan for a former generation: all but its chains, since accept-helper goes on with those on disk. */
 export function planBack(current: Loaded, former: ControlTexts): Plan {
   const texts = chosen(former, current.texts, (name) => name === 'chains')
-  const planned = plan(current, { texts, errors: [], unknown: [] })
+  // What the former files do not change is not read again: a broken certificate must not hold a rollback.
+  const planned = plan(current, { texts, errors: [], unknown: [] }, changedFiles(current.texts, texts))
   if (former['chains'] === current.texts['chains']) return planned
   const problem = 'chains stays as it is, since accept-helper runs the file on disk'
   const kept = trouble('chains', 1, 1, problem, 'write the former file, then reload')
@@ -119,7 +122,8 @@ function judge(
   const whole = compileConfig(wanted)
   // That a file which cannot be read is not there would be said of it twice, and falsely.
   const said = new Set(unread.map(({ file }) => file))
-  const errors = [...unread, ...(whole.isErr() ? whole.error.filter(({ file }) => !said.has(file)) : [])]
+  const wrong = whole.isErr() ? whole.error.filter(({ file }) => !said.has(file)) : unusable(whole.value, only)
+  const errors = [...unread, ...wrong]
   if (errors.length > 0 || whole.isErr()) return { verdict: { do: 'refuse', errors: findings(errors) } }
   const compiled = whole.value
   if (current === undefined) return { verdict: { do: 'publish', config: compiled }, compiled }
@@ -131,6 +135,16 @@ function judge(
     return { verdict: { do: 'restart', files: ['chains', ...left] }, compiled }
   const changes = changedFiles(current.texts, texts).length > 0
   return { verdict: { do: changes ? 'publish' : 'nothing', config: taken.value }, compiled }
+}
+
+/** What OpenSSL does not take. The files that control/tls names are read with it, if it is among those to take. */
+function unusable(config: Config, only: readonly string[] | undefined): readonly ConfigError[] {
+  const errors: ConfigError[] = []
+  if (only?.includes('tls') ?? true)
+    loadCertificates(config.certificates, Date.now()).mapErr((all) => errors.push(...all))
+  if (!knowsCiphers(config.tlsCiphers))
+    errors.push(trouble('tlsciphers', 1, 1, 'OpenSSL knows none of these ciphers', 'see openssl-ciphers(1)'))
+  return errors
 }
 
 /** That files need a restart, said as an error of each. */

@@ -74,6 +74,15 @@ export interface Daemon {
     /** Live verbs and replies until the returned function is called. The lane leaves out AUTH's arguments and all bodies. */
     trace(filter: SessionFilter, listener: (line: TraceLine) => void): () => void
   }
+  readonly tls: {
+    list(): Soon<TlsState>
+    /** Reads the files of control/tls again. `config-invalid` carries every error, and what was loaded stays; a dry run only reads. */
+    reload(how: {
+      readonly by: 'signal' | 'control'
+      readonly reason?: string
+      readonly dryRun: boolean
+    }): Answer<readonly CertificateState[]>
+  }
   readonly users: {
     list(): Soon<{ readonly users: readonly UserState[] } & Silent>
     /** Refuses logins from now on and ends the running sessions. Blocking again changes reason. */
@@ -408,6 +417,39 @@ export const IDENTITY_FIELDS = [
 ] as const satisfies readonly (keyof SessionSummary)[]
 
 export type SessionIdentity = Pick<SessionSummary, (typeof IDENTITY_FIELDS)[number]>
+
+// -- TLS
+
+export interface CertificateState {
+  /** In control/tls. */
+  readonly line: number
+  readonly names: readonly string[]
+  /** The host names that it is for by its own word. */
+  readonly hosts: readonly string[]
+  readonly certificate: string
+  readonly subject: string
+  readonly issuer: string
+  /** Of the key: `ec`, `rsa`, `ed25519`. */
+  readonly keyType: string
+  readonly begins: number
+  readonly expires: number
+  /** SHA-256, hexadecimal digits. */
+  readonly fingerprint: string
+  readonly loaded: number
+}
+
+export interface TlsState extends Silent {
+  readonly certificates: readonly CertificateState[]
+  /** Why what is on the disk is not what is loaded. */
+  readonly errors: readonly ConfigError[]
+  readonly handshakes: readonly {
+    readonly version: string
+    readonly cipher: string
+    readonly full: number
+    readonly resumed: number
+  }[]
+  readonly failures: Readonly<Record<string, number>>
+}
 
 // -- users, login, lanes, backends, log
 

@@ -48,6 +48,16 @@ export const METRICS = {
     labels: ['version', 'cipher', 'kind'],
   },
   acceptd_tls_failures_total: { type: 'counter', help: 'TLS handshakes that did not.', labels: ['reason'] },
+  acceptd_certificate_expires_seconds: {
+    type: 'gauge',
+    help: 'When a certificate in use expires, in seconds since 1970; by its names in control/tls and its type of key.',
+    labels: ['names', 'key'],
+  },
+  acceptd_certificate_reloads_total: {
+    type: 'counter',
+    help: 'Readings of the files of control/tls.',
+    labels: ['by', 'outcome'],
+  },
   acceptd_messages_total: {
     type: 'counter',
     help: 'Messages by what the backend answered.',

@@ -63,6 +63,16 @@ function knownGroups(): string {
   }).join(':')
 }
 
+/** Whether OpenSSL takes this list for TLS 1.2; it skips what it does not know, as long as something is left. */
+export function knowsCiphers(list: string): boolean {
+  try {
+    createSecureContext({ ciphers: list === '' ? CIPHERS : list })
+    return true
+  } catch {
+    return false
+  }
+}
+
 /** Asked of OpenSSL once a thread. */
 let offeredGroups: string | undefined
 

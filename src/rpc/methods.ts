@@ -10,6 +10,7 @@ import { listenerMethods } from './methods/listeners.ts'
 import { rulesMethods } from './methods/rules.ts'
 import { serverMethods } from './methods/server.ts'
 import { sessionMethods } from './methods/sessions.ts'
+import { tlsMethods } from './methods/tls.ts'
 import { userMethods } from './methods/users.ts'
 import type { Method } from './row.ts'
 
@@ -20,6 +21,7 @@ export type MethodName =
   | `config.${'get' | 'status' | 'check' | 'diff' | 'reload' | 'history' | 'rollback'}`
   | `rules.${'list' | 'eval'}`
   | `session.${'list' | 'get' | 'kill' | 'trace'}`
+  | `tls.${'list' | 'reload'}`
   | `user.${'list' | 'block' | 'unblock'}`
   | 'auth.test'
   | `lane.${'list' | 'recycle'}`
@@ -34,6 +36,7 @@ export const METHODS = {
   ...configMethods,
   ...rulesMethods,
   ...sessionMethods,
+  ...tlsMethods,
   ...userMethods,
   ...laneMethods,
   ...eventMethods,

@@ -4,6 +4,7 @@
 import { err, ok, type Result } from 'neverthrow'
 import { type LoadedCertificate, loadCertificates, marksOf } from '../config/certificates.ts'
 import type { Config } from '../config/config.ts'
+import type { Sample } from '../contract/metrics.ts'
 import { newTicketKey, type TicketKey, type TlsMaterial } from '../edge/tls.ts'
 import type { ConfigError } from '../protocol/errors.ts'
 
@@ -19,22 +20,29 @@ export interface Certificates {
   readonly loadedAt: () => number
   /** What was wrong when the files were last looked at. */
   readonly lastErrors: () => readonly ConfigError[]
+  readonly samples: () => readonly Sample[]
   /** Reads what the configuration names. Lanes hear of it if it is good. */
-  readonly load: (config: Config, by: LoadedBy) => Result<readonly LoadedCertificate[], readonly ConfigError[]>
+  readonly load: (
+    config: Config,
+    by: LoadedBy,
+    reason?: string,
+  ) => Result<readonly LoadedCertificate[], readonly ConfigError[]>
   readonly stop: () => void
 }
 
-export type LoadedBy = 'start' | 'reload' | 'changed-file' | 'control'
+/** `reload`: the configuration has changed, and names others or another use of them. */
+export type LoadedBy = 'start' | 'reload' | 'signal' | 'changed-file' | 'control'
 
 export interface CertificatesHost {
   /** Gives new handshakes of every lane this. */
   readonly publish: (material: TlsMaterial) => void
-  readonly loaded: (certificates: readonly LoadedCertificate[], by: LoadedBy) => void
+  readonly loaded: (certificates: readonly LoadedCertificate[], by: LoadedBy, reason?: string) => void
   readonly failed: (errors: readonly ConfigError[], by: LoadedBy) => void
 }
 
 export function createCertificates(host: CertificatesHost): Certificates {
   let tickets: readonly TicketKey[] = [newTicketKey()]
+  const readings = new Map<string, { by: LoadedBy; outcome: 'ok' | 'failed'; value: number }>()
   let config: Config | undefined
   let loaded: readonly LoadedCertificate[] = []
   let loadedAt = 0
@@ -44,27 +52,38 @@ export function createCertificates(host: CertificatesHost): Certificates {
   const material = (): TlsMaterial | undefined =>
     config === undefined || loaded.length === 0 ? undefined : materialOf(config, loaded, tickets)
 
+  function count(by: LoadedBy, outcome: 'ok' | 'failed'): void {
+    const key = `${by} ${outcome}`
+    const row = readings.get(key) ?? { by, outcome, value: 0 }
+    row.value += 1
+    readings.set(key, row)
+  }
+
   function publish(): void {
     const current = material()
     if (current !== undefined) host.publish(current)
   }
 
-  function load(wanted: Config, by: LoadedBy): Result<readonly LoadedCertificate[], readonly ConfigError[]> {
+  function load(wanted: Config, by: LoadedBy, reason?: string): ReturnType<Certificates['load']> {
     const before = marksOf(wanted.certificates)
     const read = loadCertificates(wanted.certificates, Date.now())
     // What changes while it is read is seen as changed at the next look.
     marks = before
+    const used = config
+    config = wanted
+    count(by, read.isOk() ? 'ok' : 'failed')
     if (read.isErr()) {
       errors = read.error
+      // The pairs stay; what else has changed, such as the ciphers, is used with them.
+      if (used !== wanted) publish()
       host.failed(errors, by)
       return err(errors)
     }
-    config = wanted
     loaded = read.value
     loadedAt = Date.now()
     errors = []
     publish()
-    host.loaded(loaded, by)
+    host.loaded(loaded, by, reason)
     return ok(loaded)
   }
 
@@ -81,6 +100,19 @@ export function createCertificates(host: CertificatesHost): Certificates {
     loaded: () => loaded,
     loadedAt: () => loadedAt,
     lastErrors: () => errors,
+    samples: () => [
+      ...[...readings.values()].map(
+        ({ by, outcome, value }): Sample => ({
+          metric: 'acceptd_certificate_reloads_total',
+          labels: { by, outcome },
+          value,
+        }),
+      ),
+      ...loaded.map(({ files, facts }): Sample => {
+        const labels = { names: files.names.join(','), key: facts.keyType }
+        return { metric: 'acceptd_certificate_expires_seconds', labels, value: Math.round(facts.expires / 1000) }
+      }),
+    ],
     load,
     stop: () => {
       clearInterval(looking)

@@ -8,6 +8,7 @@ import { backendsOf, lanesOf, listenersOf } from './daemon/lanes.ts'
 import { rulesOf } from './daemon/rules.ts'
 import { serverOf } from './daemon/server.ts'
 import { sessionsOf } from './daemon/sessions.ts'
+import { tlsOf } from './daemon/tls.ts'
 import { authOf, type Blocks, usersOf } from './daemon/users.ts'
 import type { Runtime } from './runtime.ts'
 
@@ -19,6 +20,7 @@ export function createDaemon(runtime: Runtime, version: string, stop: (grace: nu
     config: configOf(runtime),
     rules: rulesOf(runtime),
     sessions: sessionsOf(runtime),
+    tls: tlsOf(runtime),
     users: usersOf(runtime, blocks),
     auth: authOf(runtime, blocks),
     lanes: lanesOf(runtime),

@@ -1,7 +1,6 @@
 // The configuration that runs: its generations, the plan of a change carried out on every lane or on none, and what became of the last one.
 
 import { err, ok, type Result } from 'neverthrow'
-import { loadCertificates } from '../config/certificates.ts'
 import { type Disk, GENERATIONS_KEPT, readControl, type StoredGeneration } from '../config/generations.ts'
 import type { ControlTexts } from '../config/knobs.ts'
 import { type Findings, type Plan, plan, planStart, restartErrors, type Verdict } from '../config/plan.ts'
@@ -87,19 +86,10 @@ export function startPublishing(control: string): Result<Publishing, Findings> {
 
 /** The plan for these files, the directory's if none are given, as things are now. */
 export const planFor = (publishing: Publishing, disk?: Disk, only?: readonly string[]): Plan =>
-  withCertificates(plan(publishing.current, disk ?? readControl(publishing.control), only))
+  plan(publishing.current, disk ?? readControl(publishing.control), only)
 
-/** Certificates have changed, or may have. */
-export const namesCertificates = ({ changed }: Plan): boolean => changed.some((name) => name.startsWith('tls'))
-
-/** The plan, refused if certificates that it would name cannot be read. */
-function withCertificates(planned: Plan): Plan {
-  if (planned.verdict.do !== 'publish' || !namesCertificates(planned)) return planned
-  return loadCertificates(planned.verdict.config.certificates, Date.now()).match(
-    () => planned,
-    (list) => ({ ...planned, verdict: { do: 'refuse', errors: { list, count: list.length } } }),
-  )
-}
+/** Other certificates, or another use of them. */
+export const changesTls = ({ changed }: Plan): boolean => changed.some((name) => name.startsWith('tls'))
 
 export const textsOf = ({ generation, sha256, texts }: StoredGeneration): GenerationTexts => ({
   generation,

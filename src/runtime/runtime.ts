@@ -33,7 +33,7 @@ import { createPool, type LaneHandle, type PoolEvents, type Threads, workerThrea
 import {
   type ChangeOrder,
   carryOut,
-  namesCertificates,
+  changesTls,
   type PublishedResult,
   type Publishing,
   type Refusal,
@@ -158,9 +158,9 @@ function watchOf({ helper }: RuntimeOptions, audience: Audience): HelperWatch | 
 const certificatesOf = (audience: Audience, publish: (material: TlsMaterial) => void): Certificates =>
   createCertificates({
     publish,
-    loaded: (list, by) => {
+    loaded: (list, by, reason) => {
       if (list.length === 0 || by === 'start') return
-      log(audience, 'info', 'certificates-loaded', { by, certificates: list.length })
+      log(audience, 'info', 'certificates-loaded', { by, reason, certificates: list.length })
       emit(audience, { at: Date.now(), topic: 'tls', name: 'loaded', data: { by, certificates: list.length } })
     },
     failed: (errors, by) => {
@@ -259,7 +259,7 @@ const hearingOf = (crew: Crew, audience: Audience, publishing: Publishing, certi
         audience.level = publishing.current.config.logLevel
         void tellLanes()
       }
-      if (result.isOk() && namesCertificates(planned)) certificates.load(publishing.current.config, 'reload')
+      if (result.isOk() && changesTls(planned)) certificates.load(publishing.current.config, 'reload')
       return result
     },
     onEvent(listener) {

@@ -1,6 +1,7 @@
 // Check, diff, dry run, reload, rollback and HUP answer from one plan: what the dry run says is what is done.
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
+import { chmodSync, copyFileSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import type { ChangeRequest } from '../../src/contract/daemon.ts'
@@ -159,4 +160,82 @@ void test('certificates are read by the plan, loaded by the reload, and watched 
   assert.ok(good.value > 29 * 86_400 && good.value <= 30 * 86_400)
   c.end()
   events.end()
+})
+
+void test('certificates are listed, read again when asked, and kept while the new ones are bad', async (t) => {
+  const { control, status, directory, host } = await fixture(t)
+  const c = wire(control)
+  const pairs = [makePair(directory, 'mx.example'), makePair(directory, 'mx.example', 'rsa')] as const
+  const other = makePair(directory, 'other.example')
+  const lines = pairs.map(({ certificate, key }) => `mx.example ${certificate} ${key}\n`)
+  host.write('tls', lines.join(''))
+  await c.call('config.reload')
+  const listed = async () => (await c.call('tls.list')).result
+  const before = await listed()
+  assert.deepEqual(
+    before.certificates.map(({ names, keyType, line, hosts, issuer }: Json) => [names, keyType, line, hosts, issuer]),
+    [
+      [['mx.example'], 'ec', 1, ['mx.example'], 'CN=mx.example'],
+      [['mx.example'], 'rsa', 2, ['mx.example'], 'CN=mx.example'],
+    ],
+  )
+  assert.deepEqual([before.errors, before.handshakes, before.resumedShare], [[], [], undefined])
+  const events = wire(control)
+  await events.call('event.subscribe', { topics: ['tls'] })
+
+  // Both are broken: every error is in the answer, of whatever reads them.
+  const [good, goodKey] = [readFileSync(pairs[0].certificate), readFileSync(pairs[0].key)]
+  copyFileSync(other.certificate, pairs[0].certificate)
+  chmodSync(pairs[1].key, 0o644)
+  const errors = (await c.call('config.check')).result.errors
+  assert.deepEqual(
+    errors.map(({ file, line }: Json) => [file, line]),
+    [
+      ['control/tls', 1],
+      ['control/tls', 2],
+    ],
+  )
+  for (const [method, params] of [
+    ['tls.reload', { dryRun: true }],
+    ['tls.reload', {}],
+    ['config.reload', { dryRun: true }],
+    ['config.reload', {}],
+  ] as const) {
+    const { error } = await c.call(method, params)
+    assert.deepEqual([method, error?.code, error?.data.errors], [method, -32010, errors])
+  }
+  assert.equal((await events.next()).params.name, 'failed')
+  const meanwhile = await listed()
+  assert.deepEqual([meanwhile.certificates, meanwhile.errors], [before.certificates, errors])
+  const health = (await c.call('server.health')).result
+  assert.deepEqual(
+    [health.state, health.checks.find(({ name }: Json) => name === 'certificates').state],
+    ['failed', 'failed'],
+  )
+  const asked = wire(status)
+  assert.deepEqual((await asked.call('tls.list')).result.errors, [])
+  // Who reloads something else alone is not held.
+  host.write('smtpgreeting', 'x.example\n')
+  assert.deepEqual((await c.call('config.reload', { only: ['smtpgreeting'] })).result.changed, ['smtpgreeting'])
+  assert.equal((await c.call('config.rollback')).error, undefined)
+
+  chmodSync(pairs[1].key, 0o600)
+  writeFileSync(pairs[0].certificate, readFileSync(other.certificate))
+  writeFileSync(pairs[0].key, readFileSync(other.key))
+  const reloaded = (await c.call('tls.reload', { reason: 'renewed' })).result
+  assert.equal(reloaded.certificates[0].subject, 'CN=other.example')
+  assert.deepEqual((await listed()).certificates, reloaded.certificates)
+  assert.match(host.log(), / certificates-loaded by=control reason=renewed certificates=2\n/)
+  writeFileSync(pairs[0].certificate, good)
+  writeFileSync(pairs[0].key, goodKey)
+  for (const one of [c, events, asked]) one.end()
+})
+
+void test('ciphers that OpenSSL does not know are an error of tlsciphers', async (t) => {
+  const { control, host } = await fixture(t)
+  const c = wire(control)
+  host.write('tlsciphers', 'nonsense\n')
+  const { error } = await c.call('config.reload')
+  assert.deepEqual([error.code, error.data.errors[0].file], [-32010, 'control/tlsciphers'])
+  c.end()
 })

@@ -85,6 +85,7 @@ async function samplesOf(runtime: Runtime, version: string): Promise<readonly Sa
     ),
     ...deaths,
     ...ofConfig,
+    ...runtime.certificates.samples(),
   ]
 }
 
@@ -141,8 +142,9 @@ function certificatesCheck({ certificates }: Runtime): readonly HealthCheck[] {
   const until = `${first.files.certificate} is good until ${new Date(first.facts.expires).toISOString()}`
   const errors = certificates.lastErrors()
   const detail = errors[0] === undefined ? until : `${errors[0].problem}; ${until}`
-  const warned = value < RENEWED_SECONDS || errors.length > 0
-  return [{ name: 'certificates', state: value <= 0 ? 'failed' : warned ? 'warning' : 'ok', detail, value }]
+  const failed = value <= 0 || errors.length > 0
+  const state = failed ? 'failed' : value < RENEWED_SECONDS ? 'warning' : 'ok'
+  return [{ name: 'certificates', state, detail, value }]
 }
 
 function descriptorsCheck({ options: { descriptorLimit: limit } }: Runtime): HealthCheck {
