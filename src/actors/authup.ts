@@ -3,13 +3,13 @@
 import { bytesOf, concat, copyOf, NO_BYTES, textBetween, wipe } from '../protocol/bytes.ts'
 import { type Command, splitCommand, withoutEnd } from '../protocol/command.ts'
 import type { Answer, Asked, DialogueSettings, DialogueView, Fault, Protocol } from '../protocol/dialogue.ts'
-import { beginsHttpRequest, isHttpRequest } from '../protocol/http.ts'
+import { beginsTls, type Foreign, foreignCommand, foreignLine } from '../protocol/foreign.ts'
 import { takeLine } from '../protocol/lines.ts'
 import { pop3 } from '../protocol/pop3.ts'
 import { replyCode } from '../protocol/replies.ts'
 import { credentialsFor } from '../protocol/sasl.ts'
 import { smtp } from '../protocol/smtp.ts'
-import { type AuthupEffect, close, log, NOTHING, type Step, say, send } from './effects.ts'
+import { type AuthupEffect, close, type LogEvent, log, NOTHING, type Step, say, send } from './effects.ts'
 import type { Why } from './endings.ts'
 import {
   type AttemptFrame,
@@ -80,6 +80,13 @@ export function newAuthup(settings: DialogueSettings, timestamp: string, tlsOn =
 /** Octets that tell a method of HTTP. */
 const HTTP_METHOD = 64
 
+/** What the log says of a client that speaks something else. */
+const FOREIGN = {
+  http: 'http-request',
+  tlsnow: 'tls-unexpected',
+  proxied: 'proxy-header-unexpected',
+} as const satisfies Record<Foreign, LogEvent>
+
 /** What a line of an AUTH exchange comes from. */
 const NO_COMMAND = splitCommand('')
 
@@ -142,14 +149,15 @@ function converse(before: AuthupState, session: SessionId): Step<AuthupState, Au
   const protocol = protocolOf(state)
   let next = 0
   while (isTalking(state)) {
+    if (beginsTls(state.rest, next) && !state.settings.classic) return foreign(state, 'tlsnow', effects)
     const taken = takeLine(state.rest, next, protocol.longest)
     if (taken.kind === 'more') break
     const from = next
     next = taken.next
     if (taken.kind === 'too-long') {
       if (!state.skipping) {
-        if (!state.settings.classic && beginsHttpRequest(textBetween(state.rest, from, from + HTTP_METHOD)))
-          return http(state, effects)
+        const what = foreignLine(textBetween(state.rest, from, from + HTTP_METHOD))
+        if (what !== undefined && !state.settings.classic) return foreign(state, what, effects)
         effects.push(faultReply(state, 'toolong'))
       }
       state = changed(state, { at: 'commands', skipping: !taken.ended })
@@ -188,7 +196,8 @@ function takeText(
   // The program authup knows no odd spelling, as recorded, unless what it does not know starts the guests' chain.
   const known = command.plain === line || !state.settings.classic || state.settings.guest
   const row = known && Object.hasOwn(protocol.verbs, verb) ? protocol.verbs[verb] : undefined
-  if (row === undefined && !state.settings.classic && isHttpRequest(command)) return http(state, [])
+  const what = row === undefined && !state.settings.classic ? foreignCommand(command, line) : undefined
+  if (what !== undefined) return foreign(state, what, NOTHING)
   if (line.length > protocol.limit(verb)) return { state, effects: [faultReply(state, 'toolong')] }
   const answer = (row ?? protocol.unknown)(command.argument, state, command.rest)
   // A line without a verb is nobody's mail command.
@@ -198,8 +207,12 @@ function takeText(
 }
 
 /** Whoever made a browser or a proxy send this may have put a login into its lines. */
-const http = (state: AuthupState, effects: readonly AuthupEffect[]): Step<AuthupState, AuthupEffect> =>
-  over(state, [...effects, log('http-request'), faultReply(state, 'http')], 1, 'http-request')
+const foreign = (
+  state: AuthupState,
+  what: Foreign,
+  effects: readonly AuthupEffect[],
+): Step<AuthupState, AuthupEffect> =>
+  over(state, [...effects, log(FOREIGN[what]), faultReply(state, what)], 1, FOREIGN[what])
 
 /** The step with a note of its verb and reply, for session.get and session.trace. */
 function noted(event: string, step: Step<AuthupState, AuthupEffect>): Step<AuthupState, AuthupEffect> {

@@ -133,6 +133,8 @@ export type LogEvent =
   | 'chain-completed'
   | 'authzid-refused'
   | 'http-request'
+  | 'tls-unexpected'
+  | 'proxy-header-unexpected'
   | 'tls-failed'
   | 'plaintext-before-tls'
   | 'timeout'

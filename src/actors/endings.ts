@@ -28,6 +28,8 @@ export const ENDINGS = {
   'tls-failed': LET,
   'plaintext-before-tls': LET,
   'http-request': LET,
+  'tls-unexpected': LET,
+  'proxy-header-unexpected': LET,
   rule: LET,
   'data-refused': LET,
   'bare-line-end': LET,

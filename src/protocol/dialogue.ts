@@ -81,12 +81,15 @@ export const FAULTS = {
   input: { text: 'malformed auth input', code: '501', status: '5.5.4', pop3: '' },
   cancelled: { text: 'auth exchange cancelled', code: '501', status: '5.0.0', pop3: '' },
   starttls: { text: 'TLS temporarily not available', code: '454', status: '4.7.0', recorded: '5.7.3', pop3: '' },
+  encrypt: { text: 'encryption required for authentication', code: '538', status: '5.7.11', pop3: '' },
   needtls: { text: 'Must start TLS first', code: '530', status: '5.7.0', pop3: '' },
   tempfail: { text: 'temporary authentication failure', code: '454', status: '4.7.0', pop3: 'SYS/TEMP' },
   helper: { text: 'authentication temporarily not available', code: '454', status: '4.3.0', pop3: 'SYS/TEMP' },
   toolong: { text: 'line too long', code: '500', status: '5.5.2', pop3: '' },
   nothing: { text: 'command missing', code: '500', status: '5.5.2', pop3: '' },
   http: { text: 'HTTP is not spoken here', code: '421', status: '4.7.0', pop3: '' },
+  tlsnow: { text: 'TLS cannot begin here', code: '421', status: '4.7.0', pop3: '' },
+  proxied: { text: 'PROXY headers are not taken from you', code: '421', status: '4.7.0', pop3: '' },
   shutdown: { text: 'service shutting down', code: '421', status: '4.3.2', pop3: 'SYS/TEMP' },
 } as const satisfies Record<string, OwnReply & { readonly pop3: string }>
 

@@ -44,7 +44,8 @@ function ehlo(view: DialogueView): string {
 }
 
 function auth(argument: string, view: DialogueView): Answer {
-  if (authNeedsTls(view)) return fault('needtls')
+  // RFC 4954 section 6: "538 5.7.11 Encryption required for requested authentication mechanism". The program authup has 530, as recorded.
+  if (authNeedsTls(view)) return fault(view.settings.classic ? 'needtls' : 'encrypt')
   const { verb: mechanism, argument: initial } = splitCommand(argument)
   if (mechanism === 'PLAIN')
     return initial === '' ? { do: 'ask', text: '334 \r\n', asked: 'plain', user: '' } : plain(initial)

@@ -142,7 +142,11 @@ void describe('a PROXY header', () => {
     const end = one.dial()
     await hear(end, '220 ')
     end.send(`${HEADER}${AUTH}`)
-    await until('the end or an answer', () => end.closed() || end.heard().split('\r\n').length > 2)
+    await hear(end, '421 authup PROXY headers are not taken from you')
+    await until('the log line', () =>
+      / warn proxy-header-unexpected session=\S+ ip=127\.0\.0\.1 port=\d+ listener=\S+:0\n/.test(one.log()),
+    )
+    assert.equal(one.helper.asked.length, 0)
     assert.doesNotMatch(one.log(), /198\.51\.100\.7/)
   })
 })

@@ -152,7 +152,7 @@ void describe('STARTTLS', () => {
     await hear(plain, 'STARTTLS')
     assert.doesNotMatch(plain.heard(), /AUTH/)
     plain.send(AUTH)
-    await hear(plain, '\r\n5')
+    await hear(plain, '538 authup encryption required for authentication (#5.7.11)\r\n')
     assert.equal(one.helper.asked.length, 0)
     const end = await upgrade(one, 'STARTTLS')
     end.send('EHLO me\r\n')
@@ -213,6 +213,22 @@ void describe('STARTTLS', () => {
     await logs(one, / tls-failed session=\S+ ip=127\.0\.0\.1 port=\d+ listener=smtp:0 why=plain-text\n/)
     await logs(one, / session-ended .*why=tls-failed /)
   })
+})
+
+void describe('TLS on a plain port', () => {
+  for (const listener of [
+    'smtp submission tls=require',
+    'smtp submission tls=off guest=open',
+    'pop3 submission tls=offer',
+  ]) {
+    void it(`has a clear end and a line in the log: ${listener}`, async (t) => {
+      const one = await lane(t, listener)
+      await assert.rejects(dial(one), /wrong version number|packet length|disconnected/i)
+      await logs(one, / warn tls-unexpected session=\S+ ip=127\.0\.0\.1 port=\d+ listener=\S+:0\n/)
+      await logs(one, / session-ended .*why=tls-unexpected /)
+      assert.equal(one.helper.asked.length, 0)
+    })
+  }
 })
 
 void describe('certificates', () => {
