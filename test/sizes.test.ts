@@ -19,8 +19,6 @@ const EXCEPTIONS: Readonly<Record<string, string>> = {
   'rpc/socket.ts': 'to be split',
   'rpc/socket.ts serve': 'to be split',
   'rpc/streams.ts createClient': 'to be split',
-  'session/backends/warm.ts createParking': 'to be split',
-  'session/session.ts': 'to be split',
 }
 
 interface Finding {

@@ -6,12 +6,13 @@ import type { ClientSocket } from '../edge/listening.ts'
 import type { TlsFacts, TlsFailure } from '../edge/tls.ts'
 import { notNow } from '../protocol/dialogue.ts'
 import { type Arrival, arrivalOf, enter, type Refusal, type Step } from '../session/door.ts'
-import { ClientSession, type SessionSettings, type Surroundings } from '../session/session.ts'
+import type { SessionHost, SessionSettings } from '../session/host.ts'
+import { ClientSession } from '../session/session.ts'
 import { proxyHeader } from './proxy.ts'
-import { evictWhile, idleSeconds, isFull, type Lane, publishUse } from './state.ts'
+import { evictWhile, idleSeconds, isFull, isTraced, type Lane, publishUse } from './state.ts'
 
 /** A client on one of the lane's listeners goes through the door; it comes out as a session, or refused. */
-export function acceptClient(lane: Lane, host: Surroundings, socket: ClientSocket, listener: number): void {
+export function acceptClient(lane: Lane, host: SessionHost, socket: ClientSocket, listener: number): void {
   const settings = lane.generations.published().settings[listener]
   const arrival = settings === undefined ? undefined : arrivalOf(socket, listener, settings)
   if (arrival === undefined) {
@@ -77,7 +78,7 @@ function turnAway(lane: Lane, { socket, listener, settings, peer }: Arrival, { r
   lane.reporter.log('warn', 'session-refused', { ip: peer.ip, listener: settings.listener, why })
 }
 
-function begin(lane: Lane, host: Surroundings, arrival: Arrival): void {
+function begin(lane: Lane, host: SessionHost, arrival: Arrival): void {
   const began = performance.now()
   const { listener, settings } = arrival
   const id = lane.nextId
@@ -88,7 +89,7 @@ function begin(lane: Lane, host: Surroundings, arrival: Arrival): void {
   publishUse(lane)
   lane.byName.set(name, session)
   lane.generations.join(session)
-  session.traced = lane.traces.some((matches) => matches(session))
+  if (isTraced(lane, session)) lane.traced.add(session)
   lane.counters.accepted(listener, settings.listener)
   lane.reporter.logOf(session, 'debug', 'session-begins', {})
   session.start()
@@ -105,18 +106,20 @@ function timestampOf(lane: Lane, id: number, { dialogue }: SessionSettings): str
 export function sessionEnded(lane: Lane, session: ClientSession, why: Why): void {
   lane.asking.get(session)?.()
   lane.asking.delete(session)
-  lane.parking.forget(session)
   if (!lane.sessions.delete(session.id)) return
-  if (session.accepted !== undefined) lane.serving -= 1
+  if (session.login.accepted !== undefined) lane.serving -= 1
   // A backend that was cut off may be busy with something that is not its input.
-  if (session.accepted !== undefined && ENDINGS[why].cut) lane.reporter.kill(session)
+  if (session.login.accepted !== undefined && ENDINGS[why].cut) lane.reporter.kill(session)
   publishUse(lane)
   lane.byName.delete(session.name)
-  lane.generations.leave(session)
+  lane.traced.delete(session)
   lane.counters.ended(session, why)
-  const { user, messages, bytesIn, bytesOut } = session
+  const { user } = session.login
+  const { messages } = session.counters
+  const { bytesIn, bytesOut } = session.streams
   const seconds = Math.round((monotonic() - session.started) / 100) / 10
   lane.reporter.logOf(session, 'info', 'session-ended', { user, why, seconds, messages, in: bytesIn, out: bytesOut })
   lane.reporter.event('session', 'ended', session, { why, messages, bytesIn, bytesOut })
+  lane.generations.leave(session)
   if (lane.stopping && lane.sessions.size === 0) lane.end()
 }

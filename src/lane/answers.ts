@@ -7,7 +7,7 @@ import { selectPage, sessionMatcher } from '../contract/pages.ts'
 import type { ClientSession } from '../session/session.ts'
 import { describe, detail } from './describe.ts'
 import type { QuestionName, Questions } from './messages.ts'
-import { type Lane, placeOf } from './state.ts'
+import { isTraced, type Lane, placeOf } from './state.ts'
 
 type Answers = { readonly [Q in QuestionName]: (ask: Questions[Q]['ask']) => Questions[Q]['answer'] }
 
@@ -29,8 +29,8 @@ const aboutGenerations = (lane: Lane) =>
     publish: ({ generation, all }) => {
       const began = performance.now()
       lane.generations.publish(generation)
-      lane.parking.clear()
-      if (all) for (const session of lane.sessions.values()) session.stale = true
+      lane.warm.clear()
+      if (all) lane.generations.followAll()
       return { milliseconds: performance.now() - began }
     },
     forget: ({ generation }) => {
@@ -56,7 +56,7 @@ const aboutSessions = (lane: Lane) =>
       const killed = [...lane.sessions.values()].filter((each) => matches(describe(each, placeOf(lane, each)), now))
       const mode = graceful ? 'graceful' : 'now'
       for (const session of killed) {
-        lane.reporter.logOf(session, 'info', 'session-killed', { user: session.user, mode, reason })
+        lane.reporter.logOf(session, 'info', 'session-killed', { user: session.login.user, mode, reason })
         if (graceful) shutDown(lane, session, 'closed by the operator')
         else session.abandon('killed')
       }
@@ -64,10 +64,11 @@ const aboutSessions = (lane: Lane) =>
     },
     users: () => {
       const users = new Map<string, { user: string; sessions: number; messages: number }>()
-      for (const { accepted, user, messages } of lane.sessions.values()) {
+      for (const { login, counters } of lane.sessions.values()) {
+        const { accepted, user } = login
         if (accepted === undefined || user === '') continue
         const row = users.get(user) ?? { user, sessions: 0, messages: 0 }
-        users.set(user, { user, sessions: row.sessions + 1, messages: row.messages + messages })
+        users.set(user, { user, sessions: row.sessions + 1, messages: row.messages + counters.messages })
       }
       return [...users.values()]
     },
@@ -77,14 +78,15 @@ const aboutSessions = (lane: Lane) =>
         return []
       }
       lane.blocked.add(user)
-      lane.parking.drop((parked) => parked.user === user)
-      const ended = [...lane.sessions.values()].filter((session) => session.user === user)
+      lane.warm.drop((parked) => parked.user === user)
+      const ended = [...lane.sessions.values()].filter((session) => session.login.user === user)
       for (const session of ended) session.abandon('blocked')
       return ended.map((session) => session.name)
     },
     chains: () => {
       const counts: Record<string, number> = {}
-      for (const { accepted, chain } of lane.sessions.values()) {
+      for (const { login } of lane.sessions.values()) {
+        const { accepted, chain } = login
         if (accepted !== undefined) counts[chain] = (counts[chain] ?? 0) + 1
       }
       return counts
@@ -98,7 +100,7 @@ const aboutTheLane = (lane: Lane, listeners: ListenerControl) =>
       sessions: lane.sessions.size,
       memoryBytes: process.memoryUsage().heapUsed,
       lagSeconds: lane.lag,
-      parked: lane.parking.counts(),
+      parked: lane.warm.counts(),
     }),
     refuse: ({ refuse }) => {
       lane.refusing = refuse
@@ -117,7 +119,8 @@ const aboutTheLane = (lane: Lane, listeners: ListenerControl) =>
     listen: ({ events, level, traces }) => {
       lane.reporter.listen(level, events)
       lane.traces = traces.map((filter) => tracer(lane, filter))
-      for (const session of lane.sessions.values()) session.traced = lane.traces.some((matches) => matches(session))
+      lane.traced.clear()
+      for (const session of lane.sessions.values()) if (isTraced(lane, session)) lane.traced.add(session)
       return null
     },
     tls: (material) => {
@@ -128,7 +131,7 @@ const aboutTheLane = (lane: Lane, listeners: ListenerControl) =>
     stop: ({ grace }) => {
       lane.stopping = true
       for (const listener of lane.listening.keys()) listeners.close(listener)
-      lane.parking.clear()
+      lane.warm.clear()
       for (const session of lane.sessions.values()) shutDown(lane, session, 'service shutting down')
       if (lane.sessions.size === 0) setImmediate(lane.end)
       else setTimeout(() => abandonAll(lane), grace * 1000).unref()

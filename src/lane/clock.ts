@@ -29,7 +29,7 @@ export function startClock(lane: Lane): () => void {
     worst = 0
     const now = monotonic()
     for (const session of lane.sessions.values()) checkTime(lane, session, now)
-    lane.parking.sweep(now)
+    lane.warm.sweep(now)
     lane.handshakes.sweep(now)
     publishUse(lane)
   }, 1000)
@@ -40,20 +40,20 @@ export function startClock(lane: Lane): () => void {
 }
 
 function checkTime(lane: Lane, session: ClientSession, now: number): void {
-  session.noticeProgress(now)
+  session.streams.noticeProgress(now)
   const limit = idleSeconds(lane, session.settings, session)
-  if (session.closing) {
-    const patience = session.owes ? limit : Math.min(LINGER_SECONDS, limit)
-    if (session.lingering(now, limit) > patience) session.abandon('lingering')
+  if (session.streams.closing) {
+    const patience = session.streams.owes ? limit : Math.min(LINGER_SECONDS, limit)
+    if (session.streams.lingering(now, limit) > patience) session.abandon('lingering')
     return
   }
-  const silent = (now - session.seen) / 1000
+  const silent = (now - session.streams.seen) / 1000
   const giveUp = lane.asking.get(session)
   if (giveUp !== undefined) {
-    if ((now - session.askedAt) / 1000 > HELPER_SECONDS) giveUp()
+    if ((now - session.login.askedAt) / 1000 > HELPER_SECONDS) giveUp()
     return
   }
-  if (session.actors.fixsmtpio?.at === 'ending' || session.clientClosed) {
+  if (session.actors.fixsmtpio?.at === 'ending' || session.streams.isHalfClosed) {
     if (silent > ENDING_SECONDS) session.abandon('ending')
     return
   }

@@ -56,14 +56,14 @@ export function createCounters(lane: string): Counters {
     ended(session, why) {
       const { protocol } = session.settings.dialogue
       add(`ended\t${protocol}\t${why}`)
-      add(`bytes\t${protocol}\tin`, session.bytesIn)
-      add(`bytes\t${protocol}\tout`, session.bytesOut)
+      add(`bytes\t${protocol}\tin`, session.streams.bytesIn)
+      add(`bytes\t${protocol}\tout`, session.streams.bytesOut)
     },
     login(session, outcome) {
-      add(`login\t${session.settings.dialogue.protocol}\t${session.mechanism}\t${outcome}`)
+      add(`login\t${session.settings.dialogue.protocol}\t${session.login.mechanism}\t${outcome}`)
       const histogram = loginTime.get(outcome) ?? newHistogram()
       loginTime.set(outcome, histogram)
-      record(histogram, (monotonic() - session.askedAt) / 1000)
+      record(histogram, (monotonic() - session.login.askedAt) / 1000)
     },
     helper(seconds) {
       record(helperTime, seconds)

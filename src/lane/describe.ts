@@ -19,12 +19,16 @@ export function shownVerb(word: string): string {
 }
 
 export function stateOf(session: ClientSession): SessionState {
-  if (session.closing) return 'ending'
+  if (session.streams.closing) return 'ending'
   const served = session.actors.fixsmtpio
   if (session.front === 'authup') {
     const { at, helo, user } = session.actors.authup
     if (at === 'checking') return 'checking'
-    return helo === '' && user === undefined && session.bytesIn === 0 ? 'greeting' : at === 'served' ? 'ready' : 'login'
+    return helo === '' && user === undefined && session.streams.bytesIn === 0
+      ? 'greeting'
+      : at === 'served'
+        ? 'ready'
+        : 'login'
   }
   if (served === undefined || served.at === 'ending' || served.at === 'over') return 'ending'
   if (served.at === 'body' || served.at === 'data') return 'data'
@@ -42,7 +46,7 @@ export function identity(session: ClientSession, place: Place): SessionIdentity 
     ip: session.ip,
     port: session.port,
     started: wallTime(session.started),
-    ...(session.user !== '' && session.accepted !== undefined ? { user: session.user } : {}),
+    ...(session.login.user !== '' && session.login.accepted !== undefined ? { user: session.login.user } : {}),
     ...(session.tls === undefined ? {} : { tls: tlsOf(session.tls) }),
   }
 }
@@ -54,21 +58,21 @@ const tlsOf = ({ protocol, cipher, serverName }: TlsFacts): NonNullable<SessionS
 })
 
 export function describe(session: ClientSession, place: Place): SessionSummary {
-  const { accepted } = session
+  const { accepted } = session.login
   const last = session.verbs.at(-1)
   return {
     ...identity(session, place),
     ...(session.proxy === undefined ? {} : { proxy: session.proxy.ip }),
-    ...(session.helo !== '' ? { helo: session.helo } : {}),
-    lastActive: wallTime(session.seen),
-    ...(accepted !== undefined && session.user !== ''
-      ? { login: { at: wallTime(session.loginAt), mechanism: session.mechanism } }
+    ...(session.login.helo !== '' ? { helo: session.login.helo } : {}),
+    lastActive: wallTime(session.streams.seen),
+    ...(accepted !== undefined && session.login.user !== ''
+      ? { login: { at: wallTime(session.login.at), mechanism: session.login.mechanism } }
       : {}),
-    ...(accepted !== undefined ? { backend: { chain: session.chain, ...accepted } } : {}),
-    messages: session.messages,
-    recipients: session.recipients,
-    bytesIn: session.bytesIn,
-    bytesOut: session.bytesOut,
+    ...(accepted !== undefined ? { backend: { chain: session.login.chain, ...accepted } } : {}),
+    messages: session.counters.messages,
+    recipients: session.counters.recipients,
+    bytesIn: session.streams.bytesIn,
+    bytesOut: session.streams.bytesOut,
     ...(last !== undefined ? { lastVerb: shownVerb(last.verb) } : {}),
   }
 }

@@ -3,7 +3,8 @@
 
 import type { ChainConfig } from '../config/chains.ts'
 import type { ConfigError } from '../protocol/errors.ts'
-import { rulesFor, type SessionRules } from '../rules/rewrite.ts'
+import { rulesFor } from '../rules/rewrite.ts'
+import type { ServingRules } from '../session/host.ts'
 import type { ClientSession } from '../session/session.ts'
 import type { GenerationTexts, GenerationUse } from './messages.ts'
 import { compileGeneration, environmentNames, type LaneGeneration } from './settings.ts'
@@ -13,13 +14,16 @@ export interface Generations {
   /** The session's own. */
   readonly of: (session: ClientSession) => LaneGeneration | undefined
   readonly chainOf: (session: ClientSession) => ChainConfig | undefined
-  readonly rulesOf: (session: ClientSession) => { rules: SessionRules; greeting: string }
+  readonly numberOf: (session: ClientSession) => number
+  readonly rulesOf: (session: ClientSession) => Omit<ServingRules, 'debug'>
   /** Counts rules that matched, by index. */
   readonly hit: (session: ClientSession, rules: readonly number[]) => void
   /** The session uses the published generation from now on. */
   readonly join: (session: ClientSession) => void
   readonly leave: (session: ClientSession) => void
-  /** Moves a running session to the published generation, if it is between transactions. */
+  /** Running sessions follow to the published generation, each at its next transaction. */
+  readonly followAll: () => void
+  /** Moves a running session that is to follow, if it is between transactions. */
   readonly refresh: (session: ClientSession) => void
   readonly prepare: (texts: GenerationTexts) => readonly ConfigError[]
   readonly publish: (generation: number) => void
@@ -34,10 +38,11 @@ export function createGenerations(first: GenerationTexts): Generations {
   let published = compiled
   let prepared: LaneGeneration | undefined
 
-  const of = (session: ClientSession) => kept.get(session.generation)
-  const chainOf = (session: ClientSession) =>
-    of(session)?.config.chains.chains.find((chain) => chain.name === session.chain)
+  /** What each session uses, and those that are to follow to a newer one. */
+  const used = new Map<ClientSession, LaneGeneration>()
+  const behind = new Set<ClientSession>()
 
+  const of = (session: ClientSession) => used.get(session)
   function release(generation: LaneGeneration): void {
     generation.users -= 1
     if (generation.users === 0 && generation !== published && generation !== prepared)
@@ -47,19 +52,17 @@ export function createGenerations(first: GenerationTexts): Generations {
   function join(session: ClientSession): void {
     const before = of(session)
     published.users += 1
-    session.generation = published.generation
+    used.set(session, published)
     if (before !== undefined) release(before)
   }
 
-  function rulesOf(session: ClientSession) {
-    const { config } = of(session) ?? published
-    return { rules: rulesFor(config.rules, environmentNames(session, chainOf(session))), greeting: config.smtpGreeting }
-  }
+  const rulesOf = (session: ClientSession) => rulesFrom(of(session) ?? published, session)
 
   return {
     published: () => published,
     of,
-    chainOf,
+    chainOf: (session) => chainIn(of(session), session),
+    numberOf: (session) => (of(session) ?? published).generation,
     rulesOf,
     hit: (session, rules) => {
       const generation = of(session)
@@ -67,15 +70,19 @@ export function createGenerations(first: GenerationTexts): Generations {
     },
     join,
     leave: (session) => {
+      behind.delete(session)
       const generation = of(session)
+      used.delete(session)
       if (generation !== undefined) release(generation)
     },
+    followAll: () => {
+      for (const [session, generation] of used) if (generation !== published) behind.add(session)
+    },
     refresh: (session) => {
-      const state = session.actors.fixsmtpio
-      if (state?.at !== 'commands' || state.awaited.length > 0 || state.transaction || state.rest.length > 0) return
-      session.stale = false
+      if (behind.size === 0 || !behind.has(session) || !session.isBetweenTransactions) return
+      behind.delete(session)
       join(session)
-      session.actors.fixsmtpio = { ...state, settings: { ...state.settings, ...rulesOf(session) } }
+      session.useRules(rulesOf(session))
     },
     prepare: (texts) => {
       const next = compileGeneration(texts, published)
@@ -98,6 +105,14 @@ export function createGenerations(first: GenerationTexts): Generations {
     },
     use: () => [...kept.values()].map(useOf),
   }
+}
+
+const chainIn = (generation: LaneGeneration | undefined, session: ClientSession): ChainConfig | undefined =>
+  generation?.config.chains.chains.find((chain) => chain.name === session.login.chain)
+
+function rulesFrom(generation: LaneGeneration, session: ClientSession): Omit<ServingRules, 'debug'> {
+  const { rules, smtpGreeting } = generation.config
+  return { rules: rulesFor(rules, environmentNames(session, chainIn(generation, session))), greeting: smtpGreeting }
 }
 
 function countHits({ hits }: LaneGeneration, rules: readonly number[]): void {

@@ -10,9 +10,11 @@ import type { Performed } from '../actors/effects.ts'
 import { monotonic } from '../edge/clock.ts'
 import { listenOn } from '../edge/listening.ts'
 import { notNow } from '../protocol/dialogue.ts'
-import { createParking } from '../session/backends/warm.ts'
+import { helperBackends } from '../session/backends/helper.ts'
+import { createWarmBackends } from '../session/backends/warm.ts'
 import { decodeMessage, encodeMessage } from '../session/codec.ts'
-import type { ClientSession, Surroundings } from '../session/session.ts'
+import type { SessionHost } from '../session/host.ts'
+import type { ClientSession } from '../session/session.ts'
 import { createStages } from '../session/stages.ts'
 import { acceptClient, doorOf, sessionEnded, startTls } from './accepting.ts'
 import { createAnswers, type ListenerControl } from './answers.ts'
@@ -21,7 +23,7 @@ import { createCounters } from './counters.ts'
 import { createFarewells } from './farewell.ts'
 import { createGenerations } from './generations.ts'
 import { createHandshakes } from './handshakes.ts'
-import { openBackend, parkBackend } from './logins.ts'
+import { openBackend, parkBackend, withinBounds } from './logins.ts'
 import type { FromLane, LaneStart, ToLane } from './messages.ts'
 import { observe } from './observing.ts'
 import { createReporter, type Reporter } from './reporter.ts'
@@ -42,6 +44,7 @@ export default function runLane({ start, port, usage, slot }: LaneTask): Promise
     const tell = (message: FromLane) => port.postMessage(encodeMessage(message))
     const reporter: Reporter = createReporter(tell, (session) => placeOf(lane, session))
     const counters = createCounters(String(start.lane))
+    const cold = withinBounds(() => lane, helperBackends(start.helper))
     const lane: Lane = {
       start,
       usage,
@@ -53,7 +56,8 @@ export default function runLane({ start, port, usage, slot }: LaneTask): Promise
       generations: createGenerations(start.published),
       counters,
       reporter,
-      parking: createParking(),
+      cold,
+      warm: createWarmBackends(cold),
       handshakes: createHandshakes(counters, reporter, monotonic),
       farewells: createFarewells(start),
       stages: createStages<ClientSession>(
@@ -70,9 +74,10 @@ export default function runLane({ start, port, usage, slot }: LaneTask): Promise
       nextId: 1,
       lag: 0,
       traces: [],
+      traced: new Set(),
       end: () => {
         stopClock()
-        lane.parking.clear()
+        lane.warm.clear()
         lane.handshakes.clear()
         reporter.flush()
         port.close()
@@ -91,19 +96,19 @@ export default function runLane({ start, port, usage, slot }: LaneTask): Promise
 }
 
 /** What the lane does for its sessions. */
-const hostOf = (lane: Lane): Surroundings => ({
+const hostOf = (lane: Lane): SessionHost => ({
   now: monotonic,
   post: (session, frame) => lane.stages.post(session, frame),
-  askHelper: (session, kind, user, credentials) => openBackend(lane, session, kind, user, credentials),
-  rulesOf: lane.generations.rulesOf,
+  openBackend: (session, kind, user, credentials) => openBackend(lane, session, kind, user, credentials),
+  rulesOf: (session) => ({ ...lane.generations.rulesOf(session), debug: lane.traced.has(session) }),
   refresh: lane.generations.refresh,
   startTls: (session, socket, done) => startTls(lane, session, socket, done),
   ended: (session, why) => sessionEnded(lane, session, why),
-  park: (session, backend, greeting) => parkBackend(lane, session, backend, greeting),
+  park: (session, opened, greeting) => parkBackend(lane, session, opened, greeting),
   observe: (session: ClientSession, effect: Performed) => observe(lane, session, effect),
 })
 
-const listenerControl = (lane: Lane, host: Surroundings): ListenerControl => ({
+const listenerControl = (lane: Lane, host: SessionHost): ListenerControl => ({
   open: (listener, descriptors) => {
     lane.listening[listener] = descriptors.map((fd) =>
       listenOn(
@@ -125,7 +130,7 @@ const listenerControl = (lane: Lane, host: Surroundings): ListenerControl => ({
 function endByBug(reporter: Reporter, session: ClientSession, actor: string, error: unknown): void {
   reporter.logOf(session, 'error', 'bug', { actor, stack: error instanceof Error ? error.stack : String(error) })
   session.perform({ do: 'reply', text: notNow(session.settings.dialogue, '4.3.0', 'internal error') })
-  session.close('bug', '')
+  session.close('bug')
 }
 
 function answerOn(

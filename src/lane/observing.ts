@@ -31,7 +31,7 @@ export function observe(lane: Lane, session: ClientSession, effect: Performed): 
     case 'note':
       lane.counters.note(session, effect.event, effect.code)
       // After login fixsmtpio's own marks show the lines themselves; before it only verbs and codes are told.
-      if (session.traced && session.front === 'authup') {
+      if (lane.traced.has(session) && session.front === 'authup') {
         trace(lane.reporter, session, 'client', effect.event.toUpperCase())
         trace(lane.reporter, session, 'acceptd', codeText(effect.code))
       }
@@ -67,19 +67,23 @@ function report(reporter: Reporter, session: ClientSession, effect: Log): void {
         user,
         verdict,
         exit: verdict === 'tempfail' ? n : undefined,
-        program: verdict === 'missing' ? session.missing : undefined,
+        program: verdict === 'missing' ? session.login.missing : undefined,
       })
       event('auth', 'tempfail', session, { user, verdict })
       break
     case 'login-accepted':
-      logOf(session, 'info', 'login-accepted', { user, uid: session.accepted?.uid, pid: session.accepted?.pid })
-      event('auth', 'accepted', session, { user, uid: session.accepted?.uid ?? -1 })
+      logOf(session, 'info', 'login-accepted', {
+        user,
+        uid: session.login.accepted?.uid,
+        pid: session.login.accepted?.pid,
+      })
+      event('auth', 'accepted', session, { user, uid: session.login.accepted?.uid ?? -1 })
       break
     case 'login-attempt':
       logOf(session, 'debug', 'login-attempt', { user })
       break
     case 'ehlo-refused':
-      logOf(session, 'info', 'ehlo-refused', { user: session.user, helo: session.helo, said: effect.said })
+      logOf(session, 'info', 'ehlo-refused', { user: session.login.user, helo: session.login.helo, said: effect.said })
       break
     default:
       logOf(session, 'warn', effect.event, { user, said: effect.said })

@@ -24,6 +24,16 @@ export interface Reporter {
 }
 
 export function createReporter(tell: (message: FromLane) => void, place: (session: ClientSession) => Place): Reporter {
+  /** What each of a session's log lines says of it, made once: nearly every session has two. */
+  const who = new WeakMap<ClientSession, string>()
+  const whoOf = (session: ClientSession): string => {
+    const known = who.get(session)
+    if (known !== undefined) return known
+    const { name, ip, port, settings } = session
+    const text = fieldsText({ session: name, ip, port, listener: settings.listener })
+    who.set(session, text)
+    return text
+  }
   let level: LogLevel = 'info'
   let wantsEvents = false
   let logged = ''
@@ -36,11 +46,7 @@ export function createReporter(tell: (message: FromLane) => void, place: (sessio
     },
     logOf(session, at, what, fields) {
       if (!isLogged(at, level)) return
-      if (session.logFields === '') {
-        const { name, ip, port, settings } = session
-        session.logFields = fieldsText({ session: name, ip, port, listener: settings.listener })
-      }
-      logged += logLine(at, what, fields, session.logFields)
+      logged += logLine(at, what, fields, whoOf(session))
     },
     event(topic, name, session, data = {}) {
       if (wantsEvents) events.push({ at: Date.now(), topic, name, session: identity(session, place(session)), data })

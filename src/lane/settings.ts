@@ -8,7 +8,8 @@ import type { DialogueSettings } from '../protocol/dialogue.ts'
 import type { ConfigError } from '../protocol/errors.ts'
 import { REQUEST_LIMIT } from '../protocol/lines.ts'
 import type { Rule } from '../rules/ruleset.ts'
-import type { ClientSession, SessionSettings } from '../session/session.ts'
+import type { SessionSettings } from '../session/host.ts'
+import type { ClientSession } from '../session/session.ts'
 import type { GenerationTexts } from './messages.ts'
 
 /** A generation as the lane uses it. */
@@ -129,7 +130,7 @@ const CONNECTION_NAMES = new Set([
 /** Which variables a rule may test: those that its chain has. */
 export function environmentNames(session: ClientSession, chain: ChainConfig | undefined): (name: string) => boolean {
   return (name) =>
-    ((name === 'AUTHUP_USER' || name === 'AUTHUSER') && session.user !== '') ||
+    ((name === 'AUTHUP_USER' || name === 'AUTHUSER') && session.login.user !== '') ||
     CONNECTION_NAMES.has(name) ||
     (session.tls !== undefined && TLS_NAMES.has(name)) ||
     (chain?.variables.some((variable) => variable.startsWith(`${name}=`)) ?? false)

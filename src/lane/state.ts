@@ -2,9 +2,11 @@
 
 import type { PauseMode } from '../contract/daemon.ts'
 import type { Listening } from '../edge/listening.ts'
-import type { Parking } from '../session/backends/warm.ts'
+import type { BackendSource } from '../session/backends/backends.ts'
+import type { WarmBackends } from '../session/backends/warm.ts'
 import type { Step } from '../session/door.ts'
-import type { ClientSession, SessionSettings } from '../session/session.ts'
+import type { SessionSettings } from '../session/host.ts'
+import type { ClientSession } from '../session/session.ts'
 import type { Stages } from '../session/stages.ts'
 import type { Counters } from './counters.ts'
 import type { Farewells } from './farewell.ts'
@@ -29,7 +31,9 @@ export interface Lane {
   readonly generations: Generations
   readonly counters: Counters
   readonly reporter: Reporter
-  readonly parking: Parking
+  /** Backends that the helper runs, and those that wait for a later login. */
+  readonly cold: BackendSource
+  readonly warm: WarmBackends
   readonly handshakes: Handshakes
   readonly farewells: Farewells
   readonly stages: Stages<ClientSession>
@@ -47,8 +51,9 @@ export interface Lane {
   nextId: number
   /** The longest that the last second's ticks came late, in seconds. */
   lag: number
-  /** Sessions that session.trace follows. */
+  /** What session.trace follows, and the sessions that it does. */
   traces: readonly ((session: ClientSession) => boolean)[]
+  readonly traced: Set<ClientSession>
   /** Ends the task. */
   readonly end: () => void
 }
@@ -57,12 +62,14 @@ export interface Lane {
 export const placeOf = (lane: Lane, session: ClientSession) => ({
   lane: lane.start.lane,
   listener: session.settings.listener,
-  generation: session.generation,
+  generation: lane.generations.numberOf(session),
 })
+
+export const isTraced = (lane: Lane, session: ClientSession): boolean => lane.traces.some((matches) => matches(session))
 
 export function publishUse(lane: Lane): void {
   const sessions = lane.sessions.size + lane.entering
-  setUse(lane.usage, lane.slot, sessions, sessions + lane.asking.size + lane.serving + lane.parking.size())
+  setUse(lane.usage, lane.slot, sessions, sessions + lane.asking.size + lane.serving + lane.warm.size())
 }
 
 /** A new session is taken below this share of the descriptors, so that those who are connected can still log in. */
@@ -86,13 +93,13 @@ const FOR_BACKENDS = 0.9
 /** One more backend would exceed this lane's share of processes. */
 export function outOfProcesses(lane: Lane): boolean {
   const share = (lane.generations.published().config.chains.maxProcesses * FOR_BACKENDS) / lane.start.lanes
-  return lane.asking.size + lane.serving + lane.parking.size() + 1 > share
+  return lane.asking.size + lane.serving + lane.warm.size() + 1 > share
 }
 
 /** Ends the parked backends that have waited longest while `short` holds. */
 export function evictWhile(lane: Lane, short: (lane: Lane) => boolean): void {
-  while (lane.parking.size() > 0 && short(lane)) {
-    lane.parking.dropOldest()
+  while (lane.warm.size() > 0 && short(lane)) {
+    lane.warm.dropOldest()
     publishUse(lane)
   }
 }

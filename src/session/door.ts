@@ -6,7 +6,7 @@
 
 import type { ClientSocket } from '../edge/listening.ts'
 import type { TlsFacts } from '../edge/tls.ts'
-import type { SessionSettings } from './session.ts'
+import type { SessionSettings } from './host.ts'
 
 export interface Address {
   readonly ip: string

@@ -91,11 +91,11 @@ void describe('ends', () => {
   void it('a client that goes on sending after it was told to go does not keep its session', () => {
     const one = world()
     send(one, 'QUIT\r\n')
-    const { seen } = one.session
+    const { seen } = one.session.streams
     void one.time(4000)
     send(one, 'NOOP\r\n')
-    assert.equal(one.session.seen, seen)
-    assert.ok(one.session.closing)
+    assert.equal(one.session.streams.seen, seen)
+    assert.ok(one.session.streams.closing)
   })
 
   void it('a helper that answers after the session is over has its stream closed', () => {
@@ -111,7 +111,7 @@ void describe('ends', () => {
     send(one, AUTH)
     void one.shutdown()
     void one.go(false)
-    assert.ok(one.session.closing)
+    assert.ok(one.session.streams.closing)
     one.answerOfHelper('ok 1000 1000 42')
     assert.ok((one.backend() as FakeSocket).destroyed)
     assert.equal(one.end(), '')

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { type Arrival, arrivalOf, enter, type Refusal, type Step } from '../../src/session/door.ts'
-import type { SessionSettings } from '../../src/session/session.ts'
+import type { SessionSettings } from '../../src/session/host.ts'
 import { FakeSocket } from '../support/fake-socket.ts'
 
 const arrive = (): Arrival | undefined =>

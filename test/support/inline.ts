@@ -10,7 +10,8 @@ import { parseRules } from '../../src/rules/parse.ts'
 import { rulesFor } from '../../src/rules/rewrite.ts'
 import { noRules, type RuleSet } from '../../src/rules/ruleset.ts'
 import { arrivalOf } from '../../src/session/door.ts'
-import { ClientSession, type SessionSettings, type Surroundings } from '../../src/session/session.ts'
+import type { SessionHost, SessionSettings } from '../../src/session/host.ts'
+import { ClientSession } from '../../src/session/session.ts'
 import { createStages } from '../../src/session/stages.ts'
 import { controlTexts } from './control.ts'
 import { FakeSocket } from './fake-socket.ts'
@@ -67,7 +68,7 @@ export const askedText = (kind: 'auth' | 'guest', credentials: Uint8Array): stri
 
 export function inlineWorld(
   settings: Settings,
-  wrap: (around: Surroundings) => Surroundings = (same) => same,
+  wrap: (host: SessionHost) => SessionHost = (same) => same,
 ): InlineWorld {
   const client = new FakeSocket()
   const backends: FakeSocket[] = []
@@ -86,17 +87,18 @@ export function inlineWorld(
       throw new Error(`the actor ${actor} threw`, { cause: error })
     },
   )
-  const around: Surroundings = {
+  const host: SessionHost = {
     now: () => now,
     post: (one, frame) => stages.post(one, frame),
-    askHelper: (_one, kind, _user, credentials) => {
+    openBackend: (_one, kind, _user, credentials) => {
       asking = true
       asked.push(askedText(kind, credentials))
       credentials.fill(0)
     },
     rulesOf: (one) => ({
-      rules: rulesFor(ruleSetOf(settings), (name) => name === 'AUTHUP_USER' && one.user !== ''),
+      rules: rulesFor(ruleSetOf(settings), (name) => name === 'AUTHUP_USER' && one.login.user !== ''),
       greeting: 'mx.example',
+      debug: false,
     }),
     refresh: () => undefined,
     ended: (_one, why) => {
@@ -116,7 +118,7 @@ export function inlineWorld(
     'test.1',
     arrival,
     settings.protocol === 'pop3' ? '<1.2@mx.example>' : '',
-    wrap(around),
+    wrap(host),
   )
   session.start()
 
@@ -140,20 +142,20 @@ export function inlineWorld(
     answerOfHelper: (line) => {
       if (!asking) throw new Error('the helper was not asked')
       asking = false
-      const accepted = line?.startsWith('ok ') ?? false
+      const status = parseStatus(line ?? '')
       const stream = new FakeSocket()
-      if (accepted) backends.push(stream)
-      const hearer = { fromBackend() {}, backendEnded() {}, backendDrained() {} }
-      session.answered(
-        parseStatus(line ?? ''),
-        accepted ? new Backend(stream.socket, hearer) : undefined,
-        new Uint8Array(0),
-      )
+      if (line?.startsWith('ok ')) backends.push(stream)
+      if (status.is !== 'ok') {
+        session.loggedIn(status)
+        return
+      }
+      const backend = new Backend(stream.socket, { fromBackend() {}, backendEnded() {}, backendDrained() {} })
+      session.loggedIn({ backend, accepted: status.accepted, said: new Uint8Array(0), introduced: '', ticket: '' })
     },
     go: () => pumpAll(),
     time: (milliseconds) => {
       now += milliseconds
-      if (!session.closing && now - session.seen >= settings.timeout * 1000) session.timedOut()
+      if (!session.streams.closing && now - session.streams.seen >= settings.timeout * 1000) session.timedOut()
     },
     shutdown: () => stages.post(session, [TAG.shutdown, session.id, 'service shutting down']),
     end: () => {

@@ -6,10 +6,10 @@
 import { createHmac, randomBytes } from 'node:crypto'
 import type { Backend, BackendHearer } from '../../edge/backend.ts'
 import { monotonic } from '../../edge/clock.ts'
-import { bytesOf, NO_BYTES } from '../../protocol/bytes.ts'
+import { bytesOf, wipe } from '../../protocol/bytes.ts'
 import type { Accepted } from '../../protocol/helper.ts'
 import { noReply, replyCode, takeReplies } from '../../protocol/replies.ts'
-import type { ClientSession } from '../session.ts'
+import type { BackendSource, Login, Opened, Refused } from './backends.ts'
 
 /** Well below half of what a backend waits for a command: Postfix 300 s, qmail-smtpd 1200 s. */
 const LONGEST_PARKED_SECONDS = 60
@@ -24,66 +24,180 @@ const WORTH_PARKING = 1 / 8
 /** How many logins the share is taken over, the latest weighing most. */
 const LOGINS_REMEMBERED = 64
 
-const NOBODY: Accepted = { uid: -1, gid: -1, pid: -1 }
-
-export interface Parking {
-  /** Calls back at once or later, with a backend that has answered RSET and the client's EHLO, or without one. */
-  take(
-    session: ClientSession,
-    credentials: Uint8Array,
-    environment: string,
-    warmSeconds: number,
-    done: (backend: Backend | undefined, accepted: Accepted, greeting: Uint8Array) => void,
-  ): void
-  /** The chain has run for what take() was asked, and accepted. */
-  verified(session: ClientSession, warmSeconds: number): void
-  /** The chain has run for it, and refused: what was known of these credentials is not true any more. */
-  refused(session: ClientSession): void
-  /** The session's login came to nothing, or the session is over. */
-  forget(session: ClientSession): void
-  park(session: ClientSession, backend: Backend, accepted: Accepted, greeting: string): boolean
-  drop(matches: (parked: { readonly user: string; readonly chain: string }) => boolean): void
-  sweep(now: number): void
-  clear(): void
-  /** Descriptors are short: the one that has waited longest goes. */
-  dropOldest(): void
-  size(): number
-  counts(): Readonly<Record<string, number>>
+/** What may wait for a later login: a session's backend at its end. */
+export interface Idle {
+  readonly backend: Backend
+  readonly accepted: Accepted
+  readonly user: string
+  readonly chain: string
+  /** The backend's own greeting, said again to the rules at each take-over. */
+  readonly greeting: string
+  readonly ticket: string
 }
 
-/** A login that the chain has accepted. */
-interface Verified {
-  /** When it did. A warm match never renews it. */
+export interface WarmBackends {
+  /** Logins of a chain that is warm for so many seconds. `counted` hears whether a parked backend serves. */
+  readonly source: (seconds: number, counted: (taken: boolean) => void) => BackendSource
+  readonly park: (idle: Idle) => boolean
+  readonly drop: (matches: (parked: { readonly user: string; readonly chain: string }) => boolean) => void
+  readonly sweep: (now: number) => void
+  readonly clear: () => void
+  /** Descriptors are short: the one that has waited longest goes. */
+  readonly dropOldest: () => void
+  readonly size: () => number
+  readonly counts: () => Readonly<Record<string, number>>
+}
+
+/** `cold` runs the chain. */
+export function createWarmBackends(cold: BackendSource): WarmBackends {
+  const known = createAcceptances()
+  const parked = createParkingPlace()
+  let secret = randomBytes(32)
+
+  function open(login: Login, seconds: number, counted: (taken: boolean) => void, done: Done): () => void {
+    const key = keyOf(secret, login)
+    let gaveUp = false
+    let giveUp = () => {
+      gaveUp = true
+      done({ is: 'timeout' })
+    }
+    const runChain = () => {
+      counted(false)
+      giveUp = cold.open(login, (outcome) => {
+        if ('backend' in outcome) {
+          known.add(key, seconds)
+          done({ ...outcome, ticket: key })
+          return
+        }
+        // What was known of these credentials is not true any more.
+        if (isRefusal(outcome)) {
+          known.remove(key)
+          parked.dropKey(key)
+        }
+        done(outcome)
+      })
+    }
+    // Without an EHLO of its own it would be served under the name that the last client gave.
+    const one = login.helo !== '' && known.holds(key, seconds) ? parked.take(key) : undefined
+    if (one === undefined) {
+      runChain()
+      return () => giveUp()
+    }
+    const before = secret
+    probe(one.backend, login.helo, (answered, introduced) => {
+      // What has been cleared meanwhile, by a reload or a stop, serves nobody any more.
+      const alive = answered && secret === before && !gaveUp
+      if (!alive) {
+        one.backend.discard()
+        if (gaveUp) wipe(login.credentials)
+        else runChain()
+        return
+      }
+      wipe(login.credentials)
+      known.again(key)
+      counted(true)
+      done({ backend: one.backend, accepted: one.accepted, said: bytesOf(one.greeting), introduced, ticket: key })
+    })
+    return () => giveUp()
+  }
+
+  return {
+    source: (seconds, counted) => ({ open: (login, done) => open(login, seconds, counted, done) }),
+    park: (idle) => {
+      // A key that is not known any more was made before the last reload, or nobody could log in with it without running the chain.
+      if (!known.isWorthParking(idle.ticket) || idle.backend.uses >= MOST_USES || idle.backend.isOver) return false
+      parked.add(idle)
+      return true
+    },
+    drop: parked.drop,
+    sweep: (now) => {
+      parked.dropBefore(now - LONGEST_PARKED_SECONDS * 1000)
+      known.forgetBefore(now - LONGEST_PARKED_SECONDS * 1000)
+    },
+    clear: () => {
+      parked.drop(() => true)
+      known.clear()
+      // What runs now and ends later finds no key either.
+      secret = randomBytes(32)
+    },
+    dropOldest: parked.dropOldest,
+    size: parked.size,
+    counts: parked.counts,
+  }
+}
+
+type Done = (outcome: Opened | Refused) => void
+
+const keyOf = (secret: Uint8Array, { credentials, chain, environment }: Login): string =>
+  createHmac('sha256', secret)
+    .update(credentials)
+    .update(`\0${chain}\0${environment.join('\0')}`)
+    .digest('base64')
+
+/** The password, or the user, is wrong. */
+const isRefusal = (status: Refused): boolean =>
+  status.is === 'root' || (status.is === 'exit' && (status.code === 1 || status.code === 2))
+
+// ---- what the chain has accepted
+
+interface Acceptance {
+  /** When it did, by the monotonic clock. A warm match never renews it. */
   readonly at: number
   /** It has been seen again since. */
   again: boolean
 }
 
+function createAcceptances() {
+  /** By key, the oldest first. */
+  const byKey = new Map<string, Acceptance>()
+  /** The share of logins whose user had logged in shortly before. */
+  let comingAgain = 1
+  const count = (again: boolean) => {
+    comingAgain += ((again ? 1 : 0) - comingAgain) / LOGINS_REMEMBERED
+  }
+  const holds = (key: string, seconds: number): boolean => {
+    const last = byKey.get(key)
+    return last !== undefined && monotonic() - last.at <= seconds * 1000
+  }
+  return {
+    holds,
+    add: (key: string, seconds: number) => {
+      const again = holds(key, seconds)
+      // Delete before re-inserting, so that Map order stays oldest first.
+      byKey.delete(key)
+      byKey.set(key, { at: monotonic(), again })
+      count(again)
+    },
+    again: (key: string) => {
+      const last = byKey.get(key)
+      if (last !== undefined) last.again = true
+      count(true)
+    },
+    isWorthParking: (key: string): boolean => {
+      const last = byKey.get(key)
+      return last !== undefined && (last.again || comingAgain >= WORTH_PARKING)
+    },
+    remove: (key: string) => void byKey.delete(key),
+    forgetBefore: (time: number) => {
+      for (const [key, { at }] of byKey) {
+        if (at >= time) return
+        byKey.delete(key)
+      }
+    },
+    clear: () => byKey.clear(),
+  }
+}
+
+// ---- the backends that wait
+
 /** Anything that it says or does discards it. */
 class Parked implements BackendHearer {
-  readonly key: string
-  readonly user: string
-  readonly chain: string
-  readonly backend: Backend
-  readonly accepted: Accepted
-  /** The backend's own greeting, said again to the rules at each take-over. */
-  readonly greeting: string
+  readonly idle: Idle
   readonly since = monotonic()
   private readonly discard: (one: Parked) => void
 
-  constructor(
-    session: ClientSession,
-    backend: Backend,
-    accepted: Accepted,
-    greeting: string,
-    discard: (one: Parked) => void,
-  ) {
-    this.key = session.warmKey
-    this.user = session.user
-    this.chain = session.chain
-    this.backend = backend
-    this.accepted = accepted
-    this.greeting = greeting
+  constructor(idle: Idle, discard: (one: Parked) => void) {
+    this.idle = idle
     this.discard = discard
   }
 
@@ -96,14 +210,75 @@ class Parked implements BackendHearer {
   backendDrained(): void {}
 }
 
+function createParkingPlace() {
+  const byTicket = new Map<string, Parked[]>()
+  let count = 0
+
+  /** A copy: discarding changes the lists. */
+  const everyone = (): Parked[] => Array.from(byTicket.values()).flat()
+
+  function remove(one: Parked): void {
+    const rest = byTicket.get(one.idle.ticket)
+    const at = rest?.indexOf(one) ?? -1
+    if (rest === undefined || at < 0) return
+    rest.splice(at, 1)
+    count -= 1
+    if (rest.length === 0) byTicket.delete(one.idle.ticket)
+  }
+
+  function discard(one: Parked): void {
+    remove(one)
+    one.idle.backend.discard()
+  }
+
+  return {
+    add: (idle: Idle) => {
+      const one = new Parked(idle, discard)
+      idle.backend.uses += 1
+      idle.backend.handTo(one)
+      idle.backend.stream.resume()
+      const others = byTicket.get(idle.ticket)
+      if (others === undefined) byTicket.set(idle.ticket, [one])
+      else others.push(one)
+      count += 1
+    },
+    take: (ticket: string): Idle | undefined => {
+      const one = byTicket.get(ticket)?.at(-1)
+      if (one !== undefined) remove(one)
+      return one?.idle
+    },
+    drop: (matches: (parked: { readonly user: string; readonly chain: string }) => boolean) => {
+      for (const one of everyone()) if (matches(one.idle)) discard(one)
+    },
+    dropKey: (ticket: string) => {
+      for (const one of [...(byTicket.get(ticket) ?? [])]) discard(one)
+    },
+    dropBefore: (time: number) => {
+      for (const one of everyone()) if (one.since < time) discard(one)
+    },
+    dropOldest: () => {
+      const [oldest] = byTicket.values().next().value ?? []
+      if (oldest !== undefined) discard(oldest)
+    },
+    size: () => count,
+    counts: () => {
+      const counts: Record<string, number> = {}
+      for (const { idle } of everyone()) counts[idle.chain] = (counts[idle.chain] ?? 0) + 1
+      return counts
+    },
+  }
+}
+
 /** RSET and the client's EHLO in one write; both must be accepted, and nothing more said. */
 function probe(backend: Backend, helo: string, done: (alive: boolean, introduced: string) => void): void {
   let wanted = 2
   let introduced = ''
   let replies = noReply
+  let over = false
   const settle = (alive: boolean) => {
+    if (over) return
+    over = true
     clearTimeout(timer)
-    if (!alive) backend.discard()
     done(alive, introduced)
   }
   const timer = setTimeout(() => settle(false), PROBE_MILLISECONDS)
@@ -111,18 +286,12 @@ function probe(backend: Backend, helo: string, done: (alive: boolean, introduced
     fromBackend(bytes) {
       const taken = takeReplies(replies, bytes)
       replies = taken.buffer
-      if (taken.nonsense !== '') {
-        settle(false)
-        return
-      }
+      if (taken.nonsense !== '') settle(false)
       for (const reply of taken.replies) {
         const code = replyCode(reply)
         wanted -= 1
         introduced = reply
-        if (code < 200 || code > 299 || wanted < 0) {
-          settle(false)
-          return
-        }
+        if (code < 200 || code > 299 || wanted < 0) settle(false)
       }
       if (wanted === 0) settle(replies.text === '')
     },
@@ -130,132 +299,4 @@ function probe(backend: Backend, helo: string, done: (alive: boolean, introduced
     backendDrained() {},
   })
   backend.stream.write(`RSET\r\n${helo}`, 'latin1')
-}
-
-export function createParking(): Parking {
-  let secret = randomBytes(32)
-  /** By key, the oldest first. */
-  const verified = new Map<string, Verified>()
-  const parked = new Map<string, Parked[]>()
-  let count = 0
-  /** The share of logins whose user had logged in shortly before. */
-  let comingAgain = 1
-
-  const login = (again: boolean) => {
-    comingAgain += ((again ? 1 : 0) - comingAgain) / LOGINS_REMEMBERED
-  }
-
-  /** A copy: discarding changes the lists. */
-  const everyone = (): Parked[] => Array.from(parked.values()).flat()
-
-  function remove(one: Parked): void {
-    const rest = parked.get(one.key)
-    const at = rest?.indexOf(one) ?? -1
-    if (rest === undefined || at < 0) return
-    rest.splice(at, 1)
-    count -= 1
-    if (rest.length === 0) parked.delete(one.key)
-  }
-
-  function discard(one: Parked): void {
-    remove(one)
-    one.backend.discard()
-  }
-
-  return {
-    take(session, credentials, environment, warmSeconds, done) {
-      const key = createHmac('sha256', secret)
-        .update(credentials)
-        .update(`\0${session.chain}\0${environment}`)
-        .digest('base64')
-      session.warmKey = key
-      const known = verified.get(key)
-      const { helo } = session.actors.authup
-      // Without an EHLO of its own it would be served under the name that the last client gave.
-      const fresh = known !== undefined && monotonic() - known.at <= warmSeconds * 1000
-      const one = helo !== '' && fresh ? parked.get(key)?.at(-1) : undefined
-      if (one === undefined || known === undefined) {
-        done(undefined, NOBODY, NO_BYTES)
-        return
-      }
-      remove(one)
-      const before = secret
-      probe(one.backend, helo, (answered, introduced) => {
-        // What has been cleared meanwhile, by a reload or a stop, serves nobody any more.
-        const alive = answered && secret === before
-        if (answered && !alive) one.backend.discard()
-        if (!alive) {
-          done(undefined, NOBODY, NO_BYTES)
-          return
-        }
-        known.again = true
-        login(true)
-        session.introduced = introduced
-        done(one.backend, one.accepted, bytesOf(one.greeting))
-      })
-    },
-    verified(session, warmSeconds) {
-      const key = session.warmKey
-      if (key === '') return
-      const now = monotonic()
-      const last = verified.get(key)
-      const again = last !== undefined && now - last.at <= warmSeconds * 1000
-      // Away first, so that the oldest stay the first ones.
-      verified.delete(key)
-      verified.set(key, { at: now, again })
-      login(again)
-    },
-    refused(session) {
-      const key = session.warmKey
-      verified.delete(key)
-      for (const one of parked.get(key)?.slice() ?? []) discard(one)
-      session.warmKey = ''
-    },
-    forget(session) {
-      session.warmKey = ''
-    },
-    park(session, backend, accepted, greeting) {
-      const known = verified.get(session.warmKey)
-      // A key that is not known any more was made before the last reload, or nobody could log in with it without running the chain.
-      if (known === undefined || backend.uses >= MOST_USES || backend.isOver) return false
-      if (!known.again && comingAgain < WORTH_PARKING) return false
-      backend.uses += 1
-      const one = new Parked(session, backend, accepted, greeting, discard)
-      backend.handTo(one)
-      backend.stream.resume()
-      const others = parked.get(one.key)
-      if (others === undefined) parked.set(one.key, [one])
-      else others.push(one)
-      count += 1
-      return true
-    },
-    drop(matches) {
-      for (const one of everyone()) if (matches(one)) discard(one)
-    },
-    sweep(now) {
-      for (const one of everyone()) {
-        if (now - one.since > LONGEST_PARKED_SECONDS * 1000) discard(one)
-      }
-      for (const [key, { at }] of verified) {
-        if (now - at <= LONGEST_PARKED_SECONDS * 1000) break
-        verified.delete(key)
-      }
-    },
-    clear() {
-      for (const one of everyone()) discard(one)
-      verified.clear()
-      // What runs now and ends later finds no key either.
-      secret = randomBytes(32)
-    },
-    dropOldest() {
-      const [oldest] = parked.values().next().value ?? []
-      if (oldest !== undefined) discard(oldest)
-    },
-    size: () => count,
-    counts() {
-      const counts: Record<string, number> = {}
-      for (const list of parked.values()) for (const one of list) counts[one.chain] = (counts[one.chain] ?? 0) + 1
-      return counts
-    },
-  }
 }

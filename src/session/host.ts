@@ -1,0 +1,57 @@
+// What a session is given: its lane's services, its listener's settings.
+
+import type { Performed } from '../actors/effects.ts'
+import type { Why } from '../actors/endings.ts'
+import type { Frame } from '../actors/frames.ts'
+import type { ClientSocket } from '../edge/listening.ts'
+import type { TlsFacts, TlsFailure } from '../edge/tls.ts'
+import type { DialogueSettings } from '../protocol/dialogue.ts'
+import type { BareLineEnd } from '../protocol/end-of-data.ts'
+import type { Network } from '../protocol/ip.ts'
+import type { SessionRules } from '../rules/rewrite.ts'
+import type { Opened } from './backends/backends.ts'
+import type { ClientSession } from './session.ts'
+
+/** What a lane does for its sessions. */
+export interface SessionHost {
+  /** Milliseconds of the monotonic clock. */
+  readonly now: () => number
+  readonly post: (session: ClientSession, frame: Frame) => void
+  /** Ends in session.loggedIn, now or later. */
+  readonly openBackend: (session: ClientSession, kind: 'auth' | 'guest', user: string, credentials: Uint8Array) => void
+  readonly rulesOf: (session: ClientSession) => ServingRules
+  /** Before a read of requests: a newer generation may be waiting for this session. */
+  readonly refresh: (session: ClientSession) => void
+  readonly ended: (session: ClientSession, why: Why) => void
+  /** Begins TLS on the client's socket; answers the socket that takes its place. `done` is called once. */
+  readonly startTls: (
+    session: ClientSession,
+    socket: ClientSocket,
+    done: (secured: ClientSocket, outcome: TlsFacts | TlsFailure) => void,
+  ) => ClientSocket
+  /** Takes over an idle backend for a later login; false if it does not want it. */
+  readonly park: (session: ClientSession, opened: Opened, greeting: string) => boolean
+  readonly observe: (session: ClientSession, effect: Performed) => void
+}
+
+export interface ServingRules {
+  readonly rules: SessionRules
+  readonly greeting: string
+  /** Requests and replies are shown, before and after the rules. */
+  readonly debug: boolean
+}
+
+export interface SessionSettings {
+  readonly listener: string
+  /** TLS from the first octet. */
+  readonly implicitTls: boolean
+  /** Peers that send a PROXY header first. */
+  readonly proxies: readonly Network[]
+  readonly dialogue: DialogueSettings
+  readonly tries: number
+  readonly chain: string
+  readonly guestChain: string | undefined
+  readonly warm: boolean
+  readonly bareLineEnd: BareLineEnd
+  readonly longest: number
+}
