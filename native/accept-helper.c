@@ -81,13 +81,19 @@ static void let_go(int *fd)
   *fd = -1;
 }
 
-/* A watcher that leaves a pipe full of news unread is let go. */
+/* A watcher that leaves a pipe full of news unread: its process waits for its reader, and would for ever. */
+static void dismiss(int w)
+{
+  kill(watchers[w].pid, SIGKILL);
+  let_go(&watchers[w].fd);
+}
+
 static void tell_watchers(const struct proc *p, int signal, int code)
 {
   char line[160];
   int length = snprintf(line, sizeof line, "end %s %d %s %d\n", p->session, p->pid, signal ? "signal" : "exit", code);
   for (int w = 0; w < MAX_WATCHERS; w++)
-    if (watchers[w].fd >= 0 && write(watchers[w].fd, line, length) != length) let_go(&watchers[w].fd);
+    if (watchers[w].fd >= 0 && write(watchers[w].fd, line, length) != length) dismiss(w);
 }
 
 static void watcher_new(pid_t pid, struct proc *p)
