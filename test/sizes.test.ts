@@ -13,7 +13,6 @@ const FILE_LINES = 400
 const EXCEPTIONS: Readonly<Record<string, string>> = {
   'classic/authup.ts runAuthup': 'to be split',
   'classic/fixsmtpio.ts runFixsmtpio': 'to be split',
-  'contract/daemon.ts': 'to be split',
   'edge/supervisor.ts supervise': 'to be split',
   'rpc/commandline.ts parseCommand': 'to be split',
   'rpc/socket.ts': 'to be split',

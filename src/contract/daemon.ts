@@ -1,13 +1,14 @@
 // What the methods need of the running daemon, and nothing of how they are asked: no transport, no schemas, no text for the wire.
-// The runtime implements it on its main thread; tests implement it in memory (test/rpc/fake.ts).
+// The runtime implements it on its main thread.
 //
 // Times are milliseconds since 1970, durations seconds. Every argument is a plain value that can be sent to a lane.
-// What needs no lane is not here: time-limited overrides (overrides.ts), dryRun, ifSha256, cursors (pages.ts), event queues
-// (events.ts), redaction (redact.ts), Prometheus text (prometheus.ts).
+// What needs no lane is not here: time-limited overrides, dryRun, ifSha256, cursors, event queues, redaction, Prometheus text (rpc/).
 import type { Result } from 'neverthrow'
 import type { ConfigError } from '../protocol/errors.ts'
 import type { FailureName } from './failure.ts'
 import type { Sample } from './metrics.ts'
+import type { SessionFilter, SessionQuery } from './pages.ts'
+import type { Protocol, SessionDetail, SessionIdentity, SessionSummary } from './session-view.ts'
 
 /** An expected failure: which row of the error table (failure.ts), and what a program needs to decide what to do. */
 export interface RpcFailure {
@@ -63,7 +64,7 @@ export interface Daemon {
     evaluate(question: RuleQuestion): Answer<RuleEvaluation>
   }
   readonly sessions: {
-    /** In the order of `sort`, at most `limit`, those behind `after` only. `selectPage` of pages.ts does it for a lane and again for the merge. */
+    /** In the order of `sort`, at most `limit`, those that follow `after` only. `selectPage` of pages.ts does it for a lane and again for the merge. */
     query(query: SessionQuery): Soon<SessionAnswer>
     get(id: string): Answer<SessionDetail>
     kill(how: {
@@ -312,84 +313,12 @@ export interface RuleFields {
 
 // -- sessions
 
-export type Protocol = 'smtp' | 'pop3'
-/** greeting: accepted, nothing heard yet; login: the dialogue before login; checking: the helper is asked; ready: the backend serves, between transactions. */
-export type SessionState = 'greeting' | 'login' | 'checking' | 'ready' | 'transaction' | 'data' | 'ending'
 export type KillMode = 'graceful' | 'now'
-
-export interface SessionFilter {
-  readonly id?: string
-  /** A glob: `*` and `?`. */
-  readonly user?: string
-  /** An address or a CIDR block. */
-  readonly ip?: string
-  readonly protocol?: Protocol
-  readonly state?: SessionState
-  readonly listener?: string
-  readonly lane?: number
-  /** Seconds since it was accepted, at least. */
-  readonly olderThan?: number
-  readonly generation?: number
-  readonly tls?: boolean
-}
-
-export type SessionSort = 'started' | 'idle' | 'user' | 'ip' | 'bytesIn' | 'bytesOut' | 'messages' | 'id'
-
-export interface SessionQuery {
-  readonly filter: SessionFilter
-  readonly sort: SessionSort
-  readonly descending: boolean
-  readonly limit: number
-  /** The last session of the page before: its value of the sort key, and its id. */
-  readonly after?: readonly [key: string | number, id: string]
-  /** When the question was asked, so that `olderThan` and `idle` mean the same in every lane. */
-  readonly now: number
-}
 
 export interface SessionAnswer extends Silent {
   readonly sessions: readonly SessionSummary[]
   /** How many match the filter in all, on every page. */
   readonly matched: number
-}
-
-export interface SessionSummary {
-  readonly id: string
-  readonly protocol: Protocol
-  readonly state: SessionState
-  readonly listener: string
-  readonly lane: number
-  readonly generation: number
-  readonly ip: string
-  readonly port: number
-  /** The proxy's address, if the client's came by the PROXY protocol. */
-  readonly proxy?: string
-  readonly tls?: { readonly version: string; readonly cipher: string; readonly name?: string }
-  readonly helo?: string
-  readonly user?: string
-  readonly started: number
-  readonly lastActive: number
-  readonly login?: { readonly at: number; readonly mechanism: string }
-  readonly backend?: { readonly chain: string; readonly pid: number; readonly uid: number; readonly gid: number }
-  readonly messages: number
-  readonly recipients: number
-  readonly bytesIn: number
-  readonly bytesOut: number
-  /** The verb alone. */
-  readonly lastVerb?: string
-}
-
-export interface SessionDetail extends SessionSummary {
-  /** The last 50, oldest first. */
-  readonly verbs: readonly VerbRecord[]
-  /** Those that keep something of the session: where each is, and octets that it was given and has not taken. */
-  readonly actors: readonly { readonly name: string; readonly at: string; readonly waiting: number }[]
-}
-
-export interface VerbRecord {
-  readonly at: number
-  readonly verb: string
-  /** `250`, `+OK`, `-ERR`; left out while the reply is outstanding. */
-  readonly code?: string
 }
 
 export interface TraceLine extends SessionIdentity {
@@ -400,23 +329,6 @@ export interface TraceLine extends SessionIdentity {
   /** The rest of the line, cut to 500 octets; never that of AUTH, PASS or APOP. */
   readonly text?: string
 }
-
-/** What an event says about its session, and what a filter of event.subscribe looks at. */
-export const IDENTITY_FIELDS = [
-  'id',
-  'protocol',
-  'state',
-  'listener',
-  'lane',
-  'generation',
-  'ip',
-  'port',
-  'user',
-  'tls',
-  'started',
-] as const satisfies readonly (keyof SessionSummary)[]
-
-export type SessionIdentity = Pick<SessionSummary, (typeof IDENTITY_FIELDS)[number]>
 
 // -- TLS
 

@@ -1,6 +1,36 @@
 // Which sessions match, in which order, and where a page begins: pure, the same in a lane and in the merge on the main thread.
 import { networkHolds, parseNetwork, plainIp } from '../protocol/ip.ts'
-import type { SessionFilter, SessionQuery, SessionSort, SessionSummary } from './daemon.ts'
+import type { Protocol, SessionIdentity, SessionState, SessionSummary } from './session-view.ts'
+
+export interface SessionFilter {
+  readonly id?: string
+  /** A glob: `*` and `?`. */
+  readonly user?: string
+  /** An address or a CIDR block. */
+  readonly ip?: string
+  readonly protocol?: Protocol
+  readonly state?: SessionState
+  readonly listener?: string
+  readonly lane?: number
+  /** Seconds since it was accepted, at least. */
+  readonly olderThan?: number
+  readonly generation?: number
+  readonly tls?: boolean
+}
+
+export const SESSION_SORTS = ['started', 'idle', 'user', 'ip', 'bytesIn', 'bytesOut', 'messages', 'id'] as const
+export type SessionSort = (typeof SESSION_SORTS)[number]
+
+export interface SessionQuery {
+  readonly filter: SessionFilter
+  readonly sort: SessionSort
+  readonly descending: boolean
+  readonly limit: number
+  /** The last session of the page before: its value of the sort key, and its id. */
+  readonly after?: readonly [key: string | number, id: string]
+  /** When the question was asked, so that `olderThan` and `idle` mean the same in every lane. */
+  readonly now: number
+}
 
 /** `*` is any run of characters, `?` any one, what follows a backslash is itself. Two pointers: never more than length × length steps, whatever the glob. */
 export function globMatches(glob: string, text: string): boolean {
@@ -36,13 +66,8 @@ export function addressMatcher(ip: string): ((address: string) => boolean) | und
   }
 }
 
-type Matched = Pick<
-  SessionSummary,
-  'id' | 'user' | 'ip' | 'protocol' | 'state' | 'listener' | 'lane' | 'generation' | 'started' | 'tls'
->
-
 /** The filter as a predicate. An `ip` that is none matches nothing; methods refuse it before. */
-export function sessionMatcher(filter: SessionFilter): (session: Partial<Matched>, now: number) => boolean {
+export function sessionMatcher(filter: SessionFilter): (session: Partial<SessionIdentity>, now: number) => boolean {
   const { user, olderThan, tls } = filter
   const ip = filter.ip === undefined ? undefined : (addressMatcher(filter.ip) ?? (() => false))
   return (session, now) =>
@@ -62,7 +87,7 @@ function sortKey(session: SessionSummary, sort: SessionSort): string | number {
   switch (sort) {
     case 'idle':
       // The longest idle was active first.
-      return -session.lastActive
+      return -session.idle
     case 'user':
       return session.user ?? ''
     case 'started':

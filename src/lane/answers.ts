@@ -2,10 +2,10 @@
 
 import type { ShutdownText } from '../actors/endings.ts'
 import { TAG } from '../actors/frames.ts'
-import type { SessionFilter } from '../contract/daemon.ts'
-import { selectPage, sessionMatcher } from '../contract/pages.ts'
+import { type SessionFilter, selectPage, sessionMatcher } from '../contract/pages.ts'
+import { detailOf, identityOf, summaryOf } from '../contract/session-view.ts'
 import type { ClientSession } from '../session/session.ts'
-import { describe, detail } from './describe.ts'
+import { viewed } from './describe.ts'
 import type { QuestionName, Questions } from './messages.ts'
 import { isTraced, type Lane, placeOf } from './state.ts'
 
@@ -44,16 +44,18 @@ const aboutSessions = (lane: Lane) =>
   ({
     sessions: (query) =>
       selectPage(
-        [...lane.sessions.values()].map((each) => describe(each, placeOf(lane, each))),
+        [...lane.sessions.values()].map((each) => summaryOf(viewed(each, placeOf(lane, each)))),
         query,
       ),
     session: ({ id }) => {
       const session = lane.byName.get(id)
-      return session === undefined ? null : detail(session, placeOf(lane, session))
+      return session === undefined ? null : detailOf(viewed(session, placeOf(lane, session)))
     },
     kill: ({ filter, graceful, reason, now }) => {
       const matches = sessionMatcher(filter)
-      const killed = [...lane.sessions.values()].filter((each) => matches(describe(each, placeOf(lane, each)), now))
+      const killed = [...lane.sessions.values()].filter((each) =>
+        matches(identityOf(viewed(each, placeOf(lane, each))), now),
+      )
       const mode = graceful ? 'graceful' : 'now'
       for (const session of killed) {
         lane.reporter.logOf(session, 'info', 'session-killed', { user: session.login.user, mode, reason })
@@ -148,5 +150,5 @@ function abandonAll(lane: Lane): void {
 
 function tracer(lane: Lane, filter: SessionFilter): (session: ClientSession) => boolean {
   const matches = sessionMatcher(filter)
-  return (session) => matches(describe(session, placeOf(lane, session)), Date.now())
+  return (session) => matches(identityOf(viewed(session, placeOf(lane, session))), Date.now())
 }

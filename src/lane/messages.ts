@@ -1,17 +1,10 @@
 // What the main thread and a lane say to each other, as msgpack over the lane's MessagePort. Questions are answered between reads.
 
 import type { ControlTexts } from '../config/knobs.ts'
-import type {
-  DaemonEvent,
-  LogLevel,
-  PauseMode,
-  SessionDetail,
-  SessionFilter,
-  SessionQuery,
-  SessionSummary,
-  TraceLine,
-} from '../contract/daemon.ts'
+import type { DaemonEvent, LogLevel, PauseMode, TraceLine } from '../contract/daemon.ts'
 import type { Sample } from '../contract/metrics.ts'
+import type { SessionFilter, SessionQuery } from '../contract/pages.ts'
+import type { SessionDetail, SessionSummary } from '../contract/session-view.ts'
 import type { TlsMaterial } from '../edge/tls.ts'
 import type { ConfigError } from '../protocol/errors.ts'
 import type { HelperPlace } from '../protocol/helper.ts'

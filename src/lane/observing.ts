@@ -2,9 +2,9 @@
 
 import type { Log, LogEvent, Performed } from '../actors/effects.ts'
 import type { TraceLine } from '../contract/daemon.ts'
+import { codeText, shownVerb } from '../contract/session-view.ts'
 import { splitCommand } from '../protocol/command.ts'
 import type { ClientSession } from '../session/session.ts'
-import { codeText, shownVerb } from './describe.ts'
 import type { Reporter } from './reporter.ts'
 import type { Lane } from './state.ts'
 

@@ -1,9 +1,10 @@
 // What a lane says to the main thread without being asked: log lines, events, traces, backends to be ended. Gathered, ten times a second.
 
 import type { DaemonEvent, LogLevel, TraceLine } from '../contract/daemon.ts'
+import { identityOf, type Place } from '../contract/session-view.ts'
 import { fieldsText, isLogged, type LogFields, logLine } from '../edge/log.ts'
 import type { ClientSession } from '../session/session.ts'
-import { identity, type Place } from './describe.ts'
+import { viewed } from './describe.ts'
 import type { FromLane } from './messages.ts'
 
 export interface Reporter {
@@ -49,10 +50,11 @@ export function createReporter(tell: (message: FromLane) => void, place: (sessio
       logged += logLine(at, what, fields, whoOf(session))
     },
     event(topic, name, session, data = {}) {
-      if (wantsEvents) events.push({ at: Date.now(), topic, name, session: identity(session, place(session)), data })
+      if (wantsEvents)
+        events.push({ at: Date.now(), topic, name, session: identityOf(viewed(session, place(session))), data })
     },
     trace(session, line) {
-      traces.push({ ...identity(session, place(session)), at: Date.now(), ...line })
+      traces.push({ ...identityOf(viewed(session, place(session))), at: Date.now(), ...line })
     },
     kill(session) {
       kills.push(session.name)

@@ -1,13 +1,8 @@
 // The daemon's events, to whoever asked for them.
-import {
-  type Daemon,
-  type DaemonEvent,
-  IDENTITY_FIELDS,
-  type SessionFilter,
-  type SessionIdentity,
-  type Topic,
-} from '../contract/daemon.ts'
-import { sessionMatcher } from '../contract/pages.ts'
+import type { Daemon, DaemonEvent, Topic } from '../contract/daemon.ts'
+import { type SessionFilter, sessionMatcher } from '../contract/pages.ts'
+import { EVENT_FIELDS } from '../contract/session-view.ts'
+import { wireSession } from './session-schema.ts'
 import { type EventText, eventText, type Stream, type StreamParams } from './streams.ts'
 import { timeOf } from './wire.ts'
 
@@ -67,14 +62,7 @@ function wireEvent({ at, topic, name, session, data }: DaemonEvent): StreamParam
     at: timeOf(at),
     topic,
     name,
-    ...(session && { session: wireIdentity(session) }),
+    ...(session && { session: wireSession(EVENT_FIELDS, session, 'status', at) }),
     ...(data && { data }),
   }
-}
-
-/** Field by field: a session record that has more never shows more. */
-export function wireIdentity(session: SessionIdentity): StreamParams {
-  const shown: Record<string, unknown> = {}
-  for (const field of IDENTITY_FIELDS) if (session[field] !== undefined) shown[field] = session[field]
-  return { ...shown, started: timeOf(session.started) }
 }

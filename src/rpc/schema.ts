@@ -1,5 +1,6 @@
 // Pieces that parameters and results are made of.
 import { z } from 'zod'
+import { PROTOCOLS, SESSION_STATES } from '../contract/session-view.ts'
 import { octetGlob, octets } from './octets.ts'
 
 /** RFC 3339, UTC, milliseconds. */
@@ -23,8 +24,7 @@ export function list<T extends z.ZodType>(of: T): z.ZodReadonly<z.ZodArray<T>> {
   return z.array(of).readonly()
 }
 
-export const protocol = z.enum(['smtp', 'pop3'])
-export const sessionState = z.enum(['greeting', 'login', 'checking', 'ready', 'transaction', 'data', 'ending'])
+export const protocol = z.enum(PROTOCOLS)
 export const logLevel = z.enum(['error', 'warn', 'info', 'debug'])
 export const pauseMode = z.enum(['421', 'hold'])
 export const apply = z
@@ -54,7 +54,7 @@ export const filter = {
     .describe('Users that match this glob (* and ?; \\* and \\? are the characters themselves).'),
   ip: z.string().min(2).max(49).exactOptional().describe('Clients at this address or in this CIDR block.'),
   protocol: protocol.exactOptional().describe('Sessions of this protocol.'),
-  state: sessionState.exactOptional().describe('Sessions in this state.'),
+  state: z.enum(SESSION_STATES).exactOptional().describe('Sessions in this state.'),
   listener: name.exactOptional().describe('Sessions accepted by this listener.'),
   lane: count.exactOptional().describe('Sessions in this lane.'),
   olderThan: seconds.exactOptional().describe('Sessions accepted at least so many seconds ago.'),
@@ -88,30 +88,6 @@ export const configError = z.object({
   column: count,
   message: z.string(),
   hint: z.string(),
-})
-
-export const session = z.object({
-  id,
-  protocol,
-  state: sessionState,
-  listener: z.string(),
-  lane: count,
-  generation: count,
-  ip: z.string(),
-  port: count,
-  proxy: z.string().optional(),
-  tls: z.object({ version: z.string(), cipher: z.string(), name: z.string().optional() }).optional(),
-  helo: z.string().optional(),
-  user: z.string().optional(),
-  started: time,
-  idle: seconds,
-  login: z.object({ at: time, mechanism: z.string() }).optional(),
-  backend: z.object({ chain: z.string(), pid: count, uid: count, gid: count }).optional(),
-  messages: count,
-  recipients: count,
-  bytesIn: count,
-  bytesOut: count,
-  lastVerb: z.string().optional(),
 })
 
 export const silentLanes = list(count).describe('Lanes that did not answer in time; their part is missing.')

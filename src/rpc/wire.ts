@@ -1,8 +1,9 @@
 // Values of the daemon as the wire has them: times as RFC 3339, errors with `message`.
 import type { z } from 'zod'
-import type { Generation, RpcFailure, SessionFilter, SessionSummary } from '../contract/daemon.ts'
+import type { Generation, RpcFailure } from '../contract/daemon.ts'
+import type { SessionFilter } from '../contract/pages.ts'
 import type { ConfigError } from '../protocol/errors.ts'
-import { type configError, filterNames, type session } from './schema.ts'
+import { type configError, filterNames } from './schema.ts'
 
 export function timeOf(milliseconds: number): string {
   return new Date(milliseconds).toISOString()
@@ -31,16 +32,6 @@ export function wireFailure(failure: RpcFailure): RpcFailure {
 const isConfigErrors = (value: unknown): value is readonly ConfigError[] =>
   Array.isArray(value) &&
   value.every((error: unknown) => typeof error === 'object' && error !== null && 'problem' in error)
-
-export function wireSession(value: SessionSummary, now: number): z.input<typeof session> {
-  const { started, lastActive, login, ...rest } = value
-  return {
-    ...rest,
-    started: timeOf(started),
-    idle: Math.max(0, now - lastActive) / 1000,
-    ...(login && { login: { ...login, at: timeOf(login.at) } }),
-  }
-}
 
 export function wireGeneration({
   published,

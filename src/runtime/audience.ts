@@ -1,7 +1,7 @@
 // Who hears what the lanes say: the log, subscribers of events, traces; and what the lanes therefore have to say.
 
-import type { DaemonEvent, LogLevel, SessionFilter, TraceLine } from '../contract/daemon.ts'
-import { sessionMatcher } from '../contract/pages.ts'
+import type { DaemonEvent, LogLevel, TraceLine } from '../contract/daemon.ts'
+import { type SessionFilter, sessionMatcher } from '../contract/pages.ts'
 import { isLogged, type LogFields, logLine } from '../edge/log.ts'
 import type { LaneHandle } from './pool.ts'
 

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import type { SessionQuery, SessionSort } from '../../src/contract/daemon.ts'
 import {
   HISTOGRAM_BUCKETS,
   histogramCount,
@@ -18,6 +17,8 @@ import {
   cursorAfter,
   globMatches,
   mergePages,
+  type SessionQuery,
+  type SessionSort,
   selectPage,
 } from '../../src/contract/pages.ts'
 import { diffLines } from '../../src/rpc/diff.ts'

@@ -1,6 +1,6 @@
 // A session as the control plane describes it, for tests of what is done with such descriptions.
 
-import type { SessionDetail } from '../../src/contract/daemon.ts'
+import type { SessionDetail } from '../../src/contract/session-view.ts'
 
 export const sampleSession = (n: number, more: Partial<SessionDetail> = {}): SessionDetail => ({
   id: `1.${n.toString(16).padStart(4, '0')}`,
@@ -13,7 +13,7 @@ export const sampleSession = (n: number, more: Partial<SessionDetail> = {}): Ses
   port: 40_000 + (n % 20_000),
   user: n % 3 === 0 ? 'alice' : `user${n}`,
   started: 1_700_000_000_000 + n * 1000,
-  lastActive: 1_700_000_100_000 + n,
+  idle: 1_700_000_100_000 + n,
   messages: n % 5,
   recipients: n % 7,
   bytesIn: n * 10,

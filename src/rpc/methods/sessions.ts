@@ -1,14 +1,17 @@
 import { err, ok } from 'neverthrow'
 import { z } from 'zod'
-import type { RpcFailure, SessionFilter } from '../../contract/daemon.ts'
-import { addressMatcher, afterCursor, cursorAfter } from '../../contract/pages.ts'
-import { wireIdentity } from '../events.ts'
+import type { RpcFailure } from '../../contract/daemon.ts'
+import { addressMatcher, afterCursor, cursorAfter, SESSION_SORTS, type SessionFilter } from '../../contract/pages.ts'
+import { DETAIL_FIELDS, EVENT_FIELDS, LIST_FIELDS, SESSION_COLUMNS } from '../../contract/session-view.ts'
 import { method } from '../row.ts'
-import { count, dryRun, filter, filterNames, id, list, reason, session, silentLanes, time, ttl } from '../schema.ts'
+import { count, dryRun, filter, filterNames, id, list, reason, silentLanes, time, ttl } from '../schema.ts'
+import { sessionDetail, sessionSummary, wireSession } from '../session-schema.ts'
 import { type EventText, eventText } from '../streams.ts'
-import { filterOf, timeOf, wireSession } from '../wire.ts'
+import { filterOf, timeOf } from '../wire.ts'
 
 const PAGE = 1000
+/** Shown whatever fields are asked for. */
+const ALWAYS = ['id'] as const
 
 const exampleSession = {
   id: '1.2f',
@@ -33,9 +36,6 @@ const exampleSession = {
   lastVerb: 'RSET',
 } as const
 
-/** Whatever a session shows. */
-const fieldNames = session.keyof()
-
 /** What a filter says that cannot be: refused before a lane is asked. */
 export function filterProblem(of: SessionFilter): RpcFailure | undefined {
   if (of.ip === undefined || addressMatcher(of.ip)) return undefined
@@ -59,13 +59,13 @@ export const sessionMethods = {
     params: z.strictObject({
       ...filter,
       fields: z
-        .array(fieldNames)
+        .array(z.enum(LIST_FIELDS))
         .min(1)
-        .max(fieldNames.options.length)
+        .max(LIST_FIELDS.length)
         .exactOptional()
         .describe('Only these members; id always comes.'),
       sort: z
-        .enum(['started', 'idle', 'user', 'ip', 'bytesIn', 'bytesOut', 'messages', 'id'])
+        .enum(SESSION_SORTS)
         .default('started')
         .describe('The order; sessions of equal value come in the order of their ids.'),
       descending: z.boolean().default(false).describe('Reverse the order.'),
@@ -73,7 +73,7 @@ export const sessionMethods = {
       cursor: z.string().max(1000).exactOptional().describe('`next` of the previous page.'),
     }),
     result: z.object({
-      sessions: list(session.partial().required({ id: true })),
+      sessions: list(sessionSummary.partial().required({ id: true })),
       matched: count.describe('The total number of matches.'),
       next: z.string().optional().describe('Cursor of the next page; absent on the last one.'),
       silentLanes,
@@ -86,22 +86,10 @@ export const sessionMethods = {
     },
     cli: {
       rows: 'sessions',
-      columns: [
-        'id',
-        'protocol',
-        'state',
-        'user',
-        'ip',
-        'idle',
-        'messages',
-        'bytesIn',
-        'generation',
-        'lane',
-        'lastVerb',
-      ],
+      columns: SESSION_COLUMNS,
       matched: 'matched',
     },
-    run: async ({ daemon }, params) => {
+    run: async ({ daemon, client }, params) => {
       const of = filterOf(params)
       const problem = filterProblem(of)
       if (problem) return err(problem)
@@ -126,10 +114,10 @@ export const sessionMethods = {
       })
       const page = answer.sessions.slice(0, limit)
       const last = page.at(-1)
-      const wire = page.map((one) => wireSession(one, now))
-      const wanted = params.fields && new Set<string>(['id', ...params.fields])
+      const wanted = params.fields && new Set([...ALWAYS, ...params.fields])
+      const fields = wanted ? LIST_FIELDS.filter((field) => wanted.has(field)) : LIST_FIELDS
       return ok({
-        sessions: wanted ? wire.map((one) => ({ id: one.id, ...pick(one, wanted) })) : wire,
+        sessions: page.map((one) => wireSession(fields, one, client.level, now)),
         matched: answer.matched,
         ...(last && answer.sessions.length > limit && { next: cursorAfter(last, sort, descending) }),
         silentLanes: answer.silentLanes,
@@ -139,10 +127,7 @@ export const sessionMethods = {
   'session.get': method({
     sentence: 'Shows everything about one session: its last 50 verbs with their replies, and its actors.',
     params: z.strictObject({ id: id.describe('The session.') }),
-    result: session.extend({
-      verbs: list(z.object({ at: time, verb: z.string(), code: z.string().optional() })),
-      actors: list(z.object({ name: z.string(), at: z.string(), waiting: count })),
-    }),
+    result: sessionDetail,
     level: 'status',
     changes: false,
     example: {
@@ -157,15 +142,8 @@ export const sessionMethods = {
       },
     },
     cli: { args: ['id'] },
-    run: async ({ daemon }, params) =>
-      (await daemon.sessions.get(params.id)).map((detail) => {
-        const { verbs, actors, ...summary } = detail
-        return {
-          ...wireSession(summary, Date.now()),
-          verbs: verbs.map((verb) => ({ ...verb, at: timeOf(verb.at) })),
-          actors,
-        }
-      }),
+    run: async ({ daemon, client }, params) =>
+      (await daemon.sessions.get(params.id)).map((one) => wireSession(DETAIL_FIELDS, one, client.level, Date.now())),
   }),
   'session.kill': method({
     sentence: 'Ends the sessions that match: with 421 at the next boundary, or now.',
@@ -257,7 +235,7 @@ export const sessionMethods = {
             at: timeOf(at),
             topic: 'trace',
             name: from,
-            session: wireIdentity(identity),
+            session: wireSession(EVENT_FIELDS, identity, 'status', at),
             data: { verb, ...(text !== undefined && client.level === 'control' && { text }) },
           }),
         )
@@ -277,16 +255,4 @@ export const sessionMethods = {
 
 function ending(why: string): EventText {
   return eventText({ at: timeOf(Date.now()), topic: 'trace', name: 'ended', data: { why } })
-}
-
-function pick<T extends object>(value: T, names: ReadonlySet<string>): Partial<T> {
-  const picked: Partial<T> = { ...value }
-  for (const name of keysOf(picked)) if (!names.has(String(name))) delete picked[name]
-  return picked
-}
-
-function keysOf<T extends object>(value: T): (keyof T)[] {
-  const keys: (keyof T)[] = []
-  for (const key in value) keys.push(key)
-  return keys
 }
