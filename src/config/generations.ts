@@ -1,7 +1,7 @@
 // Rule generations: parse -> compile -> publish. What is on disk, what is published, and the last error are three different things.
 
 import { createHash } from 'node:crypto'
-import type { ChangedBy } from '../contract/daemon.ts'
+import type { ChangedBy } from '../contract/configuration.ts'
 import { namesIn, readControlFile, sha256Of } from '../edge/control-files.ts'
 import type { ConfigError } from '../protocol/errors.ts'
 import type { Config } from './config.ts'

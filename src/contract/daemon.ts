@@ -5,6 +5,15 @@
 // What needs no lane is not here: time-limited overrides, dryRun, ifSha256, cursors, event queues, redaction, Prometheus text (rpc/).
 import type { Result } from 'neverthrow'
 import type { ConfigError } from '../protocol/errors.ts'
+import type {
+  ChangeRequest,
+  CheckReport,
+  ConfigStatus,
+  FileDifference,
+  Generation,
+  Knob,
+  Published,
+} from './configuration.ts'
 import type { FailureName } from './failure.ts'
 import type { Sample } from './metrics.ts'
 import type { SessionFilter, SessionQuery } from './pages.ts'
@@ -153,114 +162,6 @@ export interface ListenerState {
   readonly paused?: PauseMode
   readonly accepted: number
   readonly refused: number
-}
-
-// -- configuration
-
-export interface Knob {
-  readonly name: string
-  /** Left out for a secret. */
-  readonly value?: string
-  readonly secret: boolean
-  readonly source:
-    | { readonly from: 'file'; readonly file: string; readonly line: number }
-    | { readonly from: 'default' }
-  /** Whether a reload changes it, or only a restart of acceptd. */
-  readonly changes: 'reload' | 'restart'
-}
-
-export type ChangedBy = 'start' | 'signal' | 'file' | 'control'
-
-export interface Generation {
-  readonly generation: number
-  readonly sha256: string
-  readonly published: number
-  readonly by: ChangedBy
-  readonly reason?: string
-  readonly rules: number
-  readonly sessions: number
-}
-
-export interface ConfigStatus {
-  readonly current: Generation
-  readonly files: readonly FileState[]
-  readonly lastError?: {
-    readonly at: number
-    readonly by: ChangedBy
-    /** At most a hundred, of `errorCount`. */
-    readonly errors: readonly ConfigError[]
-    readonly errorCount: number
-  }
-  /** Every generation that a session uses, the current one included. */
-  readonly generations: readonly Generation[]
-}
-
-export interface FileState {
-  readonly name: string
-  /** Left out when there is no such file now / was none when it was read. */
-  readonly diskSha256?: string
-  readonly loadedSha256?: string
-}
-
-export interface CheckReport {
-  /** At most a hundred, of `errorCount`. */
-  readonly errors: readonly ConfigError[]
-  readonly errorCount: number
-  /** At most a hundred, of `warningCount`. */
-  readonly warnings: readonly ConfigError[]
-  readonly warningCount: number
-  /** Files that a reload would leave as they are loaded. */
-  readonly needsRestart: readonly string[]
-  /** Of what would be published. */
-  readonly sha256: string
-}
-
-export interface FileDifference {
-  readonly name: string
-  /** Left out where there is no such file on that side. */
-  readonly loaded?: string
-  readonly wanted?: string
-  /** A reload leaves it as it is. */
-  readonly needsRestart: boolean
-}
-
-export type Apply = 'new-sessions' | 'next-transaction'
-
-export type ChangeRequest = {
-  readonly apply: Apply
-  readonly by: ChangedBy
-  readonly reason?: string
-  /** Answers what would be done. */
-  readonly dryRun: boolean
-} & (
-  | {
-      readonly from: 'disk'
-      /** Files to read again; left out, all. */
-      readonly only?: readonly string[]
-    }
-  | {
-      readonly from: 'history'
-      /** Left out: the last one that says something else than the current one. */
-      readonly generation?: number
-    }
-)
-
-export interface Published {
-  readonly generation: number
-  readonly previous: number
-  readonly sha256: string
-  /** Nothing was published, since it would have said the same. */
-  readonly unchanged: boolean
-  /** Names of the files whose content differs from the previous generation's. */
-  readonly changed: readonly string[]
-  /** Files that differ and that only a restart of acceptd reads. */
-  readonly needsRestart: readonly string[]
-  /** At most a hundred. */
-  readonly warnings: readonly ConfigError[]
-  readonly rules: number
-  readonly lanes: number
-  readonly olderSessions: number
-  readonly milliseconds: number
 }
 
 // -- rules

@@ -1,6 +1,7 @@
 // Values of the daemon as the wire has them: times as RFC 3339, errors with `message`.
 import type { z } from 'zod'
-import type { Generation, RpcFailure } from '../contract/daemon.ts'
+import type { Generation } from '../contract/configuration.ts'
+import type { RpcFailure } from '../contract/daemon.ts'
 import type { SessionFilter } from '../contract/pages.ts'
 import type { ConfigError } from '../protocol/errors.ts'
 import { type configError, filterNames } from './schema.ts'

@@ -1,6 +1,7 @@
 import { err, ok, type Result } from 'neverthrow'
 import { z } from 'zod'
-import type { Apply, Daemon, FileDifference, Published, RpcFailure } from '../../contract/daemon.ts'
+import type { Apply, FileDifference, Published } from '../../contract/configuration.ts'
+import type { Daemon, RpcFailure } from '../../contract/daemon.ts'
 import { globMatches } from '../../contract/pages.ts'
 import { diffLines } from '../diff.ts'
 import { octetGlob, octets } from '../octets.ts'

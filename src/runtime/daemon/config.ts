@@ -8,14 +8,13 @@ import type {
   ChangeRequest,
   CheckReport,
   ConfigStatus,
-  Daemon,
   FileDifference,
   FileState,
   Generation,
   Knob,
   Published,
-  RpcFailure,
-} from '../../contract/daemon.ts'
+} from '../../contract/configuration.ts'
+import type { Daemon, RpcFailure } from '../../contract/daemon.ts'
 import { failure, notFound } from '../../contract/failure.ts'
 import type { Sample } from '../../contract/metrics.ts'
 import { sha256Of } from '../../edge/control-files.ts'
