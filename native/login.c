@@ -230,10 +230,10 @@ void login(int stream, int up, int down)
   if (read(DOWN, field, 1) != 1) _exit(TEMPORARY);
   check_caller();
   read_request();
-  step_back();
   const char *end = request + request_length, *what = string(&at, end);
   int guest = strcmp(what, "guest") == 0;
   if (strcmp(what, "watch") == 0 && at == end) watch();
+  step_back();
   if (!guest && strcmp(what, "auth") != 0) refuse("bad request", MISUSED);
   const char *name = string(&at, end);
   if (!is_name(name)) refuse("bad session name", MISUSED);

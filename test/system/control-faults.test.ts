@@ -11,7 +11,18 @@ import { wire } from '../rpc/wire.ts'
 import { type Bed, makeBed } from './bed.ts'
 import { loggedIn } from './conversation.ts'
 import { type Daemon, type Start, startDaemon } from './daemon.ts'
-import { isAlive, memory, picture, runtimeOf, SCHED_BATCH, schedulingOf, signal, treeOf, until } from './processes.ts'
+import {
+  cpuSeconds,
+  isAlive,
+  memory,
+  picture,
+  runtimeOf,
+  SCHED_BATCH,
+  schedulingOf,
+  signal,
+  treeOf,
+  until,
+} from './processes.ts'
 import { makeRecorder, type Recorder, transact } from './recorder.ts'
 import { type Ran, run } from './run.ts'
 
@@ -113,7 +124,7 @@ void describe('a hostile client', () => {
   })
 })
 
-void it('ten thousand sessions are listed in pages within a second', async (t) => {
+void it('ten thousand sessions are listed in pages with a second of the processor', async (t) => {
   const sockets: Socket[] = []
   const come = async (): Promise<void> => {
     const socket = connect(bed.daemon.port('mail'), '127.0.0.1')
@@ -124,9 +135,10 @@ void it('ten thousand sessions are listed in pages within a second', async (t) =
   try {
     while (sockets.length < 10_000) await Promise.all(Array.from({ length: 250 }, come))
     const control = wire(bed.daemon.controlSocket)
+    const runtime = runtimeOf(bed.daemon.pid)?.pid ?? 0
     const times: number[] = []
     for (const sort of ['started', 'ip', 'id']) {
-      const began = performance.now()
+      const began = cpuSeconds(runtime)
       const ids = new Set<string>()
       let cursor: string | undefined
       do {
@@ -135,12 +147,12 @@ void it('ten thousand sessions are listed in pages within a second', async (t) =
         for (const { id } of result.sessions) ids.add(id)
         cursor = result.next
       } while (cursor !== undefined)
-      times.push(performance.now() - began)
+      times.push(cpuSeconds(runtime) - began)
       assert.equal(ids.size, sockets.length)
     }
     control.end()
-    t.diagnostic(`${times.map((time) => time.toFixed(0)).join(', ')} ms`)
-    assert.ok(Math.min(...times) < 1000, times.join(' '))
+    t.diagnostic(`${times.map((time) => time.toFixed(2)).join(', ')} s of the processor`)
+    assert.ok(Math.min(...times) < 1, times.join(' '))
   } finally {
     for (const socket of sockets) socket.resetAndDestroy()
   }

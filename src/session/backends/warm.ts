@@ -251,7 +251,7 @@ function createParkingPlace() {
       for (const one of everyone()) if (matches(one.idle)) discard(one)
     },
     dropKey: (ticket: string) => {
-      for (const one of [...(byTicket.get(ticket) ?? [])]) discard(one)
+      for (const one of byTicket.get(ticket)?.slice() ?? []) discard(one)
     },
     dropBefore: (time: number) => {
       for (const one of everyone()) if (one.since < time) discard(one)
