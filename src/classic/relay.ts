@@ -7,6 +7,7 @@ import type { FixsmtpioFrame } from '../actors/fixsmtpio.ts'
 import { TAG } from '../actors/frames.ts'
 import { bytesOf, concat, copyOf, textOf } from '../protocol/bytes.ts'
 import type { BareLineEnd } from '../protocol/end-of-data.ts'
+import { createLineEndSearch } from '../protocol/line-ends.ts'
 import { BodyCarrier } from '../session/body.ts'
 import type { Client } from './client.ts'
 
@@ -42,7 +43,7 @@ export class Relay {
   constructor(host: RelayHost) {
     this.host = host
     const { debug } = host
-    this.body = new BodyCarrier(host.bareLineEnd, {
+    this.body = new BodyCarrier(host.bareLineEnd, createLineEndSearch(), {
       write: (pieces) => {
         for (const piece of pieces) this.toBackend(piece)
       },

@@ -14,7 +14,7 @@ import {
   WATCH_REQUEST,
 } from '../protocol/helper.ts'
 import { Backend, type BackendHearer } from './backend.ts'
-import { socketOptions } from './reading.ts'
+import type { SocketOptions } from './reading.ts'
 
 /** There is a backend if and only if the status is `ok`; `rest` was read behind its line. */
 export type Answered = (status: HelperStatus, backend: Backend | undefined, rest: Uint8Array) => void
@@ -23,10 +23,15 @@ export type Answered = (status: HelperStatus, backend: Backend | undefined, rest
  * Asks the helper for a process. The request, which holds the password, is wiped as soon as the kernel has it.
  * `answered` is called exactly once; it has to hand the backend to somebody. Returns a function that gives up waiting.
  */
-export function askHelper(place: HelperPlace, request: HelperRequest, answered: Answered): () => void {
+export function askHelper(
+  place: HelperPlace,
+  request: HelperRequest,
+  answered: Answered,
+  options: SocketOptions | undefined,
+): () => void {
   const bytes = encodeHelperRequest(request)
   wipe(request.credentials)
-  const asking = new Asking(streamTo(place), bytes, answered)
+  const asking = new Asking(streamTo(place, options), bytes, answered)
   return () => asking.settle({ is: 'timeout' })
 }
 
@@ -70,9 +75,9 @@ class Asking implements BackendHearer {
   }
 }
 
-function streamTo(place: HelperPlace): Socket {
+function streamTo(place: HelperPlace, options: SocketOptions | undefined): Socket {
   if ('socket' in place) {
-    return connect({ ...socketOptions, path: place.socket } as NetConnectOpts)
+    return connect({ ...options, path: place.socket } as NetConnectOpts)
   }
   const child = spawn(place.program, ['run', '3', ...place.args], { stdio: ['ignore', 'ignore', 'inherit', 'pipe'] })
   const stream = child.stdio[3] as Socket

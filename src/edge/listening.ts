@@ -3,7 +3,7 @@
 import { createServer, type Socket } from 'node:net'
 import { getSystemErrorName } from 'node:util'
 import { listenHandle, onlyPublic, socketOf, stopAccepting } from './internals.ts'
-import { socketOptions } from './reading.ts'
+import type { Reading, SocketOptions } from './reading.ts'
 
 export type ClientSocket = Socket
 
@@ -26,11 +26,11 @@ type Failed = (error: Error) => void
 const NOT_LISTENING: Listening = { hold: () => undefined, resume: () => undefined, close: () => undefined }
 
 /** `held`: clients wait until it is resumed. */
-export const listenOn = (fd: number, accept: Accept, failed: Failed, held = false): Listening =>
-  (onlyPublic() === undefined ? byHandle : byServer)(fd, accept, failed, held)
+export const listenOn = (fd: number, accept: Accept, failed: Failed, reading: Reading, held = false): Listening =>
+  (onlyPublic() === undefined ? byHandle : byServer)(fd, accept, failed, reading.socketOptions, held)
 
 /** The sockets read into the memory of reading.ts. */
-function byHandle(fd: number, accept: Accept, failed: Failed, held: boolean): Listening {
+function byHandle(fd: number, accept: Accept, failed: Failed, options: SocketOptions, held: boolean): Listening {
   const handle = listenHandle(fd)
   const status = typeof handle === 'number' ? handle : handle.listen(BACKLOG)
   if (typeof handle === 'number' || status !== 0) {
@@ -44,7 +44,7 @@ function byHandle(fd: number, accept: Accept, failed: Failed, held: boolean): Li
       return
     }
     client.setNoDelay(true)
-    accept(socketOf(client, socketOptions))
+    accept(socketOf(client, options))
   }
   const hold = (): void => stopAccepting(handle)
   if (held) hold()
@@ -52,8 +52,8 @@ function byHandle(fd: number, accept: Accept, failed: Failed, held: boolean): Li
 }
 
 /** The sockets read into memory of their own, and a held server accepts its clients but does not serve them yet. */
-function byServer(fd: number, accept: Accept, failed: Failed, held: boolean): Listening {
-  const { allowHalfOpen, highWaterMark } = socketOptions
+function byServer(fd: number, accept: Accept, failed: Failed, options: SocketOptions, held: boolean): Listening {
+  const { allowHalfOpen, highWaterMark } = options
   let waiting: Socket[] | undefined = held ? [] : undefined
   const server = createServer({ allowHalfOpen, highWaterMark, noDelay: true }, (socket) => {
     if (waiting === undefined) accept(socket)

@@ -9,6 +9,7 @@ import type { MessagePort } from 'node:worker_threads'
 import type { Performed } from '../actors/effects.ts'
 import { monotonic } from '../edge/clock.ts'
 import { listenOn } from '../edge/listening.ts'
+import { Reading } from '../edge/reading.ts'
 import { notNow } from '../protocol/dialogue.ts'
 import { helperBackends } from '../session/backends/helper.ts'
 import { createWarmBackends } from '../session/backends/warm.ts'
@@ -44,7 +45,8 @@ export default function runLane({ start, port, usage, slot }: LaneTask): Promise
     const tell = (message: FromLane) => port.postMessage(encodeMessage(message))
     const reporter: Reporter = createReporter(tell, (session) => placeOf(lane, session))
     const counters = createCounters(String(start.lane))
-    const cold = withinBounds(() => lane, helperBackends(start.helper))
+    const reading = new Reading()
+    const cold = withinBounds(() => lane, helperBackends(start.helper, reading))
     const lane: Lane = {
       start,
       usage,
@@ -56,6 +58,7 @@ export default function runLane({ start, port, usage, slot }: LaneTask): Promise
       generations: createGenerations(start.published),
       counters,
       reporter,
+      reading,
       cold,
       warm: createWarmBackends(cold),
       handshakes: createHandshakes(counters, reporter, monotonic),
@@ -98,6 +101,7 @@ export default function runLane({ start, port, usage, slot }: LaneTask): Promise
 /** What the lane does for its sessions. */
 const hostOf = (lane: Lane): SessionHost => ({
   now: monotonic,
+  reading: lane.reading,
   post: (session, frame) => lane.stages.post(session, frame),
   openBackend: (session, kind, user, credentials) => openBackend(lane, session, kind, user, credentials),
   rulesOf: (session) => ({ ...lane.generations.rulesOf(session), debug: lane.traced.has(session) }),
@@ -116,6 +120,7 @@ const listenerControl = (lane: Lane, host: SessionHost): ListenerControl => ({
         (socket) => acceptClient(lane, host, socket, listener),
         (error) =>
           lane.reporter.log('error', 'listener-failed', { listener: String(listener), message: error.message }),
+        lane.reading,
         lane.pauses[listener] === 'hold',
       ),
     )

@@ -2,6 +2,7 @@
 
 import type { PauseMode } from '../contract/daemon.ts'
 import type { Listening } from '../edge/listening.ts'
+import type { Reading } from '../edge/reading.ts'
 import type { BackendSource } from '../session/backends/backends.ts'
 import type { WarmBackends } from '../session/backends/warm.ts'
 import type { Step } from '../session/door.ts'
@@ -31,6 +32,7 @@ export interface Lane {
   readonly generations: Generations
   readonly counters: Counters
   readonly reporter: Reporter
+  readonly reading: Reading
   /** Backends that the helper runs, and those that wait for a later login. */
   readonly cold: BackendSource
   readonly warm: WarmBackends

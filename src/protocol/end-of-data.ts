@@ -20,7 +20,7 @@
 //   NUL ... . CR  in a line with a NUL, a dot with CR, LF or NUL behind it is refused: where such a line is longer than the backend's
 //                 buffer, any octet of it may begin a line for the backend, so that no octet could be added safely
 import { CR, DOT, LF, NUL, roomFor } from './bytes.ts'
-import { oddities } from './line-ends.ts'
+import type { LineEndSearch } from './line-ends.ts'
 
 /** What becomes of a bare CR or LF: made CR LF, or the backend gets nothing from it on. */
 export type BareLineEnd = 'fix' | 'refuse'
@@ -64,7 +64,7 @@ export interface ScannedBody {
 const NOTHING: readonly Uint8Array[] = []
 
 /** One read of a message. The caller does not call again for the same message once `end` is given. */
-export function scanBody(state: BodyState, chunk: Uint8Array, bare: BareLineEnd): ScannedBody {
+export function scanBody(state: BodyState, chunk: Uint8Array, bare: BareLineEnd, search: LineEndSearch): ScannedBody {
   let place = state & PLACE
   const size = chunk.length
   if (size === 0) return done(state, NOTHING, undefined)
@@ -95,7 +95,7 @@ export function scanBody(state: BodyState, chunk: Uint8Array, bare: BareLineEnd)
     place = TEXT
   }
 
-  const next = oddities(chunk, place === START)
+  const next = search.findings(chunk, place === START)
   while (at < size) {
     const odd = next(at)
     if (odd === size) break

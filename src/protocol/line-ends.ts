@@ -8,12 +8,12 @@ import { lineEndsModule } from './line-ends-wasm.ts'
  */
 export const READ_OCTETS = 109_632
 /** Reads that may stay where they were read until the backend has them. */
-const ROOMS = 8
+const BUFFERS = 8
 /** Fewer are not worth a copy into the module's memory. */
 const FEW_OCTETS = 64
-/** Where the first room begins in that memory, behind an octet that stands for the one before the read, and how far the next is. */
-const FIRST_ROOM = 64
-const NEXT_ROOM = 131_072
+/** Where the first read buffer begins in that memory, after an octet that stands for the one before the read, and how far the next is. */
+const FIRST_BUFFER = 64
+const NEXT_BUFFER = 131_072
 
 interface Search {
   readonly memory: Uint8Array
@@ -28,9 +28,41 @@ declare const WebAssembly: {
   ) => { readonly exports: { readonly memory: { readonly buffer: ArrayBuffer }; readonly find: Search['find'] } }
 }
 
-let search: Search | 'none' | undefined
+/** The search, with memory of its own: one for all sessions of a lane. */
+export interface LineEndSearch {
+  /** Memory for one read each, in which a search needs no copy of it; none where a host refuses the memory. */
+  readonly readBuffers: () => readonly Uint8Array[]
+  /**
+   * A search of one read, to be used before the next one is made.
+   * It tells the offset of the first octet at or after `from` that is a bare LF, follows a bare CR, is a NUL, or a dot at the start
+   * of a line; the length of the read if there is none. `atStart`: the read begins with a line; else nothing is known of the octet before.
+   */
+  readonly findings: (read: Uint8Array, atStart: boolean) => (from: number) => number
+}
 
-/** Made when it is needed first. Its memory reserves gigabytes of addresses, which a host may refuse. */
+/** Its memory is made when it is needed first: it reserves gigabytes of addresses, which a host may refuse. */
+export function createLineEndSearch(): LineEndSearch {
+  let search: Search | 'none' | undefined
+  return {
+    readBuffers: () => {
+      search ??= prepare()
+      if (search === 'none') return []
+      const { memory } = search
+      return Array.from({ length: BUFFERS }, (_, n) => {
+        // The first place is where all other reads are copied to.
+        const start = FIRST_BUFFER + (n + 1) * NEXT_BUFFER
+        return memory.subarray(start, start + READ_OCTETS)
+      })
+    },
+    findings: (read, atStart) => {
+      const worth = read.length >= FEW_OCTETS && read.length <= READ_OCTETS
+      if (worth) search ??= prepare()
+      if (!worth || search === undefined || search === 'none') return (from) => findSlowly(read, from, atStart)
+      return findIn(search, read, atStart)
+    },
+  }
+}
+
 function prepare(): Search | 'none' {
   try {
     const { exports } = new WebAssembly.Instance(new WebAssembly.Module(bytesOfBase64(lineEndsModule)))
@@ -40,30 +72,10 @@ function prepare(): Search | 'none' {
   }
 }
 
-/** Rooms for one read each, in which a search needs no copy of it; none where a host refuses the memory. */
-export function makeReadRooms(): readonly Uint8Array[] {
-  search ??= prepare()
-  if (search === 'none') return []
-  const { memory } = search
-  return Array.from({ length: ROOMS }, (_, n) => {
-    // The first room is where all others are copied to.
-    const start = FIRST_ROOM + (n + 1) * NEXT_ROOM
-    return memory.subarray(start, start + READ_OCTETS)
-  })
-}
-
-/**
- * A search of one read, to be used before the next one is made.
- * It tells the offset of the first octet at or behind `from` that is a bare LF, stands behind a bare CR, is a NUL, or a dot at the start
- * of a line; the length of the read if there is none. `atStart`: the read begins with a line; else nothing is known of the octet before.
- */
-export function oddities(read: Uint8Array, atStart: boolean): (from: number) => number {
-  if (read.length >= FEW_OCTETS && read.length <= READ_OCTETS) search ??= prepare()
-  if (search === undefined || search === 'none' || read.length < FEW_OCTETS || read.length > READ_OCTETS)
-    return (from) => findSlowly(read, from, atStart)
-  const { memory, find } = search
-  let start = FIRST_ROOM
-  if (read.buffer === memory.buffer && read.byteOffset % NEXT_ROOM === FIRST_ROOM) start = read.byteOffset
+function findIn({ memory, find }: Search, read: Uint8Array, atStart: boolean): (from: number) => number {
+  let start = FIRST_BUFFER
+  // What was read into one of the buffers lies in place.
+  if (read.buffer === memory.buffer && read.byteOffset % NEXT_BUFFER === FIRST_BUFFER) start = read.byteOffset
   else memory.set(read, start)
   memory[start - 1] = atStart ? LF : 0
   const end = start + read.length

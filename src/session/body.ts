@@ -1,6 +1,7 @@
 // Message bodies on their way from client to backend, past the codec: DATA to its final dot, BDAT by its count.
 
 import { type BareLineEnd, type BodyFault, type BodyState, bodyStart, scanBody } from '../protocol/end-of-data.ts'
+import type { LineEndSearch } from '../protocol/line-ends.ts'
 
 export interface BodyWay {
   /** To the backend; more pieces of the same read follow where there are several. */
@@ -22,10 +23,12 @@ export class BodyCarrier {
   private octets: number | undefined
   private discard = false
   private readonly bare: BareLineEnd
+  private readonly search: LineEndSearch
   private readonly way: BodyWay
 
-  constructor(bare: BareLineEnd, way: BodyWay) {
+  constructor(bare: BareLineEnd, search: LineEndSearch, way: BodyWay) {
     this.bare = bare
+    this.search = search
     this.way = way
   }
 
@@ -43,7 +46,7 @@ export class BodyCarrier {
   }
 
   private carryLines(bytes: Uint8Array): void {
-    const scanned = scanBody(this.state, bytes, this.bare)
+    const scanned = scanBody(this.state, bytes, this.bare, this.search)
     this.state = scanned.state
     this.way.show?.(bytes.subarray(0, scanned.end ?? bytes.length))
     if (!this.isCut && scanned.out.length > 0) this.way.write(scanned.out)

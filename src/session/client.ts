@@ -1,7 +1,7 @@
 // The client's side of a session: its socket, plain or in TLS, and how much of what was written to it has left.
 
 import type { ClientSocket } from '../edge/listening.ts'
-import { unsentOf, writeOn } from '../edge/reading.ts'
+import { type Reading, unsentOf } from '../edge/reading.ts'
 
 export interface ClientListener {
   /** What one read delivered: gone when this returns. */
@@ -16,14 +16,16 @@ export interface ClientListener {
 
 export class ClientStream {
   private socket: ClientSocket
+  private readonly reading: Reading
   private readonly listener: ClientListener
   /** Octets that were written; not all of them may have left. */
   private queued = 0
   /** How many had not left when it was looked last. */
   private unsent = 0
 
-  constructor(socket: ClientSocket, listener: ClientListener) {
+  constructor(socket: ClientSocket, reading: Reading, listener: ClientListener) {
     this.socket = socket
+    this.reading = reading
     this.listener = listener
     this.listenTo(socket)
     // A step of the door that has read from it holds it.
@@ -68,7 +70,7 @@ export class ClientStream {
   write(bytes: Uint8Array): boolean {
     if (this.isClosed) return true
     this.queued += bytes.length
-    if (writeOn(this.socket, bytes)) return true
+    if (this.reading.writeOn(this.socket, bytes)) return true
     this.unsent = unsentOf(this.socket)
     return false
   }

@@ -4,6 +4,7 @@ import type { Performed } from '../actors/effects.ts'
 import type { Why } from '../actors/endings.ts'
 import type { Frame } from '../actors/frames.ts'
 import type { ClientSocket } from '../edge/listening.ts'
+import type { Reading } from '../edge/reading.ts'
 import type { TlsFacts, TlsFailure } from '../edge/tls.ts'
 import type { DialogueSettings } from '../protocol/dialogue.ts'
 import type { BareLineEnd } from '../protocol/end-of-data.ts'
@@ -16,6 +17,8 @@ import type { ClientSession } from './session.ts'
 export interface SessionHost {
   /** Milliseconds of the monotonic clock. */
   readonly now: () => number
+  /** Memory that the lane's sockets read into. */
+  readonly reading: Reading
   readonly post: (session: ClientSession, frame: Frame) => void
   /** Ends in session.loggedIn, now or later. */
   readonly openBackend: (session: ClientSession, kind: 'auth' | 'guest', user: string, credentials: Uint8Array) => void

@@ -83,7 +83,7 @@ export class ClientSession {
       checkpassword: newCheckpassword,
       fixsmtpio: undefined,
     }
-    this.streams = new Streams(arrival.socket, settings.bareLineEnd, this.listener())
+    this.streams = new Streams(arrival.socket, settings.bareLineEnd, host.reading, this.listener())
   }
 
   /** What the streams bring, as frames. */

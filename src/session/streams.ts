@@ -5,7 +5,7 @@ import type { Body, Splice } from '../actors/effects.ts'
 import type { Why } from '../actors/endings.ts'
 import type { BackendHearer } from '../edge/backend.ts'
 import type { ClientSocket } from '../edge/listening.ts'
-import { writeOn } from '../edge/reading.ts'
+import type { Reading } from '../edge/reading.ts'
 import type { BareLineEnd, BodyFault } from '../protocol/end-of-data.ts'
 import type { Opened } from './backends/backends.ts'
 import { BodyCarrier } from './body.ts'
@@ -30,6 +30,7 @@ export interface StreamsListener {
 export class Streams implements ClientListener, BackendHearer {
   private readonly listener: StreamsListener
   private readonly bareLineEnd: BareLineEnd
+  private readonly reading: Reading
   private readonly client: ClientStream
   private opened: Opened | undefined
   /** What the client's octets are now. */
@@ -51,11 +52,12 @@ export class Streams implements ClientListener, BackendHearer {
   /** Octets from the client while it was listened to. */
   bytesIn = 0
 
-  constructor(socket: ClientSocket, bareLineEnd: BareLineEnd, listener: StreamsListener) {
+  constructor(socket: ClientSocket, bareLineEnd: BareLineEnd, reading: Reading, listener: StreamsListener) {
+    this.reading = reading
     this.listener = listener
     this.bareLineEnd = bareLineEnd
     this.seenAt = listener.now()
-    this.client = new ClientStream(socket, this)
+    this.client = new ClientStream(socket, reading, this)
   }
 
   // ---- the client's side
@@ -188,7 +190,7 @@ export class Streams implements ClientListener, BackendHearer {
   private toBackend(bytes: Uint8Array): void {
     const stream = this.opened?.backend.stream
     if (stream === undefined || stream.destroyed || stream.writableEnded) return
-    if (!writeOn(stream, bytes)) this.pauseOrResume()
+    if (!this.reading.writeOn(stream, bytes)) this.pauseOrResume()
   }
 
   // ---- what the client's octets are
@@ -215,7 +217,7 @@ export class Streams implements ClientListener, BackendHearer {
 
   /** Made for the first message: most sessions of an attack, and all idle ones, have none. */
   private carrier(): BodyCarrier {
-    this.body ??= new BodyCarrier(this.bareLineEnd, {
+    this.body ??= new BodyCarrier(this.bareLineEnd, this.reading.search, {
       write: (pieces) => {
         const stream = pieces.length > 1 ? this.opened?.backend.stream : undefined
         stream?.cork()

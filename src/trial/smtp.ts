@@ -3,6 +3,7 @@
 import { bytesOf } from '../protocol/bytes.ts'
 import { splitCommand } from '../protocol/command.ts'
 import { bodyStart, scanBody } from '../protocol/end-of-data.ts'
+import { createLineEndSearch } from '../protocol/line-ends.ts'
 import { unstuff } from './dots.ts'
 import { Delivery } from './maildir.ts'
 import type { Wire } from './wire.ts'
@@ -158,6 +159,7 @@ function takeMessage(wire: Wire, envelope: State, settings: SmtpSettings): strin
     delivery = new Delivery(settings.maildir)
     delivery.write(bytesOf(trace(envelope, settings)))
   })
+  const search = createLineEndSearch()
   let body = bodyStart
   let lineStart = true
   let size = 0
@@ -167,7 +169,7 @@ function takeMessage(wire: Wire, envelope: State, settings: SmtpSettings): strin
       delivery?.abandon()
       return undefined
     }
-    const scanned = scanBody(body, bytes, 'fix')
+    const scanned = scanBody(body, bytes, 'fix', search)
     body = scanned.state
     scanned.out.forEach((part, i) => {
       const plain = unstuff(part, lineStart)

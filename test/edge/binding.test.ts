@@ -5,6 +5,7 @@ import { connect } from 'node:net'
 import { after, describe, it } from 'node:test'
 import { isIpv6Only } from '../../src/edge/launcher.ts'
 import { listenOn } from '../../src/edge/listening.ts'
+import { Reading } from '../../src/edge/reading.ts'
 import { type Bound, bindAddress } from '../support/binding.ts'
 
 const open: (() => void)[] = []
@@ -21,6 +22,7 @@ function serve(bound: Bound | undefined, name: string): number {
     (error) => {
       throw error
     },
+    new Reading(),
   )
   open.push(listening.close)
   return bound.port

@@ -1,4 +1,4 @@
-// All sockets of a lane read into one buffer, or into one of a few rooms: what one of them has heard must not change what another has
+// All sockets of a lane read into one buffer, or into one of a few others: what one of them has heard must not change what another has
 // still to say.
 import assert from 'node:assert/strict'
 import { createHash, randomBytes } from 'node:crypto'
@@ -8,11 +8,13 @@ import { describe, it } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { onlyPublic } from '../../src/edge/internals.ts'
 import { listenOn } from '../../src/edge/listening.ts'
-import { freeRooms, writeOn } from '../../src/edge/reading.ts'
+import { Reading } from '../../src/edge/reading.ts'
 import { bindAddress } from '../support/binding.ts'
 
-/** Rooms are for the sockets that are made from handles. */
-function inRooms(sentence: string, test: () => Promise<void>): void {
+const reading = new Reading()
+
+/** Buffers of their own are for the sockets that are made from handles. */
+function inBuffers(sentence: string, test: () => Promise<void>): void {
   if (onlyPublic() === undefined) void it(sentence, test)
 }
 
@@ -29,12 +31,13 @@ function echo(): { port: number; sockets: Socket[]; close: () => void } {
       sockets.push(socket)
       socket.on('error', () => undefined)
       socket.on('data', (bytes: Buffer) => {
-        if (!writeOn(socket, bytes)) socket.pause()
+        if (!reading.writeOn(socket, bytes)) socket.pause()
       })
       socket.on('drain', () => socket.resume())
       socket.on('end', () => socket.end())
     },
     (error) => assert.fail(error),
+    reading,
   )
   return {
     port: bound.port,
@@ -76,49 +79,55 @@ void describe('reading into common memory', () => {
     }
   })
 
-  inRooms('gives more peers than there are rooms back what they sent, and has all rooms free afterwards', async () => {
-    const server = echo()
-    try {
-      const sent = Array.from({ length: 14 }, (_, n) => randomBytes(3_000_000 + n))
-      const heard = Promise.all(sent.map((bytes) => lazily(server.port, bytes)))
-      let fewest = freeRooms()
-      const watch = setInterval(() => {
-        fewest = Math.min(fewest, freeRooms())
-      }, 1)
-      assert.deepEqual(await heard, sent.map(hash))
-      clearInterval(watch)
-      assert.ok(fewest < 8, 'some were in use')
-      assert.equal(freeRooms(), 8)
-    } finally {
-      server.close()
-    }
-  })
+  inBuffers(
+    'gives more peers than there are buffers back what they sent, and has all buffers free afterwards',
+    async () => {
+      const server = echo()
+      try {
+        const sent = Array.from({ length: 14 }, (_, n) => randomBytes(3_000_000 + n))
+        const heard = Promise.all(sent.map((bytes) => lazily(server.port, bytes)))
+        let fewest = reading.freeBuffers()
+        const watch = setInterval(() => {
+          fewest = Math.min(fewest, reading.freeBuffers())
+        }, 1)
+        assert.deepEqual(await heard, sent.map(hash))
+        clearInterval(watch)
+        assert.ok(fewest < 8, 'some were in use')
+        assert.equal(reading.freeBuffers(), 8)
+      } finally {
+        server.close()
+      }
+    },
+  )
 
-  inRooms('has a room back when its socket is destroyed, but not before what was written from it is gone', async () => {
-    const server = echo()
-    try {
-      const sent = randomBytes(3_000_000)
-      const deaf = Array.from({ length: 10 }, () => {
-        const client = connect(server.port, '127.0.0.1')
-        client.on('error', () => undefined)
-        client.pause()
-        client.write(sent)
-        return client
-      })
-      const until = Date.now() + 10_000
-      while (freeRooms() > 0 && Date.now() < until) await sleep(5)
-      assert.equal(freeRooms(), 0, 'every room has something that its client does not take')
-      assert.equal(await lazily(server.port, sent), hash(sent))
-      for (const client of deaf.slice(0, 5)) client.destroy()
-      for (const socket of server.sockets.slice(5, 10)) socket.destroy()
-      while (freeRooms() < 8 && Date.now() < until) await sleep(5)
-      assert.equal(freeRooms(), 8)
-      assert.equal(await lazily(server.port, sent), hash(sent))
-      for (const client of deaf) client.destroy()
-    } finally {
-      server.close()
-    }
-  })
+  inBuffers(
+    'has a buffer back when its socket is destroyed, but not before what was written from it is gone',
+    async () => {
+      const server = echo()
+      try {
+        const sent = randomBytes(3_000_000)
+        const deaf = Array.from({ length: 10 }, () => {
+          const client = connect(server.port, '127.0.0.1')
+          client.on('error', () => undefined)
+          client.pause()
+          client.write(sent)
+          return client
+        })
+        const until = Date.now() + 10_000
+        while (reading.freeBuffers() > 0 && Date.now() < until) await sleep(5)
+        assert.equal(reading.freeBuffers(), 0, 'every buffer has something that its client does not take')
+        assert.equal(await lazily(server.port, sent), hash(sent))
+        for (const client of deaf.slice(0, 5)) client.destroy()
+        for (const socket of server.sockets.slice(5, 10)) socket.destroy()
+        while (reading.freeBuffers() < 8 && Date.now() < until) await sleep(5)
+        assert.equal(reading.freeBuffers(), 8)
+        assert.equal(await lazily(server.port, sent), hash(sent))
+        for (const client of deaf) client.destroy()
+      } finally {
+        server.close()
+      }
+    },
+  )
 
   void it('keeps of what has to wait no more than its octets', async () => {
     const server = echo()
@@ -132,7 +141,7 @@ void describe('reading into common memory', () => {
       const [read] = (await once(socket, 'data')) as [Buffer]
       while (socket.writableLength === 0) socket.write(Buffer.alloc(1_000_000))
       const before = process.memoryUsage().arrayBuffers
-      for (let n = 0; n < 5000; n += 1) writeOn(socket, read)
+      for (let n = 0; n < 5000; n += 1) reading.writeOn(socket, read)
       assert.ok(process.memoryUsage().arrayBuffers - before < 10_000_000)
       client.destroy()
     } finally {

@@ -3,7 +3,10 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import { bytesOf, concat, textOf } from '../../src/protocol/bytes.ts'
 import { type BareLineEnd, type BodyFault, bodyStart, scanBody } from '../../src/protocol/end-of-data.ts'
+import { createLineEndSearch } from '../../src/protocol/line-ends.ts'
 import { byteByByte, inReads } from './splits.ts'
+
+const search = createLineEndSearch()
 
 interface Scanned {
   readonly out: string
@@ -17,7 +20,7 @@ function scan(reads: readonly Uint8Array[], bare: BareLineEnd): Scanned {
   let fault: BodyFault = 'none'
   const out: Uint8Array[] = []
   for (const [at, read] of reads.entries()) {
-    const scanned = scanBody(state, read, bare)
+    const scanned = scanBody(state, read, bare, search)
     state = scanned.state
     fault = scanned.fault
     out.push(...scanned.out)
@@ -291,7 +294,7 @@ void test('the backend files the lines that the client wrote, bare line ends mad
 
 void test('a clean read is handed on as it is, not copied', () => {
   const read = bytesOf(`${'x'.repeat(70)}\r\n`.repeat(100))
-  const scanned = scanBody(bodyStart, read, 'fix')
+  const scanned = scanBody(bodyStart, read, 'fix', search)
   assert.equal(scanned.out.length, 1)
   assert.equal(scanned.out[0], read)
 })
@@ -303,9 +306,9 @@ void test('a dot that ends a line with a NUL in it is refused with either settin
 })
 
 void test('a refused message gives the backend nothing more, in later reads either', () => {
-  const first = scanBody(bodyStart, bytesOf('a\nb\r\n'), 'refuse')
+  const first = scanBody(bodyStart, bytesOf('a\nb\r\n'), 'refuse', search)
   assert.deepEqual(first.out.map(textOf), ['a'])
   assert.equal(first.fault, 'bare-line-end')
-  const second = scanBody(first.state, bytesOf('c\r\n.\r\nRSET\r\n'), 'refuse')
+  const second = scanBody(first.state, bytesOf('c\r\n.\r\nRSET\r\n'), 'refuse', search)
   assert.deepEqual([second.out, second.end, second.fault], [[], 6, 'bare-line-end'])
 })

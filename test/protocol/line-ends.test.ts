@@ -3,7 +3,9 @@ import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { moduleText } from '../../scripts/wasm.ts'
-import { findSlowly, makeReadRooms, oddities, READ_OCTETS } from '../../src/protocol/line-ends.ts'
+import { createLineEndSearch, findSlowly, READ_OCTETS } from '../../src/protocol/line-ends.ts'
+
+const search = createLineEndSearch()
 
 /** Octets that matter here, each as likely as all the others together. */
 const octets = (most: number) =>
@@ -13,38 +15,38 @@ void test('the search by sixteens finds what the search by ones finds, from ever
   fc.assert(
     fc.property(octets(300), fc.boolean(), fc.nat(200), (list, atStart, clean) => {
       const read = Uint8Array.from([...Array<number>(clean).fill(97), ...list])
-      const search = oddities(read, atStart)
+      const next = search.findings(read, atStart)
       for (let from = 0; from <= read.length; from++)
-        assert.equal(search(from), findSlowly(read, from, atStart), `from ${from}`)
+        assert.equal(next(from), findSlowly(read, from, atStart), `from ${from}`)
     }),
     { numRuns: 300 },
   )
 })
 
 void test('a search does not see what an earlier read left in memory', () => {
-  oddities(new Uint8Array(4096).fill(10), false)(0)
+  search.findings(new Uint8Array(4096).fill(10), false)(0)
   const clean = new Uint8Array(100).fill(97)
-  assert.equal(oddities(clean, true)(0), 100)
+  assert.equal(search.findings(clean, true)(0), 100)
 })
 
-void test('a read in a room is searched where it is, and nothing in it is changed', () => {
-  const rooms = makeReadRooms()
-  assert.ok(rooms.length > 1)
+void test('a read in a buffer of the search is searched where it is, and nothing in it is changed', () => {
+  const buffers = search.readBuffers()
+  assert.ok(buffers.length > 1)
   fc.assert(
-    fc.property(octets(300), fc.boolean(), fc.nat(200), fc.nat(rooms.length - 1), (list, atStart, clean, n) => {
-      for (const room of rooms) room.fill(46)
-      const room = rooms[n] ?? assert.fail()
+    fc.property(octets(300), fc.boolean(), fc.nat(200), fc.nat(buffers.length - 1), (list, atStart, clean, n) => {
+      for (const buffer of buffers) buffer.fill(46)
+      const buffer = buffers[n] ?? assert.fail()
       const read = Uint8Array.from([...Array<number>(clean).fill(97), ...list])
-      room.set(read)
-      // Only a read that begins where the room does is in place; any other is copied, since the octet before it is another's.
+      buffer.set(read)
+      // Only a read that begins where the buffer does is in place; any other is copied, since the octet before it is another's.
       for (const start of [0, 1]) {
-        const view = room.subarray(start, read.length)
-        const search = oddities(view, atStart)
+        const view = buffer.subarray(start, read.length)
+        const next = search.findings(view, atStart)
         for (let from = 0; from <= view.length; from++)
-          assert.equal(search(from), findSlowly(view, from, atStart), `from ${from}`)
+          assert.equal(next(from), findSlowly(view, from, atStart), `from ${from}`)
       }
-      assert.deepEqual(room.subarray(0, read.length), read)
-      for (const other of rooms) if (other !== room) assert.ok(other.every((octet) => octet === 46))
+      assert.deepEqual(buffer.subarray(0, read.length), read)
+      for (const other of buffers) if (other !== buffer) assert.ok(other.every((octet) => octet === 46))
     }),
     { numRuns: 30 },
   )
@@ -53,10 +55,10 @@ void test('a read in a room is searched where it is, and nothing in it is change
 void test('a read of any length is searched to its end', () => {
   for (const length of [0, 1, 63, 64, 65, READ_OCTETS, READ_OCTETS + 1]) {
     const read = new Uint8Array(length).fill(97)
-    assert.equal(oddities(read, false)(0), length)
+    assert.equal(search.findings(read, false)(0), length)
     if (length === 0) continue
     read[length - 1] = 10
-    assert.equal(oddities(read, false)(0), length - 1)
+    assert.equal(search.findings(read, false)(0), length - 1)
   }
 })
 

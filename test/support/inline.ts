@@ -3,6 +3,7 @@
 import type { Effect } from '../../src/actors/effects.ts'
 import { type Frame, TAG } from '../../src/actors/frames.ts'
 import { Backend } from '../../src/edge/backend.ts'
+import { Reading } from '../../src/edge/reading.ts'
 import { textOf } from '../../src/protocol/bytes.ts'
 import type { DialogueSettings } from '../../src/protocol/dialogue.ts'
 import { parseStatus } from '../../src/protocol/helper.ts'
@@ -89,6 +90,7 @@ export function inlineWorld(
   )
   const host: SessionHost = {
     now: () => now,
+    reading: new Reading(),
     post: (one, frame) => stages.post(one, frame),
     openBackend: (_one, kind, _user, credentials) => {
       asking = true

@@ -5,6 +5,7 @@ import { verdictOf } from '../../actors/checkpassword.ts'
 import type { Verdict } from '../../actors/frames.ts'
 import type { AuthOutcome, AuthQuestion, Daemon, RpcFailure, UserState } from '../../contract/daemon.ts'
 import { failure, notFound } from '../../contract/failure.ts'
+import type { Backend } from '../../edge/backend.ts'
 import { monotonic } from '../../edge/clock.ts'
 import { askHelper } from '../../edge/helper.ts'
 import { bytesOf, concat } from '../../protocol/bytes.ts'
@@ -82,11 +83,12 @@ function tryLogin(
   const session = `test.${Date.now().toString(36)}`
   const request = { kind: 'auth' as const, session, chain, environment: [], credentials }
   return new Promise((resolve) => {
-    const giveUp = askHelper(options.helper.place, request, (status, backend) => {
+    const answered = (status: HelperStatus, backend: Backend | undefined) => {
       clearTimeout(timer)
       backend?.discard()
       resolve(outcomeOf(status, chain, Math.round((monotonic() - began) * 10) / 10))
-    })
+    }
+    const giveUp = askHelper(options.helper.place, request, answered, undefined)
     const timer = setTimeout(giveUp, LOGIN_MILLISECONDS)
   })
 }
