@@ -118,6 +118,14 @@ async function conversation(chain: string, lines: readonly (readonly [string, Re
 const EHLO = ['EHLO client.example', /^250-/] as const
 const blob = (password: string): string => plain(user.name, password)
 
+const ODDLY: readonly (readonly [string, (line: string) => string])[] = [
+  ['with tabs', (line) => line.replace(' ', '\t')],
+  ['with a blank in front', (line) => ` ${line}`],
+  ['with a vertical tab in front and a form feed in the middle', (line) => `\v${line.replace(' ', '\f')}`],
+  ['with a NUL in front', (line) => `\0${line}`],
+  ['with a CR after the verb', (line) => line.replace(' ', '\r')],
+]
+
 void describe('SMTP', () => {
   for (const [what, password, code] of [
     ['right', RIGHT, /^235 /],
@@ -139,12 +147,13 @@ void describe('SMTP', () => {
       [`AUTH LOGIN ${base64(user.name)}`, /^334 /],
       [base64(password), code],
     ])
+    // Oddly spelt is spelt all the same: what a mail program could take for AUTH is AUTH.
+    for (const [spelling, line] of ODDLY)
+      void say(`AUTH ${spelling}`, () => [[line(`AUTH PLAIN ${blob(password)}`), code]])
     void say('mistakes', () => [
       [`AUTH PLAIN ${blob(password)}!`, /^501 /],
       [`AUTH PLAIN ${blob(password)} ${blob(password)}`, /^501 /],
       [`AUTH CRAM-MD5 ${blob(password)}`, /^504 /],
-      [`AUTH\tPLAIN\t${blob(password)}`, /^5/],
-      [` AUTH PLAIN ${blob(password)}`, /^5/],
       ['AUTH LOGIN', /^334 /],
       [`${base64(user.name)}!`, /^501 /],
       // The client believes that it is still asked.
@@ -207,10 +216,14 @@ void describe('POP3', () => {
       [base64(user.name), /^\+ /],
       [base64(password), code],
     ])
+    for (const [spelling, line] of ODDLY)
+      void say(`PASS ${spelling}`, () => [
+        [`USER ${user.name}`, /^\+OK/],
+        [line(`pass ${password}`), code],
+      ])
     void say('mistakes', () => [
       [`PASS ${password}`, /^-ERR/],
       [`USER ${user.name}`, /^\+OK/],
-      [`pass\t${password}`, /^-ERR/],
       [`AUTH PLAIN ${blob(password)}!`, /^-ERR/],
       [`APOP ${user.name} ${password}`, /^-ERR/],
     ])
