@@ -3,7 +3,7 @@
  * a client, and of acceptd.js only addresses and ports. An ordinary user's acceptd takes the same way and stays who it is.
  *   plan      acceptd.js, in a child as the account: answers --check, --help and errors by itself, else writes FAMILY ADDRESS PORT lines
  *   bind      the addresses, in that order, as descriptors 3, 4, ...
- *   directory the one of the control sockets
+ *   directories of the control sockets, and of what the runtime keeps
  *   become    the account, for good
  *   serve     acceptd.js in our place */
 #define _GNU_SOURCE
@@ -28,6 +28,7 @@ enum { MAX_PLAN = 16384, MAX_LISTENERS = 256, FIRST = 3, NICE = -10, CANNOT_BIND
 
 static int root;
 static const char *control = "/etc/acceptd", *run = "/run/acceptd";
+static char state[PATH_MAX]; /* what the runtime keeps for the next one */
 static struct ids account;
 static gid_t groups[2]; /* `group` of control/chains, and control/statusgroup */
 static int group_count = 1;
@@ -57,7 +58,7 @@ static void read_options(int argc, char **argv)
 }
 
 /* Copies the value of a word of control/chains (its last, above all chains), or the first word of another file, if there is one. */
-static void look_up(const char *name, const char *wanted, char value[NAME])
+static void look_up(const char *name, const char *wanted, char *value, size_t room)
 {
   char path[PATH_MAX], *line = NULL, *rest;
   size_t size = 0;
@@ -70,7 +71,7 @@ static void look_up(const char *name, const char *wanted, char value[NAME])
   while (getline(&line, &size, file) >= 0) {
     char *word = strtok_r(line, " \t\r\n", &rest), *next = strtok_r(NULL, " \t\r\n", &rest);
     char *found = wanted == NULL ? word : word != NULL && strcmp(word, wanted) == 0 ? next : NULL;
-    if (found != NULL && strlen(found) < NAME) strcpy(value, found);
+    if (found != NULL && strlen(found) < room) strcpy(value, found);
     if (wanted == NULL || (word != NULL && strcmp(word, "chain") == 0)) break;
   }
   free(line);
@@ -81,9 +82,9 @@ static void look_up(const char *name, const char *wanted, char value[NAME])
 static void read_account(void)
 {
   char name[NAME] = "acceptd", chains_group[NAME] = "", status[NAME] = "";
-  look_up("chains", "account", name);
-  look_up("chains", "group", chains_group);
-  look_up("statusgroup", NULL, status);
+  look_up("chains", "account", name, sizeof name);
+  look_up("chains", "group", chains_group, sizeof chains_group);
+  look_up("statusgroup", NULL, status, sizeof status);
   enum found found = root ? find_account(name, &account) : FOUND;
   if (*problem == '\0' && found == UNKNOWN)
     snprintf(problem, sizeof problem,
@@ -93,6 +94,16 @@ static void read_account(void)
   groups[0] = account.gid;
   if (*problem == '\0' && *chains_group != '\0') find_group(chains_group, &groups[0]);
   if (*problem == '\0' && *status != '\0' && find_group(status, &groups[1])) group_count = 2;
+}
+
+/* Unless control/state names it: /var/lib/NAME for /run/NAME, else `state` beside the directory of the control sockets. */
+static void name_state(void)
+{
+  const char *slash = strrchr(run, '/');
+  if (strncmp(run, "/run/", 5) == 0) snprintf(state, sizeof state, "/var/lib/%s", run + 5);
+  else snprintf(state, sizeof state, "%.*sstate", slash == NULL ? 0 : (int)(slash + 1 - run), run);
+  look_up("state", NULL, state, sizeof state);
+  setenv("ACCEPTD_STATE", state, 1);
 }
 
 /* What acceptd.js is to do, in its environment. */
@@ -161,19 +172,33 @@ static void bind_all(char *plan, char *bound)
   }
 }
 
-/* Whose sockets only the account reaches, and the status group the one that is for it. */
-static void make_directory(void)
+/* Makes a directory with those above it; answers a descriptor of it. */
+static int open_directory(const char *name, int *is_new)
 {
   char path[PATH_MAX];
-  snprintf(path, sizeof path, "%s", run);
+  snprintf(path, sizeof path, "%s", name);
   for (char *slash = path; (slash = strchr(slash + 1, '/')) != NULL; *slash = '/') {
     *slash = '\0';
     mkdir(path, 0755);
   }
-  mkdir(path, 0700);
-  int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+  *is_new = mkdir(path, 0700) == 0;
+  return open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+}
+
+/* Whose sockets only the account reaches, and the status group the one that is for it. */
+static void make_run(void)
+{
+  int is_new, fd = open_directory(run, &is_new);
   if (fd < 0 || (root && fchown(fd, account.uid, groups[group_count - 1]) != 0) || fchmod(fd, group_count == 1 ? 0700 : 0710) != 0)
-    fail(1, "%s: %s", path, strerror(errno));
+    fail(1, "%s: %s", run, strerror(errno));
+  close(fd);
+}
+
+/* The account's if it is new: one that was there already is nobody's to give away. Without it the runtime says so. */
+static void make_state(void)
+{
+  int is_new, fd = open_directory(state, &is_new);
+  if (fd >= 0 && root && is_new && fchown(fd, account.uid, account.gid) != 0) perror(state);
   close(fd);
 }
 
@@ -187,9 +212,11 @@ int main(int argc, char **argv)
   signal(SIGHUP, SIG_IGN); /* acceptd.js is about to read everything anyway, and then hears it */
   read_options(argc, argv);
   read_account();
+  name_state();
   learn_plan(plan, argv);
   bind_all(plan, bound);
-  make_directory();
+  make_run();
+  make_state();
   if (root) {
     /* The lanes wait for no backend, and every backend waits for them: they come first, unless whoever started us has chosen a nice value.
      * A container may take even root's right to it. */

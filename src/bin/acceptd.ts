@@ -6,13 +6,15 @@ import { availableParallelism } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import type { Config } from '../config/config.ts'
-import { readControl } from '../config/generations.ts'
-import { type Findings, planStart } from '../config/plan.ts'
+import type { Findings } from '../config/plan.ts'
 import { type Launch, PLAN_FD, parseLaunch, planText } from '../edge/launcher.ts'
 import { logLine, openStderr } from '../edge/log.ts'
 import { hostFacts, leastDescriptors, sizingWarnings } from '../edge/sizing.ts'
+import { leftIn } from '../edge/store.ts'
 import { checkHelper, type HelperCheck, supervise } from '../edge/supervisor.ts'
 import { type ConfigError, describeError } from '../protocol/errors.ts'
+import { begin } from '../runtime/beginning.ts'
+import { recall } from '../runtime/memory.ts'
 import type { RuntimeOptions } from '../runtime/runtime.ts'
 
 const OPTIONS = {
@@ -20,11 +22,12 @@ const OPTIONS = {
   run: { type: 'string' },
   helper: { type: 'string' },
   check: { type: 'boolean' },
+  'last-good': { type: 'boolean' },
   help: { type: 'boolean', short: 'h' },
   version: { type: 'boolean' },
 } as const
 
-const USAGE = `usage: acceptd [--control DIR] [--run DIR] [--helper FILE] [--check]
+const USAGE = `usage: acceptd [--control DIR] [--run DIR] [--helper FILE] [--check | --last-good]
 
 Authenticated mail submission and POP3 in front of any mail program that speaks on stdin and stdout.
 
@@ -32,6 +35,7 @@ Authenticated mail submission and POP3 in front of any mail program that speaks 
       --run DIR      where the sockets are made (default $ACCEPTD_RUN or /run/acceptd)
       --helper FILE  accept-helper (default: beside this program)
       --check        read everything, say all that is wrong, and end with 0 or 78
+      --last-good    if the control directory has an error, start with the last configuration that had none
       --version      the version
   -h, --help         this
 
@@ -47,6 +51,7 @@ interface Values {
   readonly run?: string
   readonly helper?: string
   readonly check?: boolean
+  readonly 'last-good'?: boolean
   readonly help?: boolean
   readonly version?: boolean
 }
@@ -82,14 +87,20 @@ function run(values: Values, launch: Launch): void {
   const control = resolve(values.control ?? process.env.ACCEPTD_CONTROL ?? '/etc/acceptd')
   const runDirectory = resolve(values.run ?? process.env.ACCEPTD_RUN ?? '/run/acceptd')
   const helper = values.helper ?? process.env.ACCEPTD_HELPER ?? join(dirname(program), 'accept-helper')
-  const start = planStart(readControl(control))
+  const state = resolve(process.env.ACCEPTD_STATE ?? '')
+  const lastGood = values['last-good'] === true && values.check !== true
+  const kept = lastGood ? recall(leftIn(state)).memory.generations : []
+  const start = begin(control, kept, lastGood ? 'disk-or-kept' : 'disk')
   if (start.isErr()) {
     const { list, count } = start.error
     for (const error of list) log.write(`${describeIn(control, error)}\n`)
     log.write(`acceptd: ${count} error${count === 1 ? '' : 's'} in ${control}; nothing was started\n`)
     process.exit(78)
   }
-  const { config, warnings } = start.value
+  const {
+    current: { config },
+    warnings,
+  } = start.value
   if (launch.step === 'serve') {
     const { root, bound } = launch
     const moved = bound.findIndex(
@@ -107,6 +118,8 @@ function run(values: Values, launch: Launch): void {
         helperMode: config.helper,
         bound: bound.map(({ got }) => got),
         lanes: lanesOf(config),
+        state,
+        lastGood,
         runtimeProgram: [process.execPath, ...process.execArgv, program],
       },
       (event, fields) => log.write(logLine('info', event, fields)),

@@ -31,6 +31,8 @@ export interface Config {
   readonly helper: HelperMode
   readonly lanes: number
   readonly statusGroup: number | undefined
+  /** Changed files are reloaded by themselves. */
+  readonly watch: boolean
   readonly metrics: { readonly host: string; readonly port: number } | undefined
   readonly listeners: readonly ListenerConfig[]
   readonly chains: ChainsFile
@@ -48,6 +50,7 @@ type Served = Pick<Config, 'chains' | 'listeners' | 'rules' | 'certificates'>
 export function compileConfig(texts: ControlTexts): Result<Config, readonly ConfigError[]> {
   const reading: Reading = { texts: unixLines(texts), errors: [] }
   refuseMarks(reading)
+  requirePath(reading)
   const names = namesOf(reading)
   const served = servedBy(reading)
   const config = { texts, ...names, ...scalars(reading) }
@@ -143,6 +146,7 @@ function scalars(reading: Reading) {
     smtpCapabilities: linesOf(reading, 'smtpcapabilities'),
     pop3Capabilities: linesOf(reading, 'pop3capabilities'),
     metrics: metricsOf(reading),
+    watch: numberOf(reading, 'watchcontrol', 0, 1) === 1,
     statusGroup: statusGroupOf(reading),
     apop: numberOf(reading, 'pop3apop', 0, 1) === 1,
     brokenClients: numberOf(reading, 'saslbrokenclients', 0, 1) === 1,
@@ -157,6 +161,14 @@ function scalars(reading: Reading) {
     helper: wordOf(reading, 'helper', HELPER_MODES),
     lanes: numberOf(reading, 'lanes', 0, 64),
   }
+}
+
+/** native/acceptd.c reads it, before there is a Node. */
+function requirePath(reading: Reading): void {
+  const text = lineOf(reading, 'state')
+  if (text === '' || /^\/\S*$/.test(text)) return
+  const problem = `\`${text}\` is not an absolute path without blanks`
+  reading.errors.push(trouble('state', 1, 1, problem, 'write e.g. /var/lib/acceptd'))
 }
 
 function metricsOf(reading: Reading): Config['metrics'] {

@@ -94,6 +94,13 @@ export const KNOBS = [
   },
   { name: 'lanes', changes: 'restart', fallback: '0', about: 'Worker threads; 0: one per core.' },
   { name: 'statusgroup', changes: 'restart', fallback: '', about: 'Numeric group of status.sock.' },
+  {
+    name: 'state',
+    changes: 'restart',
+    fallback: '',
+    about: 'The directory that keeps what acceptd was told; empty: /var/lib/acceptd for /run/acceptd.',
+  },
+  { name: 'watchcontrol', changes: 'reload', fallback: '0', about: '1: a changed control file is a reload.' },
   { name: 'metrics', changes: 'restart', fallback: '', about: 'Loopback ADDRESS:PORT for GET /metrics.' },
 ] as const satisfies readonly KnobRow[]
 

@@ -65,7 +65,7 @@ const HELPER_IS_AHEAD = trouble(
 export function planBack(current: Loaded, former: ControlTexts): Plan {
   const texts = chosen(former, current.texts, (name) => name === 'chains')
   // What the former files do not change is not read again: a broken certificate must not hold a rollback.
-  const planned = plan(current, { texts, errors: [], unknown: [] }, changedFiles(current.texts, texts))
+  const planned = plan(current, diskOf(texts), changedFiles(current.texts, texts))
   if (former['chains'] === current.texts['chains']) return planned
   const problem = 'chains stays as it is, since accept-helper runs the file on disk'
   const kept = trouble('chains', 1, 1, problem, 'write the former file, then reload')
@@ -101,6 +101,9 @@ export interface Start extends Loaded {
   readonly sha256: string
   readonly warnings: Findings
 }
+
+/** A kept generation's files as if they lay on the disk. */
+export const diskOf = (texts: ControlTexts): Disk => ({ texts, errors: [], unknown: [] })
 
 /** With nothing loaded the disk is taken whole, or refused. */
 export function planStart(disk: Disk): Result<Start, Findings> {

@@ -117,6 +117,14 @@ export interface Daemon {
   }
   /** Hears every event in the order in which they happened; returns the function that ends it. The listener never throws and returns at once. */
   subscribe(listener: (event: DaemonEvent) => void): () => void
+  readonly overrides: {
+    /** Those of the runtime before, with what is left of their time. */
+    kept(): readonly KeptOverride[]
+    /** These are in force now. */
+    keep(overrides: readonly KeptOverride[]): void
+  }
+  /** Resolves when all that was changed is on disk, or is known not to get there. */
+  saved(): Promise<void>
   /** Our own bugs: a method threw. */
   bug(where: string, error: unknown): void
 }
@@ -162,6 +170,20 @@ export interface ListenerState {
   readonly paused?: PauseMode
   readonly accepted: number
   readonly refused: number
+}
+
+/** A change for a limited time, as it is kept on disk. */
+export interface KeptOverride {
+  readonly id: string
+  /** The method that began it. */
+  readonly method: string
+  /** What it is about: a listener, a user, a component. */
+  readonly subject: string
+  readonly reason?: string
+  /** What comes back when it ends, where that is not plain from the method: a log level. */
+  readonly before?: string
+  readonly since: number
+  readonly ends: number
 }
 
 // -- rules

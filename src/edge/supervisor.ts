@@ -24,6 +24,9 @@ export interface SupervisorOptions {
   readonly bound: readonly Bound[]
   readonly lanes: number
   readonly runtimeProgram: readonly string[]
+  /** Where the runtime keeps what it is told. */
+  readonly state: string
+  readonly lastGood: boolean
 }
 
 type Log = (event: string, fields: Record<string, string | number>) => void
@@ -114,7 +117,9 @@ export function supervise(options: SupervisorOptions, log: Log): void {
     })
   }
 
+  let restarts = -1
   keep('runtime', () => {
+    restarts += 1
     const each = descriptorsAtStart(options.lanes)
     // Like the helper it ends when its standard input does.
     const stdio: ('pipe' | 'inherit' | 'ipc' | number)[] = ['pipe', 'inherit', 'inherit']
@@ -137,6 +142,9 @@ export function supervise(options: SupervisorOptions, log: Log): void {
       ports: bound.map((one) => one.port),
       lanes: options.lanes,
       descriptorLimit: descriptorLimit(),
+      state: options.state,
+      restarts,
+      lastGood: options.lastGood,
     }
     const [program = process.execPath, ...args] = options.runtimeProgram
     stdio.push('ipc')

@@ -73,11 +73,16 @@ function serverOf(plane: Plane): Server {
 async function answerOf(
   plane: Plane,
   name: string,
-  { level, answer }: Method,
+  { level, changes, answer }: Method,
   client: Client,
   params: unknown,
 ): Promise<Result<unknown, RpcFailure>> {
-  if (level === 'status' || client.level === 'control') return answer({ plane, daemon: plane.daemon, client }, params)
+  if (level === 'status' || client.level === 'control') {
+    const answered = await answer({ plane, daemon: plane.daemon, client }, params)
+    // What was told is not lost, whatever happens next.
+    if (changes) await plane.daemon.saved()
+    return answered
+  }
   return err({
     failure: 'permission',
     reason: 'control-socket-only',

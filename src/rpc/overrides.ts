@@ -1,26 +1,27 @@
-// What is in force for a time only: it ends by itself, by op.cancel, or because somebody undid it.
+// What is in force for a time only: it ends by itself, by op.cancel, or because somebody undid it. All but what belongs to one connection
+// is kept on disk, and goes on in the next runtime.
 import { err, ok, type Result } from 'neverthrow'
-import type { RpcFailure } from '../contract/daemon.ts'
+import type { Daemon, KeptOverride, LogLevel, RpcFailure } from '../contract/daemon.ts'
 
-export interface Override {
-  readonly id: string
-  /** The method that began it. */
-  readonly method: string
-  /** What it is about: a listener, a user, a component. */
-  readonly subject: string
-  readonly reason?: string
-  readonly since: number
-  readonly ends: number
+export type Override = KeptOverride
+
+/** How an override ends, by the method that began it. */
+const UNDO: Readonly<Record<string, (daemon: Daemon, override: Override) => unknown>> = {
+  'listener.pause': (daemon, { subject }) => daemon.listeners.resume(subject),
+  'user.block': (daemon, { subject }) => daemon.users.unblock(subject),
+  'log.set': (daemon, { subject, before }) => daemon.log.set(subject, before as LogLevel),
 }
 
 export interface Overrides {
-  /** Begins one; one with the same method and subject is replaced, and what undoes it stays that of the first. */
+  /** Begins one; one with the same method and subject is replaced, and what comes back at the end stays that of the first. */
   add(what: {
     readonly method: string
     readonly subject: string
     readonly ttl: number
     readonly reason: string | undefined
-    readonly end: () => unknown
+    readonly before?: string
+    /** For one that belongs to a connection, and is not kept: how it ends. */
+    readonly end?: () => unknown
   }): Override
   list(): readonly Override[]
   /** Undoes it now. */
@@ -35,10 +36,10 @@ export interface Overrides {
 interface Entry {
   readonly override: Override
   readonly timer: NodeJS.Timeout
-  readonly end: () => unknown
+  readonly end: (() => unknown) | undefined
 }
 
-const keyOf = (method: string, subject: string) => `${method} ${subject}`
+const keyOf = ({ method, subject }: Pick<Override, 'method' | 'subject'>) => `${method} ${subject}`
 
 const missing = (id: string): RpcFailure => ({
   failure: 'not-found',
@@ -46,10 +47,13 @@ const missing = (id: string): RpcFailure => ({
   message: `No operation ${id} is in force`,
 })
 
-export function createOverrides(onBug: (error: unknown) => void): Overrides {
+export function createOverrides(daemon: Daemon): Overrides {
   const entries = new Map<string, Entry>()
-  let last = 0
+  const before = daemon.overrides.kept()
+  let last = Math.max(0, ...before.map(({ id }) => Number(id.slice(1)) || 0))
 
+  const keep = () =>
+    daemon.overrides.keep([...entries.values()].flatMap(({ override, end }) => (end === undefined ? [override] : [])))
   const remove = (key: string): Entry | undefined => {
     const entry = entries.get(key)
     if (entry) clearTimeout(entry.timer)
@@ -57,34 +61,41 @@ export function createOverrides(onBug: (error: unknown) => void): Overrides {
     return entry
   }
   const entryOf = (id: string) => [...entries.values()].find(({ override }) => override.id === id)
-  const finish = async (end: () => unknown) => {
+  const finish = async ({ override, end }: Pick<Entry, 'override' | 'end'>) => {
     try {
-      await end()
+      await (end === undefined ? UNDO[override.method]?.(daemon, override) : end())
     } catch (error) {
-      onBug(error)
+      daemon.bug('the end of an override', error)
     }
+    keep()
+  }
+  const put = (override: Override, end: (() => unknown) | undefined): void => {
+    const key = keyOf(override)
+    const over = () => {
+      remove(key)
+      void finish({ override, end })
+    }
+    const timer = setTimeout(over, Math.max(0, override.ends - Date.now())).unref()
+    entries.set(key, { override, timer, end })
   }
 
+  for (const override of before) put(override, undefined)
   return {
-    add({ method, subject, ttl, reason, end }) {
-      const key = keyOf(method, subject)
-      const before = remove(key)
+    add({ method, subject, ttl, reason, before: former, end }) {
+      const replaced = remove(keyOf({ method, subject }))
       const now = Date.now()
-      const undo = before?.end ?? end
+      const back = replaced?.override.before ?? former
       const override: Override = {
         id: `o${++last}`,
         method,
         subject,
         ...(reason !== undefined && { reason }),
-        since: before?.override.since ?? now,
+        ...(back !== undefined && { before: back }),
+        since: replaced?.override.since ?? now,
         ends: now + ttl * 1000,
       }
-      const timer = setTimeout(() => {
-        remove(key)
-        void finish(undo)
-      }, ttl * 1000)
-      timer.unref()
-      entries.set(key, { override, timer, end: undo })
+      put(override, end)
+      keep()
       return override
     },
     list: () => [...entries.values()].map(({ override }) => override),
@@ -95,12 +106,12 @@ export function createOverrides(onBug: (error: unknown) => void): Overrides {
     async cancel(id) {
       const entry = entryOf(id)
       if (!entry) return err(missing(id))
-      remove(keyOf(entry.override.method, entry.override.subject))
-      await finish(entry.end)
+      remove(keyOf(entry.override))
+      await finish(entry)
       return ok(entry.override)
     },
     forget(method, subject) {
-      remove(keyOf(method, subject))
+      if (remove(keyOf({ method, subject })) !== undefined) keep()
     },
     close() {
       for (const key of entries.keys()) remove(key)

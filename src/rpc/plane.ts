@@ -28,7 +28,7 @@ export interface Plane {
 }
 
 export function createPlane(daemon: Daemon): Plane {
-  const overrides = createOverrides((error) => daemon.bug('the end of an override', error))
+  const overrides = createOverrides(daemon)
   const counts = new Map<string, number>()
   const clients = { control: 0, status: 0 }
   let lost = 0

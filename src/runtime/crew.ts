@@ -24,6 +24,8 @@ export interface Crew {
   readonly leases: Leases
   readonly settings: () => LaneSettings
   readonly log: (level: 'error' | 'info' | 'debug', event: string, fields: LogFields) => void
+  /** One more death is counted. */
+  readonly died: () => void
   /** A lane runs: it is to be told what is wanted of it. */
   readonly started: (lane: LaneHandle) => void
   readonly lanes: Map<number, LaneHandle>
@@ -60,6 +62,7 @@ export function laneEnded(crew: Crew, lane: LaneHandle, why: string): void {
     return
   }
   crew.deaths.set(lane.lane, (crew.deaths.get(lane.lane) ?? 0) + 1)
+  crew.died()
   crew.log('error', 'lane-died', { lane: lane.lane, why: why === '' ? 'ended by itself' : why })
   void replace(crew, lane)
 }

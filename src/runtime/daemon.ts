@@ -9,11 +9,10 @@ import { rulesOf } from './daemon/rules.ts'
 import { serverOf } from './daemon/server.ts'
 import { sessionsOf } from './daemon/sessions.ts'
 import { tlsOf } from './daemon/tls.ts'
-import { authOf, type Blocks, usersOf } from './daemon/users.ts'
+import { authOf, usersOf } from './daemon/users.ts'
 import type { Runtime } from './runtime.ts'
 
 export function createDaemon(runtime: Runtime, version: string, stop: (grace: number) => void): Daemon {
-  const blocks: Blocks = new Map()
   return {
     server: serverOf(runtime, version, stop),
     listeners: listenersOf(runtime),
@@ -21,11 +20,13 @@ export function createDaemon(runtime: Runtime, version: string, stop: (grace: nu
     rules: rulesOf(runtime),
     sessions: sessionsOf(runtime),
     tls: tlsOf(runtime),
-    users: usersOf(runtime, blocks),
-    auth: authOf(runtime, blocks),
+    users: usersOf(runtime),
+    auth: authOf(runtime),
     lanes: lanesOf(runtime),
     backends: backendsOf(runtime),
     log: logOf(runtime),
+    overrides: { kept: () => runtime.overrides(), keep: (overrides) => runtime.keep(overrides) },
+    saved: () => runtime.saved(),
     subscribe: (listener) => runtime.onEvent(listener),
     bug: (where, error) =>
       runtime.log('error', 'bug', { where, stack: error instanceof Error ? error.stack : String(error) }),

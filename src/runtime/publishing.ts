@@ -2,8 +2,7 @@
 
 import { err, ok, type Result } from 'neverthrow'
 import { type Disk, GENERATIONS_KEPT, readControl, type StoredGeneration } from '../config/generations.ts'
-import type { ControlTexts } from '../config/knobs.ts'
-import { type Findings, type Plan, plan, planStart, restartErrors, type Verdict } from '../config/plan.ts'
+import { type Findings, type Plan, plan, restartErrors, type Verdict } from '../config/plan.ts'
 import type { ChangedBy } from '../contract/configuration.ts'
 import type { DaemonEvent, LogLevel } from '../contract/daemon.ts'
 import { type Histogram, histogramValue, newHistogram, record } from '../contract/histogram.ts'
@@ -12,6 +11,8 @@ import { monotonic } from '../edge/clock.ts'
 import type { LogFields } from '../edge/log.ts'
 import type { GenerationTexts } from '../lane/messages.ts'
 import { type ConfigError, describeError } from '../protocol/errors.ts'
+import type { Beginning } from './beginning.ts'
+import type { KeptGeneration } from './memory.ts'
 import type { LaneHandle } from './pool.ts'
 
 export interface ChangeOrder {
@@ -45,7 +46,8 @@ export interface LastError {
 export interface Publishing {
   readonly control: string
   current: StoredGeneration
-  kept: readonly StoredGeneration[]
+  /** The oldest first, the current one last. */
+  kept: readonly KeptGeneration[]
   lastNumber: number
   lastError: LastError | undefined
   /** By who changed and what became of it, with a TAB between. */
@@ -60,30 +62,29 @@ export interface PublishingHost {
   readonly emit: (event: DaemonEvent) => void
 }
 
-/** The first generation, from the control directory. */
-export function startPublishing(control: string): Result<Publishing, Findings> {
-  const start = planStart(readControl(control))
-  if (start.isErr()) return err(start.error)
-  const { texts, sha256, config } = start.value
-  const current = {
-    generation: 1,
-    sha256,
-    texts,
-    config,
-    published: Date.now(),
-    by: 'start',
-    reason: undefined,
-  } as const
-  return ok({
+/** `kept` of an earlier runtime. */
+export function startPublishing(
+  control: string,
+  { current, disk }: Beginning,
+  kept: readonly KeptGeneration[],
+): Publishing {
+  const goesOn = kept.at(-1)?.generation === current.generation
+  return {
     control,
     current,
-    kept: [current],
-    lastNumber: 1,
-    lastError: undefined,
+    kept: goesOn ? kept : withNewest(kept, current),
+    lastNumber: current.generation,
+    lastError:
+      disk === undefined ? undefined : { at: Date.now(), by: 'start', errors: disk.list, errorCount: disk.count },
     reloads: new Map(),
     seconds: newHistogram(),
-  })
+  }
 }
+
+const withNewest = (
+  kept: readonly KeptGeneration[],
+  { config, ...stored }: StoredGeneration,
+): readonly KeptGeneration[] => [...kept, { ...stored, rules: config.rules.rules.length }].slice(-GENERATIONS_KEPT)
 
 /** The plan for these files, the directory's if none are given, as things are now. */
 export const planFor = (publishing: Publishing, disk?: Disk, only?: readonly string[]): Plan =>
@@ -125,7 +126,7 @@ export async function carryOut(
   if (refusal !== undefined) return err(refused(publishing, host, refusal, order))
   const before = publishing.current
   publishing.current = stored
-  publishing.kept = [...publishing.kept, stored].slice(-GENERATIONS_KEPT)
+  publishing.kept = withNewest(publishing.kept, stored)
   publishing.lastError = undefined
   const acknowledged = await switchTo(host, lanes, stored, order.all)
   const milliseconds = monotonic() - began
@@ -217,8 +218,5 @@ export function reloadSamples({ reloads, seconds }: Publishing): readonly Sample
 }
 
 /** The last generation before the current one that says something else. */
-export const lastDifferent = ({ kept, current }: Publishing): StoredGeneration | undefined =>
+export const lastDifferent = ({ kept, current }: Publishing): KeptGeneration | undefined =>
   kept.findLast((stored) => stored.sha256 !== current.sha256)
-
-/** A kept generation's files as if they lay on the disk. */
-export const diskOf = (texts: ControlTexts): Disk => ({ texts, errors: [], unknown: [] })

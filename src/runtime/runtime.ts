@@ -4,7 +4,7 @@
 import { err, ok, type Result } from 'neverthrow'
 import type { StoredGeneration } from '../config/generations.ts'
 import type { Findings, Plan } from '../config/plan.ts'
-import type { DaemonEvent, LogLevel, PauseMode, TraceLine } from '../contract/daemon.ts'
+import type { DaemonEvent, KeptOverride, LogLevel, PauseMode, TraceLine } from '../contract/daemon.ts'
 import type { SessionFilter } from '../contract/pages.ts'
 import { monotonic } from '../edge/clock.ts'
 import { descriptorRequests } from '../edge/descriptors.ts'
@@ -12,11 +12,13 @@ import { type HelperWatch, watchHelper } from '../edge/helper.ts'
 import type { LogFields } from '../edge/log.ts'
 import type { LogWriter } from '../edge/log-writer.ts'
 import { descriptorsForSessions } from '../edge/sizing.ts'
+import { openStore } from '../edge/store.ts'
 import type { TlsMaterial } from '../edge/tls.ts'
 import type { QuestionName, Questions } from '../lane/messages.ts'
 import { describeError } from '../protocol/errors.ts'
 import type { HelperMode, HelperPlace } from '../protocol/helper.ts'
 import { type Audience, emit, log, newAudience, showTraces, tellLane } from './audience.ts'
+import { type Beginning, type BeginWith, begin } from './beginning.ts'
 import { type Certificates, createCertificates } from './certificates.ts'
 import {
   askLanes,
@@ -30,6 +32,7 @@ import {
   stopCrew,
 } from './crew.ts'
 import { newLeases, supplied } from './leases.ts'
+import { type Block, contentOf, type Memory, recall } from './memory.ts'
 import { createPool, type LaneHandle, type PoolEvents, type Threads, workerThreads } from './pool.ts'
 import {
   type ChangeOrder,
@@ -56,6 +59,12 @@ export interface RuntimeOptions {
   readonly ports: readonly number[]
   readonly lanes: number
   readonly descriptorLimit: number
+  /** Where what it is told is kept for the next one. */
+  readonly state: string
+  /** Runtimes of this acceptd before it. */
+  readonly restarts: number
+  /** At a start of acceptd a bad control directory is no obstacle where an earlier runtime has kept a good one. */
+  readonly lastGood: boolean
 }
 
 export interface Runtime {
@@ -81,7 +90,14 @@ export interface Runtime {
   refusing(): boolean
   /** Whether the helper has been heard of lately; undefined where it runs for each login. */
   helperUp(): boolean | undefined
-  block(user: string, blocked: boolean): Promise<readonly string[]>
+  blocks(): ReadonlyMap<string, Block>
+  /** Undefined: no longer. Ids of the sessions that it ended. */
+  block(user: string, block: Block | undefined): Promise<readonly string[]>
+  overrides(): readonly KeptOverride[]
+  keep(overrides: readonly KeptOverride[]): void
+  saved(): Promise<void>
+  /** Why what was told is not on disk. */
+  notSaved(): string | undefined
   log(level: LogLevel, event: string, fields: LogFields): void
   readonly certificates: Certificates
   /** Log lines that could not be written. */
@@ -99,8 +115,11 @@ export interface Runtime {
 /** What the operator has asked for, until a new lane has to be told. */
 interface Orders {
   readonly paused: (PauseMode | undefined)[]
-  readonly blocked: Set<string>
+  readonly blocked: Map<string, Block>
   refusing: boolean
+  /** Undefined: control/loglevel. */
+  level: LogLevel | undefined
+  overrides: readonly KeptOverride[]
 }
 
 export async function startRuntime(
@@ -108,22 +127,31 @@ export async function startRuntime(
   { write, dropped }: LogWriter,
   threads: Threads = workerThreads(options.lanes),
 ): Promise<Result<Runtime, Findings>> {
-  const begun = startPublishing(options.control)
-  if (begun.isErr()) return err(begun.error)
   const began = monotonic()
-  const publishing = begun.value
-  const audience = newAudience(write, publishing.current.config.logLevel)
-  const orders: Orders = {
-    paused: options.descriptors.map(() => undefined),
-    blocked: new Set(),
-    refusing: false,
-  }
+  const store = openStore(
+    options.state,
+    () => contentOf(memoryOf(publishing, orders, crew)),
+    (trouble) => {
+      if (trouble !== undefined) log(audience, 'error', 'state-not-saved', { path: options.state, message: trouble })
+      else log(audience, 'info', 'state-saved', { path: options.state })
+    },
+  )
+  const { memory, troubles } = recall(store)
+  const begun = begin(options.control, memory.generations, beginsWith(options))
+  if (begun.isErr()) return err(begun.error)
+  const publishing = startPublishing(options.control, begun.value, memory.generations)
+  const orders = ordersOf(options, publishing, memory)
+  const audience = newAudience(write, orders.level ?? publishing.current.config.logLevel)
+  tellBeginning(audience, options, begun.value, troubles)
   const watch = watchOf(options, audience)
   const certificates = certificatesOf(audience, (material) => void askLanes(crew, 'tls', material))
-  const crew = crewOf({ options, publishing, audience, orders, watch, threads, certificates })
+  const save = () => void store.save()
+  const crew = crewOf({ options, publishing, audience, orders, watch, threads, certificates, save })
+  for (const [place, deaths] of memory.deaths) crew.deaths.set(place, deaths)
   crew.leases.request = descriptorRequests((listener, fd) => supplied(crew.leases, listener, fd))
   const read = certificates.load(publishing.current.config, 'start')
-  if (read.isErr()) return err({ list: read.error, count: read.error.length })
+  if (read.isErr() && beginsWith(options) === 'disk') return err({ list: read.error, count: read.error.length })
+  void store.save()
   for (let lane = 1; lane <= options.lanes; lane += 1) startLane(crew, lane)
   const stopPings = startPings(crew)
   // One that dies meanwhile has been replaced by then.
@@ -135,8 +163,15 @@ export async function startRuntime(
     publishing,
     certificates,
     current: () => publishing.current,
-    ...lanesOf(crew, orders),
-    ...hearingOf(crew, audience, publishing, certificates),
+    ...lanesOf(crew, orders, save),
+    ...hearingOf({ crew, audience, publishing, certificates, orders, save }),
+    overrides: () => orders.overrides,
+    keep: (overrides) => {
+      orders.overrides = overrides
+      save()
+    },
+    saved: () => store.saved(),
+    notSaved: () => store.trouble(),
     linesLost: dropped,
     helperUp: () => watch?.connected(),
     async stop(graceSeconds) {
@@ -144,8 +179,52 @@ export async function startRuntime(
       watch?.stop()
       certificates.stop()
       await stopCrew(crew, graceSeconds)
+      await store.saved()
     },
   })
+}
+
+/** What runs is the last good configuration once a runtime has died, and where the operator asks for it. */
+const beginsWith = ({ restarts, lastGood }: RuntimeOptions): BeginWith =>
+  restarts > 0 ? 'kept' : lastGood ? 'disk-or-kept' : 'disk'
+
+/** Draining is for this acceptd: who starts it again wants it to serve. */
+const ordersOf = ({ restarts }: RuntimeOptions, { current }: Publishing, memory: Memory): Orders => ({
+  paused: current.config.listeners.map(({ name }) => memory.pauses.get(name)),
+  blocked: new Map(memory.blocks),
+  refusing: memory.draining && restarts > 0,
+  level: memory.level,
+  overrides: memory.overrides,
+})
+
+const memoryOf = ({ kept, current }: Publishing, orders: Orders, { deaths }: Crew): Memory => ({
+  generations: kept,
+  blocks: orders.blocked,
+  pauses: new Map(
+    current.config.listeners.flatMap(({ name }, i) => {
+      const mode = orders.paused[i]
+      return mode === undefined ? [] : [[name, mode] as const]
+    }),
+  ),
+  level: orders.level,
+  draining: orders.refusing,
+  overrides: orders.overrides,
+  deaths,
+})
+
+function tellBeginning(
+  audience: Audience,
+  { control }: RuntimeOptions,
+  { current, disk }: Beginning,
+  troubles: readonly string[],
+): void {
+  for (const message of troubles) log(audience, 'error', 'state-unreadable', { message })
+  const { generation, sha256, by } = current
+  log(audience, 'info', 'generation', { generation, sha256, by })
+  if (disk !== undefined) {
+    const first = describeError(disk.list[0])
+    log(audience, 'error', 'last-good-runs', { control, generation, errors: disk.count, first })
+  }
 }
 
 /** The standing connection: it says how backends end, and ends those that were cut off. */
@@ -178,9 +257,10 @@ interface Parts {
   readonly watch: HelperWatch | undefined
   readonly threads: Threads
   readonly certificates: Certificates
+  readonly save: () => void
 }
 
-function crewOf({ options, publishing, audience, orders, watch, threads, certificates }: Parts): Crew {
+function crewOf({ options, publishing, audience, orders, watch, threads, certificates, save }: Parts): Crew {
   const { descriptorLimit, descriptors, lanes } = options
   const events: PoolEvents = {
     said: (lane, message) => {
@@ -204,12 +284,13 @@ function crewOf({ options, publishing, audience, orders, watch, threads, certifi
       published: textsOf(publishing.current),
       helper: options.helper.place,
       descriptorsForSessions: descriptorsForSessions(descriptorLimit, descriptors.length, lanes),
-      blocked: [...orders.blocked],
+      blocked: [...orders.blocked.keys()],
       refusing: orders.refusing,
       paused: orders.paused,
       tls: certificates.material(),
     }),
     log: (level, event, fields) => log(audience, level, event, fields),
+    died: save,
     started: (lane) => void tellLane(audience, lane),
     lanes: new Map(),
     draining: new Set(),
@@ -220,7 +301,7 @@ function crewOf({ options, publishing, audience, orders, watch, threads, certifi
   return crew
 }
 
-const lanesOf = (crew: Crew, orders: Orders) =>
+const lanesOf = (crew: Crew, orders: Orders, save: () => void) =>
   ({
     lanes: () => liveLanes(crew),
     deaths: (lane) => crew.deaths.get(lane) ?? 0,
@@ -229,22 +310,35 @@ const lanesOf = (crew: Crew, orders: Orders) =>
     paused: () => orders.paused,
     async pause(listener, mode) {
       orders.paused[listener] = mode
+      save()
       await pauseListener(crew, listener, mode)
     },
     refusing: () => orders.refusing,
     async refuse(refuse) {
       orders.refusing = refuse
+      save()
       const { answers } = await askLanes(crew, 'refuse', { refuse })
       return answers.reduce((sum, answer) => sum + answer.sessions, 0)
     },
-    async block(user, blocked) {
-      if (blocked) orders.blocked.add(user)
-      else orders.blocked.delete(user)
-      return (await askLanes(crew, 'block', { user, blocked })).answers.flat()
+    blocks: () => orders.blocked,
+    async block(user, block) {
+      if (block === undefined) orders.blocked.delete(user)
+      else orders.blocked.set(user, block)
+      save()
+      return (await askLanes(crew, 'block', { user, blocked: block !== undefined })).answers.flat()
     },
   }) satisfies Partial<Runtime>
 
-const hearingOf = (crew: Crew, audience: Audience, publishing: Publishing, certificates: Certificates) => {
+interface Hearing {
+  readonly crew: Crew
+  readonly audience: Audience
+  readonly publishing: Publishing
+  readonly certificates: Certificates
+  readonly orders: Orders
+  readonly save: () => void
+}
+
+const hearingOf = ({ crew, audience, publishing, certificates, orders, save }: Hearing) => {
   const tellLanes = () => Promise.all(liveLanes(crew).map((lane) => tellLane(audience, lane)))
   const host = {
     lanes: () => liveLanes(crew),
@@ -256,11 +350,14 @@ const hearingOf = (crew: Crew, audience: Audience, publishing: Publishing, certi
     emit: host.emit,
     async change(planned, order) {
       const result = await carryOut(publishing, host, planned, order)
-      if (result.isOk() && planned.changed.includes('loglevel')) {
+      if (result.isErr()) return result
+      if (planned.changed.includes('loglevel')) {
+        orders.level = undefined
         audience.level = publishing.current.config.logLevel
         void tellLanes()
       }
-      if (result.isOk() && changesTls(planned)) certificates.load(publishing.current.config, 'reload')
+      save()
+      if (changesTls(planned)) certificates.load(publishing.current.config, 'reload')
       return result
     },
     onEvent(listener) {
@@ -282,6 +379,8 @@ const hearingOf = (crew: Crew, audience: Audience, publishing: Publishing, certi
     level: () => audience.level,
     async setLevel(wanted) {
       audience.level = wanted
+      orders.level = wanted === publishing.current.config.logLevel ? undefined : wanted
+      save()
       await tellLanes()
     },
   } satisfies Partial<Runtime>

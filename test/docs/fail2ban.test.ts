@@ -58,6 +58,9 @@ async function logOf(users: readonly string[]): Promise<string> {
       ports: [bound[0]?.port ?? 0],
       lanes: 1,
       descriptorLimit: 1024,
+      state: join(folder, 'kept'),
+      restarts: 0,
+      lastGood: false,
     },
     {
       write: (text) => {

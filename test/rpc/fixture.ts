@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { type ControlPlane, openControlPlane } from '../../src/rpc/open.ts'
 import type { StreamEnd } from '../support/fake-helper.ts'
-import { type Host, startHost } from '../support/host.ts'
+import { type Begins, type Host, startHost } from '../support/host.ts'
 import { until } from '../support/lane.ts'
 
 export interface Fixture {
@@ -24,8 +24,15 @@ export interface Fixture {
 
 export const USERS = ['user1', 'user2', 'alice'] as const
 
-export async function fixture(t: TestContext, strangers = 0): Promise<Fixture> {
-  const host = await startHost(t)
+/** Ends it as a runtime ends, and starts the next one on what it has left. */
+export async function restarted(t: TestContext, { host, plane }: Fixture, begins: Begins): Promise<Fixture> {
+  await plane.close()
+  await host.stop()
+  return fixture(t, 0, { directory: host.directory, ...begins })
+}
+
+export async function fixture(t: TestContext, strangers = 0, begins: Begins = {}): Promise<Fixture> {
+  const host = await startHost(t, begins)
   const directory = join(host.directory, 'test')
   const control = join(directory, 'private', 'control.sock')
   const status = join(directory, 'private', 'status.sock')

@@ -355,7 +355,7 @@ void test('what is temporary ends by itself, by op.cancel or when undone, and re
   const { control, host } = await fixture(t)
   const c = wire(control)
   const operations = async () => (await c.call('op.list')).result.operations
-  assert.ok((await c.call('listener.pause', { listener: 'submission', ttl: 0.05 })).result.ends)
+  assert.ok((await c.call('listener.pause', { listener: 'submission', ttl: 1 })).result.ends)
   assert.equal((await operations()).length, 1)
   await until('the end of the pause', () => host.runtime.paused()[0] === undefined)
   assert.deepEqual(await operations(), [])

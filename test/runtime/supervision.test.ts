@@ -58,6 +58,9 @@ async function startRuntime(
     ports: [bound.port],
     lanes: 2,
     descriptorLimit: 20_000,
+    state: join(control, 'kept'),
+    restarts: 0,
+    lastGood: false,
     ...more,
   }
   const child: ChildProcess = spawn(process.execPath, ['--import', CHILD, CHILD], {

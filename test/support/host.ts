@@ -10,7 +10,7 @@ import { DESCRIPTORS_A_LANE } from '../../src/edge/descriptors.ts'
 import runLane from '../../src/lane/lane.ts'
 import { createDaemon } from '../../src/runtime/daemon.ts'
 import type { Threads } from '../../src/runtime/pool.ts'
-import { type Runtime, startRuntime } from '../../src/runtime/runtime.ts'
+import { type Runtime, type RuntimeOptions, startRuntime } from '../../src/runtime/runtime.ts'
 import { bindAddress } from './binding.ts'
 import { controlTexts } from './control.ts'
 import { type FakeHelper, fakeHelper, StreamEnd } from './fake-helper.ts'
@@ -35,6 +35,7 @@ export interface Host {
   readonly log: () => string
   /** Subscriptions and traces that hear the daemon. */
   readonly listening: () => number
+  readonly stop: () => Promise<void>
   readonly dial: (lane?: number) => StreamEnd
   /** A client with a session that has heard the greeting. */
   readonly greeted: (lane?: number) => Promise<StreamEnd>
@@ -53,12 +54,22 @@ const inline = (started: (descriptors: readonly (readonly number[])[]) => void):
   close: async () => undefined,
 })
 
-export async function startHost(t: TestContext): Promise<Host> {
-  const directory = mkdtempSync(join(tmpdir(), 'acceptd-host-'))
+/** How many hosts of the running tests have each directory. */
+const users = new Map<string, number>()
+
+/** What is otherwise than at the first start of an acceptd of the test's own. */
+export interface Begins extends Partial<Pick<RuntimeOptions, 'restarts' | 'lastGood'>> {
+  /** The control directory of an earlier host, with what that has kept. */
+  readonly directory?: string
+}
+
+export async function startHost(t: TestContext, { directory: earlier, ...more }: Begins = {}): Promise<Host> {
+  const directory = earlier ?? mkdtempSync(join(tmpdir(), 'acceptd-host-'))
   const [plain] = parseTranscripts('# settings', '')
   if (plain === undefined) throw new Error('no settings')
   const texts = { ...controlTexts(plain.settings), listeners: '127.0.0.1:0 smtp submission name=submission\n' }
-  for (const [name, text] of Object.entries(texts)) writeFileSync(join(directory, name), text)
+  for (const [name, text] of Object.entries(earlier === undefined ? texts : {}))
+    writeFileSync(join(directory, name), text)
   const helper = await fakeHelper()
   helper.answering = (asked) => serve(asked, asked.text.split(' ').slice(2).join(' ') === PASSWORD)
   // A socket for each descriptor: so a client chooses its lane.
@@ -78,6 +89,10 @@ export async function startHost(t: TestContext): Promise<Host> {
       ports: [bound[0]?.port ?? 0],
       lanes: LANES,
       descriptorLimit: 20_000,
+      state: join(directory, 'kept'),
+      restarts: 0,
+      lastGood: false,
+      ...more,
     },
     {
       write: (text) => {
@@ -89,16 +104,29 @@ export async function startHost(t: TestContext): Promise<Host> {
       for (const fd of descriptors.flat()) leased.add(fd)
     }),
   )
-  if (started.isErr()) throw new Error(JSON.stringify(started.error))
+  if (started.isErr()) {
+    helper.close()
+    for (const one of bound) one.close()
+    throw new Error(JSON.stringify(started.error))
+  }
   const runtime = started.value
   const clients: StreamEnd[] = []
-  t.after(async () => {
+  let stopped = false
+  const end = async () => {
+    if (stopped) return
+    stopped = true
     for (const one of [...clients, ...helper.backends]) one.socket.destroy()
     await runtime.stop(0)
     // A lane closes what it was given.
     for (const one of bound) if (!leased.has(one.fd)) one.close()
     helper.close()
-    rmSync(directory, { recursive: true, force: true })
+  }
+  users.set(directory, (users.get(directory) ?? 0) + 1)
+  t.after(async () => {
+    await end()
+    const left = (users.get(directory) ?? 0) - 1
+    users.set(directory, left)
+    if (left === 0) rmSync(directory, { recursive: true, force: true })
   })
   const dial = (lane = 1): StreamEnd => {
     const at = DESCRIPTORS_A_LANE * (lane - 1)
@@ -145,6 +173,7 @@ export async function startHost(t: TestContext): Promise<Host> {
     text: (name) => readFileSync(join(directory, name), 'latin1'),
     log: () => log,
     listening: () => listening,
+    stop: end,
     dial,
     greeted,
     async login(user, lane) {

@@ -3,8 +3,9 @@ import { createHook } from 'node:async_hooks'
 import { openSync, readSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { BroadcastChannel, isMainThread, threadId } from 'node:worker_threads'
+import { diskOf } from '../../src/config/plan.ts'
 import { openStderr } from '../../src/edge/log.ts'
-import { diskOf, planFor } from '../../src/runtime/publishing.ts'
+import { planFor } from '../../src/runtime/publishing.ts'
 import { type Runtime, type RuntimeOptions, startRuntime } from '../../src/runtime/runtime.ts'
 
 export type Order =

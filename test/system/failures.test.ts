@@ -1,6 +1,6 @@
 // What must hold when a login goes wrong for reasons that are not the client's, with the real helper and real processes.
 import assert from 'node:assert/strict'
-import { existsSync, rmSync } from 'node:fs'
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { type Bed, makeBed, script } from './bed.ts'
@@ -208,6 +208,42 @@ void describe('the runtime', () => {
     const queued = await bed.backend('postfix').delivered(user)
     assert.ok(queued.every(({ content }) => !content.includes('cut by the death')))
     assert.notEqual(runtime()?.pid, first.pid)
+  })
+
+  void it('killed with a bad file on disk: rules, blocks and pauses are back within two seconds', async () => {
+    const [user] = bed.people
+    const path = join(bed.place.control, 'fixsmtpio')
+    const rules = readFileSync(path, 'latin1')
+    const told = async () => [
+      await bed.daemon.call('user.list', { user: 'mallory' }),
+      await bed.daemon.call('op.list'),
+      await bed.daemon.call('rules.eval', { event: 'noop', reply: '250 theirs' }),
+    ]
+    writeFileSync(path, `${rules}:noop::*::250 mine\n`)
+    await bed.daemon.call('config.reload', { reason: 'the test' })
+    await bed.daemon.call('user.block', { user: 'mallory', reason: 'stolen', ttl: 600 })
+    await bed.daemon.call('listener.pause', { listener: 'moody', mode: '421', ttl: 600 })
+    const earlier = await told()
+    writeFileSync(path, 'so bad\n')
+    const first = runtime()
+    assert.ok(first !== undefined)
+    signal(first.pid, 'SIGKILL')
+    const killed = Date.now()
+    const waiting = await converse(bed.daemon.port('postfix'))
+    assert.match(await waiting.reply(), /^220 /)
+    assert.ok(Date.now() - killed < 2000, `${Date.now() - killed} ms`)
+    await waiting.say('EHLO client.example')
+    assert.match(await login(waiting, user.name, user.password), /^235 /)
+    assert.match(await waiting.say('NOOP'), /^250 mine/)
+    await waiting.say('QUIT')
+    const again = await until('the control socket', () => told().catch(() => undefined))
+    assert.deepEqual(again, earlier)
+    assert.match(await (await converse(bed.daemon.port('moody'))).reply(), /^421 /)
+    assert.match(bed.daemon.log(), / error last-good-runs /)
+    writeFileSync(path, rules)
+    await bed.daemon.call('config.reload')
+    for (const { id } of ((await bed.daemon.call('op.list')) as { operations: { id: string }[] }).operations)
+      await bed.daemon.call('op.cancel', { id })
   })
 })
 

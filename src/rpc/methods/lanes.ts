@@ -138,7 +138,7 @@ export const laneMethods = {
         subject: component,
         ttl: params.ttl,
         reason: params.reason,
-        end: () => daemon.log.set(component, set.value),
+        before: set.value,
       })
       return ok({ ...done, ends: timeOf(override.ends) })
     },

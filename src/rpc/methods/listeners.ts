@@ -83,7 +83,6 @@ export const listenerMethods = {
         subject: params.listener,
         ttl: params.ttl,
         reason: params.reason,
-        end: () => daemon.listeners.resume(params.listener),
       })
       return ok({ listener: paused.value, ends: timeOf(override.ends), dryRun: false })
     },

@@ -112,7 +112,6 @@ export const userMethods = {
         subject: user,
         ttl: params.ttl,
         reason: params.reason,
-        end: () => daemon.users.unblock(user),
       })
       return ok({ ...done, ends: timeOf(override.ends) })
     },

@@ -1,7 +1,7 @@
 // The control plane's view of the configuration: what is on disk, loaded and in use, and a change of it. Every answer comes from a plan.
 
 import { err, ok, type Result } from 'neverthrow'
-import { changedFiles, readControl, type StoredGeneration } from '../../config/generations.ts'
+import { changedFiles, readControl } from '../../config/generations.ts'
 import { KNOBS } from '../../config/knobs.ts'
 import { type Plan, planBack, withTexts } from '../../config/plan.ts'
 import type {
@@ -19,6 +19,7 @@ import { failure, notFound } from '../../contract/failure.ts'
 import type { Sample } from '../../contract/metrics.ts'
 import { sha256Of } from '../../edge/control-files.ts'
 import { bytesOf } from '../../protocol/bytes.ts'
+import type { KeptGeneration } from '../memory.ts'
 import { lastDifferent, planFor, type Refusal, refusalErrors, reloadSamples } from '../publishing.ts'
 import type { Runtime } from '../runtime.ts'
 import { type Uses, usesOf } from './uses.ts'
@@ -42,13 +43,13 @@ function diskWith({ publishing }: Runtime, files: GivenTexts) {
   return files === undefined ? disk : withTexts(disk, files)
 }
 
-const shown = (stored: StoredGeneration, sessions: Uses['sessions']): Generation => ({
+const shown = (stored: KeptGeneration, sessions: Uses['sessions']): Generation => ({
   generation: stored.generation,
   sha256: stored.sha256,
   published: stored.published,
   by: stored.by,
   ...(stored.reason === undefined ? {} : { reason: stored.reason }),
-  rules: stored.config.rules.rules.length,
+  rules: stored.rules,
   sessions: sessions.get(stored.generation) ?? 0,
 })
 
@@ -66,9 +67,10 @@ function knobs({ publishing, options }: Runtime): readonly Knob[] {
 async function status(runtime: Runtime): Promise<ConfigStatus> {
   const { sessions } = await usesOf(runtime)
   const { current, kept, lastError } = runtime.publishing
-  const inUse = kept.filter((stored) => stored === current || (sessions.get(stored.generation) ?? 0) > 0)
+  const isCurrent = ({ generation }: KeptGeneration) => generation === current.generation
+  const inUse = kept.filter((stored) => isCurrent(stored) || (sessions.get(stored.generation) ?? 0) > 0)
   return {
-    current: shown(current, sessions),
+    current: shown({ ...current, rules: current.config.rules.rules.length }, sessions),
     files: fileStates(runtime),
     ...(lastError === undefined ? {} : { lastError }),
     generations: inUse.map((stored) => shown(stored, sessions)),

@@ -1,7 +1,9 @@
 // The control plane's view of the rules: those of a generation, and what they would do.
 
 import { err, ok, type Result } from 'neverthrow'
+import { type Config, compileConfig } from '../../config/config.ts'
 import type { StoredGeneration } from '../../config/generations.ts'
+import type { ControlTexts } from '../../config/knobs.ts'
 import type { Daemon, RpcFailure, RuleEvaluation, RuleQuestion, RuleStep } from '../../contract/daemon.ts'
 import { failure, notFound } from '../../contract/failure.ts'
 import { promisesStatus } from '../../protocol/status.ts'
@@ -31,10 +33,22 @@ export const rulesOf = (runtime: Runtime): Daemon['rules'] => ({
     ),
 })
 
+/** The kept generation that was asked for last. */
+let compiled: { readonly texts: ControlTexts; readonly config: Config | undefined } | undefined
+
+function compiledOf(texts: ControlTexts): Config | undefined {
+  if (compiled?.texts !== texts) compiled = { texts, config: compileConfig(texts).unwrapOr(undefined) }
+  return compiled.config
+}
+
 function generationOf({ publishing }: Runtime, number: number | undefined): Result<StoredGeneration, RpcFailure> {
   if (number === undefined) return ok(publishing.current)
+  if (number === publishing.current.generation) return ok(publishing.current)
   const stored = publishing.kept.find((one) => one.generation === number)
-  return stored === undefined ? notFound('no-such-generation', `generation ${number} is not kept`) : ok(stored)
+  const config = stored && compiledOf(stored.texts)
+  return stored === undefined || config === undefined
+    ? notFound('no-such-generation', `generation ${number} is not kept`)
+    : ok({ ...stored, config })
 }
 
 const ruleSetOf = ({ config }: StoredGeneration, text: string | undefined): Result<RuleSet, RpcFailure> =>

@@ -1,14 +1,15 @@
 // The control plane's view of the runtime as a whole: what it is, what it has counted, how it is, and its end.
 
 import { ok } from 'neverthrow'
-import type { Daemon, HealthCheck } from '../../contract/daemon.ts'
+import type { Daemon } from '../../contract/daemon.ts'
 import type { Sample } from '../../contract/metrics.ts'
 import { monotonic, wallTime } from '../../edge/clock.ts'
 import { openDescriptors } from '../../edge/sizing.ts'
 import type { LaneMeasure } from '../../lane/messages.ts'
 import type { LaneHandle } from '../pool.ts'
 import type { Runtime } from '../runtime.ts'
-import { configSamples, drift } from './config.ts'
+import { configSamples } from './config.ts'
+import { healthOf } from './health.ts'
 
 /** What a reply has to be written in before the runtime ends. */
 const LAST_REPLY_MILLISECONDS = 50
@@ -104,75 +105,4 @@ function addTo(sums: Map<string, Sample>, sample: Sample): void {
   if (before === undefined || typeof before.value !== 'number' || typeof sample.value !== 'number')
     sums.set(key, sample)
   else sums.set(key, { ...sample, value: before.value + sample.value } as Sample)
-}
-
-async function healthOf(runtime: Runtime): Promise<readonly HealthCheck[]> {
-  const measured = await measureLanes(runtime, 2)
-  return [
-    helperCheck(runtime),
-    ...certificatesCheck(runtime),
-    descriptorsCheck(runtime),
-    lanesCheck(measured),
-    filesCheck(runtime),
-  ]
-}
-
-function helperCheck(runtime: Runtime): HealthCheck {
-  const { privileged } = runtime.options.helper
-  if (runtime.helperUp() === false) {
-    return { name: 'helper', state: 'failed', detail: 'accept-helper does not answer on its socket; logins get 454' }
-  }
-  return {
-    name: 'helper',
-    state: privileged ? 'ok' : 'warning',
-    detail: privileged
-      ? 'accept-helper runs with its privileges'
-      : 'accept-helper runs every chain as the account of acceptd',
-  }
-}
-
-/** A renewed certificate should be there before this. */
-const RENEWED_SECONDS = 14 * 86_400
-
-/** The one that expires first; nothing where there is none. */
-function certificatesCheck({ certificates }: Runtime): readonly HealthCheck[] {
-  const [first] = certificates.loaded().toSorted((a, b) => a.facts.expires - b.facts.expires)
-  if (first === undefined) return []
-  const value = Math.round((first.facts.expires - Date.now()) / 1000)
-  const until = `${first.files.certificate} is good until ${new Date(first.facts.expires).toISOString()}`
-  const errors = certificates.lastErrors()
-  const detail = errors[0] === undefined ? until : `${errors[0].problem}; ${until}`
-  const failed = value <= 0 || errors.length > 0
-  const state = failed ? 'failed' : value < RENEWED_SECONDS ? 'warning' : 'ok'
-  return [{ name: 'certificates', state, detail, value }]
-}
-
-function descriptorsCheck({ options: { descriptorLimit: limit } }: Runtime): HealthCheck {
-  const value = openDescriptors()
-  const share = value / limit
-  const state = share > 0.9 ? 'failed' : share > 0.75 ? 'warning' : 'ok'
-  return { name: 'descriptors', state, detail: `${value} of ${limit} descriptors are open`, value, limit }
-}
-
-function lanesCheck(measured: readonly Measured[]): HealthCheck {
-  const value = Math.max(0, ...measured.map(({ measure }) => measure?.lagSeconds ?? 0))
-  const silent = measured.filter(({ measure }) => measure === undefined).length
-  const slowest = `the slowest turn of a lane in the last second was ${Math.round(value * 1000)} ms late`
-  return {
-    name: 'lanes',
-    state: silent > 0 ? 'failed' : value > 0.25 ? 'warning' : 'ok',
-    detail: silent > 0 ? `${silent} lanes do not answer` : slowest,
-    value,
-  }
-}
-
-function filesCheck(runtime: Runtime): HealthCheck {
-  const value = drift(runtime)
-  const differs = `${value} control files differ from what is loaded`
-  return {
-    name: 'files',
-    state: value > 0 ? 'warning' : 'ok',
-    detail: value > 0 ? differs : 'the control files are what is loaded',
-    value,
-  }
 }

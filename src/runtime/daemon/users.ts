@@ -10,32 +10,26 @@ import { monotonic } from '../../edge/clock.ts'
 import { askHelper } from '../../edge/helper.ts'
 import { bytesOf, concat } from '../../protocol/bytes.ts'
 import type { HelperStatus } from '../../protocol/helper.ts'
+import type { Block } from '../memory.ts'
 import type { Runtime } from '../runtime.ts'
 
 /** A login may take this long, checkpassword's own 30 seconds included. */
 const LOGIN_MILLISECONDS = 35_000
 
-export interface Block {
-  readonly since: number
-  readonly reason: string | undefined
-}
-/** By user. */
-export type Blocks = Map<string, Block>
-
-export const usersOf = (runtime: Runtime, blocks: Blocks): Daemon['users'] => ({
+export const usersOf = (runtime: Runtime): Daemon['users'] => ({
   async list() {
     const { answers, silent } = await runtime.askAll('users', null)
-    return { users: withBlocks(answers.flat(), blocks), silentLanes: silent }
+    return { users: withBlocks(answers.flat(), runtime.blocks()), silentLanes: silent }
   },
   async block(user, reason) {
-    blocks.set(user, { since: blocks.get(user)?.since ?? Date.now(), reason })
-    const ended = await runtime.block(user, true)
+    const since = runtime.blocks().get(user)?.since ?? Date.now()
+    const ended = await runtime.block(user, { since, reason })
     runtime.log('warn', 'user-blocked', { user, reason, ended: ended.length })
     return ok({ ended })
   },
   async unblock(user) {
-    if (!blocks.delete(user)) return notFound('not-blocked', `${user} is not blocked`)
-    await runtime.block(user, false)
+    if (!runtime.blocks().has(user)) return notFound('not-blocked', `${user} is not blocked`)
+    await runtime.block(user, undefined)
     runtime.log('info', 'user-unblocked', { user })
     return ok(undefined)
   },
@@ -47,7 +41,7 @@ interface Row {
   readonly messages: number
 }
 
-function withBlocks(rows: readonly Row[], blocks: Blocks): readonly UserState[] {
+function withBlocks(rows: readonly Row[], blocks: ReadonlyMap<string, Block>): readonly UserState[] {
   const users = new Map<string, Row>([...blocks.keys()].map((user) => [user, { user, sessions: 0, messages: 0 }]))
   for (const { user, sessions, messages } of rows) {
     const before = users.get(user)
@@ -62,13 +56,13 @@ function withBlocks(rows: readonly Row[], blocks: Blocks): readonly UserState[] 
   })
 }
 
-export const authOf = (runtime: Runtime, blocks: Blocks): Daemon['auth'] => ({
+export const authOf = (runtime: Runtime): Daemon['auth'] => ({
   test(question) {
     const { chains, listeners } = runtime.current().config
     const chain = question.chain ?? listeners.find(({ protocol }) => protocol === question.protocol)?.chain ?? ''
     if (!chains.chains.some((one) => one.name === chain && one.kind === 'auth'))
       return notFound('no-such-chain', `there is no chain ${chain} of kind auth`)
-    if (blocks.has(question.user)) return ok({ verdict: 'blocked', chain, milliseconds: 0 })
+    if (runtime.blocks().has(question.user)) return ok({ verdict: 'blocked', chain, milliseconds: 0 })
     return tryLogin(runtime, chain, question)
   },
 })
