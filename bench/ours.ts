@@ -96,6 +96,8 @@ function writeControl(bed: Bed, { directory, programs }: Installation, wish: Wis
     smtpcapabilities: 'PIPELINING\n8BITMIME\n',
     pop3capabilities: 'UIDL\n',
     fixsmtpio: ruleLines(wish.rules),
+    // Thousands of idle clients are measured for longer than a login may take.
+    timeoutlogin: '0\n',
     listeners: `127.0.0.1:${port} ${wish.protocol} bench\n`,
     chains: `${chains.join('\n')}\n`,
     ...(wish.lanes === undefined ? {} : { lanes: `${wish.lanes}\n` }),

@@ -13,6 +13,7 @@ export const ENDINGS = {
   'client-eof': LET,
   'backend-end': LET,
   timeout: CUT,
+  'too-slow': CUT,
   refused: LET,
   misused: LET,
   root: LET,

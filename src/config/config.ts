@@ -8,6 +8,7 @@ import { replyCode } from '../protocol/replies.ts'
 import { parseRules } from '../rules/parse.ts'
 import { rewriteReply, rulesFor } from '../rules/rewrite.ts'
 import type { RuleSet } from '../rules/ruleset.ts'
+import { type AccessRules, NO_ACCESS_RULES, parseAccess } from './access.ts'
 import { type ChainsFile, parseChains } from './chains.ts'
 import { type ControlTexts, lineOf, linesOf, numberOf, type Reading, trouble, wordOf } from './knobs.ts'
 import { type ListenerConfig, parseListeners } from './listeners.ts'
@@ -25,6 +26,11 @@ export interface Config {
   /** Seconds. */
   readonly smtpTimeout: number
   readonly pop3Timeout: number
+  /** Seconds; 0: none. */
+  readonly loginTimeout: number
+  /** Octets a second; 0: none. */
+  readonly minDataRate: number
+  readonly access: AccessRules
   readonly bareLineEnd: 'fix' | 'refuse'
   readonly logLevel: 'error' | 'warn' | 'info' | 'debug'
   readonly maxSessions: number
@@ -152,6 +158,9 @@ function scalars(reading: Reading) {
     brokenClients: numberOf(reading, 'saslbrokenclients', 0, 1) === 1,
     smtpTimeout: numberOf(reading, 'timeoutsmtpd', 1, 86_400),
     pop3Timeout: numberOf(reading, 'timeoutpop3d', 1, 86_400),
+    loginTimeout: numberOf(reading, 'timeoutlogin', 0, 86_400),
+    minDataRate: numberOf(reading, 'mindatarate', 0, 1_000_000),
+    access: accessOf(reading),
     bareLineEnd: wordOf(reading, 'barelineend', ['fix', 'refuse']),
     logLevel: wordOf(reading, 'loglevel', ['info', 'error', 'warn', 'debug']),
     maxSessions: numberOf(reading, 'maxsessions', 0, 10_000_000),
@@ -169,6 +178,12 @@ function requirePath(reading: Reading): void {
   if (text === '' || /^\/\S*$/.test(text)) return
   const problem = `\`${text}\` is not an absolute path without blanks`
   reading.errors.push(trouble('state', 1, 1, problem, 'write e.g. /var/lib/acceptd'))
+}
+
+function accessOf({ texts, errors }: Reading): AccessRules {
+  const parsed = parseAccess(texts.access ?? '', 'control/access')
+  if (parsed.isErr()) errors.push(...parsed.error)
+  return parsed.unwrapOr(NO_ACCESS_RULES)
 }
 
 function metricsOf(reading: Reading): Config['metrics'] {

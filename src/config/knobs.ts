@@ -50,6 +50,24 @@ export const KNOBS = [
     fallback: '1200',
     about: 'Seconds a POP3 client or backend may be silent.',
   },
+  {
+    name: 'timeoutlogin',
+    changes: 'reload',
+    fallback: '60',
+    about: 'Seconds from accept to the end of the login, in all; 0: as long as the client speaks.',
+  },
+  {
+    name: 'mindatarate',
+    changes: 'reload',
+    fallback: '100',
+    about: 'Octets a second that a message must bring, after its first minute; 0: none.',
+  },
+  {
+    name: 'access',
+    changes: 'reload',
+    fallback: '',
+    about: 'Who may connect, in the syntax of tcprules; without a rule everybody.',
+  },
   { name: 'fixsmtpio', changes: 'reload', fallback: '', about: 'Rules for requests, replies and exit codes.' },
   { name: 'barelineend', changes: 'reload', fallback: 'fix', about: 'fix or refuse a bare CR or LF in a message.' },
   {

@@ -93,6 +93,10 @@ export interface Daemon {
       readonly dryRun: boolean
     }): Answer<readonly CertificateState[]>
   }
+  readonly access: {
+    /** What the published control/access says of an address. */
+    evaluate(ip: string): Soon<AccessAnswer>
+  }
   readonly users: {
     list(): Soon<{ readonly users: readonly UserState[] } & Silent>
     /** Refuses logins from now on and ends the running sessions. Blocking again changes reason. */
@@ -335,6 +339,14 @@ export interface BackendState {
 export type LogLevel = 'error' | 'warn' | 'info' | 'debug'
 
 // -- events
+
+export interface AccessAnswer {
+  readonly allowed: boolean
+  /** Of control/access; undefined: no rule fits. */
+  readonly line?: number
+  readonly rule?: string
+  readonly variables: readonly string[]
+}
 
 export type Topic = 'session' | 'auth' | 'config' | 'lane' | 'tls'
 

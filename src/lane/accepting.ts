@@ -1,10 +1,11 @@
 // From an accepted socket to a session, and from its end to the log.
 
 import { ENDINGS, type Why } from '../actors/endings.ts'
+import { accessFor } from '../config/access.ts'
 import { monotonic } from '../edge/clock.ts'
 import type { ClientSocket } from '../edge/listening.ts'
 import type { TlsFacts, TlsFailure } from '../edge/tls.ts'
-import { notNow } from '../protocol/dialogue.ts'
+import { never, notNow } from '../protocol/dialogue.ts'
 import { type Arrival, arrivalOf, enter, type Refusal, type Step } from '../session/door.ts'
 import type { SessionHost, SessionSettings } from '../session/host.ts'
 import { ClientSession } from '../session/session.ts'
@@ -28,7 +29,12 @@ export function acceptClient(lane: Lane, host: SessionHost, socket: ClientSocket
 }
 
 /** The steps of a lane's door. */
-export const doorOf = (lane: Lane): readonly Step[] => [refuse(lane), proxyHeader(lane), implicitTls(lane)]
+export const doorOf = (lane: Lane): readonly Step[] => [
+  refuse(lane),
+  proxyHeader(lane),
+  access(lane),
+  implicitTls(lane),
+]
 
 /** While the service ends, the listener is paused, or the lane is full. */
 const refuse =
@@ -39,6 +45,16 @@ const refuse =
     else if (lane.pauses[arrival.listener] === '421') next({ refused: 'paused' })
     else if (isFull(lane)) next({ refused: 'too many sessions' })
     else next(arrival)
+  }
+
+/** What control/access says of the peer. */
+const access =
+  (lane: Lane): Step =>
+  (arrival, next) => {
+    const rule = accessFor(lane.generations.published().config.access, arrival.peer.ip)
+    if (rule === undefined || (rule.allow && rule.variables.length === 0)) next(arrival)
+    else if (rule.allow) next({ ...arrival, variables: rule.variables })
+    else next({ refused: 'access denied', forGood: true })
   }
 
 /** RFC 8314 section 3: TLS from the first octet. */
@@ -69,12 +85,17 @@ export function startTls(
   return lane.handshakes.begin({ socket, listener: settings.listener, ip, port, session: name }, done)
 }
 
-function turnAway(lane: Lane, { socket, listener, settings, peer }: Arrival, { refused: why, gone }: Refusal): void {
+function turnAway(
+  lane: Lane,
+  { socket, listener, settings, peer }: Arrival,
+  { refused: why, gone, forGood }: Refusal,
+): void {
   lane.counters.refused(listener)
   lane.counters.refusedBecause(settings.listener, why)
   publishUse(lane)
   if (gone) return
-  lane.farewells.say(socket, notNow(settings.dialogue, '4.3.2', why), idleSeconds(lane, settings))
+  const text = forGood ? never(settings.dialogue, '5.7.1', why) : notNow(settings.dialogue, '4.3.2', why)
+  lane.farewells.say(socket, text, idleSeconds(lane, settings))
   lane.reporter.log('warn', 'session-refused', { ip: peer.ip, listener: settings.listener, why })
 }
 

@@ -11,6 +11,9 @@ const LINGER_SECONDS = 5
 /** A backend that goes on after its input was closed. */
 const ENDING_SECONDS = 60
 
+/** A message has so long before its rate counts. */
+const FIRST_SECONDS = 60
+
 const REPORT_MILLISECONDS = 100
 
 /** Returns the function that stops it. */
@@ -39,6 +42,26 @@ export function startClock(lane: Lane): () => void {
   }
 }
 
+/** A login that takes too long in all, and a message that comes too slowly, each however often the client says something. */
+function checkPace(lane: Lane, session: ClientSession, now: number): void {
+  const { loginTimeout, minDataRate } = (lane.generations.of(session) ?? lane.generations.published()).config
+  if (session.front === 'authup') {
+    if (loginTimeout === 0 || now - session.started < loginTimeout * 1000 || session.login.accepted !== undefined)
+      return
+    lane.reporter.logOf(session, 'warn', 'login-timeout', { seconds: loginTimeout })
+    session.timedOut()
+    return
+  }
+  const pace = minDataRate > 0 ? session.streams.bodyPace(now) : undefined
+  if (pace === undefined || pace.seconds < FIRST_SECONDS || pace.octets >= pace.seconds * minDataRate) return
+  lane.reporter.logOf(session, 'warn', 'too-slow', {
+    user: session.login.user,
+    octets: pace.octets,
+    seconds: Math.round(pace.seconds),
+  })
+  session.abandon('too-slow')
+}
+
 function checkTime(lane: Lane, session: ClientSession, now: number): void {
   session.streams.noticeProgress(now)
   const limit = idleSeconds(lane, session.settings, session)
@@ -58,4 +81,5 @@ function checkTime(lane: Lane, session: ClientSession, now: number): void {
     return
   }
   if (silent >= limit) session.timedOut()
+  else checkPace(lane, session, now)
 }

@@ -83,6 +83,7 @@ export function environmentOf(session: ClientSession, kind: 'auth' | 'guest'): r
   const prefix = ipv6 ? 'TCP6' : 'TCP'
   const environment = [`PROTO=${prefix}`, `TCPREMOTEIP=${ip}`, `TCPLOCALIP=${localIp}`]
   if (ipv6) environment.push(`TCP6REMOTEIP=${ip}`, `TCP6LOCALIP=${localIp}`)
+  environment.push(...session.variables)
   if (session.tls !== undefined) environment.push(...tlsVariables(session.tls))
   if (!(session.settings.warm && kind === 'auth')) {
     environment.push(`TCPREMOTEPORT=${session.port}`, `TCPLOCALPORT=${local.port}`, `ACCEPTD_SESSION=${session.name}`)
@@ -132,6 +133,7 @@ export function environmentNames(session: ClientSession, chain: ChainConfig | un
   return (name) =>
     ((name === 'AUTHUP_USER' || name === 'AUTHUSER') && session.login.user !== '') ||
     CONNECTION_NAMES.has(name) ||
+    session.variables.some((variable) => variable.startsWith(`${name}=`)) ||
     (session.tls !== undefined && TLS_NAMES.has(name)) ||
     (chain?.variables.some((variable) => variable.startsWith(`${name}=`)) ?? false)
 }

@@ -100,3 +100,9 @@ export const notNow = ({ protocol, capabilities }: DialogueSettings, status: str
   protocol === 'smtp'
     ? replyText({ code: '421', status, text }, promisesStatus(capabilities))
     : `-ERR [SYS/TEMP] ${text}\r\n`
+
+/** The same to one that will not be served later either. */
+export const never = ({ protocol, capabilities }: DialogueSettings, status: string, text: string): string =>
+  protocol === 'smtp'
+    ? replyText({ code: '554', status, text }, promisesStatus(capabilities))
+    : `-ERR [SYS/PERM] ${text}\r\n`

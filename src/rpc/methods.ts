@@ -3,6 +3,7 @@
 //
 // To add one: a row in a file of methods/, with all its columns; its name in MethodName below; what it needs of the runtime in daemon.ts;
 // then `npm run build && UPDATE_DOCS=1 node --test dist/test/rpc/document.test.js` writes docs/rpc.md. The tests fail until all agree.
+import { accessMethods } from './methods/access.ts'
 import { configMethods } from './methods/config.ts'
 import { eventMethods } from './methods/events.ts'
 import { laneMethods } from './methods/lanes.ts'
@@ -22,6 +23,7 @@ export type MethodName =
   | `rules.${'list' | 'eval'}`
   | `session.${'list' | 'get' | 'kill' | 'trace'}`
   | `tls.${'list' | 'reload'}`
+  | 'access.eval'
   | `user.${'list' | 'block' | 'unblock'}`
   | 'auth.test'
   | `lane.${'list' | 'recycle'}`
@@ -37,6 +39,7 @@ export const METHODS = {
   ...rulesMethods,
   ...sessionMethods,
   ...tlsMethods,
+  ...accessMethods,
   ...userMethods,
   ...laneMethods,
   ...eventMethods,

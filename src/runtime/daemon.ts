@@ -3,6 +3,7 @@
 import { ok } from 'neverthrow'
 import type { Daemon } from '../contract/daemon.ts'
 import { notFound } from '../contract/failure.ts'
+import { accessOf } from './daemon/access.ts'
 import { configOf } from './daemon/config.ts'
 import { backendsOf, lanesOf, listenersOf } from './daemon/lanes.ts'
 import { rulesOf } from './daemon/rules.ts'
@@ -20,6 +21,7 @@ export function createDaemon(runtime: Runtime, version: string, stop: (grace: nu
     rules: rulesOf(runtime),
     sessions: sessionsOf(runtime),
     tls: tlsOf(runtime),
+    access: accessOf(runtime),
     users: usersOf(runtime),
     auth: authOf(runtime),
     lanes: lanesOf(runtime),

@@ -22,6 +22,8 @@ export class ClientStream {
   private queued = 0
   /** How many had not left when it was looked last. */
   private unsent = 0
+  private pausedAt: number | undefined
+  private pausedFor = 0
 
   constructor(socket: ClientSocket, reading: Reading, listener: ClientListener) {
     this.socket = socket
@@ -75,12 +77,21 @@ export class ClientStream {
     return false
   }
 
-  pause(): void {
+  pause(now: number): void {
+    this.pausedAt ??= now
     this.socket.pause()
   }
 
-  resume(): void {
-    if (this.socket.isPaused()) this.socket.resume()
+  resume(now: number): void {
+    if (!this.socket.isPaused()) return
+    if (this.pausedAt !== undefined) this.pausedFor += now - this.pausedAt
+    this.pausedAt = undefined
+    this.socket.resume()
+  }
+
+  /** Milliseconds in which it was not read, as of `now`. */
+  unheard(now: number): number {
+    return this.pausedFor + (this.pausedAt === undefined ? 0 : now - this.pausedAt)
   }
 
   /** Closes our side once everything has left; what still comes is read and not heard, so that no reset destroys our last words. */

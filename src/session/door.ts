@@ -1,6 +1,6 @@
 // The front door: what happens between accept and a session's first actor, as a list of steps.
 //
-//   accept ──> [ refuse, proxy, tls ] ──> session
+//   accept ──> [ refuse, proxy, access, tls ] ──> session
 //
 // A step takes an arrival and passes on an arrival or a refusal, now or later. A new step is a function and a place in the lane's list.
 
@@ -25,11 +25,15 @@ export interface Arrival {
   readonly tls: TlsFacts | undefined
   /** The balancer that brought the client, if one did. */
   readonly proxy: Address | undefined
+  /** NAME=VALUE of control/access, for rules and chains. */
+  readonly variables: readonly string[]
 }
 
 export interface Refusal {
   /** For the client and the log: `too many sessions`. */
   readonly refused: string
+  /** It will not be otherwise later: 554 rather than 421. */
+  readonly forGood?: true
   /** It has been closed and logged already: TLS that failed, a header that was none. */
   readonly gone?: true
 }
@@ -41,7 +45,7 @@ export function arrivalOf(socket: ClientSocket, listener: number, settings: Sess
   const { remoteAddress: ip, remotePort: port = 0 } = socket
   if (ip === undefined) return undefined
   const local = () => ({ ip: socket.localAddress ?? '', port: socket.localPort ?? 0 })
-  return { socket, listener, settings, peer: { ip, port }, local, tls: undefined, proxy: undefined }
+  return { socket, listener, settings, peer: { ip, port }, local, tls: undefined, proxy: undefined, variables: [] }
 }
 
 /** Calls `done` once: with what the last step made of the arrival, or with the first refusal. */

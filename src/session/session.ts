@@ -51,6 +51,8 @@ export class ClientSession {
   readonly local: () => Address
   /** The balancer that brought it. */
   readonly proxy: Address | undefined
+  /** NAME=VALUE of control/access. */
+  readonly variables: readonly string[]
   readonly settings: SessionSettings
   readonly started: number
   readonly login: LoginFacts
@@ -72,6 +74,7 @@ export class ClientSession {
     this.port = peer.port
     this.local = arrival.local
     this.proxy = arrival.proxy
+    this.variables = arrival.variables
     this.settings = settings
     this.host = host
     this.started = host.now()

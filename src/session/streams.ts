@@ -49,6 +49,8 @@ export class Streams implements ClientListener, BackendHearer {
   private closedAt = 0
   private heardAt = 0
   private cutInBody = false
+  /** When the body began, and what had come and how long the client had been held by then. */
+  private bodyBegan = { at: 0, bytesIn: 0, unheard: 0 }
   /** Octets from the client while it was listened to. */
   bytesIn = 0
 
@@ -109,8 +111,9 @@ export class Streams implements ClientListener, BackendHearer {
     if (this.client.isDestroyed || this.mode === 'closing') return
     // A client that takes no replies is not heard further; a message must go on, since its sender reads nothing before its end.
     const deaf = this.client.isDeaf && (this.mode === 'dialogue' || this.mode === 'requests')
-    if (this.held || deaf || (this.opened?.backend.stream.writableNeedDrain ?? false)) this.client.pause()
-    else this.client.resume()
+    const now = this.listener.now()
+    if (this.held || deaf || (this.opened?.backend.stream.writableNeedDrain ?? false)) this.client.pause(now)
+    else this.client.resume(now)
   }
 
   say(text: string): void {
@@ -204,6 +207,8 @@ export class Streams implements ClientListener, BackendHearer {
     this.letGo()
     this.carrier().begin(octets, discard)
     this.mode = 'body'
+    const now = this.listener.now()
+    this.bodyBegan = { at: now, bytesIn: this.bytesIn, unheard: this.client.unheard(now) }
     if (rest.length > 0) this.carrier().carry(rest)
   }
 
@@ -297,6 +302,13 @@ export class Streams implements ClientListener, BackendHearer {
   }
 
   // ---- time, and what may be seen
+
+  /** A body that is on its way: for how many seconds it could have come, and how many octets have. */
+  bodyPace(now: number): { readonly seconds: number; readonly octets: number } | undefined {
+    if (this.mode !== 'body') return undefined
+    const { at, bytesIn, unheard } = this.bodyBegan
+    return { seconds: (now - at - (this.client.unheard(now) - unheard)) / 1000, octets: this.bytesIn - bytesIn }
+  }
 
   /** Once a second: a client that takes what waits for it is not silent. */
   noticeProgress(now: number): void {

@@ -1,0 +1,128 @@
+// control/access: who may connect, in the syntax of tcprules(5). The first rule that fits, in the order of tcprules, is the one that
+// counts; without one a client may.
+//
+//   192.0.2.7:deny                      10.1.0-15.:allow,ACCEPTD_SITE="office"
+//   192.0.2.0/24:deny                   [2001:db8::/32]:deny
+//   :allow
+
+import { err, ok, type Result } from 'neverthrow'
+import { controlLines } from '../protocol/control-lines.ts'
+import type { ConfigError } from '../protocol/errors.ts'
+import { type Network, networkHolds, parseNetwork, plainIp } from '../protocol/ip.ts'
+
+export interface AccessRule {
+  readonly line: number
+  /** The address as it was written. */
+  readonly text: string
+  readonly allow: boolean
+  /** NAME=VALUE */
+  readonly variables: readonly string[]
+}
+
+export interface AccessRules {
+  /** By address (`192.0.2.7`), by what it begins with (`192.0.2.`), and the empty address. */
+  readonly byText: ReadonlyMap<string, AccessRule>
+  /** The longest first. */
+  readonly byNetwork: readonly { readonly network: Network; readonly rule: AccessRule }[]
+}
+
+export const NO_ACCESS_RULES: AccessRules = { byText: new Map(), byNetwork: [] }
+
+/** What a range of tcprules may stand for at most. */
+const MOST_IN_RANGE = 256
+
+type Fail = (word: string, problem: string, hint: string) => void
+
+export function parseAccess(text: string, file: string): Result<AccessRules, readonly ConfigError[]> {
+  const errors: ConfigError[] = []
+  const byText = new Map<string, AccessRule>()
+  const byNetwork: { network: Network; rule: AccessRule }[] = []
+  for (const { line, text: raw } of controlLines(text)) {
+    const fail: Fail = (word, problem, hint) =>
+      errors.push({ file, line, column: Math.max(raw.indexOf(word), 0) + 1, problem, hint })
+    const [, address = '', instructions = ''] = /^(\[[^\]]*\]|[^:]*):(.*)$/s.exec(raw) ?? [undefined, undefined, raw]
+    const rule = ruleOf(address, instructions, line, fail)
+    if (rule === undefined) continue
+    const network = networkOf(address)
+    if (network !== undefined) byNetwork.push({ network, rule })
+    else for (const one of addressesOf(address, fail)) if (!byText.has(one)) byText.set(one, rule)
+  }
+  byNetwork.sort((a, b) => b.network.bits - a.network.bits)
+  return errors.length > 0 ? err(errors) : ok({ byText, byNetwork })
+}
+
+function ruleOf(text: string, instructions: string, line: number, fail: Fail): AccessRule | undefined {
+  const [, verdict, rest = ''] = /^(allow|deny)(,.*)?$/s.exec(instructions) ?? []
+  if (verdict === undefined) {
+    fail(instructions, `\`${instructions}\` begins neither with allow nor with deny`, 'write e.g. 192.0.2.7:deny')
+    return undefined
+  }
+  const variables = variablesOf(rest, fail)
+  return variables === undefined ? undefined : { line, text, allow: verdict === 'allow', variables }
+}
+
+/** Those that a chain is told of a connection; a chain's own are set in control/chains, where the helper trusts them. */
+const SETTABLE = /^(TCP[A-Z0-9]*|ACCEPTD_[A-Z0-9_]+)$/
+
+/** `,NAME="value"` again and again; the first character of a value ends it, too. */
+function variablesOf(text: string, fail: Fail): readonly string[] | undefined {
+  const variables: string[] = []
+  for (let at = 0; at < text.length; ) {
+    const [whole, name = '', quote = ''] = /^,([A-Za-z0-9_]+)=(.)/s.exec(text.slice(at)) ?? []
+    const from = at + (whole?.length ?? 0)
+    const end = whole === undefined ? -1 : text.indexOf(quote, from)
+    if (end < 0) {
+      fail(text.slice(at), `\`${text.slice(at)}\` is not ,NAME="VALUE"`, 'write e.g. :allow,ACCEPTD_SITE="office"')
+      return undefined
+    }
+    if (!SETTABLE.test(name)) {
+      fail(name, `${name} cannot be set here`, `write ACCEPTD_ with a name, or \`set ${name}=\` in control/chains`)
+      return undefined
+    }
+    variables.push(`${name}=${text.slice(from, end)}`)
+    at = end + 1
+  }
+  return variables
+}
+
+/** Brackets, and whatever has a length: what tcprules does not know. */
+function networkOf(address: string): Network | undefined {
+  const inside = /^\[(.*)\]$/.exec(address)?.[1]
+  return inside !== undefined || address.includes('/') ? parseNetwork(inside ?? address) : undefined
+}
+
+/** `10.1.0-15.` is the sixteen of them. */
+function addressesOf(address: string, fail: Fail): readonly string[] {
+  if (address === '') return ['']
+  const [, before = '', from, to, after = ''] = /^([\d.]*?)(\d+)-(\d+)(\.?)$/.exec(address) ?? []
+  if (from !== undefined && to !== undefined) {
+    const count = Number(to) - Number(from) + 1
+    if (count >= 1 && count <= MOST_IN_RANGE && Number(to) <= 255)
+      return Array.from({ length: count }, (_, i) => `${before}${Number(from) + i}${after}`)
+  } else if (/^(\d{1,3}\.){1,3}$/.test(address) || (plainIp(address)?.length === 4 && /^[\d.]+$/.test(address)))
+    return [address]
+  fail(
+    address,
+    `\`${address}\` is no address that can be looked up`,
+    'write 192.0.2.7, 192.0.2., 192.0.2.0-15, 192.0.2.0/24 or [2001:db8::/32]; names are not looked up',
+  )
+  return []
+}
+
+/** The rule for a peer: its address, the longest network, the longest beginning, then the empty address. */
+export function accessFor(rules: AccessRules, ip: string): AccessRule | undefined {
+  const octets = plainIp(ip)
+  if (octets === undefined) return rules.byText.get('')
+  const text = octets.length === 4 ? octets.join('.') : ''
+  if (text !== '') {
+    const exact = rules.byText.get(text)
+    if (exact !== undefined) return exact
+  }
+  const inside = rules.byNetwork.find(({ network }) => networkHolds(network, octets))
+  if (inside !== undefined) return inside.rule
+  for (let end = text.lastIndexOf('.'); end > 0; end = text.lastIndexOf('.', end - 1)) {
+    const rule = rules.byText.get(text.slice(0, end + 1))
+    if (rule !== undefined) return rule
+  }
+  return rules.byText.get('')
+}

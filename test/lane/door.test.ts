@@ -1,0 +1,79 @@
+// What a lane's door and clock do with clients that may not come, take too long, or send too slowly.
+import assert from 'node:assert/strict'
+import { after, describe, it } from 'node:test'
+import type { ControlTexts } from '../../src/config/knobs.ts'
+import { controlTexts } from '../support/control.ts'
+import { endWorker, type Lane, startLane, until } from '../support/lane.ts'
+import { parseTranscripts } from '../support/transcript.ts'
+
+after(endWorker)
+
+async function lane(
+  t: { after: (f: () => Promise<void>) => void },
+  texts: ControlTexts,
+  protocol = 'smtp',
+): Promise<Lane> {
+  const [made] = parseTranscripts(`# made up\nwith: ${protocol === 'pop3' ? 'pop3 tries=5' : 'tries=5'}`, '')
+  assert.ok(made)
+  const listeners = `127.0.0.1:0 ${protocol} submission\n`
+  const started = await startLane({ ...controlTexts(made.settings), listeners, ...texts })
+  started.helper.answering = (asked) => asked.answer('ok 1000 1000 42').send('220 backend\r\n')
+  t.after(started.stop)
+  return started
+}
+
+const AUTH = `AUTH PLAIN ${Buffer.from('\0me\0secret').toString('base64')}\r\n`
+const logs = (one: Lane, pattern: RegExp): Promise<void> => until(String(pattern), () => pattern.test(one.log()))
+
+void describe('control/access', () => {
+  for (const [protocol, wanted] of [
+    ['smtp', '554 access denied (#5.7.1)\r\n'],
+    ['pop3', '-ERR [SYS/PERM] access denied\r\n'],
+  ] as const) {
+    void it(`turns a client away with ${wanted.trim()}`, async (t) => {
+      const one = await lane(t, { access: '127.0.0.1:deny\n' }, protocol)
+      const end = one.dial()
+      await until('the end', () => end.closed())
+      assert.equal(end.heard().replace('mx.example ', ''), wanted)
+      await logs(one, / warn session-refused ip=127\.0\.0\.1 listener=\S+ why="access denied"\n/)
+    })
+  }
+  void it('sets variables for chains and rules', async (t) => {
+    const one = await lane(t, {
+      access: '127.:allow,ACCEPTD_SITE="office"\n',
+      fixsmtpio: `${controlTexts((parseTranscripts('# x\nwith: tries=5', '')[0] ?? assert.fail()).settings).fixsmtpio ?? ''}ACCEPTD_SITE:noop::*::250 from the office\n`,
+    })
+    const end = one.dial()
+    end.send(AUTH)
+    await until('the login', () => end.heard().includes('235'))
+    assert.ok(one.helper.asked[0]?.environment.includes('ACCEPTD_SITE=office'))
+    one.helper.backends[0]?.socket.on('data', () => one.helper.backends[0]?.send('250 ok\r\n'))
+    end.send('NOOP\r\n')
+    await until('the rule', () => end.heard().includes('250 from the office\r\n'))
+  })
+})
+
+void describe('timeoutlogin', () => {
+  void it('ends a client that talks and does not log in, with 451', async (t) => {
+    const one = await lane(t, { timeoutlogin: '1\n' })
+    const end = one.dial()
+    const talk = setInterval(() => end.send('NOOP\r\n'), 100)
+    t.after(() => clearInterval(talk))
+    await until('the end', () => end.closed())
+    assert.match(end.heard(), /451 mx\.example timeout|451 .*timeout/)
+    await logs(one, / warn login-timeout session=\S+ .*seconds=1\n/)
+  })
+  void it('does not count for one that is in', async (t) => {
+    const one = await lane(t, { timeoutlogin: '1\n' })
+    const end = one.dial()
+    end.send(AUTH)
+    await until('the login', () => end.heard().includes('235'))
+    // Two ticks of the lane's clock later it is still there.
+    const tick = await one.ask('measure', null)
+    assert.equal(tick.sessions, 1)
+    const began = performance.now()
+    await until('two seconds', () => performance.now() - began > 2200)
+    assert.equal((await one.ask('measure', null)).sessions, 1)
+    assert.doesNotMatch(one.log(), /login-timeout/)
+  })
+})
