@@ -1,10 +1,10 @@
 // authup is the conversation before login, SMTP or POP3, carried out from the verb tables of protocol/smtp.ts and pop3.ts.
 
-import { bytesOf, concat, copyOf, NO_BYTES, textBetween, wipe } from '../protocol/bytes.ts'
-import { type Command, splitCommand, withoutEnd } from '../protocol/command.ts'
+import { bytesOf, concat, copyOf, NO_BYTES, textBetween, textOf, wipe } from '../protocol/bytes.ts'
+import { type Command, isWord, splitCommand, splitOctets, withoutEnd } from '../protocol/command.ts'
 import type { Answer, Asked, DialogueSettings, DialogueView, Fault, Protocol } from '../protocol/dialogue.ts'
 import { beginsTls, type Foreign, foreignCommand, foreignLine } from '../protocol/foreign.ts'
-import { takeLine } from '../protocol/lines.ts'
+import { findLine } from '../protocol/lines.ts'
 import { pop3 } from '../protocol/pop3.ts'
 import { replyCode } from '../protocol/replies.ts'
 import { credentialsFor } from '../protocol/sasl.ts'
@@ -87,6 +87,9 @@ const FOREIGN = {
   proxied: 'proxy-header-unexpected',
 } as const satisfies Record<Foreign, LogEvent>
 
+/** No verb and no method of HTTP is longer: a longer word by itself answers a challenge that the client believes to be open. */
+const LONGEST_WORD = 16
+
 /** What a line of an AUTH exchange comes from. */
 const NO_COMMAND = splitCommand('')
 
@@ -101,6 +104,7 @@ function over(
   exit: number,
   why: Why,
 ): Step<AuthupState, AuthupEffect> {
+  wipe(state.rest)
   return { state: changed(state, { at: 'over', rest: NO_BYTES }), effects: [...effects, close(exit, why)] }
 }
 
@@ -123,10 +127,12 @@ export function authup(state: AuthupState, frame: AuthupFrame): Step<AuthupState
     case TAG.attempt:
       return { state, effects: frame[2] ? [say(protocolOf(state).greet(state))] : NOTHING }
     case TAG.input: {
-      const rest = state.rest.length === 0 ? frame[2] : concat([state.rest, frame[2]])
-      // Who sends on while the helper is asked is held; nearly nobody does, so nobody is held before.
-      if (state.at === 'checking') return { state: changed(state, { rest: copyOf(rest) }), effects: [{ do: 'hold' }] }
-      return converse(changed(state, { rest }), frame[1])
+      if (state.rest.length === 0) return take(state, frame[2], frame[1])
+      const joined = concat([state.rest, frame[2]])
+      wipe(state.rest)
+      const step = take(state, joined, frame[1])
+      wipe(joined)
+      return step
     }
     case TAG.eof:
       // While the helper is asked the client waits, with its side closed or not; the edge says it again after the answer.
@@ -142,6 +148,20 @@ export function authup(state: AuthupState, frame: AuthupFrame): Step<AuthupState
   }
 }
 
+/** What was read and is not taken yet; the step keeps nothing of it but copies. */
+const take = (state: AuthupState, rest: Uint8Array, session: SessionId): Step<AuthupState, AuthupEffect> =>
+  // A client that sends on while the helper is asked is held; nearly none does, so none is held before.
+  state.at === 'checking'
+    ? { state: changed(state, { rest: copyOf(rest) }), effects: [{ do: 'hold' }] }
+    : converse(changed(state, { rest }), session)
+
+/** What came while the helper was asked, or before TLS was on. */
+function takeKept(state: AuthupState, session: SessionId): Step<AuthupState, AuthupEffect> {
+  const step = converse(state, session)
+  wipe(state.rest)
+  return step
+}
+
 /** Takes line after line until one needs somebody else, or the read is used up. */
 function converse(before: AuthupState, session: SessionId): Step<AuthupState, AuthupEffect> {
   let state = before
@@ -150,7 +170,7 @@ function converse(before: AuthupState, session: SessionId): Step<AuthupState, Au
   let next = 0
   while (isTalking(state)) {
     if (beginsTls(state.rest, next) && !state.settings.classic) return foreign(state, 'tlsnow', effects)
-    const taken = takeLine(state.rest, next, protocol.longest)
+    const taken = findLine(state.rest, next, protocol.longest)
     if (taken.kind === 'more') break
     const from = next
     next = taken.next
@@ -164,7 +184,7 @@ function converse(before: AuthupState, session: SessionId): Step<AuthupState, Au
     } else if (state.skipping) {
       state = changed(state, { skipping: false })
     } else {
-      const step = takeText(state, taken.text, protocol, session)
+      const step = takeLine(state, state.rest.subarray(from, next), protocol, session)
       effects.push(...step.effects)
       state = step.state
     }
@@ -181,9 +201,10 @@ function converse(before: AuthupState, session: SessionId): Step<AuthupState, Au
   return { state: changed(state, { rest: rest.length === 0 ? NO_BYTES : copyOf(rest) }), effects }
 }
 
-function takeText(
+/** A line that may hold a password stays octets: a string could not be wiped. */
+function takeLine(
   state: AuthupState,
-  line: string,
+  line: Uint8Array,
   protocol: Protocol,
   session: SessionId,
 ): Step<AuthupState, AuthupEffect> {
@@ -191,11 +212,30 @@ function takeText(
     const answer = protocol.asked(state.at as Asked, withoutEnd(line), state.named, state)
     return noted('auth', carryOut(changed(state, { at: 'commands', named: '' }), answer, NO_COMMAND, session))
   }
+  const command = splitOctets(line)
+  const row = protocol.secretVerbs.find(({ verb }) => isWord(command.word, verb))
+  const isStray = command.word.length > LONGEST_WORD && command.argument.length === 0 && !state.settings.guest
+  if (row === undefined && !isStray) return takeText(state, textOf(line), protocol, session)
+  if (line.length > protocol.limit(row?.verb ?? '')) return { state, effects: [faultReply(state, 'toolong')] }
+  if (row === undefined || !isKnown(state, command.odd))
+    return noted('unknown', carryOut(state, protocol.unknown('', state, ''), NO_COMMAND, session))
+  const answer = row.answer(command.argument, state, command.rest)
+  return noted(row.verb.toLowerCase(), carryOut(state, answer, NO_COMMAND, session))
+}
+
+/** The program authup knows no odd spelling, as recorded, unless what it does not know starts the guests' chain. */
+const isKnown = ({ settings }: AuthupState, odd: boolean): boolean => !odd || !settings.classic || settings.guest
+
+function takeText(
+  state: AuthupState,
+  line: string,
+  protocol: Protocol,
+  session: SessionId,
+): Step<AuthupState, AuthupEffect> {
   const command = splitCommand(line)
   const { verb } = command
-  // The program authup knows no odd spelling, as recorded, unless what it does not know starts the guests' chain.
-  const known = command.plain === line || !state.settings.classic || state.settings.guest
-  const row = known && Object.hasOwn(protocol.verbs, verb) ? protocol.verbs[verb] : undefined
+  const row =
+    isKnown(state, command.plain !== line) && Object.hasOwn(protocol.verbs, verb) ? protocol.verbs[verb] : undefined
   const what = row === undefined && !state.settings.classic ? foreignCommand(command, line) : undefined
   if (what !== undefined) return foreign(state, what, NOTHING)
   if (line.length > protocol.limit(verb)) return { state, effects: [faultReply(state, 'toolong')] }
@@ -285,7 +325,7 @@ function tlsStarted(state: AuthupState, session: SessionId, on: boolean): Step<A
     return state.once ? over(state, effects, 1, 'tls-failed') : { state: changed(state, { at: 'commands' }), effects }
   }
   // RFC 3207 section 4.2, RFC 2595 section 4: what was learnt before TLS is forgotten.
-  return converse(changed(state, { at: 'commands', tlsOn: true, user: undefined, helo: '' }), session)
+  return takeKept(changed(state, { at: 'commands', tlsOn: true, user: undefined, helo: '' }), session)
 }
 
 /** What the client hears of a verdict. */
@@ -314,7 +354,7 @@ function outcome(state: AuthupState, frame: OutcomeFrame): Step<AuthupState, Aut
   if (verdict === 'crashed' && state.settings.classic) return fatal(state, fault, verdict)
   if (onlyAttempt(state)) return over(state, [faultReply(state, fault)], 1, verdict)
   if (!goOn) return fatal(state, fault, verdict)
-  const step = converse(changed(state, { at: 'commands', guestCommand: '' }), session)
+  const step = takeKept(changed(state, { at: 'commands', guestCommand: '' }), session)
   const reply = faultReply(state, fault)
   const said = note('login', protocolOf(state).fault(fault, state))
   return { state: step.state, effects: [reply, said, { do: 'room' }, ...step.effects] }

@@ -35,6 +35,7 @@ export type Asked = 'plain' | 'login-user' | 'login-password'
 
 export interface Login {
   readonly user: string
+  /** A copy in memory of its own: wipe() it. */
   readonly password: Uint8Array
   readonly mechanism: 'PLAIN' | 'LOGIN' | 'USER' | 'APOP'
 }
@@ -54,15 +55,19 @@ export type Answer =
 
 /** `rest` is the argument with the blanks around it (command.ts). */
 export type Verb = (argument: string, view: DialogueView, rest: string) => Answer
+/** The same of a line that may hold a password: views of it, which are wiped when the line is done with. */
+export type SecretVerb = (argument: Uint8Array, view: DialogueView, rest: Uint8Array) => Answer
 
 export interface Protocol {
   readonly greet: (view: DialogueView) => string
   /** Rows by verb, upper case. */
   readonly verbs: Readonly<Record<string, Verb>>
+  /** Verbs whose line may hold a password. */
+  readonly secretVerbs: readonly { readonly verb: string; readonly answer: SecretVerb }[]
   readonly unknown: Verb
   readonly fault: (fault: Fault, view: DialogueView) => string
   /** The answer of the client to a continuation request; user is the one named for `login-password`, else empty. */
-  readonly asked: (asked: Asked, line: string, user: string, view: DialogueView) => Answer
+  readonly asked: (asked: Asked, line: Uint8Array, user: string, view: DialogueView) => Answer
   /** Longest command with this verb in octets, its line ending included. */
   readonly limit: (verb: string) => number
   /** Longest line of any kind in octets. */

@@ -4,26 +4,33 @@ import { concat, copyOf, LF, NO_BYTES, textBetween, viewOf } from './bytes.ts'
 /** Octets of the longest request after login. */
 export const REQUEST_LIMIT = 65_536
 
-export type Line =
-  /** Latin-1 text with its line ending; `next` is the offset behind it. */
-  | { readonly kind: 'line'; readonly text: string; readonly next: number }
+type NoLine =
   | { readonly kind: 'more' }
-  /** `next` is the offset behind the line's LF, or the end of the bytes when its LF has not come (`ended: false`). */
+  /** `next` is the offset after the line's LF, or the end of the bytes when its LF has not come (`ended: false`). */
   | { readonly kind: 'too-long'; readonly next: number; readonly ended: boolean }
+/** `next` is the offset after the line. */
+export type LineEnd = { readonly kind: 'line'; readonly next: number } | NoLine
+/** Latin-1 text with its line ending. */
+export type Line = { readonly kind: 'line'; readonly text: string; readonly next: number } | NoLine
 
-const MORE: Line = { kind: 'more' }
+const MORE: NoLine = { kind: 'more' }
 
 /**
- * The line that begins at `from`. One at a time, because what stands behind AUTH, DATA or STARTTLS in the same read is
- * not for the same reader. `limit` is in octets and counts the line ending (RFC 5321 4.5.3.1.4: 512 "including the
+ * The line that begins at `from`. One at a time, because what follows AUTH, DATA or STARTTLS in the same read is
+ * for another reader. `limit` is in octets and counts the line ending (RFC 5321 4.5.3.1.4: 512 "including the
  * command word and the <CRLF>").
  */
 export function takeLine(bytes: Uint8Array, from: number, limit: number): Line {
+  const found = findLine(bytes, from, limit)
+  return found.kind === 'line' ? { kind: 'line', text: textBetween(bytes, from, found.next), next: found.next } : found
+}
+
+/** The same of a line that may hold a password: it stays octets. */
+export function findLine(bytes: Uint8Array, from: number, limit: number): LineEnd {
   const at = viewOf(bytes).indexOf(LF, from)
   if (at < 0) return bytes.length - from < limit ? MORE : { kind: 'too-long', next: bytes.length, ended: false }
   const next = at + 1
-  if (next - from > limit) return { kind: 'too-long', next, ended: true }
-  return { kind: 'line', text: textBetween(bytes, from, next), next }
+  return next - from > limit ? { kind: 'too-long', next, ended: true } : { kind: 'line', next }
 }
 
 /** After a line that was too long and has not ended: its end, looked for in the next read. */

@@ -1,8 +1,8 @@
 // POP3 before login (RFC 1939, CAPA: RFC 2449, STLS: RFC 2595, AUTH: RFC 5034): a verb is a row.
 
-import { bytesOf } from './bytes.ts'
-import { splitCommand } from './command.ts'
-import { type Answer, type DialogueView, FAULTS, type Fault, type Protocol } from './dialogue.ts'
+import { copyOf, textOf } from './bytes.ts'
+import { isWord, splitOctets } from './command.ts'
+import { type Answer, type DialogueView, FAULTS, type Fault, type Protocol, type SecretVerb } from './dialogue.ts'
 import { acceptablePassword, acceptableUser, CREDENTIALS_LIMIT } from './sasl.ts'
 import { asked as askedBySasl, loginUser, plain } from './smtp.ts'
 
@@ -25,26 +25,22 @@ function capa(view: DialogueView): Answer {
 }
 
 /** AUTH is there if control/pop3capabilities has a SASL line that names the mechanism (RFC 5034 section 4). */
-function auth(argument: string, view: DialogueView): Answer {
+const auth: SecretVerb = (argument, view) => {
   const offered = capability(view, 'SASL')?.toUpperCase().split(' ').slice(1)
-  if (offered === undefined) return pop3.unknown(argument, view, '')
+  if (offered === undefined) return pop3.unknown('', view, '')
   if (needsTls(view)) return fault('needtls')
-  if (argument === '') return reply(['+OK', ...offered, '.'].join('\r\n'))
-  const { verb: mechanism, argument: initial } = splitCommand(argument)
-  if (!offered.includes(mechanism)) return fault('noauth')
+  if (argument.length === 0) return reply(['+OK', ...offered, '.'].join('\r\n'))
+  const { word, argument: initial } = splitOctets(argument)
+  const mechanism = offered.find((name) => isWord(word, name))
   // RFC 5034 section 4: `=` is an empty initial response, which neither mechanism can use.
-  if (initial === '=') return fault('input')
-  const answer: Answer =
-    mechanism === 'PLAIN'
-      ? initial === ''
-        ? { do: 'ask', text: '+ \r\n', asked: 'plain', user: '' }
-        : plain(initial)
-      : mechanism === 'LOGIN'
-        ? initial === ''
-          ? { do: 'ask', text: '+ VXNlcm5hbWU6\r\n', asked: 'login-user', user: '' }
-          : loginUser(initial)
-        : fault('noauth')
-  return inPop3(answer)
+  if (mechanism !== undefined && isWord(initial, '=')) return fault('input')
+  if (mechanism === 'PLAIN')
+    return initial.length === 0 ? { do: 'ask', text: '+ \r\n', asked: 'plain', user: '' } : plain(initial)
+  if (mechanism === 'LOGIN')
+    return initial.length === 0
+      ? { do: 'ask', text: '+ VXNlcm5hbWU6\r\n', asked: 'login-user', user: '' }
+      : inPop3(loginUser(initial))
+  return fault('noauth')
 }
 
 /** The same SASL exchange with POP3's continuation mark. */
@@ -54,19 +50,36 @@ function inPop3(answer: Answer): Answer {
     : answer
 }
 
-function apop(argument: string, view: DialogueView): Answer {
-  if (!view.settings.apop) return pop3.unknown(argument, view, '')
+const apop: SecretVerb = (argument, view) => {
+  if (!view.settings.apop) return pop3.unknown('', view, '')
   if (needsTls(view)) return fault('needtls')
   // RFC 1939 section 7: a name, a space, 32 hexadecimal digits.
-  const space = argument.lastIndexOf(' ')
-  const user = argument.slice(0, Math.max(space, 0))
-  const digest = argument.slice(space + 1)
-  if (!acceptableUser(user) || !/^[0-9a-f]{32}$/.test(digest)) return syntax
-  return { do: 'login', login: { user, password: bytesOf(digest), mechanism: 'APOP' } }
+  const space = argument.lastIndexOf(SPACE)
+  const user = textOf(argument.subarray(0, Math.max(space, 0)))
+  const digest = argument.subarray(space + 1)
+  if (!acceptableUser(user) || digest.length !== 32 || !digest.every(isHexDigit)) return syntax
+  return { do: 'login', login: { user, password: copyOf(digest), mechanism: 'APOP' } }
+}
+
+const SPACE = 32
+const isHexDigit = (octet: number): boolean => (octet >= 48 && octet <= 57) || (octet >= 97 && octet <= 102)
+
+// RFC 1939 section 7, PASS: "a server may treat spaces in the argument as part of the password, instead of as argument separators".
+const pass: SecretVerb = (_argument, view, rest) => {
+  if (view.user === undefined) return reply('-ERR authup USER first')
+  const password = rest.subarray(view.settings.classic ? spacesBefore(rest) : 0)
+  if (!acceptablePassword(password)) return syntax
+  return { do: 'login', login: { user: view.user, password: copyOf(password), mechanism: 'USER' } }
 }
 
 /** What the program authup has for an argument, as recorded: spaces before it are skipped, and those at its end stay. */
 const recorded = (rest: string): string => rest.replace(/^ +/, '')
+
+function spacesBefore(rest: Uint8Array): number {
+  let at = 0
+  while (rest[at] === SPACE) at += 1
+  return at
+}
 
 const FOR_CHECKPASSWORD = new Set(['USER', 'PASS', 'APOP'])
 /** Verb, space and CR LF around more than checkpassword(8) takes. */
@@ -86,18 +99,14 @@ export const pop3: Protocol = {
       const user = view.settings.classic ? recorded(rest) : argument
       return acceptableUser(user) ? { do: 'user', text: '+OK \r\n', user } : syntax
     },
-    // RFC 1939 section 7, PASS: "a server may treat spaces in the argument as part of the password, instead of as argument separators".
-    PASS: (_argument, view, rest) => {
-      if (view.user === undefined) return reply('-ERR authup USER first')
-      const password = bytesOf(view.settings.classic ? recorded(rest) : rest)
-      if (!acceptablePassword(password)) return syntax
-      return { do: 'login', login: { user: view.user, password, mechanism: 'USER' } }
-    },
-    APOP: apop,
-    AUTH: auth,
     NOOP: () => ok,
     QUIT: () => ({ do: 'quit', text: '+OK \r\n' }),
   },
+  secretVerbs: [
+    { verb: 'PASS', answer: pass },
+    { verb: 'APOP', answer: apop },
+    { verb: 'AUTH', answer: auth },
+  ],
   unknown: () => reply('-ERR authup authorization first'),
   fault: (name, view) => {
     const { text, pop3: code } = FAULTS[name]

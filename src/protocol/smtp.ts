@@ -1,9 +1,17 @@
 // SMTP before login (RFC 5321, AUTH: RFC 4954, STARTTLS: RFC 3207): a verb is a row.
 
 import { decodeBase64 } from './base64.ts'
-import { textOf } from './bytes.ts'
-import { splitCommand } from './command.ts'
-import { type Answer, type DialogueView, FAULTS, type Fault, type Protocol } from './dialogue.ts'
+import { textOf, wipe } from './bytes.ts'
+import { isWord, splitOctets } from './command.ts'
+import {
+  type Answer,
+  type Asked,
+  type DialogueView,
+  FAULTS,
+  type Fault,
+  type Protocol,
+  type SecretVerb,
+} from './dialogue.ts'
 import { acceptablePassword, acceptableUser, decodePlain } from './sasl.ts'
 import { type OwnReply, promisesStatus, replyText } from './status.ts'
 
@@ -43,51 +51,56 @@ function ehlo(view: DialogueView): string {
   return lines.map((line, i) => `250${i < lines.length - 1 ? '-' : ' '}${line}\r\n`).join('')
 }
 
-function auth(argument: string, view: DialogueView): Answer {
+const auth: SecretVerb = (argument, view) => {
   // RFC 4954 section 6: "538 5.7.11 Encryption required for requested authentication mechanism". The program authup has 530, as recorded.
   if (authNeedsTls(view)) return fault(view.settings.classic ? 'needtls' : 'encrypt')
-  const { verb: mechanism, argument: initial } = splitCommand(argument)
-  if (mechanism === 'PLAIN')
-    return initial === '' ? { do: 'ask', text: '334 \r\n', asked: 'plain', user: '' } : plain(initial)
-  if (mechanism === 'LOGIN') {
-    return initial === ''
+  const { word: mechanism, argument: initial } = splitOctets(argument)
+  if (isWord(mechanism, 'PLAIN'))
+    return initial.length === 0 ? { do: 'ask', text: '334 \r\n', asked: 'plain', user: '' } : plain(initial)
+  if (isWord(mechanism, 'LOGIN')) {
+    return initial.length === 0
       ? { do: 'ask', text: '334 VXNlcm5hbWU6\r\n', asked: 'login-user', user: '' }
       : loginUser(initial)
   }
   // The program authup answers a missing mechanism as an unknown one, as recorded.
-  return fault(mechanism === '' && !view.settings.classic ? 'input' : 'noauth')
+  return fault(mechanism.length === 0 && !view.settings.classic ? 'input' : 'noauth')
 }
 
 /** RFC 5321 section 4.1.1.1: a client that has no name says its address. The program authup asks for neither, as recorded. */
 const introduced = (argument: string, view: DialogueView, answer: Answer): Answer =>
   argument === '' && !view.settings.classic ? reply(SAYS.nameless, view) : answer
 
-export function plain(base64: string): Answer {
-  return decodeBase64(base64)
-    .andThen(decodePlain)
-    .match(
-      ({ user, password }): Answer => ({ do: 'login', login: { user, password, mechanism: 'PLAIN' } }),
-      (error) => (error === 'malformed' ? fault('input') : { do: 'not-authorized', user: error.user }),
-    )
+export function plain(base64: Uint8Array): Answer {
+  const blob = decodeBase64(base64)
+  if (blob.isErr()) return fault('input')
+  const credentials = decodePlain(blob.value)
+  wipe(blob.value)
+  return credentials.match(
+    ({ user, password }): Answer => ({ do: 'login', login: { user, password, mechanism: 'PLAIN' } }),
+    (error) => (error === 'malformed' ? fault('input') : { do: 'not-authorized', user: error.user }),
+  )
 }
 
-export function loginUser(base64: string): Answer {
+export function loginUser(base64: Uint8Array): Answer {
   const decoded = decodeBase64(base64)
   const user = decoded.isOk() ? textOf(decoded.value) : ''
   if (!acceptableUser(user)) return fault('input')
   return { do: 'ask', text: '334 UGFzc3dvcmQ6\r\n', asked: 'login-password', user }
 }
 
-function loginPassword(user: string, base64: string): Answer {
-  const password = decodeBase64(base64)
-  if (password.isErr() || !acceptablePassword(password.value)) return fault('input')
-  return { do: 'login', login: { user, password: password.value, mechanism: 'LOGIN' } }
+function loginPassword(user: string, base64: Uint8Array): Answer {
+  const decoded = decodeBase64(base64)
+  if (decoded.isErr()) return fault('input')
+  const password = decoded.value
+  if (acceptablePassword(password)) return { do: 'login', login: { user, password, mechanism: 'LOGIN' } }
+  wipe(password)
+  return fault('input')
 }
 
 /** The reply to one line of an AUTH exchange; exactly one reply, whatever the client sent (RFC 4954 section 4). */
-export function asked(what: 'plain' | 'login-user' | 'login-password', line: string, user: string): Answer {
-  if (line === '*') return fault('cancelled')
-  if (line === '') return fault('input')
+export function asked(what: Asked, line: Uint8Array, user: string): Answer {
+  if (isWord(line, '*')) return fault('cancelled')
+  if (line.length === 0) return fault('input')
   switch (what) {
     case 'plain':
       return plain(line)
@@ -104,7 +117,6 @@ export const smtp: Protocol = {
     EHLO: (argument, view) => introduced(argument, view, { do: 'helo', text: ehlo(view), esmtp: true }),
     HELO: (argument, view) =>
       introduced(argument, view, { do: 'helo', text: `250 ${view.settings.greeting}\r\n`, esmtp: false }),
-    AUTH: auth,
     STARTTLS: (_argument, view) =>
       view.settings.tls === 'none' || view.tlsOn
         ? reply(SAYS.noTls, view)
@@ -117,6 +129,7 @@ export const smtp: Protocol = {
       text: textFor({ code: '221', status: '2.0.0', text: view.settings.greeting, recorded: '' }, view),
     }),
   },
+  secretVerbs: [{ verb: 'AUTH', answer: auth }],
   unknown: (_argument, view) => (view.settings.guest ? { do: 'guest' } : reply(SAYS.loginFirst, view)),
   fault: (name, view) => textFor({ ...FAULTS[name], text: `authup ${FAULTS[name].text}` }, view),
   asked,

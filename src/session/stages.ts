@@ -17,6 +17,7 @@ export interface Staged {
 }
 
 export interface Stages<S extends Staged> {
+  /** Wipes what the client sent before login, in the frame given and in its own copy. */
   post(session: S, frame: Frame): void
 }
 
@@ -32,29 +33,34 @@ export function createStages<S extends Staged>(
     const frame = decodeFrame(bytes)
     try {
       for (const effect of receive(session.actors, session.front, frame)) {
-        if (effect.do === 'send') enqueue(session, effect.frame)
+        if (effect.do === 'send') inbox?.push(session, encode(effect.frame))
         else perform(session, effect)
       }
     } catch (error) {
       const route = ROUTES[frame[0]]
       failed(session, route === 'front' ? session.front : route, error)
+    } finally {
+      // The actor has copied what it keeps.
+      if (frame[0] === TAG.input) wipe(bytes)
     }
   }
 
-  function enqueue(session: S, frame: Frame): void {
-    inbox?.push(session, encodeFrame(frame))
-    // The frame has its own copy of the password now; whoever hears it wipes that one.
-    if (frame[0] === TAG.login) wipe(frame[3])
+  /** The frame has its own copy of a password; whoever hears it wipes that one. */
+  function encode(frame: Frame): Uint8Array {
+    const bytes = encodeFrame(frame)
+    if (frame[0] === TAG.input) wipe(frame[2])
+    else if (frame[0] === TAG.login) wipe(frame[3])
+    return bytes
   }
 
   return {
     post(session, frame) {
       // A frame posted while another is at work waits its turn: an actor never runs inside another one.
       if (inbox !== undefined) {
-        enqueue(session, frame)
+        inbox.push(session, encode(frame))
         return
       }
-      const frames: (S | Uint8Array)[] = [session, encodeFrame(frame)]
+      const frames: (S | Uint8Array)[] = [session, encode(frame)]
       inbox = frames
       try {
         for (let i = 0; i < frames.length; i += 2) deliver(frames[i] as S, frames[i + 1] as Uint8Array)

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { decodeBase64, encodeBase64 } from '../../src/protocol/base64.ts'
-import { textOf } from '../../src/protocol/bytes.ts'
+import { bytesOf, textOf } from '../../src/protocol/bytes.ts'
 import { held } from './results.ts'
 
 const MALFORMED: readonly (readonly [hazard: string, text: string])[] = [
@@ -17,14 +17,13 @@ const MALFORMED: readonly (readonly [hazard: string, text: string])[] = [
   ['a character outside the alphabet', 'dXN!cg=='],
   ['the URL alphabet', 'a-_b'],
   ['eight bits', 'dXN\xe9'],
-  ['a character that is no byte', 'dXN\u0141'],
   ['pad bits that are not zero, two characters', 'dXNlch=='],
   ['pad bits that are not zero, three characters', 'dXNlcmF='],
   ['a star', '*'],
 ]
 for (const [hazard, text] of MALFORMED) {
   void test(`base64 with ${hazard} is malformed`, () => {
-    assert.equal(decodeBase64(text).isErr(), true)
+    assert.equal(decodeBase64(bytesOf(text)).isErr(), true)
   })
 }
 
@@ -39,14 +38,14 @@ const VECTORS: readonly (readonly [string, string])[] = [
 ]
 for (const [plain, text] of VECTORS) {
   void test(`RFC 4648 10: ${JSON.stringify(plain)} is ${JSON.stringify(text)}`, () => {
-    assert.equal(textOf(held(decodeBase64(text))), plain)
+    assert.equal(textOf(held(decodeBase64(bytesOf(text)))), plain)
   })
 }
 
 void test('what is encoded is decoded', () => {
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 100 }), (bytes) => {
-      assert.deepEqual([...held(decodeBase64(encodeBase64(bytes)))], [...bytes])
+      assert.deepEqual([...held(decodeBase64(bytesOf(encodeBase64(bytes))))], [...bytes])
     }),
   )
 })
@@ -56,7 +55,7 @@ void test('what is decoded has one spelling', () => {
   fc.assert(
     fc.property(fc.array(letters, { maxLength: 12 }), (chosen) => {
       const text = chosen.join('')
-      const decoded = decodeBase64(text)
+      const decoded = decodeBase64(bytesOf(text))
       if (decoded.isOk()) assert.equal(encodeBase64(decoded.value), text)
       else assert.notEqual(Buffer.from(text, 'base64').toString('base64'), text)
     }),

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
-import { splitCommand } from '../../src/protocol/command.ts'
+import { bytesOf, textOf } from '../../src/protocol/bytes.ts'
+import { isWord, splitCommand, splitOctets, upper } from '../../src/protocol/command.ts'
 
 const BLANKS = [' ', '\t', '\v', '\f', '\r', '\0']
 const VERBS = 'EHLO HELO MAIL RCPT DATA BDAT RSET VRFY EXPN HELP NOOP QUIT AUTH STARTTLS USER PASS vrfy sTarttls'.split(
@@ -79,4 +80,29 @@ void describe('a command line', () => {
       }),
     )
   })
+})
+
+void test('a line that stays octets has the same parts as one that is text', () => {
+  const octets = fc
+    .array(fc.constantFrom(...'aUtH\t \0\r\n\v\xe1*='.split('')), { maxLength: 20 })
+    .map((chosen) => chosen.join(''))
+  fc.assert(
+    fc.property(octets, fc.constantFrom('', '\n', '\r\n'), (begin, end) => {
+      const line = begin + end
+      const { verb, argument, rest, plain } = splitCommand(line)
+      const split = splitOctets(bytesOf(line))
+      assert.deepEqual(
+        [upper(textOf(split.word)), textOf(split.argument), textOf(split.rest), split.odd],
+        [verb, argument, rest, plain !== line],
+      )
+      assert.equal(isWord(split.word, verb), true)
+    }),
+    { numRuns: 2000 },
+  )
+})
+
+void test('a word is itself in upper and lower case, and no other', () => {
+  for (const word of ['AUTH', 'auth', 'Auth']) assert.equal(isWord(bytesOf(word), 'AUTH'), true)
+  for (const word of ['', 'AUT', 'AUTHX', '\xc1UTH', 'AUT\x28', 'aut\x08'])
+    assert.equal(isWord(bytesOf(word), 'AUTH'), false)
 })
