@@ -119,6 +119,8 @@ export interface Log {
 export interface Debug {
   readonly do: 'debug'
   readonly mark: '1' | '2' | '3' | '4'
+  /** What the request was, or the reply answers. */
+  readonly event: string
   readonly text: string
 }
 

@@ -63,7 +63,7 @@ function takeReply(state: Draft, reply: string, effects: FixsmtpioEffect[]): voi
   state.awaited = state.awaited.length <= 1 ? NOTHING_AWAITED : state.awaited.slice(1)
   const code = replyCode(reply)
   const { event } = awaited
-  if (state.settings.debug) effects.push({ do: 'debug', mark: '3', text: reply })
+  if (state.settings.debug) effects.push({ do: 'debug', mark: '3', event, text: reply })
   if (event === 'starttls') {
     tlsReply(state, effects)
     return
@@ -210,7 +210,7 @@ function tlsReply(state: Draft, effects: FixsmtpioEffect[]): void {
   const begins = state.settings.tls !== 'none' && !state.tlsOn
   const text = own(state, begins ? SAYS.startTls : SAYS.unimplemented)
   effects.push({ do: 'note', event: 'starttls', code: begins ? 220 : 502 })
-  if (state.settings.debug) effects.push({ do: 'debug', mark: '4', text })
+  if (state.settings.debug) effects.push({ do: 'debug', mark: '4', event: 'starttls', text })
   effects.push(say(text))
   if (!begins) {
     if (state.at === 'starttls') state.at = 'commands'

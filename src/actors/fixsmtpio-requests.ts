@@ -97,7 +97,7 @@ function takeRequest(
     end(state, effects, NOT_NOW, 'bad-bdat')
     return true
   }
-  if (settings.debug) effects.push({ do: 'debug', mark: '1', text })
+  if (settings.debug) effects.push({ do: 'debug', mark: '1', event, text })
   // What keeps a request from the backend stands in front of what a rule prepends.
   const request = tlsPrefix(state, event) + rewriteRequest(settings.rules, event, line)
   const plain = request === line
@@ -106,7 +106,7 @@ function takeRequest(
   state.introduction = undefined
   // The backend hears a NOOP, so that a reply of ours has its turn.
   const passed = instead === undefined ? request : 'NOOP\r\n'
-  if (settings.debug) effects.push({ do: 'debug', mark: '2', text: passed })
+  if (settings.debug) effects.push({ do: 'debug', mark: '2', event, text: passed })
   sent.push(passed)
   state.awaited = [...state.awaited, awaiting(event, plain && instead === undefined, instead, 'no', chunk.last)]
   if (event === 'data') state.at = 'data'

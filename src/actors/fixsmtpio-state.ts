@@ -223,7 +223,7 @@ export function toClient(state: FixsmtpioState, event: string, reply: string, ef
   const done = rewriteReply(settings.rules, event, reply, who)
   effects.push({ do: 'note', event, code: replyCode(done.reply) })
   if (done.hits.length > 0) effects.push({ do: 'hits', rules: done.hits })
-  if (settings.debug) effects.push({ do: 'debug', mark: '4', text: done.reply })
+  if (settings.debug) effects.push({ do: 'debug', mark: '4', event, text: done.reply })
   return { reply: done.reply, exit: done.exitcode }
 }
 

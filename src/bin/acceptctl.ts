@@ -8,7 +8,7 @@ import { type Command, type Globals, parseCommand, type Request } from '../rpc/c
 import { METHOD_MAP } from '../rpc/methods.ts'
 import { shownOctets } from '../rpc/octets.ts'
 import type { CommandLine } from '../rpc/row.ts'
-import { cell, type Format, isRecord, plain, show, showEvent } from '../rpc/show.ts'
+import { cell, type Format, isRecord, plain, show, showEvent, showTrace } from '../rpc/show.ts'
 import { type TopCounters, topCounters, topPicture } from '../rpc/top.ts'
 
 const EXIT = { done: 0, error: 1, usage: 2, nothing: 3, unreachable: 69, temporary: 75, invalid: 78 } as const
@@ -154,17 +154,28 @@ function exitOf(result: unknown, cli: CommandLine): number {
 }
 
 /** Events until the connection or the stream ends. */
-async function follow(client: RpcClient, output: Format): Promise<number> {
+async function follow(client: RpcClient, output: Format, result: unknown): Promise<number> {
+  const waits = isRecord(result) && result.matched === 0
+  if (waits) process.stderr.write('acceptctl: no session matches yet; waiting for one\n')
+  let seen = false
   const over = new Promise<void>((resolve) => {
     client.onEvent((params) => {
-      process.stdout.write(output === 'table' || output === 'tsv' ? showEvent(params) : `${JSON.stringify(params)}\n`)
-      if (isRecord(params) && params.topic === 'trace' && params.name === 'ended') resolve()
+      process.stdout.write(output === 'table' || output === 'tsv' ? lineOf(params) : `${JSON.stringify(params)}\n`)
+      if (!isRecord(params) || params.topic !== 'trace') return
+      if (params.name === 'ended') resolve()
+      else seen = true
     })
   })
   const closed = client.closed.then(() => 'closed' as const)
   if ((await Promise.race([over, closed])) === 'closed') return complain(failureOf({ at: 'closed' }), output)
-  return EXIT.done
+  return waits && !seen ? EXIT.nothing : EXIT.done
 }
+
+/** Colours are for terminals: https://no-color.org. */
+const colours = process.stdout.isTTY && (process.env.NO_COLOR ?? '') === ''
+
+const lineOf = (params: unknown): string =>
+  isRecord(params) && params.topic === 'trace' ? showTrace(params, colours) : showEvent(params)
 
 async function top(client: RpcClient, command: Extract<Command, { do: 'top' }>): Promise<number> {
   const { stdout, stdin } = process
@@ -262,7 +273,7 @@ async function main(argv: readonly string[]): Promise<number> {
   const result = answer.value
   if (cli?.stream) {
     if (command.do === 'call') await write(show(result, {}, output === 'table' ? 'json' : output, terminalWidth()))
-    return follow(client, output)
+    return follow(client, output, result)
   }
   if (command.do === 'call') await write(show(result, cli ?? {}, output === 'table' ? 'json' : output, terminalWidth()))
   else await write(show(result, cli ?? {}, output, terminalWidth()))

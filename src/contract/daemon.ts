@@ -81,8 +81,8 @@ export interface Daemon {
       readonly mode: KillMode
       readonly reason: string | undefined
     }): Soon<{ readonly ids: readonly string[] } & Silent>
-    /** Live verbs and replies until the returned function is called. The lane leaves out AUTH's arguments and all bodies. */
-    trace(filter: SessionFilter, listener: (line: TraceLine) => void): () => void
+    /** Live verbs and replies until the returned function is called; every lane has begun by then. Secrets and bodies are left out. */
+    trace(of: TraceRequest, listener: (line: TraceLine) => void): Promise<() => void>
   }
   readonly tls: {
     list(): Soon<TlsState>
@@ -248,9 +248,16 @@ export interface SessionAnswer extends Silent {
   readonly matched: number
 }
 
+export interface TraceRequest {
+  readonly filter: SessionFilter
+  /** Only sessions accepted from then on. */
+  readonly since?: number
+}
+
 export interface TraceLine extends SessionIdentity {
   readonly at: number
-  readonly from: 'client' | 'backend' | 'acceptd'
+  /** client: as it came; to-backend: after the rules; backend: as it came; acceptd: as the client gets it. */
+  readonly from: 'client' | 'to-backend' | 'backend' | 'acceptd'
   /** The verb, or the reply's code. */
   readonly verb: string
   /** The rest of the line, cut to 500 octets; never that of AUTH, PASS or APOP. */

@@ -10,7 +10,8 @@ import { type Arrival, arrivalOf, enter, type Refusal, type Step } from '../sess
 import type { SessionHost, SessionSettings } from '../session/host.ts'
 import { ClientSession } from '../session/session.ts'
 import { proxyHeader } from './proxy.ts'
-import { evictWhile, idleSeconds, isFull, isTraced, type Lane, publishUse } from './state.ts'
+import { evictWhile, idleSeconds, isFull, type Lane, publishUse } from './state.ts'
+import { follow } from './tracing.ts'
 
 /** A client on one of the lane's listeners goes through the door; it comes out as a session, or refused. */
 export function acceptClient(lane: Lane, host: SessionHost, socket: ClientSocket, listener: number): void {
@@ -110,7 +111,7 @@ function begin(lane: Lane, host: SessionHost, arrival: Arrival): void {
   publishUse(lane)
   lane.byName.set(name, session)
   lane.generations.join(session)
-  if (isTraced(lane, session)) lane.traced.add(session)
+  if (lane.traces.length > 0) follow(lane, session)
   lane.counters.accepted(listener, settings.listener)
   lane.reporter.logOf(session, 'debug', 'session-begins', {})
   session.start()

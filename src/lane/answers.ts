@@ -2,12 +2,13 @@
 
 import type { ShutdownText } from '../actors/endings.ts'
 import { TAG } from '../actors/frames.ts'
-import { type SessionFilter, selectPage, sessionMatcher } from '../contract/pages.ts'
+import { selectPage, sessionMatcher } from '../contract/pages.ts'
 import { detailOf, identityOf, summaryOf } from '../contract/session-view.ts'
 import type { ClientSession } from '../session/session.ts'
 import { viewed } from './describe.ts'
 import type { QuestionName, Questions } from './messages.ts'
-import { isTraced, type Lane, placeOf } from './state.ts'
+import { type Lane, placeOf } from './state.ts'
+import { followAll } from './tracing.ts'
 
 type Answers = { readonly [Q in QuestionName]: (ask: Questions[Q]['ask']) => Questions[Q]['answer'] }
 
@@ -119,10 +120,9 @@ const aboutTheLane = (lane: Lane, listeners: ListenerControl) =>
     },
     listeners: () => lane.generations.published().settings.map((_, i) => lane.counters.listener(i)),
     listen: ({ events, level, traces }) => {
+      lane.reporter.flush()
       lane.reporter.listen(level, events)
-      lane.traces = traces.map((filter) => tracer(lane, filter))
-      lane.traced.clear()
-      for (const session of lane.sessions.values()) if (isTraced(lane, session)) lane.traced.add(session)
+      followAll(lane, traces)
       return null
     },
     tls: (material) => {
@@ -146,9 +146,4 @@ const shutDown = (lane: Lane, session: ClientSession, text: ShutdownText) =>
 
 function abandonAll(lane: Lane): void {
   for (const session of lane.sessions.values()) session.abandon('stopped')
-}
-
-function tracer(lane: Lane, filter: SessionFilter): (session: ClientSession) => boolean {
-  const matches = sessionMatcher(filter)
-  return (session) => matches(identityOf(viewed(session, placeOf(lane, session))), Date.now())
 }

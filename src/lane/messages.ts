@@ -1,7 +1,7 @@
 // What the main thread and a lane say to each other, as msgpack over the lane's MessagePort. Questions are answered between reads.
 
 import type { ControlTexts } from '../config/knobs.ts'
-import type { DaemonEvent, LogLevel, PauseMode, TraceLine } from '../contract/daemon.ts'
+import type { DaemonEvent, LogLevel, PauseMode, TraceLine, TraceRequest } from '../contract/daemon.ts'
 import type { Sample } from '../contract/metrics.ts'
 import type { SessionFilter, SessionQuery } from '../contract/pages.ts'
 import type { SessionDetail, SessionSummary } from '../contract/session-view.ts'
@@ -54,7 +54,7 @@ export interface Questions {
   chains: { ask: null; answer: Readonly<Record<string, number>> }
   /** Session counts and rule hits by generation. */
   generations: { ask: null; answer: readonly GenerationUse[] }
-  listen: { ask: { events: boolean; level: LogLevel; traces: readonly SessionFilter[] }; answer: null }
+  listen: { ask: { events: boolean; level: LogLevel; traces: readonly TraceRequest[] }; answer: null }
   /** Certificates and ticket keys for new handshakes. */
   tls: { ask: TlsMaterial; answer: null }
   ping: { ask: null; answer: null }

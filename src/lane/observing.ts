@@ -1,12 +1,10 @@
 // What a session's effects tell others: the log, events, counters, rule hits and traces.
 
 import type { Log, LogEvent, Performed } from '../actors/effects.ts'
-import type { TraceLine } from '../contract/daemon.ts'
-import { codeText, shownVerb } from '../contract/session-view.ts'
-import { splitCommand } from '../protocol/command.ts'
 import type { ClientSession } from '../session/session.ts'
 import type { Reporter } from './reporter.ts'
 import type { Lane } from './state.ts'
+import { followLogin, traceMark, traceNote } from './tracing.ts'
 
 /** Log events that are the outcome of a login, as the counters name it. */
 const LOGIN_OUTCOMES = {
@@ -21,6 +19,7 @@ export function observe(lane: Lane, session: ClientSession, effect: Performed): 
   switch (effect.do) {
     case 'log':
       report(lane.reporter, session, effect)
+      if (effect.event === 'login-accepted' && lane.traces.length > 0) followLogin(lane, session)
       if (effect.event in LOGIN_OUTCOMES) {
         lane.counters.login(session, LOGIN_OUTCOMES[effect.event as keyof typeof LOGIN_OUTCOMES])
       }
@@ -31,14 +30,10 @@ export function observe(lane: Lane, session: ClientSession, effect: Performed): 
     case 'note':
       lane.counters.note(session, effect.event, effect.code)
       // After login fixsmtpio's own marks show the lines themselves; before it only verbs and codes are told.
-      if (lane.traced.has(session) && session.front === 'authup') {
-        trace(lane.reporter, session, 'client', effect.event.toUpperCase())
-        trace(lane.reporter, session, 'acceptd', codeText(effect.code))
-      }
+      if (lane.traced.has(session) && session.front === 'authup') traceNote(lane, session, effect.event, effect.code)
       break
     case 'debug':
-      if (effect.mark === '1') trace(lane.reporter, session, 'client', effect.text)
-      else if (effect.mark === '4') trace(lane.reporter, session, 'acceptd', effect.text)
+      traceMark(lane, session, effect.mark, effect.event, effect.text)
       break
     default:
       break
@@ -88,15 +83,4 @@ function report(reporter: Reporter, session: ClientSession, effect: Log): void {
     default:
       logOf(session, 'warn', effect.event, { user, said: effect.said })
   }
-}
-
-/** A line of the client or a reply to it; only the verb and the code where the line may hold a password. */
-function trace(reporter: Reporter, session: ClientSession, from: TraceLine['from'], text: string): void {
-  const line = (from === 'client' ? splitCommand(text).plain : text).replace(/\r?\n$/, '')
-  const word = /^[^\s-]*/.exec(line)?.[0] ?? ''
-  const verb = from === 'client' ? shownVerb(word) : word
-  // A reply may repeat what it answers, which has been noted by now.
-  const asked = from === 'client' ? verb : shownVerb(session.verbs.at(-1)?.verb ?? '')
-  const secret = /^(AUTH|PASS|APOP|UNKNOWN)$/.test(asked)
-  reporter.trace(session, { from, verb, ...(secret ? {} : { text: line.slice(word.length + 1, 500) }) })
 }

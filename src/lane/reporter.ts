@@ -65,8 +65,9 @@ export function createReporter(tell: (message: FromLane) => void, place: (sessio
     },
     flush() {
       if (logged !== '') tell({ log: logged })
-      if (events.length > 0) tell({ events })
+      // The end of a session comes after its last lines.
       if (traces.length > 0) tell({ traces })
+      if (events.length > 0) tell({ events })
       if (kills.length > 0) tell({ kill: kills })
       logged = ''
       events = []

@@ -67,8 +67,6 @@ export const placeOf = (lane: Lane, session: ClientSession) => ({
   generation: lane.generations.numberOf(session),
 })
 
-export const isTraced = (lane: Lane, session: ClientSession): boolean => lane.traces.some((matches) => matches(session))
-
 export function publishUse(lane: Lane): void {
   const sessions = lane.sessions.size + lane.entering
   setUse(lane.usage, lane.slot, sessions, sessions + lane.asking.size + lane.serving + lane.warm.size())

@@ -12,6 +12,7 @@ import { rulesMethods } from './methods/rules.ts'
 import { serverMethods } from './methods/server.ts'
 import { sessionMethods } from './methods/sessions.ts'
 import { tlsMethods } from './methods/tls.ts'
+import { traceMethods } from './methods/trace.ts'
 import { userMethods } from './methods/users.ts'
 import type { Method } from './row.ts'
 
@@ -38,6 +39,7 @@ export const METHODS = {
   ...configMethods,
   ...rulesMethods,
   ...sessionMethods,
+  ...traceMethods,
   ...tlsMethods,
   ...accessMethods,
   ...userMethods,

@@ -125,6 +125,32 @@ export function show(result: unknown, cli: CommandLine, format: Format, width: n
   }
 }
 
+/** Escape sequences of SGR: who speaks, and what went wrong. */
+const COLOURS: Readonly<Record<string, number>> = { client: 36, 'to-backend': 34, backend: 35, acceptd: 32, failed: 31 }
+
+/** A line of a conversation, for a person: when, how long after the line before, whose, who says it, what. */
+export function showTrace(params: unknown, colours: boolean): string {
+  const who = cell(reach(params, 'name'))
+  if (who === 'ended') return showEvent(params)
+  const verb = reach(params, 'data.verb')
+  const said = [verb, reach(params, 'data.text')]
+    .filter((word) => word !== undefined && word !== '')
+    .map(cell)
+    .join(' ')
+  const paint = (name: string, text: string) => (colours ? `\u001B[${COLOURS[name] ?? 39}m${text}\u001B[39m` : text)
+  const mood = typeof verb === 'string' && /^([45]\d\d|-ERR)$/.test(verb) ? 'failed' : who
+  const dropped = reach(params, 'dropped')
+  const words = [
+    cell(reach(params, 'at')),
+    `+${cell(reach(params, 'data.milliseconds') ?? 0)}ms`.padStart(8),
+    cell(reach(params, 'session.id')),
+    cell(reach(params, 'session.user')),
+    paint(who, who.padEnd(10)),
+    paint(mood, said),
+  ]
+  return `${words.join(' ')}${dropped === undefined ? '' : ` (${cell(dropped)} lines lost before this)`}\n`
+}
+
 /** A line an event, for a person. */
 export function showEvent(params: unknown): string {
   const session = reach(params, 'session')

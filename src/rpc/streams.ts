@@ -29,6 +29,7 @@ export interface Client {
   readonly transport: 'lines' | 'http'
   /** Begins a stream; undefined if the client has too many. `onEnd` runs once, however it ends. */
   open(onEnd: () => void): Stream | undefined
+  has(id: string): boolean
   /** Ends a stream of this client by its id; false if it has none such. */
   endStream(id: string): boolean
   readonly streams: number
@@ -143,6 +144,7 @@ export function createClient(
       streams.set(id, open)
       return { id, push: (text) => streams.has(id) && emit(id, open, text), end: (last) => end(id, last) }
     },
+    has: (id) => streams.has(id),
     endStream(id) {
       const known = streams.has(id)
       end(id)

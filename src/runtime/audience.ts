@@ -1,16 +1,19 @@
 // Who hears what the lanes say: the log, subscribers of events, traces; and what the lanes therefore have to say.
 
-import type { DaemonEvent, LogLevel, TraceLine } from '../contract/daemon.ts'
-import { type SessionFilter, sessionMatcher } from '../contract/pages.ts'
+import type { DaemonEvent, LogLevel, TraceLine, TraceRequest } from '../contract/daemon.ts'
+import { sessionMatcher } from '../contract/pages.ts'
 import { isLogged, type LogFields, logLine } from '../edge/log.ts'
 import type { LaneHandle } from './pool.ts'
 
 type Tracer = (lines: readonly TraceLine[]) => void
 
+/** A trace hears once every lane has begun with it: what they had gathered before is not for it. */
+export type Begun = TraceRequest & { begun: boolean }
+
 export interface Audience {
   readonly write: (text: string) => void
   readonly subscribers: Set<(event: DaemonEvent) => void>
-  readonly tracers: Map<Tracer, SessionFilter>
+  readonly tracers: Map<Tracer, Begun>
   level: LogLevel
 }
 
@@ -30,9 +33,10 @@ export function emit({ subscribers }: Audience, event: DaemonEvent): void {
 }
 
 export function showTraces({ tracers }: Audience, traces: readonly TraceLine[]): void {
-  for (const [hear, filter] of tracers) {
+  for (const [hear, { filter, since = 0, begun }] of tracers) {
+    if (!begun) continue
     const matches = sessionMatcher(filter)
-    const lines = traces.filter((line) => matches(line, line.at))
+    const lines = traces.filter((line) => line.started >= since && matches(line, line.at))
     if (lines.length > 0) hear(lines)
   }
 }

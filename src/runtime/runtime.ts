@@ -4,8 +4,7 @@
 import { err, ok, type Result } from 'neverthrow'
 import type { StoredGeneration } from '../config/generations.ts'
 import type { Findings, Plan } from '../config/plan.ts'
-import type { DaemonEvent, KeptOverride, LogLevel, PauseMode, TraceLine } from '../contract/daemon.ts'
-import type { SessionFilter } from '../contract/pages.ts'
+import type { DaemonEvent, KeptOverride, LogLevel, PauseMode, TraceLine, TraceRequest } from '../contract/daemon.ts'
 import { monotonic } from '../edge/clock.ts'
 import { descriptorRequests } from '../edge/descriptors.ts'
 import { type HelperWatch, watchHelper } from '../edge/helper.ts'
@@ -17,7 +16,7 @@ import type { TlsMaterial } from '../edge/tls.ts'
 import type { QuestionName, Questions } from '../lane/messages.ts'
 import { describeError } from '../protocol/errors.ts'
 import type { HelperMode, HelperPlace } from '../protocol/helper.ts'
-import { type Audience, emit, log, newAudience, showTraces, tellLane } from './audience.ts'
+import { type Audience, type Begun, emit, log, newAudience, showTraces, tellLane } from './audience.ts'
 import { type Beginning, type BeginWith, begin } from './beginning.ts'
 import { type Certificates, createCertificates } from './certificates.ts'
 import {
@@ -104,7 +103,7 @@ export interface Runtime {
   linesLost(): number
   onEvent(listener: (event: DaemonEvent) => void): () => void
   /** Live verbs and replies of matching sessions, until the returned function is called. */
-  trace(filter: SessionFilter, listener: (lines: readonly TraceLine[]) => void): () => void
+  trace(of: TraceRequest, listener: (lines: readonly TraceLine[]) => void): Promise<() => void>
   level(): LogLevel
   setLevel(level: LogLevel): Promise<void>
   emit(event: DaemonEvent): void
@@ -368,9 +367,11 @@ const hearingOf = ({ crew, audience, publishing, certificates, orders, save }: H
         if (audience.subscribers.size === 0) void tellLanes()
       }
     },
-    trace(filter, listener) {
-      audience.tracers.set(listener, filter)
-      void tellLanes()
+    async trace(of, listener) {
+      const tracer: Begun = { ...of, begun: false }
+      audience.tracers.set(listener, tracer)
+      await tellLanes()
+      tracer.begun = true
       return () => {
         audience.tracers.delete(listener)
         void tellLanes()

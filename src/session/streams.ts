@@ -34,6 +34,8 @@ export class Streams implements ClientListener, BackendHearer {
   private readonly client: ClientStream
   private opened: Opened | undefined
   /** What the client's octets are now. */
+  /** Sees what is spliced, for a trace. */
+  watch: ((from: 'client' | 'backend', bytes: Uint8Array) => void) | undefined
   private mode: 'dialogue' | 'requests' | 'body' | 'splice' | 'closing' = 'dialogue'
   private held = false
   private body: BodyCarrier | undefined
@@ -82,6 +84,7 @@ export class Streams implements ClientListener, BackendHearer {
         this.body?.carry(bytes)
         break
       case 'splice':
+        this.watch?.('client', bytes)
         this.toBackend(bytes)
         break
     }
@@ -164,6 +167,7 @@ export class Streams implements ClientListener, BackendHearer {
     this.seenAt = this.listener.now()
     this.backendSpoke = true
     if (this.mode === 'splice') {
+      this.watch?.('backend', bytes)
       if (!this.client.write(bytes)) this.opened?.backend.stream.pause()
     } else if (!this.cut) this.listener.replies(bytes)
   }
@@ -216,7 +220,10 @@ export class Streams implements ClientListener, BackendHearer {
     this.mode = 'splice'
     this.silent = ifSilent
     this.letGo()
-    if (rest.length > 0) this.toBackend(rest)
+    if (rest.length > 0) {
+      this.watch?.('client', rest)
+      this.toBackend(rest)
+    }
     if (this.clientClosed) this.opened?.backend.stream.end()
   }
 

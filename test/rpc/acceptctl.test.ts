@@ -7,7 +7,7 @@ import { type TestContext, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { parseCommand } from '../../src/rpc/commandline.ts'
 import { METHOD_MAP } from '../../src/rpc/methods.ts'
-import { show, table } from '../../src/rpc/show.ts'
+import { show, showTrace, table } from '../../src/rpc/show.ts'
 import { topCounters, topPicture } from '../../src/rpc/top.ts'
 import { PASSWORD } from '../support/host.ts'
 import { until } from '../support/lane.ts'
@@ -149,7 +149,6 @@ void test('watch and trace print what happens, until it ends', async (t) => {
   await new Promise((resolve) => child.on('close', resolve))
   assert.match(out, /^\d{4}-\S+Z session accepted 1\.0003 a\\x1b\[2Jb 192\.0\.2\.3 lost=true\n/)
   await until('the end of its subscription', () => host.listening() === 0)
-  // Whose session is traced is decided when it begins to be served.
   const tracing = acceptctl(control, ['session', 'trace', '--lines', '3', '-o', 'jsonl'])
   await until('the trace', () => host.listening() > 0)
   const late = await host.login('late')
@@ -161,6 +160,28 @@ void test('watch and trace print what happens, until it ends', async (t) => {
     .map((line): Json => JSON.parse(line))
   assert.deepEqual([trace.code, events.length, events[3].name], [0, 4, 'ended'])
   assert.ok(events.slice(0, 3).every(({ data }) => typeof data.verb === 'string'))
+})
+
+void test('a trace that matches nothing says so, waits, and exits 3', async (t) => {
+  const { control } = await fixture(t)
+  const nothing = await acceptctl(control, ['session', 'trace', '--user', 'nobody', '--ttl', '0.2'])
+  assert.equal(nothing.code, 3)
+  assert.match(nothing.err, /no session matches yet/)
+  const some = await acceptctl(control, ['session', 'trace', '--user', 'alice', '--ttl', '0.2'])
+  assert.deepEqual([some.code, some.err], [0, ''])
+})
+
+void test('a line of a trace has its time, its session, who speaks, and colours on a terminal only', () => {
+  const line = {
+    at: '2026-11-22T09:00:00.000Z',
+    topic: 'trace',
+    name: 'backend',
+    session: { id: '1.2f', user: 'alice' },
+    data: { verb: '550', text: 'no\u001b[2J', milliseconds: 12 },
+  }
+  const text = '2026-11-22T09:00:00.000Z    +12ms 1.2f alice backend    550 no\\x1b[2J\n'
+  assert.equal(showTrace(line, false), text)
+  assert.ok(showTrace(line, true).includes('\u001b[35mbackend   \u001b[39m \u001b[31m550 no'))
 })
 
 void test('top off a terminal is one picture of 80 columns', async (t) => {

@@ -61,13 +61,20 @@ const users = new Map<string, number>()
 export interface Begins extends Partial<Pick<RuntimeOptions, 'restarts' | 'lastGood'>> {
   /** The control directory of an earlier host, with what that has kept. */
   readonly directory?: string
+  /** What the one listener serves. */
+  readonly serving?: string
 }
 
-export async function startHost(t: TestContext, { directory: earlier, ...more }: Begins = {}): Promise<Host> {
+const SUBMISSION = 'smtp submission name=submission'
+
+export async function startHost(
+  t: TestContext,
+  { directory: earlier, serving = SUBMISSION, ...more }: Begins = {},
+): Promise<Host> {
   const directory = earlier ?? mkdtempSync(join(tmpdir(), 'acceptd-host-'))
   const [plain] = parseTranscripts('# settings', '')
   if (plain === undefined) throw new Error('no settings')
-  const texts = { ...controlTexts(plain.settings), listeners: '127.0.0.1:0 smtp submission name=submission\n' }
+  const texts = { ...controlTexts(plain.settings), listeners: `127.0.0.1:0 ${serving}\n` }
   for (const [name, text] of Object.entries(earlier === undefined ? texts : {}))
     writeFileSync(join(directory, name), text)
   const helper = await fakeHelper()
@@ -160,7 +167,7 @@ export async function startHost(t: TestContext, { directory: earlier, ...more }:
       subscribe: (listener) => counted(daemon.subscribe(listener)),
       sessions: {
         ...daemon.sessions,
-        trace: (filter, listener) => counted(daemon.sessions.trace(filter, listener)),
+        trace: async (of, listener) => counted(await daemon.sessions.trace(of, listener)),
       },
     },
     runtime,

@@ -2,12 +2,11 @@ import { err, ok } from 'neverthrow'
 import { z } from 'zod'
 import type { RpcFailure } from '../../contract/daemon.ts'
 import { addressMatcher, afterCursor, cursorAfter, SESSION_SORTS, type SessionFilter } from '../../contract/pages.ts'
-import { DETAIL_FIELDS, EVENT_FIELDS, LIST_FIELDS, SESSION_COLUMNS } from '../../contract/session-view.ts'
+import { DETAIL_FIELDS, LIST_FIELDS, SESSION_COLUMNS } from '../../contract/session-view.ts'
 import { method } from '../row.ts'
-import { count, dryRun, filter, filterNames, id, list, reason, silentLanes, time, ttl } from '../schema.ts'
+import { count, dryRun, filter, filterNames, id, list, reason, silentLanes } from '../schema.ts'
 import { sessionDetail, sessionSummary, wireSession } from '../session-schema.ts'
-import { type EventText, eventText } from '../streams.ts'
-import { filterOf, timeOf } from '../wire.ts'
+import { filterOf } from '../wire.ts'
 
 const PAGE = 1000
 /** Shown whatever fields are asked for. */
@@ -200,59 +199,4 @@ export const sessionMethods = {
       return ok({ matched: ids.length, killed: ids.length, ids, silentLanes: silent, dryRun: false })
     },
   }),
-  'session.trace': method({
-    sentence:
-      'Streams the verbs and replies of the sessions that match, for a limited time, without credentials and bodies.',
-    params: z.strictObject({
-      ...filter,
-      ttl: ttl.unwrap().max(3600).default(60).describe('Seconds after which it ends.'),
-      lines: z.int().min(1).max(100_000).default(1000).describe('Lines after which it ends.'),
-    }),
-    result: z.object({ subscription: z.string(), ends: time }),
-    level: 'status',
-    changes: false,
-    example: {
-      params: { user: 'alice', ttl: 30 },
-      result: { subscription: 'e1', ends: '2026-11-22T09:00:30.000Z' },
-    },
-    cli: { args: ['id'], stream: true },
-    run: ({ daemon, plane, client }, params) => {
-      const of = filterOf(params)
-      const problem = filterProblem(of)
-      if (problem) return err(problem)
-      let stop: (() => void) | undefined
-      const stream = client.open(() => {
-        stop?.()
-        plane.overrides.forget('session.trace', stream?.id ?? '')
-      })
-      if (!stream) return err(noStream)
-      let left = params.lines
-      stop = daemon.sessions.trace(of, ({ at, from, verb, text, ...identity }) => {
-        if (left <= 0) return
-        left--
-        stream.push(
-          eventText({
-            at: timeOf(at),
-            topic: 'trace',
-            name: from,
-            session: wireSession(EVENT_FIELDS, identity, 'status', at),
-            data: { verb, ...(text !== undefined && client.level === 'control' && { text }) },
-          }),
-        )
-        if (left === 0) stream.end(ending('lines'))
-      })
-      const { ends } = plane.overrides.add({
-        method: 'session.trace',
-        subject: stream.id,
-        ttl: params.ttl,
-        reason: undefined,
-        end: () => stream.end(ending('ttl')),
-      })
-      return ok({ subscription: stream.id, ends: timeOf(ends) })
-    },
-  }),
-}
-
-function ending(why: string): EventText {
-  return eventText({ at: timeOf(Date.now()), topic: 'trace', name: 'ended', data: { why } })
 }

@@ -26,8 +26,8 @@ export const sessionsOf = (runtime: Runtime): Daemon['sessions'] => ({
     const { answers, silent } = await runtime.askAll('kill', asked)
     return { ids: answers.flat(), silentLanes: silent }
   },
-  trace: (filter, listener) =>
-    runtime.trace(filter, (lines) => {
+  trace: (of, listener) =>
+    runtime.trace(of, (lines) => {
       for (const line of lines) listener(line)
     }),
 })
