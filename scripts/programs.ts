@@ -60,6 +60,8 @@ const { programs } = JSON.parse(readFileSync('scripts/programs.json', 'utf8')) a
   readonly programs: Readonly<Record<string, Program>>
 }
 mkdirSync(OUT, { recursive: true })
+// Before the programs: those with a code cache are run to make it.
+writeFileSync(join(OUT, 'package.json'), '{ "type": "commonjs" }\n')
 for (const [name, program] of Object.entries(programs)) {
   if (program.entry !== undefined) writeProgram(name, program.entry, program)
   for (const alias of program.aliases ?? []) {
@@ -67,4 +69,3 @@ for (const [name, program] of Object.entries(programs)) {
     symlinkSync(name, join(OUT, alias))
   }
 }
-writeFileSync(join(OUT, 'package.json'), '{ "type": "commonjs" }\n')
