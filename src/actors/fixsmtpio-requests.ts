@@ -3,6 +3,7 @@
 import { concat, copyOf, NO_BYTES } from '../protocol/bytes.ts'
 import { type Command, splitCommand } from '../protocol/command.ts'
 import { takeLine } from '../protocol/lines.ts'
+import { maySend } from '../protocol/senders.ts'
 import { rewriteRequest } from '../rules/rewrite.ts'
 import { type FixsmtpioEffect, say } from './effects.ts'
 import {
@@ -158,6 +159,8 @@ function insteadOf(state: FixsmtpioState, event: string, { argument }: Command):
       return state.chunking ? undefined : own(state, SAYS.unimplemented)
     case 'mail':
       if (isTooBig(argument)) return own(state, SAYS.tooBig)
+      if (state.settings.senders !== undefined && !maySend(state.settings.senders, argument))
+        return own(state, SAYS.notYours)
       return state.refusal === '' ? undefined : state.refusal
     default:
       return undefined

@@ -3,6 +3,7 @@
 import { NO_BYTES } from '../protocol/bytes.ts'
 import type { BodyFault } from '../protocol/end-of-data.ts'
 import { noReply, type ReplyBuffer, replyCode } from '../protocol/replies.ts'
+import type { Senders } from '../protocol/senders.ts'
 import { type OwnReply, replyText } from '../protocol/status.ts'
 import { type Identity, rewriteReply, type SessionRules } from '../rules/rewrite.ts'
 import { close, type FixsmtpioEffect, say, send } from './effects.ts'
@@ -28,6 +29,8 @@ export interface FixsmtpioSettings {
   readonly introduced: string
   /** The client's address; empty if it is not known. */
   readonly peer: string
+  /** What the user may give as the sender; undefined: any. */
+  readonly senders: Senders | undefined
   /** EHLO before login promised ENHANCEDSTATUSCODES. */
   readonly enhanced: boolean
 }
@@ -172,6 +175,7 @@ export const SAYS = {
   unimplemented: { code: '502', status: '5.5.1', text: 'unimplemented' },
   tlsFailed: { code: '454', status: '4.7.0', text: 'TLS temporarily not available', recorded: '5.7.3' },
   tooLong: { code: '500', status: '5.5.2', text: 'line too long' },
+  notYours: { code: '553', status: '5.7.1', text: 'sender address is not yours' },
   tooBig: { code: '552', status: '5.3.4', text: 'message too big' },
   noBackend: { code: '454', status: '4.3.0', text: 'mail program ended before its greeting' },
   backendDied: { code: '421', status: '4.3.0', text: 'mail program ended' },

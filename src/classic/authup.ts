@@ -238,6 +238,7 @@ export function runAuthup(program: AuthupProgram): void {
       longest: REQUEST_LIMIT,
       warm: false,
       introduced: '',
+      senders: undefined,
       peer: process.env['TCPREMOTEIP'] ?? '',
       enhanced: promisesStatus(dialogue.capabilities),
     })

@@ -62,6 +62,7 @@ export function runFixsmtpio(program: FixsmtpioProgram): void {
     warm: false,
     introduced: '',
     peer: '',
+    senders: undefined,
     enhanced: false,
   })
 

@@ -12,6 +12,7 @@ import { type AccessRules, NO_ACCESS_RULES, parseAccess } from './access.ts'
 import { type ChainsFile, parseChains } from './chains.ts'
 import { type ControlTexts, lineOf, linesOf, numberOf, type Reading, trouble, wordOf } from './knobs.ts'
 import { type ListenerConfig, parseListeners } from './listeners.ts'
+import { parseSenders, type SenderRights } from './senders.ts'
 import { type CertificateFiles, parseTls } from './tls.ts'
 
 export interface Config {
@@ -31,6 +32,7 @@ export interface Config {
   /** Octets a second; 0: none. */
   readonly minDataRate: number
   readonly access: AccessRules
+  readonly senders: SenderRights
   readonly bareLineEnd: 'fix' | 'refuse'
   readonly logLevel: 'error' | 'warn' | 'info' | 'debug'
   readonly maxSessions: number
@@ -161,6 +163,7 @@ function scalars(reading: Reading) {
     loginTimeout: numberOf(reading, 'timeoutlogin', 0, 86_400),
     minDataRate: numberOf(reading, 'mindatarate', 0, 1_000_000),
     access: accessOf(reading),
+    senders: sendersOf(reading),
     bareLineEnd: wordOf(reading, 'barelineend', ['fix', 'refuse']),
     logLevel: wordOf(reading, 'loglevel', ['info', 'error', 'warn', 'debug']),
     maxSessions: numberOf(reading, 'maxsessions', 0, 10_000_000),
@@ -178,6 +181,12 @@ function requirePath(reading: Reading): void {
   if (text === '' || /^\/\S*$/.test(text)) return
   const problem = `\`${text}\` is not an absolute path without blanks`
   reading.errors.push(trouble('state', 1, 1, problem, 'write e.g. /var/lib/acceptd'))
+}
+
+function sendersOf({ texts, errors }: Reading): SenderRights {
+  const parsed = parseSenders(texts.senders, 'control/senders')
+  if (parsed.isErr()) errors.push(...parsed.error)
+  return parsed.unwrapOr(undefined)
 }
 
 function accessOf({ texts, errors }: Reading): AccessRules {

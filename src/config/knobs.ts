@@ -68,6 +68,12 @@ export const KNOBS = [
     fallback: '',
     about: 'Who may connect, in the syntax of tcprules; without a rule everybody.',
   },
+  {
+    name: 'senders',
+    changes: 'reload',
+    fallback: '',
+    about: 'USER ADDRESS...: which senders a user may give; without the file any.',
+  },
   { name: 'fixsmtpio', changes: 'reload', fallback: '', about: 'Rules for requests, replies and exit codes.' },
   { name: 'barelineend', changes: 'reload', fallback: 'fix', about: 'fix or refuse a bare CR or LF in a message.' },
   {

@@ -97,6 +97,10 @@ export interface Daemon {
     /** What the published control/access says of an address. */
     evaluate(ip: string): Soon<AccessAnswer>
   }
+  readonly senders: {
+    /** What the published control/senders lets a user give; with `sender`, whether it lets them give that. */
+    evaluate(user: string, sender: string | undefined): Soon<SendersAnswer>
+  }
   readonly users: {
     list(): Soon<{ readonly users: readonly UserState[] } & Silent>
     /** Refuses logins from now on and ends the running sessions. Blocking again changes reason. */
@@ -346,6 +350,14 @@ export interface BackendState {
 export type LogLevel = 'error' | 'warn' | 'info' | 'debug'
 
 // -- events
+
+export interface SendersAnswer {
+  /** False: any sender. */
+  readonly bound: boolean
+  readonly line?: number
+  readonly senders: readonly string[]
+  readonly allowed?: boolean
+}
 
 export interface AccessAnswer {
   readonly allowed: boolean

@@ -2,6 +2,7 @@
 // a generation is kept as long as a session uses it.
 
 import type { ChainConfig } from '../config/chains.ts'
+import { sendersFor } from '../config/senders.ts'
 import type { ConfigError } from '../protocol/errors.ts'
 import { rulesFor } from '../rules/rewrite.ts'
 import type { ServingRules } from '../session/host.ts'
@@ -111,8 +112,12 @@ const chainIn = (generation: LaneGeneration | undefined, session: ClientSession)
   generation?.config.chains.chains.find((chain) => chain.name === session.login.chain)
 
 function rulesFrom(generation: LaneGeneration, session: ClientSession): Omit<ServingRules, 'debug'> {
-  const { rules, smtpGreeting } = generation.config
-  return { rules: rulesFor(rules, environmentNames(session, chainIn(generation, session))), greeting: smtpGreeting }
+  const { rules, smtpGreeting, senders } = generation.config
+  return {
+    rules: rulesFor(rules, environmentNames(session, chainIn(generation, session))),
+    greeting: smtpGreeting,
+    senders: sendersFor(senders, session.login.user)?.senders,
+  }
 }
 
 function countHits({ hits }: LaneGeneration, rules: readonly number[]): void {

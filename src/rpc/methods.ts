@@ -9,6 +9,7 @@ import { eventMethods } from './methods/events.ts'
 import { laneMethods } from './methods/lanes.ts'
 import { listenerMethods } from './methods/listeners.ts'
 import { rulesMethods } from './methods/rules.ts'
+import { sendersMethods } from './methods/senders.ts'
 import { serverMethods } from './methods/server.ts'
 import { sessionMethods } from './methods/sessions.ts'
 import { tlsMethods } from './methods/tls.ts'
@@ -25,6 +26,7 @@ export type MethodName =
   | `session.${'list' | 'get' | 'kill' | 'trace'}`
   | `tls.${'list' | 'reload'}`
   | 'access.eval'
+  | 'senders.eval'
   | `user.${'list' | 'block' | 'unblock'}`
   | 'auth.test'
   | `lane.${'list' | 'recycle'}`
@@ -42,6 +44,7 @@ export const METHODS = {
   ...traceMethods,
   ...tlsMethods,
   ...accessMethods,
+  ...sendersMethods,
   ...userMethods,
   ...laneMethods,
   ...eventMethods,

@@ -7,6 +7,7 @@ import { accessOf } from './daemon/access.ts'
 import { configOf } from './daemon/config.ts'
 import { backendsOf, lanesOf, listenersOf } from './daemon/lanes.ts'
 import { rulesOf } from './daemon/rules.ts'
+import { sendersOf } from './daemon/senders.ts'
 import { serverOf } from './daemon/server.ts'
 import { sessionsOf } from './daemon/sessions.ts'
 import { tlsOf } from './daemon/tls.ts'
@@ -22,6 +23,7 @@ export function createDaemon(runtime: Runtime, version: string, stop: (grace: nu
     sessions: sessionsOf(runtime),
     tls: tlsOf(runtime),
     access: accessOf(runtime),
+    senders: sendersOf(runtime),
     users: usersOf(runtime),
     auth: authOf(runtime),
     lanes: lanesOf(runtime),

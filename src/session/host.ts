@@ -9,6 +9,7 @@ import type { TlsFacts, TlsFailure } from '../edge/tls.ts'
 import type { DialogueSettings } from '../protocol/dialogue.ts'
 import type { BareLineEnd } from '../protocol/end-of-data.ts'
 import type { Network } from '../protocol/ip.ts'
+import type { Senders } from '../protocol/senders.ts'
 import type { SessionRules } from '../rules/rewrite.ts'
 import type { Opened } from './backends/backends.ts'
 import type { ClientSession } from './session.ts'
@@ -40,6 +41,8 @@ export interface SessionHost {
 export interface ServingRules {
   readonly rules: SessionRules
   readonly greeting: string
+  /** What the user may give as the sender; undefined: any. */
+  readonly senders: Senders | undefined
   /** Requests and replies are shown, before and after the rules. */
   readonly debug: boolean
 }

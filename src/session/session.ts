@@ -227,7 +227,7 @@ export class ClientSession {
   }
 
   private serve(): void {
-    const { rules, greeting, debug } = this.host.rulesOf(this)
+    const { rules, greeting, senders, debug } = this.host.rulesOf(this)
     const { dialogue, longest, warm } = this.settings
     this.front = 'fixsmtpio'
     this.streams.serve()
@@ -242,6 +242,7 @@ export class ClientSession {
       warm: warm && this.login.user !== '',
       introduced: this.introduced,
       peer: this.ip,
+      senders,
       enhanced: promisesStatus(dialogue.capabilities),
     })
   }

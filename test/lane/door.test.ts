@@ -77,3 +77,23 @@ void describe('timeoutlogin', () => {
     assert.doesNotMatch(one.log(), /login-timeout/)
   })
 })
+
+void describe('control/senders', () => {
+  void it('answers MAIL with 553 before the backend hears of it, and what follows in its turn', async (t) => {
+    const one = await lane(t, { senders: 'me me@example.org\n' })
+    const end = one.dial()
+    end.send(AUTH)
+    await until('the login', () => end.heard().includes('235'))
+    const [backend] = one.helper.backends
+    assert.ok(backend)
+    backend.onText = (text) => {
+      for (const line of text.split('\r\n').slice(0, -1)) backend.send(line === 'DATA' ? '354 go\r\n' : '250 ok\r\n')
+    }
+    end.send('MAIL FROM:<you@example.org>\r\n')
+    await until('the refusal', () => end.heard().includes('553 sender address is not yours (#5.7.1)\r\n'))
+    end.send('mail from:<me@example.org>\r\nRCPT TO:<a@example.net>\r\n')
+    await until('the rest', () => end.heard().split('250 ok').length === 3)
+    assert.doesNotMatch(backend.heard(), /you@example\.org/)
+    assert.match(backend.heard(), /mail from:<me@example\.org>/)
+  })
+})

@@ -100,6 +100,7 @@ export function inlineWorld(
     rulesOf: (one) => ({
       rules: rulesFor(ruleSetOf(settings), (name) => name === 'AUTHUP_USER' && one.login.user !== ''),
       greeting: 'mx.example',
+      senders: undefined,
       debug: false,
     }),
     refresh: () => undefined,

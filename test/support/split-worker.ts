@@ -25,6 +25,7 @@ const actors: Actors = {
     longest: 65_536,
     warm: false,
     introduced: '',
+    senders: undefined,
     peer: '192.0.2.1',
     enhanced: false,
   }),

@@ -1,0 +1,24 @@
+// Whether the sender that MAIL names is one of those that a user may use (control/senders).
+
+import { lowerCase } from './bytes.ts'
+
+/** Addresses in lower case; `*@example.org` stands for every address of that domain, `*` for every one. */
+export type Senders = readonly string[]
+
+/**
+ * The path of `FROM:<ann@example.org> SIZE=1`, in lower case: empty for the null sender, undefined for what a mail program might read
+ * otherwise: without brackets, with a source route, quotes, comments, blanks or two at signs.
+ */
+export function senderOf(argument: string): string | undefined {
+  const path = /^from:[ \t]*<((?:[^\s<>()"\\,;:@]+(?:@[^\s<>()"\\,;:@]+)?)?)>(?:[ \t]|$)/i.exec(argument)?.[1]
+  return path === undefined ? undefined : lowerCase(path)
+}
+
+/** The null sender, of bounces, is everybody's. */
+export function maySend(senders: Senders, argument: string): boolean {
+  const sender = senderOf(argument)
+  if (sender === undefined) return senders.includes('*')
+  if (sender === '') return true
+  const domain = sender.slice(sender.lastIndexOf('@'))
+  return senders.some((allowed) => allowed === '*' || allowed === sender || (domain !== '' && allowed === `*${domain}`))
+}
