@@ -8,6 +8,7 @@ import { describeError } from '../protocol/errors.ts'
 import { type ControlPlane, openControlPlane } from '../rpc/open.ts'
 import { createDaemon } from '../runtime/daemon.ts'
 import { type RuntimeOptions, startRuntime } from '../runtime/runtime.ts'
+import { watchControl } from '../runtime/watching.ts'
 
 /** Seconds that running sessions have after TERM, and after INT. */
 const GRACE = { SIGTERM: 60, SIGINT: 1 } as const
@@ -61,11 +62,12 @@ export async function runRuntime(options: RuntimeOptions, version: string): Prom
     ports: options.ports.join(','),
     control: control.addresses.join(','),
   })
+  const reload = { from: 'disk', apply: 'new-sessions', dryRun: false } as const
+  watchControl(runtime, () => void control.inTurn(() => daemon.config.change({ ...reload, by: 'file' })))
   obeySignals(['SIGHUP'], () => {
-    const how = { from: 'disk', apply: 'new-sessions', by: 'signal', dryRun: false } as const
     // Both are logged as they go; one that fails does not hold the other.
     void control.inTurn(async () => {
-      const changed = await daemon.config.change(how)
+      const changed = await daemon.config.change({ ...reload, by: 'signal' })
       await daemon.tls.reload({ by: 'signal', dryRun: false })
       return changed
     })

@@ -5,6 +5,8 @@ import { chmodSync, copyFileSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import type { ChangeRequest } from '../../src/contract/configuration.ts'
+import { watchControl } from '../../src/runtime/watching.ts'
+import { until } from '../support/lane.ts'
 import { makePair } from '../support/tls.ts'
 import { fixture } from './fixture.ts'
 import { type Json, wire } from './wire.ts'
@@ -97,6 +99,46 @@ void test('HUP is refused, published and left alone as a reload is, and says so 
   for (const outcome of ['invalid', 'restart', 'unchanged'])
     for (const by of ['signal', 'control'])
       assert.match(metrics, new RegExp(`^acceptd_reloads_total\\{by="${by}",outcome="${outcome}"\\} 1$`, 'm'))
+  c.end()
+})
+
+void test('control/watchcontrol reloads half a second after the last change, and no file that is being written', async (t) => {
+  const { control, host, plane } = await fixture(t)
+  const c = wire(control)
+  const times: number[] = []
+  const stop = watchControl(host.runtime, () => {
+    times.push(Date.now())
+    void plane.inTurn(() => host.daemon.config.change({ ...HUP, by: 'file' }))
+  })
+  t.after(stop)
+  const rules = host.text('fixsmtpio')
+  host.write('smtpgreeting', 'early.example\n')
+  host.write('watchcontrol', '1\n')
+  await c.call('config.reload')
+  // A slow writer: every piece of it would be a good file.
+  let text = rules
+  for (let n = 0; n < 8; n += 1) {
+    text += `:noop::*::250 ${n}\n`
+    host.write('fixsmtpio', text)
+    await new Promise((resolve) => setTimeout(resolve, 150))
+  }
+  const last = Date.now()
+  await until('a reload', async () => (await c.call('config.status')).result.generation === 3)
+  assert.equal(times.length, 1)
+  assert.ok((times[0] ?? 0) - last > 250, `${(times[0] ?? 0) - last} ms`)
+  const status = (await c.call('config.status')).result
+  assert.deepEqual([status.by, status.drift], ['file', false])
+  assert.match(host.log(), / info published generation=3 .* by=file .*changed=fixsmtpio /)
+  host.write('fixsmtpio', 'so bad\n')
+  await until('a refusal', async () => (await c.call('config.status')).result.lastError?.by === 'file')
+  host.write('fixsmtpio', `${rules}:noop::*::250 good\n`)
+  await until('the good file', async () => (await c.call('config.status')).result.generation === 4)
+  host.write('watchcontrol', undefined)
+  await until('the end of the watch', async () => (await c.call('config.status')).result.generation === 5)
+  host.write('fixsmtpio', rules)
+  const seen = times.length
+  await new Promise((resolve) => setTimeout(resolve, 1000))
+  assert.equal(times.length, seen)
   c.end()
 })
 

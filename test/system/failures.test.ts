@@ -222,7 +222,9 @@ void describe('the runtime', () => {
     writeFileSync(path, `${rules}:noop::*::250 mine\n`)
     await bed.daemon.call('config.reload', { reason: 'the test' })
     await bed.daemon.call('user.block', { user: 'mallory', reason: 'stolen', ttl: 600 })
-    await bed.daemon.call('listener.pause', { listener: 'moody', mode: '421', ttl: 600 })
+    const { listeners } = (await bed.daemon.call('listener.list')) as { listeners: { name: string; chain: string }[] }
+    const listener = listeners.find(({ chain }) => chain === 'moody')?.name
+    await bed.daemon.call('listener.pause', { listener, mode: '421', ttl: 600 })
     const earlier = await told()
     writeFileSync(path, 'so bad\n')
     const first = runtime()

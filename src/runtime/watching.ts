@@ -1,0 +1,29 @@
+// control/watchcontrol: a change of the control directory is a reload, once nothing in it has changed for half a second, so that no file is
+// read half written and an editor's several writes are one change. Looked at, not listened to: that holds for links and remote file systems.
+
+import { join } from 'node:path'
+import { KNOBS } from '../config/knobs.ts'
+import { fileMark } from '../edge/certificates.ts'
+import type { Runtime } from './runtime.ts'
+
+const LOOK_MILLISECONDS = 125
+/** Looks that have to find the same. */
+const STILL = 4
+
+/** Returns the function that ends it. `reload` is called for changes that are seen while the knob is 1. */
+export function watchControl({ publishing }: Pick<Runtime, 'publishing'>, reload: () => void): () => void {
+  const look = () => KNOBS.map(({ name }) => fileMark(join(publishing.control, name))).join(' ')
+  let read = look()
+  let seen = read
+  let still = 0
+  const timer = setInterval(() => {
+    const now = look()
+    still = now === seen ? still + 1 : 0
+    seen = now
+    if (!publishing.current.config.watch) read = now
+    if (now === read || still < STILL) return
+    read = now
+    reload()
+  }, LOOK_MILLISECONDS).unref()
+  return () => clearInterval(timer)
+}
