@@ -114,8 +114,8 @@ export interface Daemon {
   }
   readonly lanes: {
     list(): Soon<readonly LaneState[]>
-    /** Starts a replacement and drains the old one; answers when the replacement accepts. */
-    recycle(lane: number, reason: string | undefined): Answer<{ readonly lane: number; readonly sessions: number }>
+    /** Starts a replacement, and lets the old one finish its sessions; answers when the replacement accepts. All: one after the other. */
+    recycle(which: number | 'all', reason: string | undefined): Answer<readonly Recycled[]>
   }
   readonly backends: { list(): Soon<readonly BackendState[]> }
   readonly log: {
@@ -326,8 +326,17 @@ export interface AuthOutcome {
   readonly milliseconds: number
 }
 
+export interface Recycled {
+  readonly lane: number
+  readonly replacement: number
+  /** That the old one still had. */
+  readonly sessions: number
+}
+
 export interface LaneState {
   readonly lane: number
+  /** Lanes of one place replace each other. */
+  readonly place: number
   readonly state: 'starting' | 'running' | 'draining' | 'silent'
   readonly sessions: number
   readonly generation: number

@@ -86,12 +86,7 @@ export function startTls(
   return lane.handshakes.begin({ socket, listener: settings.listener, ip, port, session: name }, done)
 }
 
-function turnAway(
-  lane: Lane,
-  { socket, listener, settings, peer }: Arrival,
-  { refused: why, gone, forGood }: Refusal,
-): void {
-  lane.counters.refused(listener)
+function turnAway(lane: Lane, { socket, settings, peer }: Arrival, { refused: why, gone, forGood }: Refusal): void {
   lane.counters.refusedBecause(settings.listener, why)
   publishUse(lane)
   if (gone) return
@@ -102,7 +97,7 @@ function turnAway(
 
 function begin(lane: Lane, host: SessionHost, arrival: Arrival): void {
   const began = performance.now()
-  const { listener, settings } = arrival
+  const { settings } = arrival
   const id = lane.nextId
   lane.nextId += 1
   const name = `${lane.start.lane}.${lane.start.boot}.${id.toString(36)}`
@@ -112,7 +107,7 @@ function begin(lane: Lane, host: SessionHost, arrival: Arrival): void {
   lane.byName.set(name, session)
   lane.generations.join(session)
   if (lane.traces.length > 0) follow(lane, session)
-  lane.counters.accepted(listener, settings.listener)
+  lane.counters.accepted(settings.listener)
   lane.reporter.logOf(session, 'debug', 'session-begins', {})
   session.start()
   lane.counters.firstReply((performance.now() - began) / 1000)

@@ -38,7 +38,7 @@ const aboutGenerations = (lane: Lane) =>
       lane.generations.forget(generation)
       return null
     },
-    generations: () => lane.generations.use(),
+    generations: () => ({ uses: lane.generations.use(), hits: lane.generations.hits() }),
   }) satisfies Partial<Answers>
 
 const aboutSessions = (lane: Lane) =>
@@ -99,7 +99,8 @@ const aboutSessions = (lane: Lane) =>
 const aboutTheLane = (lane: Lane, listeners: ListenerControl) =>
   ({
     measure: () => ({
-      samples: lane.counters.samples(lane.sessions.values()),
+      counted: lane.counters.counted(lane.sessions.values()),
+      gauges: lane.counters.gauges(lane.sessions.values()),
       sessions: lane.sessions.size,
       memoryBytes: process.memoryUsage().heapUsed,
       lagSeconds: lane.lag,
@@ -118,7 +119,6 @@ const aboutTheLane = (lane: Lane, listeners: ListenerControl) =>
       }
       return null
     },
-    listeners: () => lane.generations.published().settings.map((_, i) => lane.counters.listener(i)),
     listen: ({ events, level, traces }) => {
       lane.reporter.flush()
       lane.reporter.listen(level, events)
@@ -129,7 +129,14 @@ const aboutTheLane = (lane: Lane, listeners: ListenerControl) =>
       lane.handshakes.use(material)
       return null
     },
-    ping: () => null,
+    ping: () => lane.counters.counted(lane.sessions.values()),
+    retire: () => {
+      lane.stopping = true
+      for (const listener of lane.listening.keys()) listeners.close(listener)
+      lane.warm.clear()
+      if (lane.sessions.size === 0) setImmediate(lane.end)
+      return null
+    },
     stop: ({ grace }) => {
       lane.stopping = true
       for (const listener of lane.listening.keys()) listeners.close(listener)

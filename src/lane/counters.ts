@@ -11,9 +11,8 @@ import { stateOf } from './describe.ts'
 type Outcome = 'accepted' | 'refused' | 'root' | 'blocked' | 'tempfail'
 
 export interface Counters {
-  accepted(listener: number, name: string): void
+  accepted(name: string): void
   firstReply(seconds: number): void
-  refused(listener: number): void
   refusedBecause(name: string, why: string): void
   ended(session: ClientSession, why: Why): void
   login(session: ClientSession, outcome: Outcome): void
@@ -24,13 +23,13 @@ export interface Counters {
   lag(seconds: number): void
   handshake(facts: TlsFacts): void
   handshakeFailed(why: TlsFailure): void
-  listener(index: number): { accepted: number; refused: number }
-  samples(live: Iterable<ClientSession>): readonly Sample[]
+  /** All that only grows, octets of living sessions included. */
+  counted(live: Iterable<ClientSession>): readonly Sample[]
+  /** What is so at this moment. */
+  gauges(live: Iterable<ClientSession>): readonly Sample[]
 }
 
 export function createCounters(lane: string): Counters {
-  const acceptedBy: number[] = []
-  const refusedBy: number[] = []
   const numbers = new Map<string, number>()
   const helperTime = newHistogram()
   const firstReplyTime = newHistogram()
@@ -40,15 +39,11 @@ export function createCounters(lane: string): Counters {
   const add = (key: string, n = 1) => numbers.set(key, (numbers.get(key) ?? 0) + n)
 
   return {
-    accepted(listener, name) {
-      acceptedBy[listener] = (acceptedBy[listener] ?? 0) + 1
+    accepted(name) {
       add(`begun\t${name}`)
     },
     firstReply(seconds) {
       record(firstReplyTime, seconds)
-    },
-    refused(listener) {
-      refusedBy[listener] = (refusedBy[listener] ?? 0) + 1
     },
     refusedBecause(name, why) {
       add(`refused\t${name}\t${why}`)
@@ -84,18 +79,11 @@ export function createCounters(lane: string): Counters {
     handshakeFailed(why) {
       add(`handshake-failed\t${why}`)
     },
-    listener: (index) => ({ accepted: acceptedBy[index] ?? 0, refused: refusedBy[index] ?? 0 }),
-    samples(live) {
-      const samples: Sample[] = []
-      for (const [key, value] of numbers) samples.push(sampleOf(key, value))
-      const states = new Map<string, number>()
-      for (const session of live) {
-        const key = `${session.settings.dialogue.protocol}\t${stateOf(session)}`
-        states.set(key, (states.get(key) ?? 0) + 1)
-      }
-      for (const [key, value] of states) {
-        const [protocol = '', state = ''] = key.split('\t')
-        samples.push({ metric: 'acceptd_sessions', labels: { lane, protocol, state }, value })
+    counted(live) {
+      const samples = [...numbers].map(([key, value]) => sampleOf(key, value))
+      for (const [protocol, { bytesIn, bytesOut }] of flowing(live)) {
+        samples.push({ metric: 'acceptd_bytes_total', labels: { protocol, direction: 'in' }, value: bytesIn })
+        samples.push({ metric: 'acceptd_bytes_total', labels: { protocol, direction: 'out' }, value: bytesOut })
       }
       samples.push({ metric: 'acceptd_first_reply_seconds', labels: { lane }, value: histogramValue(firstReplyTime) })
       samples.push({ metric: 'acceptd_helper_seconds', labels: { lane }, value: histogramValue(helperTime) })
@@ -105,7 +93,31 @@ export function createCounters(lane: string): Counters {
       }
       return samples
     },
+    gauges(live) {
+      const states = new Map<string, number>()
+      for (const session of live) {
+        const key = `${session.settings.dialogue.protocol}\t${stateOf(session)}`
+        states.set(key, (states.get(key) ?? 0) + 1)
+      }
+      return [...states].map(([key, value]): Sample => {
+        const [protocol = '', state = ''] = key.split('\t')
+        return { metric: 'acceptd_sessions', labels: { lane, protocol, state }, value }
+      })
+    },
   }
+}
+
+/** Octets of sessions that have not ended, by protocol. */
+function flowing(live: Iterable<ClientSession>) {
+  const sums = new Map<string, { bytesIn: number; bytesOut: number }>()
+  for (const { settings, streams } of live) {
+    const { protocol } = settings.dialogue
+    const sum = sums.get(protocol) ?? { bytesIn: 0, bytesOut: 0 }
+    sums.set(protocol, sum)
+    sum.bytesIn += streams.bytesIn
+    sum.bytesOut += streams.bytesOut
+  }
+  return sums
 }
 
 const outcomeOf = (code: number): string => (code < 300 ? 'accepted' : code < 500 ? 'tempfail' : 'refused')

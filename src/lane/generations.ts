@@ -7,7 +7,8 @@ import type { ConfigError } from '../protocol/errors.ts'
 import { rulesFor } from '../rules/rewrite.ts'
 import type { ServingRules } from '../session/host.ts'
 import type { ClientSession } from '../session/session.ts'
-import type { GenerationTexts, GenerationUse } from './messages.ts'
+import { createRuleHits } from './hits.ts'
+import type { GenerationTexts, GenerationUse, RuleHit } from './messages.ts'
 import { compileGeneration, environmentNames, type LaneGeneration } from './settings.ts'
 
 export interface Generations {
@@ -30,12 +31,15 @@ export interface Generations {
   readonly publish: (generation: number) => void
   readonly forget: (generation: number) => void
   readonly use: () => readonly GenerationUse[]
+  /** What rules have matched since the lane began. */
+  readonly hits: () => readonly RuleHit[]
 }
 
 export function createGenerations(first: GenerationTexts): Generations {
   const compiled = compileGeneration(first)
   if ('errors' in compiled) throw new Error('the published generation does not compile in a lane')
   const kept = new Map<number, LaneGeneration>([[compiled.generation, compiled]])
+  const hits = createRuleHits()
   let published = compiled
   let prepared: LaneGeneration | undefined
 
@@ -67,7 +71,7 @@ export function createGenerations(first: GenerationTexts): Generations {
     rulesOf,
     hit: (session, rules) => {
       const generation = of(session)
-      if (generation !== undefined) countHits(generation, rules)
+      if (generation !== undefined) hits.add(generation, rules)
     },
     join,
     leave: (session) => {
@@ -86,7 +90,7 @@ export function createGenerations(first: GenerationTexts): Generations {
       session.useRules(rulesOf(session))
     },
     prepare: (texts) => {
-      const next = compileGeneration(texts, published)
+      const next = compileGeneration(texts)
       if ('errors' in next) return next.errors
       prepared = next
       kept.set(next.generation, next)
@@ -104,7 +108,8 @@ export function createGenerations(first: GenerationTexts): Generations {
       if (prepared?.generation === generation) prepared = undefined
       if (published.generation !== generation && kept.get(generation)?.users === 0) kept.delete(generation)
     },
-    use: () => [...kept.values()].map(useOf),
+    use: () => [...kept.values()].map(({ generation, users }) => ({ generation, sessions: users })),
+    hits: hits.all,
   }
 }
 
@@ -119,18 +124,3 @@ function rulesFrom(generation: LaneGeneration, session: ClientSession): Omit<Ser
     senders: sendersFor(senders, session.login.user)?.senders,
   }
 }
-
-function countHits({ hits }: LaneGeneration, rules: readonly number[]): void {
-  for (const rule of rules) {
-    const here = hits[rule]
-    if (here === undefined) continue
-    here.count += 1
-    here.last = Date.now()
-  }
-}
-
-const useOf = ({ generation, users, hits }: LaneGeneration): GenerationUse => ({
-  generation,
-  sessions: users,
-  hits: hits.flatMap(({ count, last }, rule) => (count > 0 ? [[rule, count, last] as const] : [])),
-})

@@ -44,7 +44,7 @@ export default function runLane({ start, port, usage, slot }: LaneTask): Promise
   return new Promise((resolve) => {
     const tell = (message: FromLane) => port.postMessage(encodeMessage(message))
     const reporter: Reporter = createReporter(tell, (session) => placeOf(lane, session))
-    const counters = createCounters(String(start.lane))
+    const counters = createCounters(String(start.place))
     const reading = new Reading()
     const cold = withinBounds(() => lane, helperBackends(start.helper, reading))
     const lane: Lane = {
@@ -83,6 +83,7 @@ export default function runLane({ start, port, usage, slot }: LaneTask): Promise
         lane.warm.clear()
         lane.handshakes.clear()
         reporter.flush()
+        tell({ last: { counted: counters.counted([]), hits: lane.generations.hits() } })
         port.close()
         resolve()
       },

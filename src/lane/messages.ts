@@ -18,7 +18,10 @@ export interface GenerationTexts {
 
 /** What a lane is started with; the MessagePort and the AbortSignal travel beside it. */
 export interface LaneStart {
+  /** A number that no other lane of this runtime has had. */
   readonly lane: number
+  /** The lanes of one place replace each other. */
+  readonly place: number
   /** Distinguishes the sessions of a lane from those of the one that it replaces. */
   readonly boot: string
   readonly lanes: number
@@ -49,21 +52,24 @@ export interface Questions {
   measure: { ask: null; answer: LaneMeasure }
   refuse: { ask: { refuse: boolean }; answer: { sessions: number } }
   pause: { ask: { listener: number; mode: PauseMode | null }; answer: null }
-  listeners: { ask: null; answer: readonly { accepted: number; refused: number }[] }
   /** Sessions whose backend serves, by chain. */
   chains: { ask: null; answer: Readonly<Record<string, number>> }
-  /** Session counts and rule hits by generation. */
-  generations: { ask: null; answer: readonly GenerationUse[] }
+  /** Session counts by generation, and rule hits. */
+  generations: { ask: null; answer: { uses: readonly GenerationUse[]; hits: readonly RuleHit[] } }
   listen: { ask: { events: boolean; level: LogLevel; traces: readonly TraceRequest[] }; answer: null }
   /** Certificates and ticket keys for new handshakes. */
   tls: { ask: TlsMaterial; answer: null }
-  ping: { ask: null; answer: null }
+  /** What it has counted. */
+  ping: { ask: null; answer: readonly Sample[] }
+  /** Close the listeners; the task ends when the last session has. */
+  retire: { ask: null; answer: null }
   /** Close the listeners; the task ends when the last session has, or after so many seconds. */
   stop: { ask: { grace: number }; answer: null }
 }
 
 export interface LaneMeasure {
-  readonly samples: readonly Sample[]
+  readonly counted: readonly Sample[]
+  readonly gauges: readonly Sample[]
   readonly sessions: number
   readonly memoryBytes: number
   readonly lagSeconds: number
@@ -73,8 +79,10 @@ export interface LaneMeasure {
 export interface GenerationUse {
   readonly generation: number
   readonly sessions: number
-  readonly hits: readonly (readonly [rule: number, count: number, last: number])[]
 }
+
+/** Since the lane began. */
+export type RuleHit = readonly [text: string, count: number, last: number]
 
 export type QuestionName = keyof Questions
 
@@ -84,6 +92,8 @@ export type FromLane =
   | { readonly a: number; readonly answer: unknown }
   | { readonly failed: number; readonly message: string }
   | { readonly ready: true }
+  /** The last word of a lane that ends as it was told to. */
+  | { readonly last: { readonly counted: readonly Sample[]; readonly hits: readonly RuleHit[] } }
   /** Backends that must not be left to end by themselves, by session. */
   | { readonly kill: readonly string[] }
   | { readonly log: string }

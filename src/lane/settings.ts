@@ -7,7 +7,6 @@ import type { TlsFacts } from '../edge/tls.ts'
 import type { DialogueSettings } from '../protocol/dialogue.ts'
 import type { ConfigError } from '../protocol/errors.ts'
 import { REQUEST_LIMIT } from '../protocol/lines.ts'
-import type { Rule } from '../rules/ruleset.ts'
 import type { SessionSettings } from '../session/host.ts'
 import type { ClientSession } from '../session/session.ts'
 import type { GenerationTexts } from './messages.ts'
@@ -18,36 +17,10 @@ export interface LaneGeneration {
   readonly config: Config
   /** Sessions that use it. */
   users: number
-  /** By index of the rule. A rule that stays as it is goes on counting where it was. */
-  readonly hits: readonly RuleHits[]
   readonly settings: readonly SessionSettings[]
 }
 
-/** Matches of a rule, and when the last one was. */
-export interface RuleHits {
-  count: number
-  last: number
-}
-
-/** The counts of these rules, those of `before` for rules of the same text: the first goes on as the first of them, and so on. */
-function hitsFor(rules: readonly Rule[], before: LaneGeneration | undefined): readonly RuleHits[] {
-  const known = new Map<string, RuleHits[]>()
-  before?.config.rules.rules.forEach((rule, i) => {
-    const hits = before.hits[i]
-    if (hits === undefined) return
-    const same = known.get(rule.text)
-    if (same === undefined) known.set(rule.text, [hits])
-    else same.push(hits)
-  })
-  for (const same of known.values()) same.reverse()
-  return rules.map((rule) => known.get(rule.text)?.pop() ?? { count: 0, last: 0 })
-}
-
-/** `before`: the generation that it will follow. */
-export function compileGeneration(
-  texts: GenerationTexts,
-  before?: LaneGeneration,
-): LaneGeneration | { errors: readonly ConfigError[] } {
+export function compileGeneration(texts: GenerationTexts): LaneGeneration | { errors: readonly ConfigError[] } {
   const compiled = compileConfig(texts.texts)
   if (compiled.isErr()) return { errors: compiled.error }
   const config = compiled.value
@@ -55,7 +28,6 @@ export function compileGeneration(
     generation: texts.generation,
     config,
     users: 0,
-    hits: hitsFor(config.rules.rules, before),
     settings: config.listeners.map((listener): SessionSettings => {
       const chain = config.chains.chains.find((each) => each.name === listener.chain)
       return {

@@ -1,15 +1,13 @@
 // Sessions and descriptors in use, of all lanes, in shared memory: a lane writes its own slot and reads all of them, so that the
 // process as a whole stays below its limit however unevenly the kernel shares clients out.
 
-const SLOTS = 64
+/** Twice as many as there can be lanes, and more: an old lane drains while its replacement serves. */
+export const SLOTS = 256
 
 /** Two numbers a slot: sessions, descriptors. */
 export type Usage = Int32Array
 
 export const newUsage = (): Usage => new Int32Array(new SharedArrayBuffer(4 * 2 * SLOTS))
-
-/** Lanes that come after each other take slots in turn; there are never 64 at once. */
-export const slotOf = (start: number): number => start % SLOTS
 
 export function setUse(usage: Usage, slot: number, sessions: number, descriptors: number): void {
   Atomics.store(usage, 2 * slot, sessions)

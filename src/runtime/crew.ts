@@ -4,8 +4,9 @@ import type { PauseMode } from '../contract/daemon.ts'
 import { monotonic } from '../edge/clock.ts'
 import type { LogFields } from '../edge/log.ts'
 import type { LaneStart, QuestionName, Questions } from '../lane/messages.ts'
-import { type Leases, lease, leaseSoon } from './leases.ts'
+import { giveBack, type Leases, lease, leaseSoon } from './leases.ts'
 import type { LaneHandle, Pool } from './pool.ts'
+import { absorb, type Totals } from './totals.ts'
 
 const PING_SECONDS = 1
 const MISSED_PINGS = 3
@@ -13,11 +14,11 @@ const MISSED_PINGS = 3
 const STARTING_MILLISECONDS = 10_000
 /** A lane that could not be replaced is tried again. */
 const AGAIN_MILLISECONDS = 1000
-/** Sessions of a lane that was recycled may take so long. */
-const RECYCLED_SECONDS = 3600
+/** One that was recycled and has no sessions is gone by then. */
+const GONE_MILLISECONDS = 2000
 
 /** What a lane is told when it starts, but for what each has of its own. */
-export type LaneSettings = Omit<LaneStart, 'boot' | 'lane' | 'descriptors'>
+export type LaneSettings = Omit<LaneStart, 'boot' | 'lane' | 'place' | 'descriptors'>
 
 export interface Crew {
   readonly pool: Pool
@@ -28,10 +29,15 @@ export interface Crew {
   readonly died: () => void
   /** A lane runs: it is to be told what is wanted of it. */
   readonly started: (lane: LaneHandle) => void
+  /** By place. */
   readonly lanes: Map<number, LaneHandle>
   /** Replaced, with sessions that have not ended. */
   readonly draining: Set<LaneHandle>
+  /** By place. */
   readonly deaths: Map<number, number>
+  readonly totals: Totals
+  /** Of the lane that was started last. */
+  lastNumber: number
   readonly missed: WeakMap<LaneHandle, number>
   stopping: boolean
 }
@@ -39,29 +45,31 @@ export interface Crew {
 export const liveLanes = ({ lanes, draining }: Crew): readonly LaneHandle[] =>
   [...lanes.values(), ...draining].filter((lane) => lane.state !== 'dead')
 
-function startOn(crew: Crew, number: number, descriptors: LaneStart['descriptors']): LaneHandle {
-  const lane = crew.pool.start({ ...crew.settings(), lane: number, descriptors })
-  crew.lanes.set(number, lane)
+function startOn(crew: Crew, place: number, number: number, descriptors: LaneStart['descriptors']): LaneHandle {
+  crew.lastNumber = Math.max(crew.lastNumber, number)
+  const lane = crew.pool.start({ ...crew.settings(), lane: number, place, descriptors })
+  crew.lanes.set(place, lane)
   crew.started(lane)
   return lane
 }
 
 /** With the descriptors that are there, for the runtime's start. */
-export function startLane(crew: Crew, number: number): void {
+export function startLane(crew: Crew, place: number): void {
   const descriptors = lease(crew.leases)
-  if (descriptors === undefined) crew.log('error', 'descriptors-used-up', { lane: number })
-  else startOn(crew, number, descriptors)
+  if (descriptors === undefined) crew.log('error', 'descriptors-used-up', { lane: place })
+  else startOn(crew, place, place, descriptors)
 }
 
 /** A lane has ended: as it was told to, or it is replaced. */
 export function laneEnded(crew: Crew, lane: LaneHandle, why: string): void {
+  absorb(crew.totals, lane.heard)
   crew.draining.delete(lane)
-  if (crew.lanes.get(lane.lane) !== lane) return
+  if (crew.lanes.get(lane.place) !== lane) return
   if (crew.stopping) {
-    crew.lanes.delete(lane.lane)
+    crew.lanes.delete(lane.place)
     return
   }
-  crew.deaths.set(lane.lane, (crew.deaths.get(lane.lane) ?? 0) + 1)
+  crew.deaths.set(lane.place, (crew.deaths.get(lane.place) ?? 0) + 1)
   crew.died()
   crew.log('error', 'lane-died', { lane: lane.lane, why: why === '' ? 'ended by itself' : why })
   void replace(crew, lane)
@@ -69,29 +77,51 @@ export function laneEnded(crew: Crew, lane: LaneHandle, why: string): void {
 
 /** The others go on meanwhile; the dead one keeps its place until there is another. */
 async function replace(crew: Crew, dead: LaneHandle): Promise<void> {
-  const { lane } = dead
+  const { lane, place } = dead
   const descriptors = await leaseSoon(crew.leases)
-  if (crew.stopping || crew.lanes.get(lane) !== dead) return
+  if (crew.stopping || crew.lanes.get(place) !== dead) return
   if (descriptors !== undefined) {
-    startOn(crew, lane, descriptors)
+    startOn(crew, place, lane, descriptors)
     return
   }
   crew.log('error', 'descriptors-used-up', { lane, again_ms: AGAIN_MILLISECONDS })
   setTimeout(() => void replace(crew, dead), AGAIN_MILLISECONDS).unref()
 }
 
-/** Starts another lane in the place of this one, which finishes its sessions; undefined if there is nothing to listen on. */
-export async function recycleLane(crew: Crew, number: number): Promise<LaneHandle | undefined> {
+export type NotRecycled = 'no-such-lane' | 'still-draining' | 'no-descriptors'
+
+/** Starts a lane with a number of its own in the place of this one, which finishes its sessions. */
+export async function recycleLane(crew: Crew, number: number): Promise<LaneHandle | NotRecycled> {
+  await oneGone(crew)
+  const old = [...crew.lanes.values()].find(({ lane }) => lane === number)
+  if (old === undefined) return 'no-such-lane'
+  // There are threads for twice as many lanes as there are places.
+  if (crew.draining.size >= crew.lanes.size) return 'still-draining'
   const descriptors = await leaseSoon(crew.leases)
-  if (descriptors === undefined) return undefined
-  const old = crew.lanes.get(number)
-  const next = startOn(crew, number, descriptors)
-  if (old === undefined || old.state === 'dead') return next
-  old.state = 'draining'
-  crew.draining.add(old)
+  if (crew.stopping || crew.lanes.get(old.place) !== old) {
+    if (descriptors !== undefined) giveBack(crew.leases, descriptors)
+    return 'no-such-lane'
+  }
+  if (descriptors === undefined) return 'no-descriptors'
+  if (old.state !== 'dead') {
+    old.state = 'draining'
+    crew.draining.add(old)
+  }
+  const next = startOn(crew, old.place, crew.lastNumber + 1, descriptors)
   await next.settled
-  void old.ask('stop', { grace: RECYCLED_SECONDS }).catch(() => undefined)
+  void old.ask('retire', null).catch(() => undefined)
   return next
+}
+
+/** Where as many drain as may, the first to go makes room. */
+async function oneGone({ draining, lanes }: Crew): Promise<void> {
+  if (draining.size < lanes.size) return
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, GONE_MILLISECONDS)
+  })
+  await Promise.race([late, ...[...draining].map(({ gone }) => gone)])
+  clearTimeout(timer)
 }
 
 /** A lane that misses three pings is spinning or out of memory: it is ended and replaced; no other lane notices. */
@@ -112,7 +142,8 @@ function ping({ missed }: Crew, lane: LaneHandle): void {
     return
   }
   lane.ask('ping', null, PING_SECONDS * (MISSED_PINGS + 1)).then(
-    () => {
+    (counted) => {
+      lane.heard.counted = counted
       missed.set(lane, 0)
       if (lane.state === 'silent') lane.state = 'running'
     },

@@ -41,6 +41,11 @@ export async function leaseSoon(leases: Leases): Promise<readonly (readonly numb
   return lease(leases)
 }
 
+/** What was taken and is not needed. */
+export function giveBack({ spare }: Leases, taken: readonly (readonly number[])[]): void {
+  for (const [listener, list] of taken.entries()) spare[listener]?.push(...list)
+}
+
 function more(leases: Leases): Promise<void> {
   for (const [listener, list] of leases.spare.entries())
     leases.request?.(listener, Math.max(0, DESCRIPTORS_A_LANE - list.length))

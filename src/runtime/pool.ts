@@ -6,12 +6,16 @@ import { Piscina } from 'piscina'
 import { monotonic } from '../edge/clock.ts'
 import type { LaneTask } from '../lane/lane.ts'
 import type { FromLane, LaneStart, QuestionName, Questions } from '../lane/messages.ts'
-import { newUsage, setUse, slotOf, type Usage } from '../lane/usage.ts'
+import { newUsage, SLOTS, setUse, type Usage } from '../lane/usage.ts'
 import { decodeMessage, encodeMessage } from '../session/codec.ts'
+import type { Heard } from './totals.ts'
 
 export interface LaneHandle {
   readonly lane: number
+  readonly place: number
   readonly boot: string
+  /** What it has said last of what it counts. */
+  readonly heard: Heard
   /** Of the monotonic clock. */
   readonly began: number
   state: 'starting' | 'running' | 'draining' | 'silent' | 'dead'
@@ -70,11 +74,14 @@ export function workerThreads(lanes: number): Threads {
 
 export function createPool(threads: Threads, events: PoolEvents): Pool {
   const usage = newUsage()
-  let starts = 0
+  const taken = new Set<number>()
   return {
     start: (settings) => {
-      const lane = new LaneTaskHandle({ ...settings, boot: randomBytes(3).toString('hex') }, usage, starts, events)
-      starts += 1
+      let slot = 0
+      while (taken.has(slot) && slot < SLOTS - 1) slot += 1
+      taken.add(slot)
+      const lane = new LaneTaskHandle({ ...settings, boot: randomBytes(3).toString('hex') }, usage, slot, events)
+      void lane.gone.then(() => taken.delete(slot))
       lane.run(threads)
       return lane
     },
@@ -92,7 +99,9 @@ interface Waiting {
 
 class LaneTaskHandle implements LaneHandle {
   readonly lane: number
+  readonly place: number
   readonly boot: string
+  readonly heard: Heard = { counted: [], hits: [] }
   readonly began = monotonic()
   state: LaneHandle['state'] = 'starting'
   generation: number
@@ -108,12 +117,13 @@ class LaneTaskHandle implements LaneHandle {
   private settle: () => void = () => undefined
   private leave: () => void = () => undefined
 
-  constructor(start: LaneStart, usage: Usage, starts: number, events: PoolEvents) {
+  constructor(start: LaneStart, usage: Usage, slot: number, events: PoolEvents) {
     const { port1: near, port2: port } = new MessageChannel()
     this.lane = start.lane
+    this.place = start.place
     this.boot = start.boot
     this.generation = start.published.generation
-    this.task = { start, port, usage, slot: slotOf(starts) }
+    this.task = { start, port, usage, slot }
     this.near = near
     this.events = events
     near.on('message', (bytes: Uint8Array) => this.hear(bytes))
@@ -159,6 +169,7 @@ class LaneTaskHandle implements LaneHandle {
     if (!('a' in message || 'failed' in message)) {
       if ('ready' in message && this.state === 'starting') this.state = 'running'
       if ('ready' in message) this.settle()
+      if ('last' in message) Object.assign(this.heard, message.last)
       this.events.said(this, message)
       return
     }

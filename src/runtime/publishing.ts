@@ -50,6 +50,9 @@ export interface Publishing {
   kept: readonly KeptGeneration[]
   lastNumber: number
   lastError: LastError | undefined
+  /** When a change was last taken, or found to change nothing; in milliseconds since 1970. */
+  lastTaken: number
+  lastRefused: boolean
   /** By who changed and what became of it, with a TAB between. */
   readonly reloads: Map<string, number>
   readonly seconds: Histogram
@@ -76,6 +79,8 @@ export function startPublishing(
     lastNumber: current.generation,
     lastError:
       disk === undefined ? undefined : { at: Date.now(), by: 'start', errors: disk.list, errorCount: disk.count },
+    lastTaken: Date.now(),
+    lastRefused: false,
     reloads: new Map(),
     seconds: newHistogram(),
   }
@@ -204,17 +209,27 @@ const told = ({ needsRestart, warnings }: Plan, { by, reason }: ChangeOrder): Lo
   ...(warnings.count > 0 ? { warnings: warnings.count } : {}),
 })
 
-function count({ reloads }: Publishing, by: ChangedBy, outcome: string): void {
+function count(publishing: Publishing, by: ChangedBy, outcome: Outcome): void {
+  const { reloads } = publishing
+  publishing.lastRefused = outcome !== 'ok' && outcome !== 'unchanged'
+  if (!publishing.lastRefused) publishing.lastTaken = Date.now()
   const key = `${by}\t${outcome}`
   reloads.set(key, (reloads.get(key) ?? 0) + 1)
 }
 
-export function reloadSamples({ reloads, seconds }: Publishing): readonly Sample[] {
-  const counts = [...reloads].map(([key, value]): Sample => {
-    const [by = '', outcome = ''] = key.split('\t')
-    return { metric: 'acceptd_reloads_total', labels: { by, outcome }, value }
-  })
-  return [...counts, { metric: 'acceptd_reload_seconds', labels: {}, value: histogramValue(seconds) }]
+type Outcome = 'ok' | 'unchanged' | (typeof OUTCOMES)[keyof typeof OUTCOMES]
+const ALL_OUTCOMES: readonly Outcome[] = ['ok', 'unchanged', ...Object.values(OUTCOMES)]
+
+export function reloadSamples({ reloads, seconds, lastTaken, lastRefused }: Publishing): readonly Sample[] {
+  const counts = ['signal', 'file', 'control'].flatMap((by) =>
+    ALL_OUTCOMES.map((outcome): Sample => {
+      const value = reloads.get(`${by}\t${outcome}`) ?? 0
+      return { metric: 'acceptd_reloads_total', labels: { by, outcome }, value }
+    }),
+  )
+  const time = { metric: 'acceptd_last_reload_success_timestamp_seconds', labels: {}, value: lastTaken / 1000 } as const
+  const success = { metric: 'acceptd_last_reload_successful', labels: {}, value: lastRefused ? 0 : 1 } as const
+  return [...counts, time, success, { metric: 'acceptd_reload_seconds', labels: {}, value: histogramValue(seconds) }]
 }
 
 /** The last generation before the current one that says something else. */

@@ -5,6 +5,7 @@ import { err, ok, type Result } from 'neverthrow'
 import type { StoredGeneration } from '../config/generations.ts'
 import type { Findings, Plan } from '../config/plan.ts'
 import type { DaemonEvent, KeptOverride, LogLevel, PauseMode, TraceLine, TraceRequest } from '../contract/daemon.ts'
+import type { Sample } from '../contract/metrics.ts'
 import { monotonic } from '../edge/clock.ts'
 import { descriptorRequests } from '../edge/descriptors.ts'
 import { type HelperWatch, watchHelper } from '../edge/helper.ts'
@@ -24,6 +25,7 @@ import {
   type Crew,
   laneEnded,
   liveLanes,
+  type NotRecycled,
   pauseListener,
   recycleLane,
   startLane,
@@ -31,7 +33,8 @@ import {
   stopCrew,
 } from './crew.ts'
 import { newLeases, supplied } from './leases.ts'
-import { type Block, contentOf, type Memory, recall } from './memory.ts'
+import { type Block, contentOf, recall } from './memory.ts'
+import { memoryOf, type Orders, ordersOf } from './orders.ts'
 import { createPool, type LaneHandle, type PoolEvents, type Threads, workerThreads } from './pool.ts'
 import {
   type ChangeOrder,
@@ -43,6 +46,7 @@ import {
   startPublishing,
   textsOf,
 } from './publishing.ts'
+import { countedBy, type Hits, hitsBy, newTotals } from './totals.ts'
 
 /** What the supervisor hands down. */
 export interface RuntimeOptions {
@@ -75,14 +79,18 @@ export interface Runtime {
   /** Carries out a plan that was made of what is current. */
   change(planned: Plan, order: ChangeOrder): Promise<Result<PublishedResult, Refusal>>
   lanes(): readonly LaneHandle[]
-  deaths(lane: number): number
+  /** Of a place. */
+  deaths(place: number): number
   /** Asks every lane; those that do not answer are named. */
   askAll<Q extends QuestionName>(
     question: Q,
     ask: Questions[Q]['ask'],
   ): Promise<{ readonly answers: readonly Questions[Q]['answer'][]; readonly silent: readonly number[] }>
-  /** Undefined: there is nothing for another lane to listen on. */
-  recycle(lane: number): Promise<LaneHandle | undefined>
+  recycle(lane: number): Promise<LaneHandle | NotRecycled>
+  /** Totals of what lanes have counted; `zero` has what is to be there from the start. */
+  counted(zero: readonly Sample[]): readonly Sample[]
+  /** By the rule's text. */
+  hits(): ReadonlyMap<string, Hits>
   pause(listener: number, mode: PauseMode | undefined): Promise<void>
   paused(): readonly (PauseMode | undefined)[]
   refuse(refuse: boolean): Promise<number>
@@ -109,16 +117,6 @@ export interface Runtime {
   emit(event: DaemonEvent): void
   /** Closes the listeners, lets sessions end, resolves when the last lane has. */
   stop(graceSeconds: number): Promise<void>
-}
-
-/** What the operator has asked for, until a new lane has to be told. */
-interface Orders {
-  readonly paused: (PauseMode | undefined)[]
-  readonly blocked: Map<string, Block>
-  refusing: boolean
-  /** Undefined: control/loglevel. */
-  level: LogLevel | undefined
-  overrides: readonly KeptOverride[]
 }
 
 export async function startRuntime(
@@ -151,7 +149,7 @@ export async function startRuntime(
   const read = certificates.load(publishing.current.config, 'start')
   if (read.isErr() && beginsWith(options) === 'disk') return err({ list: read.error, count: read.error.length })
   void store.save()
-  for (let lane = 1; lane <= options.lanes; lane += 1) startLane(crew, lane)
+  for (let place = 1; place <= options.lanes; place += 1) startLane(crew, place)
   const stopPings = startPings(crew)
   // One that dies meanwhile has been replaced by then.
   while (crew.lanes.size > 0 && [...crew.lanes.values()].some((lane) => lane.state === 'starting'))
@@ -186,30 +184,6 @@ export async function startRuntime(
 /** What runs is the last good configuration once a runtime has died, and where the operator asks for it. */
 const beginsWith = ({ restarts, lastGood }: RuntimeOptions): BeginWith =>
   restarts > 0 ? 'kept' : lastGood ? 'disk-or-kept' : 'disk'
-
-/** Draining is for this acceptd: who starts it again wants it to serve. */
-const ordersOf = ({ restarts }: RuntimeOptions, { current }: Publishing, memory: Memory): Orders => ({
-  paused: current.config.listeners.map(({ name }) => memory.pauses.get(name)),
-  blocked: new Map(memory.blocks),
-  refusing: memory.draining && restarts > 0,
-  level: memory.level,
-  overrides: memory.overrides,
-})
-
-const memoryOf = ({ kept, current }: Publishing, orders: Orders, { deaths }: Crew): Memory => ({
-  generations: kept,
-  blocks: orders.blocked,
-  pauses: new Map(
-    current.config.listeners.flatMap(({ name }, i) => {
-      const mode = orders.paused[i]
-      return mode === undefined ? [] : [[name, mode] as const]
-    }),
-  ),
-  level: orders.level,
-  draining: orders.refusing,
-  overrides: orders.overrides,
-  deaths,
-})
 
 function tellBeginning(
   audience: Audience,
@@ -267,10 +241,10 @@ function crewOf({ options, publishing, audience, orders, watch, threads, certifi
       else if ('kill' in message) for (const session of message.kill) watch?.kill(session)
       else if ('events' in message) for (const event of message.events) emit(audience, event)
       else if ('traces' in message) showTraces(audience, message.traces)
-      else log(audience, 'debug', 'lane-ready', { lane: lane.lane })
+      else if ('ready' in message) log(audience, 'debug', 'lane-ready', { lane: lane.lane })
     },
     died: (lane, why) => {
-      if (crew.lanes.get(lane.lane) === lane && !crew.stopping)
+      if (crew.lanes.get(lane.place) === lane && !crew.stopping)
         emit(audience, { at: Date.now(), topic: 'lane', name: 'died', data: { lane: lane.lane, why } })
       laneEnded(crew, lane, why)
     },
@@ -294,16 +268,22 @@ function crewOf({ options, publishing, audience, orders, watch, threads, certifi
     lanes: new Map(),
     draining: new Set(),
     deaths: new Map(),
+    totals: newTotals(),
+    lastNumber: 0,
     missed: new WeakMap(),
     stopping: false,
   }
   return crew
 }
 
+const heardOf = (crew: Crew) => liveLanes(crew).map(({ heard }) => heard)
+
 const lanesOf = (crew: Crew, orders: Orders, save: () => void) =>
   ({
     lanes: () => liveLanes(crew),
-    deaths: (lane) => crew.deaths.get(lane) ?? 0,
+    deaths: (place) => crew.deaths.get(place) ?? 0,
+    counted: (zero) => countedBy(crew.totals, heardOf(crew), zero),
+    hits: () => hitsBy(crew.totals, heardOf(crew)),
     askAll: (question, ask) => askLanes(crew, question, ask),
     recycle: (number) => recycleLane(crew, number),
     paused: () => orders.paused,

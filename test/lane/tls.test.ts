@@ -135,8 +135,8 @@ void describe('implicit TLS', () => {
     const one = await lane(t, 'smtp submission tls=implicit')
     const end = new StreamEnd(await dial(one))
     await hear(end, '220')
-    const { samples } = await one.ask('measure', null)
-    const found = samples.filter(({ metric }) => metric === 'acceptd_tls_handshakes_total')
+    const { counted } = await one.ask('measure', null)
+    const found = counted.filter(({ metric }) => metric === 'acceptd_tls_handshakes_total')
     assert.deepEqual(
       found.map(({ labels, value }) => ({ ...labels, value })),
       [{ version: 'TLSv1.3', cipher: 'TLS_AES_128_GCM_SHA256', kind: 'full', value: 1 }],

@@ -134,9 +134,9 @@ void describe('a parked backend', () => {
     await session('QUIT\r\n')
     await session('QUIT\r\n')
     await session('QUIT\r\n')
-    const { samples } = await lane.ask('measure', null)
+    const { counted } = await lane.ask('measure', null)
     assert.deepEqual(
-      samples.flatMap(({ metric, labels, value }) => (metric === 'acceptd_warm_logins_total' ? [[labels, value]] : [])),
+      counted.flatMap(({ metric, labels, value }) => (metric === 'acceptd_warm_logins_total' ? [[labels, value]] : [])),
       [
         [{ outcome: 'cold' }, 1],
         [{ outcome: 'taken' }, 2],

@@ -269,10 +269,11 @@ void describe('a listening descriptor', () => {
 
   void it('is given back by a lane that is recycled or dies, however often', async () => {
     runtime = await startRuntime(helper)
-    for (let n = 0; n < 14; n += 1) assert.equal(await runtime.tell({ do: 'recycle', lane: 1 + (n % 2) }), true)
+    for (let n = 0; n < 14; n += 1) assert.equal(await runtime.tell({ do: 'recycle', place: 1 + (n % 2) }), true)
     await serve(4)
     for (let n = 1; n <= 4; n += 1) {
-      await runtime.tell({ do: 'end', lane: 2 })
+      const serving = (await runtime.look()).lanes.find(({ place, state }) => place === 2 && state === 'running')
+      await runtime.tell({ do: 'end', lane: serving?.lane ?? 0 })
       await until('another lane', async () => {
         const { deaths, lanes } = await runtime.look()
         return deaths[1] === n && lanes.filter(({ state }) => state === 'running').length === 2
@@ -284,10 +285,10 @@ void describe('a listening descriptor', () => {
 
   void it('that cannot be had is an error of who asked, and nothing else', async () => {
     runtime = await startRuntime(helper, {}, () => undefined)
-    assert.equal(await runtime.tell({ do: 'recycle', lane: 1 }), true)
-    assert.equal(await runtime.tell({ do: 'recycle', lane: 2 }), true)
-    assert.equal(await runtime.tell({ do: 'recycle', lane: 1 }), false)
-    assert.equal(await runtime.tell({ do: 'recycle', lane: 2 }), false)
+    assert.equal(await runtime.tell({ do: 'recycle', place: 1 }), true)
+    assert.equal(await runtime.tell({ do: 'recycle', place: 2 }), true)
+    assert.equal(await runtime.tell({ do: 'recycle', place: 1 }), false)
+    assert.equal(await runtime.tell({ do: 'recycle', place: 2 }), false)
     await inEveryLane(1)
   })
 })

@@ -56,6 +56,7 @@ export async function startLane(texts: ControlTexts, more: Partial<LaneStart> = 
   lanes += 1
   const start: LaneStart = {
     lane: lanes,
+    place: lanes,
     boot: 'test',
     lanes: 1,
     published: { generation: 1, sha256: '', texts },

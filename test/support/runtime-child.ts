@@ -14,7 +14,7 @@ export type Order =
   | { readonly do: 'spin' }
   | { readonly do: 'publish'; readonly texts: Readonly<Record<string, string>>; readonly all: boolean }
   | { readonly do: 'look' }
-  | { readonly do: 'recycle'; readonly lane: number }
+  | { readonly do: 'recycle'; readonly place: number }
   | { readonly do: 'pause'; readonly mode: 'hold' | '421' | undefined }
   /** The longest callback of any lane since it was last asked, in milliseconds of its processor. */
   | { readonly do: 'slowest' }
@@ -22,6 +22,7 @@ export type Order =
 export interface Look {
   readonly lanes: readonly {
     readonly lane: number
+    readonly place: number
     readonly boot: string
     readonly state: string
   }[]
@@ -113,8 +114,11 @@ async function obey(runtime: Runtime, order: Order): Promise<unknown> {
       const done = await runtime.change(planFor(runtime.publishing, diskOf(order.texts)), how)
       return done.isOk() ? { generation: done.value.after.generation } : { error: done.error }
     }
-    case 'recycle':
-      return (await runtime.recycle(order.lane)) !== undefined
+    case 'recycle': {
+      const serving = runtime.lanes().filter(({ state }) => state !== 'draining')
+      const lane = serving.find(({ place }) => place === order.place)?.lane ?? 0
+      return typeof (await runtime.recycle(lane)) === 'object'
+    }
     case 'pause':
       await runtime.pause(0, order.mode)
       return null
@@ -126,10 +130,10 @@ async function obey(runtime: Runtime, order: Order): Promise<unknown> {
     case 'look': {
       const { answers, silent } = await runtime.askAll('generations', null)
       const look: Look = {
-        lanes: runtime.lanes().map(({ lane, boot, state }) => ({ lane, boot, state })),
+        lanes: runtime.lanes().map(({ lane, place, boot, state }) => ({ lane, place, boot, state })),
         generation: runtime.current().generation,
         deaths: Array.from({ length: runtime.options.lanes }, (_none, i) => runtime.deaths(i + 1)),
-        uses: answers.map((list) => list.map(({ generation, sessions }) => ({ generation, sessions }))),
+        uses: answers.map(({ uses }) => uses.map(({ generation, sessions }) => ({ generation, sessions }))),
         silent,
       }
       return look

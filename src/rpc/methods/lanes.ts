@@ -1,12 +1,14 @@
 // Lanes, the backends that their sessions have, and the level of the log.
 import { err, ok } from 'neverthrow'
 import { z } from 'zod'
+import type { RpcFailure } from '../../contract/daemon.ts'
 import { method } from '../row.ts'
 import { count, dryRun, ends, list, logLevel, name, reason, seconds, time, ttl } from '../schema.ts'
 import { timeOf, without } from '../wire.ts'
 
 const LANE_EXAMPLE = {
   lane: 1,
+  place: 1,
   state: 'running',
   sessions: 20,
   generation: 3,
@@ -16,6 +18,24 @@ const LANE_EXAMPLE = {
   deaths: 0,
 } as const
 
+const ONE_OR_ALL: RpcFailure = {
+  failure: 'invalid-params',
+  reason: 'one-or-all',
+  message: 'Name one lane, or all: true',
+}
+
+interface Done {
+  readonly lane: number
+  readonly replacement?: number
+  readonly sessions: number
+}
+
+const summary = (recycled: readonly Done[]) => ({
+  ...(recycled.length === 1 && { lane: recycled[0]?.replacement ?? recycled[0]?.lane }),
+  sessions: recycled.reduce((sum, { sessions }) => sum + sessions, 0),
+  recycled: [...recycled],
+})
+
 export const laneMethods = {
   'lane.list': method({
     sentence: 'Lists the worker threads with their sessions, memory, lag and deaths.',
@@ -24,6 +44,7 @@ export const laneMethods = {
       lanes: list(
         z.object({
           lane: count,
+          place: count.describe('Lanes of one place replace each other; metrics are by place.'),
           state: z.enum(['starting', 'running', 'draining', 'silent']),
           sessions: count,
           generation: count,
@@ -42,24 +63,35 @@ export const laneMethods = {
       ok({ lanes: (await daemon.lanes.list()).map((lane) => ({ ...lane, started: timeOf(lane.started) })) }),
   }),
   'lane.recycle': method({
-    sentence: 'Replaces a lane: the new one accepts sessions, the old one finishes its own.',
-    params: z.strictObject({ lane: count.describe('Its number.'), reason, dryRun }),
+    sentence: 'Replaces a lane, or all one after the other: a new one accepts sessions, the old one finishes its own.',
+    params: z.strictObject({
+      lane: count.exactOptional().describe('Its number.'),
+      all: z.boolean().default(false).describe('Every lane.'),
+      reason,
+      dryRun,
+    }),
     result: z.object({
-      lane: count.describe('The replacement.'),
-      sessions: count.describe('Still in the old one.'),
+      lane: count.optional().describe('The replacement, if it was one.'),
+      sessions: count.describe('Still in the old ones.'),
+      recycled: list(z.object({ lane: count, replacement: count.optional(), sessions: count })),
       dryRun: z.boolean(),
     }),
     level: 'control',
     changes: true,
-    example: { params: { lane: 1, reason: 'memory' }, result: { lane: 1, sessions: 20, dryRun: false } },
-    cli: { args: ['lane'] },
-    run: async ({ daemon }, params) => {
-      if (params.dryRun) {
-        const lane = (await daemon.lanes.list()).find((one) => one.lane === params.lane)
-        if (!lane) return err({ failure: 'not-found', reason: 'no-such-lane', message: `No lane ${params.lane}` })
-        return ok({ lane: lane.lane, sessions: lane.sessions, dryRun: true })
-      }
-      return (await daemon.lanes.recycle(params.lane, params.reason)).map((done) => ({ ...done, dryRun: false }))
+    example: {
+      params: { lane: 1, reason: 'memory' },
+      result: { lane: 3, sessions: 20, recycled: [{ lane: 1, replacement: 3, sessions: 20 }], dryRun: false },
+    },
+    cli: { args: ['lane'], rows: 'recycled' },
+    run: async ({ daemon }, { lane, all, reason: why, dryRun: dry }) => {
+      if (all === (lane !== undefined)) return err(ONE_OR_ALL)
+      if (!dry)
+        return (await daemon.lanes.recycle(lane ?? 'all', why)).map((done) => ({ ...summary(done), dryRun: false }))
+      const lanes = (await daemon.lanes.list()).filter(({ state }) => state !== 'draining')
+      const wanted = lanes.filter((one) => all || one.lane === lane)
+      if (wanted.length === 0)
+        return err({ failure: 'not-found', reason: 'no-such-lane', message: `No lane ${lane ?? ''}` })
+      return ok({ ...summary(wanted.map((one) => ({ lane: one.lane, sessions: one.sessions }))), dryRun: true })
     },
   }),
   'backend.list': method({

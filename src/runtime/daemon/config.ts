@@ -19,6 +19,7 @@ import { failure, notFound } from '../../contract/failure.ts'
 import type { Sample } from '../../contract/metrics.ts'
 import { sha256Of } from '../../edge/control-files.ts'
 import { bytesOf } from '../../protocol/bytes.ts'
+import type { RuleSet } from '../../rules/ruleset.ts'
 import type { KeptGeneration } from '../memory.ts'
 import { lastDifferent, planFor, type Refusal, refusalErrors, reloadSamples } from '../publishing.ts'
 import type { Runtime } from '../runtime.ts'
@@ -210,12 +211,25 @@ export async function configSamples(runtime: Runtime): Promise<readonly Sample[]
         value,
       }),
     ),
-    ...[...(hits.get(current.generation) ?? [])].flatMap(([index, { count }]): Sample[] => {
-      const rule = current.config.rules.rules[index]
-      if (rule === undefined) return []
-      const labels = { line: String(rule.line), event: rule.event }
-      return [{ metric: 'acceptd_rule_hits_total', labels, value: count }]
-    }),
+    ...ruleSamples(current.config.rules, hits),
     ...reloadSamples(runtime.publishing),
   ]
+}
+
+/** With more rules than this only those that have matched are shown. */
+const RULES_SHOWN = 1000
+
+function ruleSamples({ rules }: RuleSet, hits: Uses['hits']): readonly Sample[] {
+  const told = new Set<string>()
+  const samples: Sample[] = []
+  for (const rule of rules) {
+    const value = hits.get(rule.text)?.count ?? 0
+    // Two of the same text count as one.
+    if ((value === 0 && rules.length > RULES_SHOWN) || told.has(rule.text)) continue
+    told.add(rule.text)
+    const labels = { rule: sha256Of(bytesOf(rule.text)).slice(0, 12), event: rule.event }
+    samples.push({ metric: 'acceptd_rule_hits_total', labels, value })
+    samples.push({ metric: 'acceptd_rule_line', labels, value: rule.line })
+  }
+  return samples
 }

@@ -2,8 +2,9 @@
 
 import { err, ok, type Result } from 'neverthrow'
 import type { TlsMode } from '../../config/tls.ts'
-import type { Daemon, ListenerState, PauseMode, RpcFailure } from '../../contract/daemon.ts'
+import type { Daemon, ListenerState, PauseMode, Recycled, RpcFailure } from '../../contract/daemon.ts'
 import { failure, notFound } from '../../contract/failure.ts'
+import type { Sample } from '../../contract/metrics.ts'
 import { wallTime } from '../../edge/clock.ts'
 import type { Runtime } from '../runtime.ts'
 import { measureLanes, parkedBy } from './server.ts'
@@ -23,7 +24,10 @@ const TLS: Readonly<Record<TlsMode, ListenerState['tls']>> = {
 }
 
 async function listenerStates(runtime: Runtime): Promise<readonly ListenerState[]> {
-  const { answers } = await runtime.askAll('listeners', null)
+  await measureLanes(runtime, SHOWN_SECONDS)
+  const counted = runtime.counted([])
+  const sum = (metric: Sample['metric'], listener: string) =>
+    counted.reduce((all, one) => (isOf(one, metric, listener) ? all + Number(one.value) : all), 0)
   return runtime.current().config.listeners.map(({ name, address, port, protocol, chain, tls }, i) => {
     const paused = runtime.paused()[i]
     return {
@@ -34,11 +38,14 @@ async function listenerStates(runtime: Runtime): Promise<readonly ListenerState[
       tls: TLS[tls],
       chain,
       ...(paused === undefined ? {} : { paused }),
-      accepted: answers.reduce((sum, lane) => sum + (lane[i]?.accepted ?? 0), 0),
-      refused: answers.reduce((sum, lane) => sum + (lane[i]?.refused ?? 0), 0),
+      accepted: sum('acceptd_sessions_accepted_total', name),
+      refused: sum('acceptd_sessions_refused_total', name),
     }
   })
 }
+
+const isOf = ({ metric, labels }: Sample, wanted: Sample['metric'], listener: string): boolean =>
+  metric === wanted && 'listener' in labels && labels.listener === listener
 
 async function setPaused(
   runtime: Runtime,
@@ -60,25 +67,37 @@ export const lanesOf = (runtime: Runtime): Daemon['lanes'] => ({
     const measured = await measureLanes(runtime, SHOWN_SECONDS)
     return measured.map(({ lane, measure }) => ({
       lane: lane.lane,
+      place: lane.place,
       state: measure === undefined || lane.state === 'dead' ? ('silent' as const) : lane.state,
       sessions: measure?.sessions ?? 0,
       generation: lane.generation,
       started: wallTime(lane.began),
       memoryBytes: measure?.memoryBytes ?? 0,
       lagSeconds: measure?.lagSeconds ?? 0,
-      deaths: runtime.deaths(lane.lane),
+      deaths: runtime.deaths(lane.place),
     }))
   },
-  async recycle(number, reason) {
-    const old = runtime.lanes().find((lane) => lane.lane === number && lane.state !== 'draining')
-    if (old === undefined) return notFound('no-such-lane', `there is no lane ${number}`)
-    const measure = await old.ask('measure', null).catch(() => undefined)
-    if ((await runtime.recycle(number)) === undefined)
-      return err(failure('busy', 'no-descriptors', 'there is nothing that another lane could listen on'))
-    runtime.log('info', 'lane-recycled', { lane: number, reason })
-    return ok({ lane: number, sessions: measure?.sessions ?? 0 })
+  async recycle(which, reason) {
+    const serving = runtime.lanes().filter((lane) => lane.state !== 'draining')
+    const wanted = which === 'all' ? serving : serving.filter((lane) => lane.lane === which)
+    if (wanted.length === 0) return notFound('no-such-lane', `there is no lane ${which}`)
+    const done: Recycled[] = []
+    for (const { lane, ask } of wanted.map((one) => ({ lane: one.lane, ask: () => one.ask('measure', null) }))) {
+      const sessions = (await ask().catch(() => undefined))?.sessions ?? 0
+      const next = await runtime.recycle(lane)
+      if (typeof next === 'string') return err(failure(next === 'no-such-lane' ? 'not-found' : 'busy', next, WHY[next]))
+      runtime.log('info', 'lane-recycled', { lane, replacement: next.lane, reason })
+      done.push({ lane, replacement: next.lane, sessions })
+    }
+    return ok(done)
   },
 })
+
+const WHY = {
+  'no-such-lane': 'the lane is gone',
+  'still-draining': 'as many lanes as serve still finish their sessions; wait for one to end',
+  'no-descriptors': 'there is nothing that another lane could listen on',
+} as const
 
 export const backendsOf = (runtime: Runtime): Daemon['backends'] => ({
   async list() {

@@ -20,9 +20,9 @@ export const rulesOf = (runtime: Runtime): Daemon['rules'] => ({
     const stored = generationOf(runtime, generation)
     if (stored.isErr()) return err(stored.error)
     const { generation: number, sha256, config } = stored.value
-    const hits = (await usesOf(runtime)).hits.get(number)
-    const rules = config.rules.rules.map(({ line, text, event }, i) => {
-      const hit = hits?.get(i)
+    const { hits } = await usesOf(runtime)
+    const rules = config.rules.rules.map(({ line, text, event }) => {
+      const hit = hits.get(text)
       return { line, text, event, hits: hit?.count ?? 0, ...(hit === undefined ? {} : { lastHit: hit.last }) }
     })
     return ok({ generation: number, sha256, rules })

@@ -15,7 +15,7 @@ export const tlsOf = (runtime: Runtime): Daemon['tls'] => ({
     return {
       certificates: shown(certificates.loaded(), certificates.loadedAt()),
       errors: certificates.lastErrors(),
-      ...counted(measured.flatMap(({ measure }) => measure?.samples ?? [])),
+      ...counted(runtime.counted([])),
       silentLanes: measured.flatMap(({ lane, measure }) => (measure === undefined ? [lane.lane] : [])),
     }
   },
