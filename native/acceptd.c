@@ -5,10 +5,11 @@
  *   bind      the addresses, in that order, as descriptors 3, 4, ...
  *   directories of the control sockets, and of what the runtime keeps
  *   become    the account, for good
- *   serve     acceptd.js in our place */
+ *   serve     acceptd.js in a child; we stay, with nothing but its pid and a pipe, pass signals on, and end as it does */
 #define _GNU_SOURCE
 #include "close.h"
 #include "launch.h"
+#include "say.h"
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -36,11 +37,11 @@ static char problem[PATH_MAX + 128]; /* why there is no account; acceptd.js says
 
 static _Noreturn __attribute__((format(printf, 2, 3))) void fail(int code, const char *format, ...)
 {
+  char text[PATH_MAX + 256];
   va_list values;
   va_start(values, format);
-  dprintf(2, "acceptd: ");
-  vdprintf(2, format, values);
-  dprintf(2, "\n");
+  vsnprintf(text, sizeof text, format, values);
+  say("acceptd: %s\n", text);
   exit(code);
 }
 
@@ -202,14 +203,53 @@ static void make_state(void)
   close(fd);
 }
 
+/* A signal kills a Node that has not come to its first line of JavaScript; a line on its standard input waits. It ends when we do. */
+static _Noreturn void pass_signals(pid_t child, int input, const sigset_t *signals)
+{
+  static const char *const lines[NSIG] = {[SIGHUP] = "SIGHUP\n", [SIGTERM] = "SIGTERM\n", [SIGINT] = "SIGINT\n"};
+  int number, status;
+  signal(SIGPIPE, SIG_IGN);
+  fcntl(input, F_SETFL, O_NONBLOCK); /* a pipe full of signals needs no more */
+  do {
+    number = sigwaitinfo(signals, NULL);
+    if (number > 0 && lines[number] != NULL && write(input, lines[number], strlen(lines[number])) < 0) continue;
+  } while (number != SIGCHLD || waitpid(child, &status, WNOHANG) != child);
+  exit(WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
+}
+
+static _Noreturn void serve(char *bound, char **argv, const sigset_t *signals)
+{
+  int input[2];
+  if (pipe2(input, O_CLOEXEC) != 0) fail(1, "pipe: %s", strerror(errno));
+  sigprocmask(SIG_BLOCK, signals, NULL);
+  pid_t pid = fork();
+  if (pid < 0) fail(1, "fork: %s", strerror(errno));
+  if (pid == 0) {
+    dup2(input[0], 0);
+    order("serve", bound);
+    run_script("acceptd.js", argv);
+    _exit(1);
+  }
+  int kept = fcntl(input[1], F_DUPFD_CLOEXEC, FIRST);
+  dup2(kept, FIRST);
+  close_from(FIRST + 1);
+  pass_signals(pid, FIRST, signals);
+}
+
 int main(int argc, char **argv)
 {
   static char plan[MAX_PLAN], bound[MAX_PLAN + MAX_LISTENERS * 8];
+  sigset_t signals, hup;
   int fd;
   root = geteuid() == 0;
   while ((fd = open("/dev/null", O_RDWR)) >= 0 && fd < FIRST) {}
   close_from(FIRST);
-  signal(SIGHUP, SIG_IGN); /* acceptd.js is about to read everything anyway, and then hears it */
+  sigemptyset(&hup);
+  sigaddset(&hup, SIGHUP);
+  signals = hup;
+  for (const int *s = (int[]){SIGTERM, SIGINT, SIGCHLD, 0}; *s != 0; s++) signal(*s, SIG_DFL), sigaddset(&signals, *s);
+  signal(SIGHUP, SIG_DFL);
+  sigprocmask(SIG_SETMASK, &hup, NULL); /* it waits until there is somebody to hear it; the others end us until then */
   read_options(argc, argv);
   read_account();
   name_state();
@@ -223,7 +263,5 @@ int main(int argc, char **argv)
     if (getpriority(PRIO_PROCESS, 0) == 0) setpriority(PRIO_PROCESS, 0, NICE);
     become(&account, groups, group_count);
   }
-  order("serve", bound);
-  run_script("acceptd.js", argv);
-  return 1;
+  serve(bound, argv, &signals);
 }

@@ -3,6 +3,7 @@
 #ifndef HELPER_H
 #define HELPER_H
 #include "close.h"
+#include "say.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -104,9 +105,4 @@ const char *unfit(uid_t minimum, char **backend);
 int say_accepted(int stream);
 _Noreturn void run_backend(int stream, char **backend);
 
-/* say.c: a line for descriptor 2. Never waits, never fails: what cannot be written is counted in *lost_lines, and a later line says so. */
-extern unsigned *lost_lines;
-void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
-/* Says how many lines were lost, if there were any. */
-void say_lost(void);
 #endif

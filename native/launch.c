@@ -1,6 +1,7 @@
 /* Become an account and run a script of Node: launch.h. */
 #define _GNU_SOURCE
 #include "launch.h"
+#include "say.h"
 #include <errno.h>
 #include <grp.h>
 #include <limits.h>
@@ -56,7 +57,7 @@ void become(const struct ids *ids, const gid_t *groups, size_t count)
       getresuid(&u[0], &u[1], &u[2]) == 0 && getresgid(&g[0], &g[1], &g[2]) == 0 && u[0] == ids->uid && u[1] == ids->uid &&
       u[2] == ids->uid && g[0] == ids->gid && g[1] == ids->gid && g[2] == ids->gid && ids->uid != 0 && ids->gid != 0)
     return;
-  dprintf(2, "%s: cannot become uid %u, gid %u: %s\n", program_invocation_short_name, ids->uid, ids->gid, strerror(errno));
+  say("%s: cannot become uid %u, gid %u: %s\n", program_invocation_short_name, ids->uid, ids->gid, strerror(errno));
   _exit(1);
 }
 
@@ -74,5 +75,5 @@ void run_script(const char *name, char **argv)
   beside(path, sizeof path, name);
   argv[0] = path;
   execv(path, argv);
-  dprintf(2, "%s: uid %u cannot run %s: %s\n", program_invocation_short_name, geteuid(), path, strerror(errno));
+  say("%s: uid %u cannot run %s: %s\n", program_invocation_short_name, geteuid(), path, strerror(errno));
 }

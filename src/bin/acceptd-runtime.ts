@@ -3,7 +3,7 @@
 import { join } from 'node:path'
 import { onlyPublic } from '../edge/internals.ts'
 import { logLine, openStderr } from '../edge/log.ts'
-import { hearSupervisor, obeySignals } from '../edge/signals.ts'
+import { hearStarter, obeySignals } from '../edge/signals.ts'
 import { describeError } from '../protocol/errors.ts'
 import { type ControlPlane, openControlPlane } from '../rpc/open.ts'
 import { createDaemon } from '../runtime/daemon.ts'
@@ -16,7 +16,7 @@ const GRACE = { SIGTERM: 60, SIGINT: 1 } as const
 export async function runRuntime(options: RuntimeOptions, version: string): Promise<void> {
   const log = openStderr()
   // The supervisor has been killed, and the next one wants the sockets.
-  hearSupervisor(() => log.write(logLine('error', 'supervisor-died', {})))
+  hearStarter(() => log.write(logLine('error', 'supervisor-died', {})))
   const started = await startRuntime(options, log)
   if (started.isErr()) {
     for (const error of started.error.list) log.write(`${describeError(error)}\n`)

@@ -164,7 +164,7 @@ function check(config: Config, { list, count }: Findings, control: string, { ok,
 }
 
 function fail(code: number, message: string): never {
-  process.stderr.write(`acceptd: ${message}\n`)
+  openStderr().write(`acceptd: ${message}\n`)
   process.exit(code)
 }
 

@@ -20,10 +20,10 @@ export function obeySignals(signals: readonly Signal[], obey: (signal: Signal) =
 }
 
 /**
- * The runtime has its signals from the supervisor as lines on its standard input: a signal kills a Node that has not come to its first
- * line of JavaScript, a line waits. The end of it is the end of the supervisor.
+ * The supervisor has its signals from native/acceptd.c, and the runtime from the supervisor, as lines on standard input: a signal kills a
+ * Node that has not come to its first line of JavaScript, a line waits. The end of it is the end of whoever started this process.
  */
-export function hearSupervisor(died: () => void): void {
+export function hearStarter(died: () => void): void {
   let rest = ''
   process.stdin.setEncoding('latin1').on('data', (text: string) => {
     const lines = (rest + text).split('\n')

@@ -1,6 +1,6 @@
 // acceptd itself: starts and restarts helper and runtime. It reads nothing from a client.
 //
-//   root      native/acceptd.c: binds, becomes the account of control/chains
+//   root      native/acceptd.c: binds, becomes the account of control/chains, passes signals on
 //   account   this: accept-helper serve (setuid root)      runtime (one Node process, listening descriptors in its stdio)
 
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
@@ -10,7 +10,7 @@ import type { HelperMode } from '../protocol/helper.ts'
 import { monotonic } from './clock.ts'
 import { descriptorsAtStart, socketOn, supplyDescriptors } from './descriptors.ts'
 import type { Bound } from './launcher.ts'
-import { obeySignals } from './signals.ts'
+import { hearStarter, obeySignals } from './signals.ts'
 import { descriptorLimit } from './sizing.ts'
 
 export interface SupervisorOptions {
@@ -153,6 +153,7 @@ export function supervise(options: SupervisorOptions, log: Log): void {
     return runtime
   })
 
+  hearStarter(() => log('launcher-died', {}))
   obeySignals(['SIGTERM', 'SIGINT', 'SIGHUP'], (signal) => {
     if (signal !== 'SIGHUP') stopping = true
     const { runtime } = children

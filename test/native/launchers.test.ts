@@ -90,6 +90,48 @@ esac`,
     assert.deepEqual([made.uid, made.gid, made.mode & 0o7777], [account, status, 0o710])
   })
 
+  void it('passes signals on as lines on standard input, which wait there, and ends as its script does', () => {
+    script(
+      'acceptd.js',
+      `case $ACCEPTD_LAUNCHER in *" plan"*) echo '4 127.0.0.1 0' >&3; exit;; esac
+      for next in HUP TERM INT; do kill -$next $PPID; read -r line; echo "$line"; done
+      grep Uid: /proc/$PPID/status; exit 9`,
+    )
+    const out = `SIGHUP\nSIGTERM\nSIGINT\nUid:${`\t${account}`.repeat(4)}\n`
+    assert.deepEqual(acceptd(), { code: 9, out, err: '' })
+  })
+
+  void it('ends the input of its script with itself', () => {
+    script(
+      'acceptd.js',
+      `case $ACCEPTD_LAUNCHER in *" plan"*) echo '4 127.0.0.1 0' >&3; exit;; esac
+      kill -KILL $PPID; cat; echo over`,
+    )
+    assert.deepEqual(acceptd(), { code: null, out: 'over\n', err: '' })
+  })
+
+  void it('whose script is killed ends with 128 and the signal', () => {
+    script('acceptd.js', `case $ACCEPTD_LAUNCHER in *" plan"*) echo '4 127.0.0.1 0' >&3; exit;; esac; kill -KILL $$`)
+    assert.equal(acceptd().code, 137)
+  })
+
+  void it('says what is wrong to a full pipe without waiting', () => {
+    planning('echo nonsense >&3')
+    const { status } = spawnSync(
+      'perl',
+      [
+        '-MIO::Handle',
+        '-e',
+        'pipe(R, W); W->blocking(0); 1 while syswrite W, "x" x 4096; W->blocking(1); open(STDERR, ">&W"); exec @ARGV',
+        join(place, 'acceptd'),
+        '--control',
+        join(place, 'control'),
+      ],
+      { timeout: 10_000 },
+    )
+    assert.equal(status, 1)
+  })
+
   for (const [what, end, code] of [
     ['says all there is to say', 'echo usage', 0],
     ['finds errors', 'echo wrong >&2; exit 78', 78],

@@ -15,6 +15,7 @@ import {
   cpuSeconds,
   isAlive,
   memory,
+  type Process,
   picture,
   runtimeOf,
   SCHED_BATCH,
@@ -233,19 +234,24 @@ void it('a runtime that dies forgets what was changed over its socket', async ()
   assert.match(await talk.say('QUIT'), /^221 /)
 })
 
+const KILLED = {
+  'its first process': (all: readonly Process[]) => all.slice(0, 1),
+  'its supervisor': (all: readonly Process[]) => all.slice(1, 2),
+  'all of acceptd': (all: readonly Process[]) => all,
+}
 // The last, for the first daemon is gone afterwards.
-for (const whole of [false, true])
-  void it(`${whole ? 'all of acceptd' : 'its supervisor'} killed: nothing stays, and the next one takes the dead sockets' place`, async () => {
+for (const [what, whom] of Object.entries(KILLED))
+  void it(`${what} killed: nothing stays, and the next one takes the dead sockets' place`, async () => {
     const { pid } = running ?? bed.daemon
     const all = treeOf(pid)
-    for (const one of whole ? all : all.slice(0, 1)) signal(one.pid, 'SIGKILL')
+    for (const one of whom(all)) signal(one.pid, 'SIGKILL')
     const left = () => all.filter((one) => isAlive(one.pid))
     await until('the rest to end', () => left().length === 0, { show: () => picture(left()) })
     assert.equal((await acceptctl('control.sock', ['server', 'ping'])).code, 69)
     running = await startDaemon(bed.place, ['127.0.0.1:0 smtp mail'])
     assert.equal((await acceptctl('control.sock', ['server', 'ping'])).code, 0)
     const talk = await login(0, running.port('mail'))
-    assert.match((await transact(talk, `after a kill ${whole}`)).at(-1) ?? '', /^250 /)
+    assert.match((await transact(talk, `after ${what} was killed`)).at(-1) ?? '', /^250 /)
     assert.match(await talk.say('QUIT'), /^221 /)
   })
 
@@ -276,7 +282,8 @@ for (const { sentence, start, policy, says } of SCHEDULINGS)
     running = await startDaemon(bed.place, ['127.0.0.1:0 smtp mail'], start)
     const all = treeOf(running.pid)
     assert.ok(all.length >= 3, picture(all))
-    for (const one of all) assert.equal(schedulingOf(one).policy, policy, picture([one]))
+    // The first, which passes signals on, sleeps.
+    for (const one of all.slice(1)) assert.equal(schedulingOf(one).policy, policy, picture([one]))
     assert.equal(/ not-batch message=.*chrt/.test(running.log()), says, running.log())
     const talk = await login(0, running.port('mail'))
     assert.match((await transact(talk, sentence)).at(-1) ?? '', /^250 /)

@@ -7,7 +7,7 @@ import { type Bed, makeBed, script } from './bed.ts'
 import { messageFrom } from './clients.ts'
 import { type Conversation, converse, loggedIn, plain } from './conversation.ts'
 import { call } from './daemon.ts'
-import { isAlive, type Process, picture, runtimeOf, signal, treeOf, until } from './processes.ts'
+import { isAlive, type Process, picture, runtimeOf, signal, supervisorOf, treeOf, until } from './processes.ts'
 import { writePasswordFile } from './users.ts'
 
 let bed: Bed
@@ -147,14 +147,15 @@ void describe('the helper', () => {
     const running = await loggedIn(bed.daemon.port('postfix'), user.name, user.password)
     const talk = await introduced('postfix')
     // Stopped, the supervisor cannot start another helper before we have seen that there is none.
-    signal(bed.daemon.pid, 'SIGSTOP')
+    const supervisor = supervisorOf(bed.daemon.pid)?.pid ?? 0
+    signal(supervisor, 'SIGSTOP')
     try {
       const all = helpers()
       for (const { pid } of all) signal(pid, 'SIGKILL')
       await until('the helper to be gone', () => all.every(({ pid }) => !isAlive(pid)))
       for (let n = 0; n < TRIES + 1; n += 1) assert.match(await login(talk, user.name, user.password), /^454 /)
     } finally {
-      signal(bed.daemon.pid, 'SIGCONT')
+      signal(supervisor, 'SIGCONT')
     }
     await submit(running, 'while the helper was away')
     await until('the helper to come back', async () => {

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { type Bed, makeBed, script } from './bed.ts'
 import { type Conversation, converse, loggedIn, plain } from './conversation.ts'
-import { descriptors, memory, type Process, picture, treeOf, until } from './processes.ts'
+import { descriptors, memory, type Process, picture, runtimeOf, treeOf, until } from './processes.ts'
 import { writePasswordFile } from './users.ts'
 
 let bed: Bed
@@ -55,9 +55,7 @@ done`,
 after(() => bed.end())
 
 const runtime = (): Process => {
-  const found = treeOf(bed.daemon.pid).find(
-    (one) => one.ppid === bed.daemon.pid && one.argv[0]?.endsWith('node') === true,
-  )
+  const found = runtimeOf(bed.daemon.pid)
   assert.ok(found !== undefined)
   return found
 }

@@ -7,7 +7,7 @@ import { after, before, describe, it } from 'node:test'
 import { type Bed, makeBed } from './bed.ts'
 import { loggedIn } from './conversation.ts'
 import { type Daemon, startDaemon } from './daemon.ts'
-import { runtimeOf, signal, treeOf, until } from './processes.ts'
+import { runtimeOf, signal, supervisorOf, treeOf, until } from './processes.ts'
 import { makeRecorder } from './recorder.ts'
 
 let bed: Bed
@@ -67,7 +67,8 @@ async function assertLives(stderr: number): Promise<void> {
     const talk = await session()
     assert.match(await talk.say('QUIT'), /^221 /)
   }
-  const child = (name: string) => treeOf(daemon.pid).find((one) => one.ppid === daemon.pid && one.comm === name)?.pid
+  const child = (name: string) =>
+    treeOf(daemon.pid).find((one) => one.ppid === supervisorOf(daemon.pid)?.pid && one.comm === name)?.pid
   const helper = child('accept-helper') ?? 0
   signal(helper, 'SIGKILL')
   await until('another helper', () => (child('accept-helper') ?? helper) !== helper)

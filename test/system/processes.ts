@@ -64,9 +64,15 @@ export function treeOf(pid: number): readonly Process[] {
   return [...all.filter((one) => one.pid === pid), ...below(pid)]
 }
 
-/** The runtime of an acceptd: its child that is node. */
+const isNode = ({ argv }: Process): boolean => argv[0]?.endsWith('node') === true
+
+/** The supervisor of an acceptd: the child of its first process. */
+export const supervisorOf = (daemon: number): Process | undefined => treeOf(daemon).find(isNode)
+
+/** The runtime of an acceptd: the child of its supervisor that is node. */
 export function runtimeOf(daemon: number): Process | undefined {
-  return treeOf(daemon).find((one) => one.ppid === daemon && one.argv[0]?.endsWith('node') === true)
+  const supervisor = supervisorOf(daemon)?.pid
+  return treeOf(daemon).find((one) => one.ppid === supervisor && isNode(one))
 }
 
 /** As ps prints it, for messages of failed tests. */

@@ -12,7 +12,9 @@ import { endAll, isAlive, signal, treeOf, until } from './processes.ts'
 import { makeRecorder } from './recorder.ts'
 
 const ROUNDS = 5
-const SIGHUP_CAUGHT = 1n
+/** As /proc/PID/status has them. */
+const HUP = 1n
+const PIPE = 1n << 12n
 
 let bed: Bed
 before(async () => {
@@ -57,10 +59,10 @@ async function start(): Promise<Starting> {
   return { pid: child.pid ?? 0, port, log: () => log, ended }
 }
 
-/** From the first line of its JavaScript on. */
-function catchesHup(pid: number): boolean {
-  const caught = /^SigCgt:\t(\w+)$/m.exec(readFileSync(`/proc/${pid}/status`, 'latin1'))?.[1] ?? '0'
-  return (BigInt(`0x${caught}`) & SIGHUP_CAUGHT) !== 0n
+/** Its first process keeps HUP from its first steps on; TERM, too, when there is somebody to pass it on to, and PIPE is ignored. */
+function reached(pid: number, field: 'SigBlk' | 'SigIgn', signals: bigint): boolean {
+  const found = new RegExp(`^${field}:\\t(\\w+)$`, 'm').exec(readFileSync(`/proc/${pid}/status`, 'latin1'))?.[1]
+  return (BigInt(`0x${found ?? '0'}`) & signals) !== 0n
 }
 
 /** The first session that anybody has. */
@@ -88,8 +90,8 @@ void describe('HUP while acceptd starts', () => {
   void it('as often as it can be sent ends nothing, and it serves', async () => {
     for (let n = 0; n < ROUNDS; n += 1) {
       const one = await start()
-      await until('its first line', () => catchesHup(one.pid), { every: 1, show: one.log })
-      const storm = setInterval(() => signal(one.pid, 'SIGHUP'), 3)
+      await until('its first steps', () => reached(one.pid, 'SigBlk', HUP), { every: 1, show: one.log })
+      const storm = setInterval(() => signal(one.pid, 'SIGHUP'), 1)
       const talk = await firstClient(one)
       await until('the end of the start', () => / info started /.test(one.log()), { show: one.log })
       clearInterval(storm)
@@ -119,11 +121,11 @@ void describe('TERM while acceptd starts', () => {
     }
   })
 
-  void it('at any moment after its first line ends it with 0', async () => {
+  void it('at any moment from its second step on ends it with 0', async () => {
     for (let n = 0; n < 2 * ROUNDS; n += 1) {
       const one = await start()
-      await until('its first line', () => catchesHup(one.pid), { every: 1, show: one.log })
-      setTimeout(() => signal(one.pid, 'SIGTERM'), 60 * n)
+      await until('its second step', () => reached(one.pid, 'SigIgn', PIPE), { every: 1, show: one.log })
+      setTimeout(() => signal(one.pid, 'SIGTERM'), 25 * n)
       assert.deepEqual(await one.ended, [0, null], one.log())
     }
   })
