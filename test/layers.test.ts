@@ -16,18 +16,19 @@ interface Allowed {
 const MAY: Readonly<Record<string, Allowed>> = {
   protocol: { folders: '', node: '', packages: 'neverthrow' },
   rules: { folders: 'protocol', node: '', packages: 'neverthrow' },
+  limits: { folders: 'protocol', node: '', packages: '' },
   actors: { folders: 'protocol rules', node: '', packages: 'neverthrow' },
   contract: { folders: 'protocol', node: '', packages: 'neverthrow' },
   edge: { folders: 'protocol contract', node: 'net tls fs child_process path os crypto util', packages: 'neverthrow' },
-  config: { folders: 'protocol rules contract edge', node: 'crypto', packages: 'neverthrow' },
-  session: { folders: 'protocol rules actors edge', node: 'crypto', packages: 'neverthrow msgpackr' },
+  config: { folders: 'protocol rules limits contract edge', node: 'crypto', packages: 'neverthrow' },
+  session: { folders: 'protocol rules limits actors edge', node: 'crypto', packages: 'neverthrow msgpackr' },
   lane: {
-    folders: 'protocol rules actors contract edge config session',
+    folders: 'protocol rules limits actors contract edge config session',
     node: 'worker_threads',
     packages: 'neverthrow',
   },
   runtime: {
-    folders: 'protocol rules actors contract edge config session lane',
+    folders: 'protocol rules limits actors contract edge config session lane',
     node: 'worker_threads crypto path',
     packages: 'neverthrow piscina',
   },
@@ -39,7 +40,7 @@ const MAY: Readonly<Record<string, Allowed>> = {
   },
   trial: { folders: 'protocol', node: 'fs os path', packages: 'neverthrow' },
   bin: {
-    folders: 'protocol rules actors contract edge config session lane runtime rpc classic trial',
+    folders: 'protocol rules limits actors contract edge config session lane runtime rpc classic trial',
     node: 'fs path os util',
     packages: 'neverthrow',
   },
@@ -101,9 +102,9 @@ void describe('layers', () => {
     )
     assert.deepEqual(found, [])
   })
-  void it('only bytes.ts of protocol, rules and actors names Buffer, and nothing there names process or a timer', () => {
+  void it('only bytes.ts of protocol, rules, limits and actors names Buffer, and nothing there names process or a timer', () => {
     const found = files
-      .filter((file) => /^src\/(protocol|rules|actors)\//.test(file))
+      .filter((file) => /^src\/(protocol|rules|limits|actors)\//.test(file))
       .flatMap((file) =>
         readFileSync(file, 'utf8')
           .split('\n')

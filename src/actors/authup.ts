@@ -9,7 +9,7 @@ import { pop3 } from '../protocol/pop3.ts'
 import { replyCode } from '../protocol/replies.ts'
 import { credentialsFor } from '../protocol/sasl.ts'
 import { smtp } from '../protocol/smtp.ts'
-import { type AuthupEffect, close, type LogEvent, log, NOTHING, type Step, say, send } from './effects.ts'
+import { type AuthupEffect, close, type LogEvent, log, NOTHING, type Say, type Step, say, send } from './effects.ts'
 import type { Why } from './endings.ts'
 import {
   type AttemptFrame,
@@ -94,7 +94,8 @@ const LONGEST_WORD = 16
 const NO_COMMAND = splitCommand('')
 
 const protocolOf = (state: AuthupState): Protocol => (state.settings.protocol === 'smtp' ? smtp : pop3)
-const faultReply = (state: AuthupState, fault: Fault): AuthupEffect => say(protocolOf(state).fault(fault, state))
+const faultReply = (state: AuthupState, fault: Fault, text = ''): Say =>
+  say(protocolOf(state).fault(fault, state, text))
 const isTalking = (state: AuthupState): boolean =>
   state.at === 'commands' || state.at === 'plain' || state.at === 'login-user' || state.at === 'login-password'
 
@@ -334,6 +335,8 @@ const SAID: Readonly<Record<Exclude<Verdict, 'accepted' | 'ended'>, Fault>> = {
   misused: 'badauth',
   root: 'badauth',
   blocked: 'blocked',
+  limited: 'limited',
+  'in-use': 'inuse',
   tempfail: 'tempfail',
   crashed: 'crash',
   timeout: 'helper',
@@ -345,7 +348,7 @@ const SAID: Readonly<Record<Exclude<Verdict, 'accepted' | 'ended'>, Fault>> = {
 }
 
 function outcome(state: AuthupState, frame: OutcomeFrame): Step<AuthupState, AuthupEffect> {
-  const [, session, verdict, exit, goOn] = frame
+  const [, session, verdict, exit, goOn, text] = frame
   if (state.at !== 'checking') return { state, effects: NOTHING }
   if (verdict === 'accepted') return serve(state, session)
   if (verdict === 'ended') return over(state, NOTHING, state.once ? 0 : exit, 'completed')
@@ -353,10 +356,10 @@ function outcome(state: AuthupState, frame: OutcomeFrame): Step<AuthupState, Aut
   if (verdict === 'ended-timeout' || verdict === 'ended-control') return fatal(state, fault, verdict)
   if (verdict === 'crashed' && state.settings.classic) return fatal(state, fault, verdict)
   if (onlyAttempt(state)) return over(state, [faultReply(state, fault)], 1, verdict)
-  if (!goOn) return fatal(state, fault, verdict)
+  const reply = faultReply(state, fault, text)
+  if (!goOn) return over(state, [reply], state.once ? 12 : 1, verdict)
   const step = takeKept(changed(state, { at: 'commands', guestCommand: '' }), session)
-  const reply = faultReply(state, fault)
-  const said = note('login', protocolOf(state).fault(fault, state))
+  const said = note('login', reply.text)
   return { state: step.state, effects: [reply, said, { do: 'room' }, ...step.effects] }
 }
 

@@ -29,8 +29,8 @@ export function checkpassword(
         effects: [{ do: 'ask-helper', kind: 'guest', user: '', mechanism: '', credentials: NO_BYTES }],
       }
     case TAG.answer: {
-      const [, session, is, code] = frame
-      return { state, effects: [send([TAG.verdict, session, verdictOf(is, code), code, state.user])] }
+      const [, session, is, code, text] = frame
+      return { state, effects: [send([TAG.verdict, session, verdictOf(is, code), code, state.user, text])] }
     }
   }
 }
@@ -45,6 +45,8 @@ const BY_STATUS: Readonly<Record<Exclude<AnswerFrame[2], 'exit' | 'chain-exit'>,
   ok: 'accepted',
   root: 'root',
   blocked: 'blocked',
+  limited: 'limited',
+  'in-use': 'in-use',
   signal: 'crashed',
   timeout: 'timeout',
   busy: 'busy',

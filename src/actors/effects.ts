@@ -75,6 +75,12 @@ export interface Splice {
 }
 
 /** The client has closed: close the backend's input, deliver what it still says. */
+/** Whether control/limits allows one more; the answer is a frame `limits`. */
+export interface AskLimits {
+  readonly do: 'ask-limits'
+  readonly what: 'messages' | 'recipients'
+}
+
 export interface EndRequests {
   readonly do: 'end-requests'
 }
@@ -132,6 +138,7 @@ export type LogEvent =
   | 'login-accepted'
   | 'login-root'
   | 'login-blocked'
+  | 'login-limited'
   | 'chain-completed'
   | 'authzid-refused'
   | 'http-request'
@@ -167,6 +174,7 @@ export type FixsmtpioEffect =
   | Resume
   | StartTls
   | Body
+  | AskLimits
   | EndRequests
   | Close
   | Note

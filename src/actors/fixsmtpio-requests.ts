@@ -43,7 +43,7 @@ export function takeRequests(state: Draft, bytes: Uint8Array, effects: Fixsmtpio
   const sent: string[] = []
   let next = 0
   let inTurn = false
-  while (state.at === 'commands' && state.awaited.length < MOST_AWAITED && next < input.length) {
+  while (state.at === 'commands' && !state.asking && state.awaited.length < MOST_AWAITED && next < input.length) {
     const taken = takeLine(input, next, state.settings.longest)
     if (taken.kind === 'more') break
     if (taken.kind === 'too-long') {
@@ -68,7 +68,8 @@ export function takeRequests(state: Draft, bytes: Uint8Array, effects: Fixsmtpio
   if (sent.length > 0) effects.push({ do: 'request', text: sent.join('') })
   const left = input.subarray(next)
   // What cannot be taken yet must not grow: the client is held until the replies are there.
-  state.held = left.length > 0 && (inTurn || state.at !== 'commands' || state.awaited.length >= MOST_AWAITED)
+  state.held =
+    left.length > 0 && (inTurn || state.asking || state.at !== 'commands' || state.awaited.length >= MOST_AWAITED)
   if (state.held) effects.push({ do: 'hold' })
   else if (wasHeld) effects.push({ do: 'room' })
   // The bytes alias the read: what outlives this step is copied.
@@ -98,12 +99,23 @@ function takeRequest(
     end(state, effects, NOT_NOW, 'bad-bdat')
     return true
   }
+  if (settings.asks.has(event) && state.allowance === undefined) {
+    state.asking = true
+    effects.push({ do: 'ask-limits', what: event === 'mail' ? 'messages' : 'recipients' })
+    return false
+  }
+  const refused = settings.asks.has(event) ? state.allowance : undefined
+  state.allowance = undefined
   if (settings.debug) effects.push({ do: 'debug', mark: '1', event, text })
   // What keeps a request from the backend stands in front of what a rule prepends.
   const request = tlsPrefix(state, event) + rewriteRequest(settings.rules, event, line)
   const plain = request === line
   if (plain && answered(state, event, command, next === input.length, effects)) return true
-  const instead = plain || event === 'auth' ? insteadOf(state, event, command) : undefined
+  const instead = refused
+    ? own(state, { ...SAYS.limited, text: refused })
+    : plain || event === 'auth'
+      ? insteadOf(state, event, command)
+      : undefined
   state.introduction = undefined
   // The backend hears a NOOP, so that a reply of ours has its turn.
   const passed = instead === undefined ? request : 'NOOP\r\n'

@@ -10,6 +10,9 @@ import { close, type FixsmtpioEffect, say, send } from './effects.ts'
 import type { Why } from './endings.ts'
 import { type SessionId, TAG } from './frames.ts'
 
+/** Nothing is asked about. */
+export const NO_ASKS: ReadonlySet<string> = new Set()
+
 export interface FixsmtpioSettings {
   readonly rules: SessionRules
   /** control/smtpgreeting, for the fix-ups. */
@@ -31,6 +34,8 @@ export interface FixsmtpioSettings {
   readonly peer: string
   /** What the user may give as the sender; undefined: any. */
   readonly senders: Senders | undefined
+  /** Events that are asked about before they go on: `mail`, `rcpt`. */
+  readonly asks: ReadonlySet<string>
   /** EHLO before login promised ENHANCEDSTATUSCODES. */
   readonly enhanced: boolean
 }
@@ -91,6 +96,9 @@ export interface FixsmtpioState {
   /** What a rule said at the client's end of file. */
   readonly exit: number | undefined
   readonly shutdown: string
+  /** The first request of the rest has been asked about; and what was said of it: why it may not go on, or nothing. */
+  readonly asking: boolean
+  readonly allowance: string | undefined
   /** The client has closed its side while requests of it were still waiting: its session's number. */
   readonly eof: SessionId | undefined
 }
@@ -120,6 +128,8 @@ export const draftOf = (state: FixsmtpioState): Draft => ({
   transaction: state.transaction,
   exit: state.exit,
   shutdown: state.shutdown,
+  asking: state.asking,
+  allowance: state.allowance,
   eof: state.eof,
 })
 
@@ -145,6 +155,8 @@ export function newFixsmtpio(settings: FixsmtpioSettings): FixsmtpioState {
     transaction: false,
     exit: undefined,
     shutdown: '',
+    asking: false,
+    allowance: undefined,
     eof: undefined,
   }
 }
@@ -187,6 +199,7 @@ export const SAYS = {
   strangeMessage: { code: '421', status: '4.3.0', text: 'mail program wants a message that nobody announced' },
   badChunk: { code: '421', status: '4.5.4', text: 'length of BDAT is not clear', recorded: '5.5.4' },
   guestAuth: { code: '503', status: '5.5.1', text: 'authup mail is being served without authentication' },
+  limited: { code: '450', status: '4.7.1', text: 'too much' },
   bye: { code: '221', status: '2.0.0', text: 'bye', recorded: '' },
 } as const satisfies Record<Exclude<BodyFault, 'none'>, OwnReply> & Record<string, OwnReply>
 

@@ -28,6 +28,7 @@ import {
   type BackendFrame,
   type BodyEndFrame,
   type EofFrame,
+  type LimitsFrame,
   type RequestFrame,
   type ServeFrame,
   type ShutdownFrame,
@@ -36,7 +37,7 @@ import {
   type TlsFrame,
 } from './frames.ts'
 
-export { type FixsmtpioSettings, type FixsmtpioState, newFixsmtpio } from './fixsmtpio-state.ts'
+export { type FixsmtpioSettings, type FixsmtpioState, NO_ASKS, newFixsmtpio } from './fixsmtpio-state.ts'
 
 export type FixsmtpioFrame =
   | ServeFrame
@@ -48,6 +49,7 @@ export type FixsmtpioFrame =
   | TimeoutFrame
   | TlsFrame
   | ShutdownFrame
+  | LimitsFrame
 
 export function fixsmtpio(before: FixsmtpioState, frame: FixsmtpioFrame): Step<FixsmtpioState, FixsmtpioEffect> {
   if (before.at === 'over') return { state: before, effects: NOTHING }
@@ -77,6 +79,11 @@ export function fixsmtpio(before: FixsmtpioState, frame: FixsmtpioFrame): Step<F
       break
     case TAG.tls:
       tlsStarted(state, frame[2], effects)
+      break
+    case TAG.limits:
+      state.asking = false
+      state.allowance = frame[2]
+      resume(state, effects)
       break
     case TAG.shutdown:
       state.shutdown = frame[2]

@@ -16,15 +16,16 @@ export const TAG = {
   tls: 106,
   login: 107,
   guest: 108,
-  answer: 109,
-  verdict: 110,
-  outcome: 111,
+  answer: 209,
+  verdict: 210,
+  outcome: 211,
   serve: 112,
   request: 113,
   backend: 114,
   backendEnd: 115,
   bodyEnd: 216,
   shutdown: 117,
+  limits: 118,
 } as const
 
 /** How one attempt ended. The `ended` ones are of a whole classic chain that has run to its end. */
@@ -34,6 +35,8 @@ export type Verdict =
   | 'misused'
   | 'root'
   | 'blocked'
+  | 'limited'
+  | 'in-use'
   | 'tempfail'
   | 'crashed'
   | 'timeout'
@@ -64,6 +67,7 @@ export type AnswerFrame = readonly [
   session: SessionId,
   is: HelperStatus['is'] | 'chain-exit',
   code: number,
+  text: string,
 ]
 export type VerdictFrame = readonly [
   tag: typeof TAG.verdict,
@@ -71,6 +75,7 @@ export type VerdictFrame = readonly [
   verdict: Verdict,
   exit: number,
   user: string,
+  text: string,
 ]
 export type OutcomeFrame = readonly [
   tag: typeof TAG.outcome,
@@ -78,6 +83,7 @@ export type OutcomeFrame = readonly [
   verdict: Verdict,
   exit: number,
   goOn: boolean,
+  text: string,
 ]
 export type ServeFrame = readonly [
   tag: typeof TAG.serve,
@@ -91,6 +97,9 @@ export type BackendFrame = readonly [tag: typeof TAG.backend, session: SessionId
 export type BackendEndFrame = readonly [tag: typeof TAG.backendEnd, session: SessionId, exit: number]
 export type BodyEndFrame = readonly [tag: typeof TAG.bodyEnd, session: SessionId, rest: Uint8Array, fault: BodyFault]
 export type ShutdownFrame = readonly [tag: typeof TAG.shutdown, session: SessionId, text: ShutdownText]
+
+/** May a request go on? Why not, for the client; or empty. */
+export type LimitsFrame = readonly [tag: typeof TAG.limits, session: SessionId, refusal: string]
 
 export type Frame =
   /** edge → reup: a session begins. */
@@ -127,5 +136,7 @@ export type Frame =
   | BodyEndFrame
   /** edge → authup, later fixsmtpio: say 421 with this text at the next boundary and end. */
   | ShutdownFrame
+  /** edge → fixsmtpio: what control/limits says of the request that it has asked about. */
+  | LimitsFrame
 
 export type Tag = Frame[0]

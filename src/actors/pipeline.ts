@@ -45,6 +45,7 @@ export const ROUTES = {
   [TAG.backendEnd]: 'fixsmtpio',
   [TAG.bodyEnd]: 'fixsmtpio',
   [TAG.shutdown]: 'front',
+  [TAG.limits]: 'fixsmtpio',
 } as const satisfies Readonly<Record<Frame[0], ActorName | 'front'>>
 
 /** Hands a frame to the actor that ROUTES names and keeps the actor's next state. */
@@ -72,6 +73,7 @@ export function receive(actors: Actors, front: Front, frame: Frame): readonly Ef
     case TAG.backend:
     case TAG.backendEnd:
     case TAG.bodyEnd:
+    case TAG.limits:
       return toFixsmtpio(actors, frame)
     case TAG.eof:
     case TAG.timeout:

@@ -15,6 +15,8 @@ const COSTS_A_TRY: Readonly<Record<Verdict, boolean>> = {
   misused: true,
   root: true,
   blocked: true,
+  limited: true,
+  'in-use': true,
   tempfail: false,
   crashed: false,
   timeout: false,
@@ -26,23 +28,28 @@ const COSTS_A_TRY: Readonly<Record<Verdict, boolean>> = {
   'ended-control': false,
 }
 
-const FAILED_EVENT: Partial<Record<Verdict, LogEvent>> = { root: 'login-root', blocked: 'login-blocked' }
+const FAILED_EVENT: Partial<Record<Verdict, LogEvent>> = {
+  root: 'login-root',
+  blocked: 'login-blocked',
+  limited: 'login-limited',
+  'in-use': 'login-limited',
+}
 
 export const newReup = (tries: number): ReupState => ({ tries })
 
 export function reup(state: ReupState, frame: StartFrame | VerdictFrame): Step<ReupState, ReupEffect> {
   if (frame[0] === TAG.start) return { state, effects: [send([TAG.attempt, frame[1], true])] }
-  const [, session, verdict, exit, user] = frame
+  const [, session, verdict, exit, user, text] = frame
   if (COSTS_A_TRY[verdict]) {
     const tries = Math.max(0, state.tries - 1)
     return {
       state: { tries },
       effects: [
-        log(FAILED_EVENT[verdict] ?? 'login-failed', user, tries, verdict),
-        send([TAG.outcome, session, verdict, exit, tries > 0]),
+        log(FAILED_EVENT[verdict] ?? 'login-failed', user, tries, verdict, text),
+        send([TAG.outcome, session, verdict, exit, tries > 0, text]),
       ],
     }
   }
   const event = verdict === 'accepted' ? 'login-accepted' : verdict === 'ended' ? 'chain-completed' : 'login-tempfail'
-  return { state, effects: [log(event, user, exit, verdict), send([TAG.outcome, session, verdict, exit, true])] }
+  return { state, effects: [log(event, user, exit, verdict), send([TAG.outcome, session, verdict, exit, true, text])] }
 }

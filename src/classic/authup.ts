@@ -6,7 +6,7 @@
 import { newAuthup } from '../actors/authup.ts'
 import { newCheckpassword } from '../actors/checkpassword.ts'
 import type { LogEvent, Performed } from '../actors/effects.ts'
-import { newFixsmtpio } from '../actors/fixsmtpio.ts'
+import { NO_ASKS, newFixsmtpio } from '../actors/fixsmtpio.ts'
 import { type Frame, TAG } from '../actors/frames.ts'
 import { newReup } from '../actors/reup.ts'
 import { fieldsText } from '../edge/log.ts'
@@ -131,6 +131,8 @@ export function runAuthup(program: AuthupProgram): void {
 
   function perform(effect: Performed): void {
     switch (effect.do) {
+      case 'ask-limits':
+        throw new Error('the program authup has no limits')
       case 'ask-helper': {
         asking = true
         // What the client sends from here on is the chain's to read.
@@ -179,7 +181,7 @@ export function runAuthup(program: AuthupProgram): void {
   function answered(answer: ClassicAnswer): void {
     if (answer.is === 'pid') {
       chainPid = answer.pid
-      if (asked === 'guest') post([TAG.answer, SESSION, 'ok', -1])
+      if (asked === 'guest') post([TAG.answer, SESSION, 'ok', -1, ''])
       else tell(once ? `authup: login attempt by ${user}` : `${checkpassword()} attempt for ${user}`)
       return
     }
@@ -200,9 +202,9 @@ export function runAuthup(program: AuthupProgram): void {
     else if ('text' in answer) tell(`${us} ${answer.is} ${answer.text}`)
     asking = false
     timer.refresh()
-    if (answer.is === 'exit') post([TAG.answer, SESSION, 'chain-exit', answer.code])
-    else if (answer.is === 'signal') post([TAG.answer, SESSION, 'signal', answer.code])
-    else post([TAG.answer, SESSION, answer.is === 'missing' ? 'missing' : 'unreachable', -1])
+    if (answer.is === 'exit') post([TAG.answer, SESSION, 'chain-exit', answer.code, ''])
+    else if (answer.is === 'signal') post([TAG.answer, SESSION, 'signal', answer.code, ''])
+    else post([TAG.answer, SESSION, answer.is === 'missing' ? 'missing' : 'unreachable', -1, ''])
     if (exit !== undefined) return
     if (clientGone) post([TAG.eof, SESSION])
     else relay.perform({ do: 'room' })
@@ -240,6 +242,7 @@ export function runAuthup(program: AuthupProgram): void {
       introduced: '',
       senders: undefined,
       peer: process.env['TCPREMOTEIP'] ?? '',
+      asks: NO_ASKS,
       enhanced: promisesStatus(dialogue.capabilities),
     })
     client.streamed()

@@ -5,7 +5,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import type { Socket } from 'node:net'
 import type { FixsmtpioEffect } from '../actors/effects.ts'
-import { type FixsmtpioFrame, fixsmtpio, newFixsmtpio } from '../actors/fixsmtpio.ts'
+import { type FixsmtpioFrame, fixsmtpio, NO_ASKS, newFixsmtpio } from '../actors/fixsmtpio.ts'
 import { TAG } from '../actors/frames.ts'
 import { fieldsText } from '../edge/log.ts'
 import type { BareLineEnd } from '../protocol/end-of-data.ts'
@@ -63,6 +63,7 @@ export function runFixsmtpio(program: FixsmtpioProgram): void {
     introduced: '',
     peer: '',
     senders: undefined,
+    asks: NO_ASKS,
     enhanced: false,
   })
 
@@ -113,6 +114,8 @@ export function runFixsmtpio(program: FixsmtpioProgram): void {
 
   function perform(effect: FixsmtpioEffect): void {
     switch (effect.do) {
+      case 'ask-limits':
+        throw new Error('the program fixsmtpio has no limits')
       case 'send':
         inbox.push(effect.frame)
         break

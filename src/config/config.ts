@@ -1,6 +1,7 @@
 // The control directory as one value; every error with file:line:column.
 
 import { err, ok, type Result } from 'neverthrow'
+import { type Limits, NO_LIMITS } from '../limits/limit.ts'
 import { firstLine } from '../protocol/control-lines.ts'
 import type { ConfigError } from '../protocol/errors.ts'
 import { HELPER_MODES, type HelperMode } from '../protocol/helper.ts'
@@ -11,6 +12,7 @@ import type { RuleSet } from '../rules/ruleset.ts'
 import { type AccessRules, NO_ACCESS_RULES, parseAccess } from './access.ts'
 import { type ChainsFile, parseChains } from './chains.ts'
 import { type ControlTexts, lineOf, linesOf, numberOf, type Reading, trouble, wordOf } from './knobs.ts'
+import { parseLimits } from './limits.ts'
 import { type ListenerConfig, parseListeners } from './listeners.ts'
 import { parseSenders, type SenderRights } from './senders.ts'
 import { type CertificateFiles, parseTls } from './tls.ts'
@@ -36,6 +38,7 @@ export interface Config {
   readonly bareLineEnd: 'fix' | 'refuse'
   readonly logLevel: 'error' | 'warn' | 'info' | 'debug'
   readonly maxSessions: number
+  readonly limits: Limits
   readonly helper: HelperMode
   readonly lanes: number
   readonly statusGroup: number | undefined
@@ -167,6 +170,7 @@ function scalars(reading: Reading) {
     bareLineEnd: wordOf(reading, 'barelineend', ['fix', 'refuse']),
     logLevel: wordOf(reading, 'loglevel', ['info', 'error', 'warn', 'debug']),
     maxSessions: numberOf(reading, 'maxsessions', 0, 10_000_000),
+    limits: limitsOf(reading),
     tlsMinimum: wordOf(reading, 'tlsminimum', ['1.2', '1.3']),
     tlsCiphers: lineOf(reading, 'tlsciphers'),
     tlsUnknownName: wordOf(reading, 'tlsunknownname', ['default', 'refuse']),
@@ -193,6 +197,12 @@ function accessOf({ texts, errors }: Reading): AccessRules {
   const parsed = parseAccess(texts.access ?? '', 'control/access')
   if (parsed.isErr()) errors.push(...parsed.error)
   return parsed.unwrapOr(NO_ACCESS_RULES)
+}
+
+function limitsOf({ texts, errors }: Reading): Limits {
+  const limits = parseLimits(texts.limits ?? '', 'control/limits')
+  if (limits.isErr()) errors.push(...limits.error)
+  return limits.unwrapOr(NO_LIMITS)
 }
 
 function metricsOf(reading: Reading): Config['metrics'] {

@@ -97,6 +97,12 @@ export const KNOBS = [
     fallback: '0',
     about: 'Concurrent sessions; 0: as many as descriptors allow.',
   },
+  {
+    name: 'limits',
+    changes: 'reload',
+    fallback: '',
+    about: 'NAME SCOPE WHAT RATE: how much of what a client, a user or everybody may have.',
+  },
   { name: 'saslbrokenclients', changes: 'reload', fallback: '0', about: '1: a second EHLO line AUTH=LOGIN PLAIN.' },
   {
     name: 'listeners',

@@ -9,18 +9,20 @@ import { never, notNow } from '../protocol/dialogue.ts'
 import { type Arrival, arrivalOf, enter, type Refusal, type Step } from '../session/door.ts'
 import type { SessionHost, SessionSettings } from '../session/host.ts'
 import { ClientSession } from '../session/session.ts'
+import { limited } from './limits.ts'
 import { proxyHeader } from './proxy.ts'
-import { evictWhile, idleSeconds, isFull, type Lane, publishUse } from './state.ts'
+import { displaceSilent, evictWhile, idleSeconds, isFull, type Lane, publishUse } from './state.ts'
 import { follow } from './tracing.ts'
 
 /** A client on one of the lane's listeners goes through the door; it comes out as a session, or refused. */
 export function acceptClient(lane: Lane, host: SessionHost, socket: ClientSocket, listener: number): void {
   const settings = lane.generations.published().settings[listener]
-  const arrival = settings === undefined ? undefined : arrivalOf(socket, listener, settings)
+  const arrival = settings === undefined ? undefined : arrivalOf(socket, listener, settings, lane.nextId)
   if (arrival === undefined) {
     socket.destroy()
     return
   }
+  lane.nextId += 1
   lane.entering += 1
   enter(lane.door, arrival, (outcome) => {
     lane.entering -= 1
@@ -34,6 +36,7 @@ export const doorOf = (lane: Lane): readonly Step[] => [
   refuse(lane),
   proxyHeader(lane),
   access(lane),
+  limited(lane),
   implicitTls(lane),
 ]
 
@@ -42,6 +45,7 @@ const refuse =
   (lane: Lane): Step =>
   (arrival, next) => {
     evictWhile(lane, isFull)
+    if (isFull(lane)) displaceSilent(lane)
     if (lane.refusing) next({ refused: 'shutting down' })
     else if (lane.pauses[arrival.listener] === '421') next({ refused: 'paused' })
     else if (isFull(lane)) next({ refused: 'too many sessions' })
@@ -86,25 +90,26 @@ export function startTls(
   return lane.handshakes.begin({ socket, listener: settings.listener, ip, port, session: name }, done)
 }
 
-function turnAway(lane: Lane, { socket, settings, peer }: Arrival, { refused: why, gone, forGood }: Refusal): void {
-  lane.counters.refusedBecause(settings.listener, why)
+function turnAway(lane: Lane, { socket, id, settings, peer }: Arrival, refusal: Refusal): void {
+  const { refused: why, status = '4.3.2', limit, gone, forGood } = refusal
+  lane.counters.refusedBecause(settings.listener, limit === undefined ? why : `limit ${limit}`)
+  forgetTicket(lane, id)
   publishUse(lane)
   if (gone) return
-  const text = forGood ? never(settings.dialogue, '5.7.1', why) : notNow(settings.dialogue, '4.3.2', why)
+  const text = forGood ? never(settings.dialogue, '5.7.1', why) : notNow(settings.dialogue, status, why)
   lane.farewells.say(socket, text, idleSeconds(lane, settings))
-  lane.reporter.log('warn', 'session-refused', { ip: peer.ip, listener: settings.listener, why })
+  lane.reporter.log('warn', 'session-refused', { ip: peer.ip, listener: settings.listener, why, limit })
 }
 
 function begin(lane: Lane, host: SessionHost, arrival: Arrival): void {
   const began = performance.now()
-  const { settings } = arrival
-  const id = lane.nextId
-  lane.nextId += 1
+  const { id, settings } = arrival
   const name = `${lane.start.lane}.${lane.start.boot}.${id.toString(36)}`
   const session = new ClientSession(id, name, arrival, timestampOf(lane, id, settings), host)
   lane.sessions.set(id, session)
   publishUse(lane)
   lane.byName.set(name, session)
+  lane.beforeLogin.add(session)
   lane.generations.join(session)
   if (lane.traces.length > 0) follow(lane, session)
   lane.counters.accepted(settings.listener)
@@ -112,6 +117,12 @@ function begin(lane: Lane, host: SessionHost, arrival: Arrival): void {
   session.start()
   lane.counters.firstReply((performance.now() - began) / 1000)
   lane.reporter.event('session', 'accepted', session)
+}
+
+/** It may be counted somewhere. */
+function forgetTicket(lane: Lane, id: number): void {
+  const { door, login } = lane.generations.published().asks
+  if (door || login) lane.limits.tell(['ended', id])
 }
 
 /** RFC 1939 section 7: different at each greeting. */
@@ -124,6 +135,8 @@ export function sessionEnded(lane: Lane, session: ClientSession, why: Why): void
   lane.asking.get(session)?.()
   lane.asking.delete(session)
   if (!lane.sessions.delete(session.id)) return
+  lane.beforeLogin.delete(session)
+  forgetTicket(lane, session.id)
   if (session.login.accepted !== undefined) lane.serving -= 1
   // A backend that was cut off may be busy with something that is not its input.
   if (session.login.accepted !== undefined && ENDINGS[why].cut) lane.reporter.kill(session)

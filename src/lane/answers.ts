@@ -129,6 +129,10 @@ const aboutTheLane = (lane: Lane, listeners: ListenerControl) =>
       lane.handshakes.use(material)
       return null
     },
+    verdicts: (answers) => {
+      lane.limits.hear(answers)
+      return null
+    },
     ping: () => lane.counters.counted(lane.sessions.values()),
     retire: () => {
       lane.stopping = true

@@ -8,7 +8,7 @@ import type { TlsFacts, TlsFailure } from '../edge/tls.ts'
 import type { ClientSession } from '../session/session.ts'
 import { stateOf } from './describe.ts'
 
-type Outcome = 'accepted' | 'refused' | 'root' | 'blocked' | 'tempfail'
+type Outcome = 'accepted' | 'refused' | 'root' | 'blocked' | 'limited' | 'tempfail'
 
 export interface Counters {
   accepted(name: string): void

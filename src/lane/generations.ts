@@ -121,6 +121,7 @@ function rulesFrom(generation: LaneGeneration, session: ClientSession): Omit<Ser
   return {
     rules: rulesFor(rules, environmentNames(session, chainIn(generation, session))),
     greeting: smtpGreeting,
+    asks: generation.asks.mail,
     senders: sendersFor(senders, session.login.user)?.senders,
   }
 }

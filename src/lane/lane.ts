@@ -24,6 +24,7 @@ import { createCounters } from './counters.ts'
 import { createFarewells } from './farewell.ts'
 import { createGenerations } from './generations.ts'
 import { createHandshakes } from './handshakes.ts'
+import { askUse, createLaneLimits } from './limits.ts'
 import { openBackend, parkBackend, withinBounds } from './logins.ts'
 import type { FromLane, LaneStart, ToLane } from './messages.ts'
 import { observe } from './observing.ts'
@@ -61,6 +62,8 @@ export default function runLane({ start, port, usage, slot }: LaneTask): Promise
       reading,
       cold,
       warm: createWarmBackends(cold),
+      limits: createLaneLimits(tell, reporter),
+      beforeLogin: new Set(),
       handshakes: createHandshakes(counters, reporter, monotonic),
       farewells: createFarewells(start),
       stages: createStages<ClientSession>(
@@ -109,6 +112,7 @@ const hostOf = (lane: Lane): SessionHost => ({
   refresh: lane.generations.refresh,
   startTls: (session, socket, done) => startTls(lane, session, socket, done),
   ended: (session, why) => sessionEnded(lane, session, why),
+  askLimits: (session, what) => askUse(lane, session, what),
   park: (session, opened, greeting) => parkBackend(lane, session, opened, greeting),
   observe: (session: ClientSession, effect: Performed) => observe(lane, session, effect),
 })
@@ -148,7 +152,9 @@ function answerOn(
   port.on('message', (bytes: Uint8Array) => {
     const { q, n, ask } = decodeMessage(bytes) as ToLane
     try {
-      tell({ a: n, answer: (answers[q] as (ask: unknown) => unknown)(ask) })
+      const answer = (answers[q] as (ask: unknown) => unknown)(ask)
+      // Nobody waits for an answer to what was only told.
+      if (n !== 0) tell({ a: n, answer })
     } catch (error) {
       tell({ failed: n, message: error instanceof Error ? error.message : String(error) })
       reporter.log('error', 'bug', { question: q, stack: error instanceof Error ? error.stack : String(error) })

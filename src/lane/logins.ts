@@ -3,8 +3,17 @@
 import { wipe } from '../protocol/bytes.ts'
 import type { BackendSource, Login, Opened, Refused } from '../session/backends/backends.ts'
 import type { ClientSession } from '../session/session.ts'
+import { isWrong, withinLimits } from './limits.ts'
 import { environmentOf } from './settings.ts'
-import { evictWhile, type Lane, nearlyOutOfDescriptors, outOfDescriptors, outOfProcesses, publishUse } from './state.ts'
+import {
+  evictWhile,
+  type Lane,
+  nearlyOutOfDescriptors,
+  outOfDescriptors,
+  outOfProcesses,
+  publishUse,
+  tooManyLogins,
+} from './state.ts'
 
 type Kind = 'auth' | 'guest'
 
@@ -34,7 +43,7 @@ export function openBackend(
   }
   const asked = performance.now()
   let pending = true
-  const giveUp = sourceOf(lane, session, kind).open(login, (outcome) => {
+  const giveUp = withinLimits(lane, session, sourceOf(lane, session, kind)).open(login, (outcome) => {
     pending = false
     lane.asking.delete(session)
     settle(lane, session, asked, outcome)
@@ -44,7 +53,15 @@ export function openBackend(
 }
 
 function settle(lane: Lane, session: ClientSession, asked: number, outcome: Opened | Refused): void {
-  if ('backend' in outcome && !session.streams.closing) lane.serving += 1
+  if ('backend' in outcome && !session.streams.closing) {
+    lane.serving += 1
+    lane.beforeLogin.delete(session)
+  }
+  // Whoever hangs up before the answer has guessed all the same.
+  if (session.streams.closing && isWrong(outcome)) {
+    const remaining = Math.max(0, session.actors.reup.tries - 1)
+    lane.reporter.logOf(session, 'warn', 'login-failed', { user: session.login.user, remaining })
+  }
   publishUse(lane)
   lane.counters.helper((performance.now() - asked) / 1000)
   session.loggedIn(outcome)
@@ -59,7 +76,7 @@ function sourceOf(lane: Lane, session: ClientSession, kind: Kind): BackendSource
 export const withinBounds = (lane: () => Lane, helper: BackendSource): BackendSource => ({
   open: (login, done) => {
     evictWhile(lane(), (full) => outOfDescriptors(full) || outOfProcesses(full))
-    if (!outOfDescriptors(lane())) return helper.open(login, done)
+    if (!outOfDescriptors(lane()) && !tooManyLogins(lane())) return helper.open(login, done)
     wipe(login.credentials)
     done({ is: 'busy' })
     return () => undefined

@@ -6,6 +6,7 @@ import type { Sample } from '../contract/metrics.ts'
 import type { SessionFilter, SessionQuery } from '../contract/pages.ts'
 import type { SessionDetail, SessionSummary } from '../contract/session-view.ts'
 import type { TlsMaterial } from '../edge/tls.ts'
+import type { LimitsAnswer, LimitsFrame } from '../limits/frames.ts'
 import type { ConfigError } from '../protocol/errors.ts'
 import type { HelperPlace } from '../protocol/helper.ts'
 
@@ -32,6 +33,8 @@ export interface LaneStart {
   /** Descriptors that sessions and backends of all lanes may take. */
   readonly descriptorsForSessions: number
   readonly blocked: readonly string[]
+  /** Key of what tells one wrong password from another. */
+  readonly secret: Uint8Array
   readonly refusing: boolean
   readonly paused: readonly (PauseMode | undefined)[]
   /** Undefined: no listener has TLS. Holds keys. */
@@ -59,6 +62,8 @@ export interface Questions {
   listen: { ask: { events: boolean; level: LogLevel; traces: readonly TraceRequest[] }; answer: null }
   /** Certificates and ticket keys for new handshakes. */
   tls: { ask: TlsMaterial; answer: null }
+  /** Told, not asked. */
+  verdicts: { ask: readonly LimitsAnswer[]; answer: null }
   /** What it has counted. */
   ping: { ask: null; answer: readonly Sample[] }
   /** Close the listeners; the task ends when the last session has. */
@@ -96,6 +101,8 @@ export type FromLane =
   | { readonly last: { readonly counted: readonly Sample[]; readonly hits: readonly RuleHit[] } }
   /** Backends that must not be left to end by themselves, by session. */
   | { readonly kill: readonly string[] }
+  /** For the service actor `limits`. */
+  | { readonly limits: readonly LimitsFrame[] }
   | { readonly log: string }
   | { readonly events: readonly DaemonEvent[] }
   | { readonly traces: readonly TraceLine[] }

@@ -2,6 +2,7 @@
 
 import type { Log, LogEvent, Performed } from '../actors/effects.ts'
 import type { ClientSession } from '../session/session.ts'
+import { countOctets } from './limits.ts'
 import type { Reporter } from './reporter.ts'
 import type { Lane } from './state.ts'
 import { followLogin, traceMark, traceNote } from './tracing.ts'
@@ -12,6 +13,7 @@ const LOGIN_OUTCOMES = {
   'login-failed': 'refused',
   'login-root': 'root',
   'login-blocked': 'blocked',
+  'login-limited': 'limited',
   'login-tempfail': 'tempfail',
 } as const satisfies Partial<Record<LogEvent, string>>
 
@@ -29,6 +31,7 @@ export function observe(lane: Lane, session: ClientSession, effect: Performed): 
       break
     case 'note':
       lane.counters.note(session, effect.event, effect.code)
+      if (effect.event === 'in_data' && effect.code >= 200 && effect.code < 300) countOctets(lane, session)
       // After login fixsmtpio's own marks show the lines themselves; before it only verbs and codes are told.
       if (lane.traced.has(session) && session.front === 'authup') traceNote(lane, session, effect.event, effect.code)
       break
@@ -56,6 +59,10 @@ function report(reporter: Reporter, session: ClientSession, effect: Log): void {
     case 'login-blocked':
       logOf(session, 'warn', 'login-blocked', { user })
       event('auth', 'blocked', session, { user })
+      break
+    case 'login-limited':
+      logOf(session, 'warn', 'login-limited', { user, why: effect.said })
+      event('auth', 'limited', session, { user })
       break
     case 'login-tempfail':
       logOf(session, 'warn', 'login-tempfail', {

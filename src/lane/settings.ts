@@ -4,6 +4,7 @@ import type { ChainConfig } from '../config/chains.ts'
 import { type Config, compileConfig } from '../config/config.ts'
 import type { ListenerConfig } from '../config/listeners.ts'
 import type { TlsFacts } from '../edge/tls.ts'
+import { counts, type Limits } from '../limits/limit.ts'
 import type { DialogueSettings } from '../protocol/dialogue.ts'
 import type { ConfigError } from '../protocol/errors.ts'
 import { REQUEST_LIMIT } from '../protocol/lines.ts'
@@ -18,6 +19,24 @@ export interface LaneGeneration {
   /** Sessions that use it. */
   users: number
   readonly settings: readonly SessionSettings[]
+  readonly asks: Asks
+}
+
+/** What control/limits counts: nothing is asked about anything else. */
+export interface Asks {
+  readonly door: boolean
+  readonly login: boolean
+  /** Events of fixsmtpio. */
+  readonly mail: ReadonlySet<string>
+  readonly octets: boolean
+}
+
+function asksOf(limits: Limits): Asks {
+  const login = counts(limits, 'sessions', 'before-login', 'logins', 'failed-logins')
+  const mail = new Set<string>()
+  if (counts(limits, 'messages', 'octets')) mail.add('mail')
+  if (counts(limits, 'recipients')) mail.add('rcpt')
+  return { door: login, login, mail, octets: counts(limits, 'octets') }
 }
 
 export function compileGeneration(texts: GenerationTexts): LaneGeneration | { errors: readonly ConfigError[] } {
@@ -28,6 +47,7 @@ export function compileGeneration(texts: GenerationTexts): LaneGeneration | { er
     generation: texts.generation,
     config,
     users: 0,
+    asks: asksOf(config.limits),
     settings: config.listeners.map((listener): SessionSettings => {
       const chain = config.chains.chains.find((each) => each.name === listener.chain)
       return {

@@ -1,8 +1,10 @@
 // A lane as a value: what its files share. Each file of this folder says what it does with it; lane.ts puts them together.
 
 import type { PauseMode } from '../contract/daemon.ts'
+import { monotonic } from '../edge/clock.ts'
 import type { Listening } from '../edge/listening.ts'
 import type { Reading } from '../edge/reading.ts'
+import { notNow } from '../protocol/dialogue.ts'
 import type { BackendSource } from '../session/backends/backends.ts'
 import type { WarmBackends } from '../session/backends/warm.ts'
 import type { Step } from '../session/door.ts'
@@ -13,9 +15,10 @@ import type { Counters } from './counters.ts'
 import type { Farewells } from './farewell.ts'
 import type { Generations } from './generations.ts'
 import type { Handshakes } from './handshakes.ts'
+import type { LaneLimits } from './limits.ts'
 import type { LaneStart } from './messages.ts'
 import type { Reporter } from './reporter.ts'
-import { descriptorsInUse, sessionsInUse, setUse, type Usage } from './usage.ts'
+import { beforeLoginInUse, descriptorsInUse, sessionsInUse, setUse, type Usage } from './usage.ts'
 
 export interface Lane {
   readonly start: LaneStart
@@ -37,6 +40,9 @@ export interface Lane {
   readonly cold: BackendSource
   readonly warm: WarmBackends
   readonly handshakes: Handshakes
+  readonly limits: LaneLimits
+  /** Sessions that have not logged in, the oldest first. */
+  readonly beforeLogin: Set<ClientSession>
   readonly farewells: Farewells
   readonly stages: Stages<ClientSession>
   /** What a client passes before it is a session. */
@@ -69,11 +75,20 @@ export const placeOf = (lane: Lane, session: ClientSession) => ({
 
 export function publishUse(lane: Lane): void {
   const sessions = lane.sessions.size + lane.entering
-  setUse(lane.usage, lane.slot, sessions, sessions + lane.asking.size + lane.serving + lane.warm.size())
+  setUse(
+    lane.usage,
+    lane.slot,
+    sessions,
+    sessions + lane.asking.size + lane.serving + lane.warm.size(),
+    sessions - lane.serving,
+  )
 }
 
 /** A new session is taken below this share of the descriptors, so that those who are connected can still log in. */
 const FOR_NEW_SESSIONS = 0.95
+
+/** Sessions that have not logged in take no more than this share, however many they are. */
+const BEFORE_LOGIN = 15 / 16
 
 export const nearlyOutOfDescriptors = (lane: Lane): boolean =>
   descriptorsInUse(lane.usage) >= Math.floor(lane.start.descriptorsForSessions * FOR_NEW_SESSIONS)
@@ -83,6 +98,7 @@ export const outOfDescriptors = (lane: Lane): boolean =>
 
 /** No new session is taken. */
 export function isFull(lane: Lane): boolean {
+  if (beforeLoginInUse(lane.usage) >= Math.floor(lane.start.descriptorsForSessions * BEFORE_LOGIN)) return true
   const most = lane.generations.published().config.maxSessions
   return (most > 0 && sessionsInUse(lane.usage) >= most) || nearlyOutOfDescriptors(lane)
 }
@@ -96,11 +112,37 @@ export function outOfProcesses(lane: Lane): boolean {
   return lane.asking.size + lane.serving + lane.warm.size() + 1 > share
 }
 
+/** Logins under way take no more than half of the lane's share: those who have logged in keep theirs. */
+export function tooManyLogins(lane: Lane): boolean {
+  const share = lane.generations.published().config.chains.maxProcesses / 2 / lane.start.lanes
+  return lane.asking.size >= Math.max(1, share)
+}
+
 /** Ends the parked backends that have waited longest while `short` holds. */
 export function evictWhile(lane: Lane, short: (lane: Lane) => boolean): void {
   while (lane.warm.size() > 0 && short(lane)) {
     lane.warm.dropOldest()
     publishUse(lane)
+  }
+}
+
+/** One that has been silent for less may be about to speak. */
+const SILENT_MILLISECONDS = 1000
+const LOOKED_AT = 64
+
+/** Ends the oldest session before login that says nothing, for a client that may have something to say. */
+export function displaceSilent(lane: Lane): void {
+  const now = monotonic()
+  let looked = 0
+  for (const session of lane.beforeLogin) {
+    looked += 1
+    if (now - session.started < SILENT_MILLISECONDS || looked > LOOKED_AT) return
+    if (lane.asking.has(session) || session.streams.closing || now - session.streams.seen < SILENT_MILLISECONDS)
+      continue
+    const text = notNow(session.settings.dialogue, '4.7.0', 'too many sessions before login')
+    session.perform({ do: 'reply', text })
+    session.abandon('displaced')
+    return
   }
 }
 

@@ -3,25 +3,25 @@
 
 /** Twice as many as there can be lanes, and more: an old lane drains while its replacement serves. */
 export const SLOTS = 256
+const NUMBERS = 3
 
-/** Two numbers a slot: sessions, descriptors. */
+/** Three numbers a slot: sessions, descriptors, sessions that have not logged in. */
 export type Usage = Int32Array
 
-export const newUsage = (): Usage => new Int32Array(new SharedArrayBuffer(4 * 2 * SLOTS))
+export const newUsage = (): Usage => new Int32Array(new SharedArrayBuffer(4 * NUMBERS * SLOTS))
 
-export function setUse(usage: Usage, slot: number, sessions: number, descriptors: number): void {
-  Atomics.store(usage, 2 * slot, sessions)
-  Atomics.store(usage, 2 * slot + 1, descriptors)
+export function setUse(usage: Usage, slot: number, sessions: number, descriptors: number, before: number): void {
+  Atomics.store(usage, NUMBERS * slot, sessions)
+  Atomics.store(usage, NUMBERS * slot + 1, descriptors)
+  Atomics.store(usage, NUMBERS * slot + 2, before)
 }
 
-export function sessionsInUse(usage: Usage): number {
-  let sum = 0
-  for (let i = 0; i < usage.length; i += 2) sum += usage[i] ?? 0
-  return sum
-}
+export const sessionsInUse = (usage: Usage): number => sumFrom(usage, 0)
+export const descriptorsInUse = (usage: Usage): number => sumFrom(usage, 1)
+export const beforeLoginInUse = (usage: Usage): number => sumFrom(usage, 2)
 
-export function descriptorsInUse(usage: Usage): number {
+function sumFrom(usage: Usage, first: number): number {
   let sum = 0
-  for (let i = 1; i < usage.length; i += 2) sum += usage[i] ?? 0
+  for (let i = first; i < usage.length; i += NUMBERS) sum += usage[i] ?? 0
   return sum
 }

@@ -65,7 +65,8 @@ export interface Protocol {
   /** Verbs whose line may hold a password. */
   readonly secretVerbs: readonly { readonly verb: string; readonly answer: SecretVerb }[]
   readonly unknown: Verb
-  readonly fault: (fault: Fault, view: DialogueView) => string
+  /** `text` in the place of the fault's own, if it is not empty. */
+  readonly fault: (fault: Fault, view: DialogueView, text?: string) => string
   /** The answer of the client to a continuation request; user is the one named for `login-password`, else empty. */
   readonly asked: (asked: Asked, line: Uint8Array, user: string, view: DialogueView) => Answer
   /** Longest command with this verb in octets, its line ending included. */
@@ -82,6 +83,8 @@ export const FAULTS = {
   crash: { text: 'aack, child crashed', code: '454', status: '4.3.0', pop3: 'SYS/TEMP' },
   badauth: { text: 'authorization failed', code: '535', status: '5.7.0', pop3: 'AUTH' },
   blocked: { text: 'account is blocked', code: '535', status: '5.7.13', pop3: 'AUTH' },
+  limited: { text: 'too many logins', code: '454', status: '4.7.0', pop3: 'LOGIN-DELAY' },
+  inuse: { text: 'too many sessions', code: '454', status: '4.7.0', pop3: 'IN-USE' },
   noauth: { text: 'auth type unimplemented', code: '504', status: '5.5.1', pop3: '' },
   input: { text: 'malformed auth input', code: '501', status: '5.5.4', pop3: '' },
   cancelled: { text: 'auth exchange cancelled', code: '501', status: '5.0.0', pop3: '' },

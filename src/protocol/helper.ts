@@ -40,6 +40,8 @@ export type HelperStatus =
   | { readonly is: 'exit' | 'signal'; readonly code: number }
   | { readonly is: 'root' | 'timeout' | 'busy' }
   | { readonly is: 'missing'; readonly text: string }
+  /** By control/limits; `text` is for the client. */
+  | { readonly is: 'limited' | 'in-use'; readonly text: string }
   | { readonly is: 'blocked' | 'unreachable' }
 
 const UNREACHABLE: HelperStatus = { is: 'unreachable' }

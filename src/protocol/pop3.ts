@@ -108,12 +108,12 @@ export const pop3: Protocol = {
     { verb: 'AUTH', answer: auth },
   ],
   unknown: () => reply('-ERR authup authorization first'),
-  fault: (name, view) => {
+  fault: (name, view, told = '') => {
     const { text, pop3: code } = FAULTS[name]
     // A response code that the capabilities do not promise is left out, but a temporary failure is always told apart (RFC 3206).
     const said =
       code === 'SYS/TEMP' || (code === 'AUTH' ? capability(view, 'AUTH-RESP-CODE') : capability(view, 'RESP-CODES'))
-    return `-ERR ${code !== '' && said ? `[${code}] ` : ''}authup ${text}\r\n`
+    return `-ERR ${code !== '' && said ? `[${code}] ` : ''}${told || `authup ${text}`}\r\n`
   },
   asked: (what, line, user) => inPop3(askedBySasl(what, line, user)),
   // RFC 2449 section 4: 255 octets a command; an AUTH line may carry 12,288 (RFC 5034 section 4). What is for checkpassword(8) has its limit.

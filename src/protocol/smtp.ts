@@ -131,7 +131,7 @@ export const smtp: Protocol = {
   },
   secretVerbs: [{ verb: 'AUTH', answer: auth }],
   unknown: (_argument, view) => (view.settings.guest ? { do: 'guest' } : reply(SAYS.loginFirst, view)),
-  fault: (name, view) => textFor({ ...FAULTS[name], text: `authup ${FAULTS[name].text}` }, view),
+  fault: (name, view, text = '') => textFor({ ...FAULTS[name], text: text || `authup ${FAULTS[name].text}` }, view),
   asked,
   // RFC 5321 4.5.3.1.4: 512 octets, more where extensions add parameters; RFC 4954 section 4: 12,288 for AUTH.
   limit: (verb) => (verb === 'AUTH' ? 12_288 : verb === 'MAIL' || verb === 'RCPT' ? 1000 : 512),

@@ -29,6 +29,8 @@ export interface LaneHandle {
     ask: Questions[Q]['ask'],
     withinSeconds?: number,
   ): Promise<Questions[Q]['answer']>
+  /** Says what needs no answer. */
+  tell<Q extends QuestionName>(question: Q, ask: Questions[Q]['ask']): void
   /** Ends the thread without waiting for its sessions. */
   end(why: string): void
 }
@@ -159,6 +161,10 @@ class LaneTaskHandle implements LaneHandle {
     })
   }
 
+  tell<Q extends QuestionName>(q: Q, ask: Questions[Q]['ask']): void {
+    if (this.state !== 'dead') this.near.postMessage(encodeMessage({ q, n: 0, ask }))
+  }
+
   end(why: string): void {
     this.why = why
     this.controller.abort()
@@ -185,7 +191,7 @@ class LaneTaskHandle implements LaneHandle {
   private ended(why: string): void {
     if (this.state === 'dead') return
     this.state = 'dead'
-    setUse(this.task.usage, this.task.slot, 0, 0)
+    setUse(this.task.usage, this.task.slot, 0, 0, 0)
     // What it said last is still heard.
     for (let last = receiveMessageOnPort(this.near); last !== undefined; last = receiveMessageOnPort(this.near)) {
       this.hear(last.message as Uint8Array)

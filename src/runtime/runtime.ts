@@ -33,6 +33,7 @@ import {
   stopCrew,
 } from './crew.ts'
 import { newLeases, supplied } from './leases.ts'
+import { createLimits, type LimitsService } from './limits.ts'
 import { type Block, contentOf, recall } from './memory.ts'
 import { memoryOf, type Orders, ordersOf } from './orders.ts'
 import { createPool, type LaneHandle, type PoolEvents, type Threads, workerThreads } from './pool.ts'
@@ -107,6 +108,7 @@ export interface Runtime {
   notSaved(): string | undefined
   log(level: LogLevel, event: string, fields: LogFields): void
   readonly certificates: Certificates
+  readonly limits: LimitsService
   /** Log lines that could not be written. */
   linesLost(): number
   onEvent(listener: (event: DaemonEvent) => void): () => void
@@ -143,7 +145,8 @@ export async function startRuntime(
   const watch = watchOf(options, audience)
   const certificates = certificatesOf(audience, (material) => void askLanes(crew, 'tls', material))
   const save = () => void store.save()
-  const crew = crewOf({ options, publishing, audience, orders, watch, threads, certificates, save })
+  const limits = createLimits(publishing.current.config.limits)
+  const crew = crewOf({ options, publishing, audience, orders, watch, threads, certificates, limits, save })
   for (const [place, deaths] of memory.deaths) crew.deaths.set(place, deaths)
   crew.leases.request = descriptorRequests((listener, fd) => supplied(crew.leases, listener, fd))
   const read = certificates.load(publishing.current.config, 'start')
@@ -159,9 +162,10 @@ export async function startRuntime(
     began,
     publishing,
     certificates,
+    limits,
     current: () => publishing.current,
     ...lanesOf(crew, orders, save),
-    ...hearingOf({ crew, audience, publishing, certificates, orders, save }),
+    ...hearingOf({ crew, audience, publishing, certificates, limits, orders, save }),
     overrides: () => orders.overrides,
     keep: (overrides) => {
       orders.overrides = overrides
@@ -175,6 +179,7 @@ export async function startRuntime(
       stopPings()
       watch?.stop()
       certificates.stop()
+      limits.stop()
       await stopCrew(crew, graceSeconds)
       await store.saved()
     },
@@ -230,20 +235,23 @@ interface Parts {
   readonly watch: HelperWatch | undefined
   readonly threads: Threads
   readonly certificates: Certificates
+  readonly limits: LimitsService
   readonly save: () => void
 }
 
-function crewOf({ options, publishing, audience, orders, watch, threads, certificates, save }: Parts): Crew {
+function crewOf({ options, publishing, audience, orders, watch, threads, certificates, limits, save }: Parts): Crew {
   const { descriptorLimit, descriptors, lanes } = options
   const events: PoolEvents = {
     said: (lane, message) => {
-      if ('log' in message) audience.write(message.log)
+      if ('limits' in message) limits.hear(lane, message.limits)
+      else if ('log' in message) audience.write(message.log)
       else if ('kill' in message) for (const session of message.kill) watch?.kill(session)
       else if ('events' in message) for (const event of message.events) emit(audience, event)
       else if ('traces' in message) showTraces(audience, message.traces)
       else if ('ready' in message) log(audience, 'debug', 'lane-ready', { lane: lane.lane })
     },
     died: (lane, why) => {
+      limits.died(lane)
       if (crew.lanes.get(lane.place) === lane && !crew.stopping)
         emit(audience, { at: Date.now(), topic: 'lane', name: 'died', data: { lane: lane.lane, why } })
       laneEnded(crew, lane, why)
@@ -258,6 +266,7 @@ function crewOf({ options, publishing, audience, orders, watch, threads, certifi
       helper: options.helper.place,
       descriptorsForSessions: descriptorsForSessions(descriptorLimit, descriptors.length, lanes),
       blocked: [...orders.blocked.keys()],
+      secret: limits.secret,
       refusing: orders.refusing,
       paused: orders.paused,
       tls: certificates.material(),
@@ -313,11 +322,12 @@ interface Hearing {
   readonly audience: Audience
   readonly publishing: Publishing
   readonly certificates: Certificates
+  readonly limits: LimitsService
   readonly orders: Orders
   readonly save: () => void
 }
 
-const hearingOf = ({ crew, audience, publishing, certificates, orders, save }: Hearing) => {
+const hearingOf = ({ crew, audience, publishing, certificates, limits, orders, save }: Hearing) => {
   const tellLanes = () => Promise.all(liveLanes(crew).map((lane) => tellLane(audience, lane)))
   const host = {
     lanes: () => liveLanes(crew),
@@ -336,6 +346,7 @@ const hearingOf = ({ crew, audience, publishing, certificates, orders, save }: H
         void tellLanes()
       }
       save()
+      if (planned.changed.includes('limits')) limits.use(publishing.current.config.limits)
       if (changesTls(planned)) certificates.load(publishing.current.config, 'reload')
       return result
     },

@@ -16,6 +16,8 @@ export interface Address {
 /** A client that is not a session yet. */
 export interface Arrival {
   readonly socket: ClientSocket
+  /** Its number in the lane, as an arrival and as a session. */
+  readonly id: number
   /** Index in control/listeners. */
   readonly listener: number
   readonly settings: SessionSettings
@@ -34,6 +36,10 @@ export interface Refusal {
   readonly refused: string
   /** It will not be otherwise later: 554 rather than 421. */
   readonly forGood?: true
+  /** Enhanced status (RFC 3463); without it 4.3.2. */
+  readonly status?: string
+  /** Name of the limit that refuses. */
+  readonly limit?: string
   /** It has been closed and logged already: TLS that failed, a header that was none. */
   readonly gone?: true
 }
@@ -41,11 +47,16 @@ export interface Refusal {
 export type Step = (arrival: Arrival, next: (outcome: Arrival | Refusal) => void) => void
 
 /** Undefined if the client is gone already. */
-export function arrivalOf(socket: ClientSocket, listener: number, settings: SessionSettings): Arrival | undefined {
+export function arrivalOf(
+  socket: ClientSocket,
+  listener: number,
+  settings: SessionSettings,
+  id = 0,
+): Arrival | undefined {
   const { remoteAddress: ip, remotePort: port = 0 } = socket
   if (ip === undefined) return undefined
   const local = () => ({ ip: socket.localAddress ?? '', port: socket.localPort ?? 0 })
-  return { socket, listener, settings, peer: { ip, port }, local, tls: undefined, proxy: undefined, variables: [] }
+  return { socket, id, listener, settings, peer: { ip, port }, local, tls: undefined, proxy: undefined, variables: [] }
 }
 
 /** Calls `done` once: with what the last step made of the arrival, or with the first refusal. */

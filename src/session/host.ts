@@ -6,6 +6,7 @@ import type { Frame } from '../actors/frames.ts'
 import type { ClientSocket } from '../edge/listening.ts'
 import type { Reading } from '../edge/reading.ts'
 import type { TlsFacts, TlsFailure } from '../edge/tls.ts'
+import type { Used } from '../limits/frames.ts'
 import type { DialogueSettings } from '../protocol/dialogue.ts'
 import type { BareLineEnd } from '../protocol/end-of-data.ts'
 import type { Network } from '../protocol/ip.ts'
@@ -33,6 +34,8 @@ export interface SessionHost {
     socket: ClientSocket,
     done: (secured: ClientSocket, outcome: TlsFacts | TlsFailure) => void,
   ) => ClientSocket
+  /** Ends in a frame `limits`. */
+  readonly askLimits: (session: ClientSession, what: Used) => void
   /** Takes over an idle backend for a later login; false if it does not want it. */
   readonly park: (session: ClientSession, opened: Opened, greeting: string) => boolean
   readonly observe: (session: ClientSession, effect: Performed) => void
@@ -43,6 +46,8 @@ export interface ServingRules {
   readonly greeting: string
   /** What the user may give as the sender; undefined: any. */
   readonly senders: Senders | undefined
+  /** Events that control/limits counts. */
+  readonly asks: ReadonlySet<string>
   /** Requests and replies are shown, before and after the rules. */
   readonly debug: boolean
 }

@@ -56,7 +56,7 @@ export class ClientSession {
   readonly settings: SessionSettings
   readonly started: number
   readonly login: LoginFacts
-  readonly counters = { messages: 0, recipients: 0 }
+  readonly counters = { messages: 0, recipients: 0, octets: 0 }
   readonly verbs: VerbNote[] = []
   readonly actors: Actors
   readonly streams: Streams
@@ -132,12 +132,14 @@ export class ClientSession {
     this.introduced = opened.introduced
     this.login.accepted = opened.accepted
     this.login.at = this.streams.seen
-    this.host.post(this, [TAG.answer, this.id, 'ok', -1])
+    this.host.post(this, [TAG.answer, this.id, 'ok', -1, ''])
   }
 
   private refusedBy(refused: Refused): void {
     this.login.missing = refused.is === 'missing' ? refused.text : undefined
-    this.host.post(this, [TAG.answer, this.id, refused.is, 'code' in refused ? refused.code : -1])
+    const code = 'code' in refused ? refused.code : -1
+    const text = refused.is === 'limited' || refused.is === 'in-use' ? refused.text : ''
+    this.host.post(this, [TAG.answer, this.id, refused.is, code, text])
   }
 
   // ---- effects
@@ -168,6 +170,9 @@ export class ClientSession {
         break
       case 'splice':
         streams.splice(effect)
+        break
+      case 'ask-limits':
+        this.host.askLimits(this, effect.what)
         break
       case 'end-requests':
         streams.endRequests()
@@ -227,7 +232,7 @@ export class ClientSession {
   }
 
   private serve(): void {
-    const { rules, greeting, senders, debug } = this.host.rulesOf(this)
+    const { rules, greeting, senders, debug, asks } = this.host.rulesOf(this)
     const { dialogue, longest, warm } = this.settings
     this.front = 'fixsmtpio'
     this.streams.serve()
@@ -243,6 +248,7 @@ export class ClientSession {
       introduced: this.introduced,
       peer: this.ip,
       senders,
+      asks,
       enhanced: promisesStatus(dialogue.capabilities),
     })
   }

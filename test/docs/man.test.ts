@@ -101,8 +101,9 @@ void test('acceptctl(1) has every command, with the socket that answers it', () 
 void test('authup(8) has every reply to a fault', () => {
   const { text } = page('authup.8')
   // These are the daemon's.
-  const { blocked, http, encrypt, tlsnow, proxied, ...faults } = FAULTS
-  for (const { text: said } of [blocked, http, encrypt, tlsnow, proxied]) assert.ok(!text.includes(said))
+  const { blocked, limited, inuse, http, encrypt, tlsnow, proxied, ...faults } = FAULTS
+  for (const { text: said } of [blocked, limited, inuse, http, encrypt, tlsnow, proxied])
+    assert.ok(!text.includes(said))
   for (const { code, status, text: said } of Object.values(faults))
     assert.ok(text.includes(`\n.It ${code} Ta ${status} Ta ${said}\n`), said)
 })

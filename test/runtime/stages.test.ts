@@ -22,15 +22,16 @@ const FRAMES: readonly Frame[] = [
   [TAG.tls, 1, false],
   [TAG.login, 1, 'J\xfcrgen', bytes('a\0b\0\0'), 'PLAIN'],
   [TAG.guest, 1],
-  [TAG.answer, 1, 'ok', -1],
-  [TAG.verdict, 1, 'refused', 1, 'me'],
-  [TAG.outcome, 1, 'tempfail', 111, true],
+  [TAG.answer, 1, 'ok', -1, ''],
+  [TAG.verdict, 1, 'refused', 1, 'me', ''],
+  [TAG.outcome, 1, 'tempfail', 111, true, ''],
   [TAG.serve, 1, false, 'EHLO me\r\n', bytes('')],
   [TAG.request, 1, new Uint8Array(70_000).fill(120)],
   [TAG.backend, 1, bytes('250 ok\r\n')],
   [TAG.backendEnd, 1, -1],
   [TAG.bodyEnd, 1, bytes('QUIT\r\n'), 'bare-line-end'],
   [TAG.shutdown, 1, 'service shutting down'],
+  [TAG.limits, 1, 'too many messages of this user (#limit messages)'],
 ]
 
 void describe('the wire', () => {
@@ -84,7 +85,7 @@ void describe('the stages', () => {
     )
     stages.post(one, [TAG.start, 1])
     stages.post(one, [TAG.input, 1, bytes(`AUTH PLAIN ${Buffer.from('\0me\0x').toString('base64')}\r\n`)])
-    stages.post(one, [TAG.answer, 1, 'exit', 1])
+    stages.post(one, [TAG.answer, 1, 'exit', 1, ''])
     assert.deepEqual(
       one.effects.map((effect) => effect.do),
       ['reply', 'log', 'ask-helper', 'log', 'reply', 'room'],

@@ -1,3 +1,4 @@
+import { NO_ASKS } from '../../src/actors/fixsmtpio.ts'
 // The in-line lane: one session with its actors, its edge and sockets of ours, all in one turn; time is a number.
 
 import type { Effect } from '../../src/actors/effects.ts'
@@ -101,6 +102,7 @@ export function inlineWorld(
       rules: rulesFor(ruleSetOf(settings), (name) => name === 'AUTHUP_USER' && one.login.user !== ''),
       greeting: 'mx.example',
       senders: undefined,
+      asks: NO_ASKS,
       debug: false,
     }),
     refresh: () => undefined,
@@ -110,6 +112,9 @@ export function inlineWorld(
     },
     startTls: () => {
       throw new Error('the in-line lane has no TLS')
+    },
+    askLimits: () => {
+      throw new Error('the in-line lane has no limits')
     },
     park: () => false,
     observe: () => undefined,

@@ -64,6 +64,7 @@ export async function startLane(texts: ControlTexts, more: Partial<LaneStart> = 
     helper: { socket: helper.path },
     descriptorsForSessions: 2000,
     blocked: [],
+    secret: new Uint8Array(32),
     refusing: false,
     paused: [],
     tls: undefined,

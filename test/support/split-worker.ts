@@ -2,7 +2,7 @@
 import { parentPort, workerData } from 'node:worker_threads'
 import { newAuthup } from '../../src/actors/authup.ts'
 import { newCheckpassword } from '../../src/actors/checkpassword.ts'
-import { newFixsmtpio } from '../../src/actors/fixsmtpio.ts'
+import { NO_ASKS, newFixsmtpio } from '../../src/actors/fixsmtpio.ts'
 import { type ActorName, type Actors, receive } from '../../src/actors/pipeline.ts'
 import { newReup } from '../../src/actors/reup.ts'
 import { rulesFor } from '../../src/rules/rewrite.ts'
@@ -27,6 +27,7 @@ const actors: Actors = {
     introduced: '',
     senders: undefined,
     peer: '192.0.2.1',
+    asks: NO_ASKS,
     enhanced: false,
   }),
 }

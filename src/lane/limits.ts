@@ -1,0 +1,274 @@
+// A lane's questions about control/limits. The main thread decides, for all lanes together; what a turn of the lane asks goes in one
+// message. A lane that hears nothing for 50 ms decides by what it heard last, and says so.
+//
+//   door, login, MAIL, RCPT ──> ask ──> main thread ──> hear ──> the client goes on, waits, or is refused
+
+import { TAG } from '../actors/frames.ts'
+import { monotonic } from '../edge/clock.ts'
+import { expire, keep, newExpiring, recall } from '../limits/expiring.ts'
+import {
+  GRANTED,
+  type LimitsAnswer,
+  type LimitsFrame,
+  type LimitsVerdict,
+  type Refused,
+  type Used,
+} from '../limits/frames.ts'
+import type { Who } from '../limits/limit.ts'
+import { wipe } from '../protocol/bytes.ts'
+import type { BackendSource, Login, Refused as NotOpened, Opened } from '../session/backends/backends.ts'
+import type { Step } from '../session/door.ts'
+import { passwordHash } from '../session/password-hash.ts'
+import type { ClientSession } from '../session/session.ts'
+import type { FromLane } from './messages.ts'
+import type { Reporter } from './reporter.ts'
+import type { Lane } from './state.ts'
+
+const PATIENCE_MILLISECONDS = 50
+/** Refusals that a lane remembers for when it has to decide alone. */
+const REMEMBERED = 4096
+
+interface Asked {
+  readonly at: number
+  /** Whom and what it is about. */
+  readonly key: string
+  readonly decide: (verdict: LimitsVerdict) => void
+}
+
+export interface LaneLimits {
+  ask(frame: (n: number) => LimitsFrame, key: string, decide: (verdict: LimitsVerdict) => void): void
+  tell(frame: LimitsFrame): void
+  hear(answers: readonly LimitsAnswer[]): void
+  /** Verdicts that the lane has given alone. */
+  alone(): number
+}
+
+export function createLaneLimits(tell: (message: FromLane) => void, reporter: Reporter): LaneLimits {
+  const waiting = new Map<number, Asked>()
+  const refusals = newExpiring<Refused>(REMEMBERED)
+  let outgoing: LimitsFrame[] = []
+  let next = 1
+  let watching = false
+  let silent = false
+  let alone = 0
+
+  function flush(): void {
+    tell({ limits: outgoing })
+    outgoing = []
+  }
+
+  function send(frame: LimitsFrame): void {
+    if (outgoing.length === 0) setImmediate(flush)
+    outgoing.push(frame)
+  }
+
+  const watch = (milliseconds: number) => {
+    // Answers that have come while the lane was busy are heard first.
+    if (!watching) setTimeout(() => setImmediate(giveUp), milliseconds).unref()
+    watching = true
+  }
+
+  function giveUp(): void {
+    watching = false
+    const now = monotonic()
+    expire(refusals, now)
+    for (const [n, { at, key, decide }] of waiting) {
+      if (now - at < PATIENCE_MILLISECONDS) {
+        watch(PATIENCE_MILLISECONDS - (now - at))
+        return
+      }
+      waiting.delete(n)
+      alone += 1
+      if (!silent) reporter.log('warn', 'limits-silent', { asked: waiting.size + 1 })
+      silent = true
+      decide(recall(refusals, key, now) ?? GRANTED)
+    }
+  }
+
+  return {
+    ask(frame, key, decide) {
+      const n = next
+      next += 1
+      waiting.set(n, { at: monotonic(), key, decide })
+      send(frame(n))
+      watch(PATIENCE_MILLISECONDS)
+    },
+    tell: send,
+    hear(answers) {
+      if (silent) reporter.log('info', 'limits-answer', {})
+      silent = false
+      for (const [n, verdict] of answers) {
+        const asked = waiting.get(n)
+        if (asked === undefined) continue
+        waiting.delete(n)
+        if ('limit' in verdict) keep(refusals, asked.key, verdict, monotonic() + Math.max(1, verdict.retry) * 1000)
+        else refusals.values.delete(asked.key)
+        asked.decide(verdict)
+      }
+    },
+    alone: () => alone,
+  }
+}
+
+// ---- the door
+
+/** Before anything is said to the client. */
+export const limited =
+  (lane: Lane): Step =>
+  (arrival, next) => {
+    if (!lane.generations.published().asks.door) {
+      next(arrival)
+      return
+    }
+    const { socket, peer, settings, id } = arrival
+    const lost = () => undefined
+    // What the client sends meanwhile stays in the kernel; without a listener an error would end the lane.
+    socket.on('error', lost).pause()
+    const who: Who = { ip: peer.ip, listener: settings.listener, user: '' }
+    lane.limits.ask(
+      (n) => ['enter', id, n, who],
+      `enter ${peer.ip}`,
+      (verdict) => {
+        if ('limit' in verdict) {
+          next({ refused: verdict.text, status: '4.7.0', limit: verdict.limit })
+          return
+        }
+        socket.off('error', lost)
+        if (socket.destroyed) next({ refused: 'gone', gone: true })
+        else next(arrival)
+      },
+    )
+  }
+
+// ---- logins
+
+const whoOf = ({ ip, settings, login }: ClientSession): Who => ({ ip, listener: settings.listener, user: login.user })
+
+/** The password, or the user, is wrong. */
+export const isWrong = (outcome: Opened | NotOpened): boolean =>
+  !('backend' in outcome) &&
+  (outcome.is === 'root' || (outcome.is === 'exit' && (outcome.code === 1 || outcome.code === 2)))
+
+/** Asks the source when the limits say so, and keeps its answer to a wrong password as long as they say. Nothing but a timer waits. */
+export const withinLimits = (lane: Lane, session: ClientSession, source: BackendSource): BackendSource => ({
+  open(login, done) {
+    if (login.kind !== 'auth' || !lane.generations.published().asks.login) return source.open(login, done)
+    return new LimitedLogin(lane, session, source, login, done).giveUp
+  },
+})
+
+class LimitedLogin {
+  private readonly lane: Lane
+  private readonly session: ClientSession
+  private readonly login: Login
+  private readonly done: (outcome: Opened | NotOpened) => void
+  private timer: NodeJS.Timeout | undefined
+  /** Ends what goes on now. */
+  private stop: () => void
+  private over = false
+
+  constructor(
+    lane: Lane,
+    session: ClientSession,
+    source: BackendSource,
+    login: Login,
+    done: (outcome: Opened | NotOpened) => void,
+  ) {
+    this.lane = lane
+    this.session = session
+    this.login = login
+    this.done = done
+    this.stop = () => {
+      wipe(login.credentials)
+      this.settle({ is: 'timeout' })
+    }
+    const hash = passwordHash(lane.start.secret, login.credentials)
+    const who = whoOf(session)
+    lane.limits.ask(
+      (n) => ['login', session.id, n, who, hash],
+      `login ${who.ip} ${who.user}`,
+      (verdict) => this.decided(verdict, source),
+    )
+  }
+
+  readonly giveUp = (): void => {
+    clearTimeout(this.timer)
+    this.stop()
+  }
+
+  private decided(verdict: LimitsVerdict, source: BackendSource): void {
+    if (this.over) {
+      this.lane.limits.tell(['neither', this.session.id])
+      return
+    }
+    if (!('limit' in verdict)) {
+      this.after(verdict.wait, () => {
+        this.stop = source.open(this.login, (outcome) => this.answered(outcome))
+      })
+      return
+    }
+    wipe(this.login.credentials)
+    this.over = true
+    this.done({ is: verdict.inUse ? 'in-use' : 'limited', text: verdict.text })
+  }
+
+  private answered(outcome: Opened | NotOpened): void {
+    if (!isWrong(outcome)) {
+      this.settle(outcome)
+      return
+    }
+    const { id } = this.session
+    this.stop = () => this.finish(outcome)
+    this.lane.limits.ask(
+      (n) => ['failed', id, n],
+      '',
+      (verdict) => {
+        if (!this.over) this.after('wait' in verdict ? verdict.wait : 0, () => this.finish(outcome))
+      },
+    )
+  }
+
+  /** The lane's clock gives a login its time from here on. */
+  private after(milliseconds: number, go: () => void): void {
+    this.session.login.askedAt = monotonic() + milliseconds
+    if (milliseconds <= 0) go()
+    else this.timer = setTimeout(go, milliseconds)
+  }
+
+  private settle(outcome: Opened | NotOpened): void {
+    this.lane.limits.tell(['backend' in outcome ? 'passed' : 'neither', this.session.id])
+    this.finish(outcome)
+  }
+
+  private finish(outcome: Opened | NotOpened): void {
+    if (this.over) return
+    this.over = true
+    this.done(outcome)
+  }
+}
+
+// ---- after login
+
+export function askUse(lane: Lane, session: ClientSession, what: Used): void {
+  const who = whoOf(session)
+  lane.limits.ask(
+    (n) => ['use', session.id, n, who, what],
+    `${what} ${who.ip} ${who.user}`,
+    (verdict) => {
+      if (session.streams.closing) return
+      const refused = 'limit' in verdict ? verdict : undefined
+      if (refused !== undefined)
+        lane.reporter.logOf(session, 'warn', 'limit-reached', { user: who.user, limit: refused.limit, what })
+      lane.stages.post(session, [TAG.limits, session.id, refused?.text ?? ''])
+    },
+  )
+}
+
+/** A message has gone by; whatever the client has sent since the last one is counted with it. */
+export function countOctets(lane: Lane, session: ClientSession): void {
+  if (lane.generations.of(session)?.asks.octets !== true) return
+  const { bytesIn } = session.streams
+  const octets = bytesIn - session.counters.octets
+  session.counters.octets = bytesIn
+  lane.limits.tell(['octets', session.id, whoOf(session), octets])
+}

@@ -1,0 +1,118 @@
+// What may happen by control/limits, as a value and functions on it: no clock, no thread, no socket. The service actor of the main thread
+// (runtime/limits.ts) has one for all lanes.
+//
+//   frame of a lane ──> receive ──> verdict        table.ts has what is remembered, attempts.ts what a login costs
+
+import { failed, login, passed, settle } from './attempts.ts'
+import { type Expiring, expire } from './expiring.ts'
+import { GRANTED, type LimitsFrame, type LimitsVerdict, type Used } from './frames.ts'
+import { appliedTo, type Limits, type Who } from './limit.ts'
+import {
+  banned,
+  type Client,
+  clientOf,
+  clientsOf,
+  countIn,
+  full,
+  hold,
+  keysOf,
+  type Limiter,
+  MOST_SUBJECTS,
+  release,
+  windowId,
+  windowsOf,
+} from './table.ts'
+import { addTo, sweep } from './windows.ts'
+
+export { type Limiter, MOST_SUBJECTS, newLimiter } from './table.ts'
+
+/** Other lines, or other rates set: what was counted stays, and clients that are here are counted by the new lines. */
+export function useLimits(limiter: Limiter, published: Limits): void {
+  limiter.published = published
+  const limits = published.limits.map((limit) => {
+    const rate = limiter.set.get(limit.name)
+    return rate === undefined ? limit : { ...limit, rate }
+  })
+  limiter.limits = { ...published, limits }
+  const ids = new Set(limits.map(windowId))
+  for (const id of limiter.windows.keys()) if (!ids.has(id)) limiter.windows.delete(id)
+  ids.delete('')
+  const most = Math.floor(MOST_SUBJECTS / Math.max(1, ids.size))
+  for (const windows of limiter.windows.values()) windows.most = most
+  limiter.atOnce.clear()
+  for (const clients of limiter.clients.values())
+    for (const client of clients.values()) hold(limiter, client, keysOf(limiter, client))
+}
+
+/** Carries out what a lane says; undefined: it is no question. `now` in milliseconds of the monotonic clock. */
+export function receive(limiter: Limiter, lane: string, frame: LimitsFrame, now: number): LimitsVerdict | undefined {
+  const [tag, ticket] = frame
+  switch (tag) {
+    case 'enter':
+      return counted(limiter, enter(limiter, clientsOf(limiter, lane), ticket, frame[3], now))
+    case 'login':
+      return counted(limiter, login(limiter, clientOf(limiter, lane, ticket, frame[3]), frame[3], frame[4], now))
+    case 'failed':
+      return failed(limiter, clientsOf(limiter, lane).get(ticket), now)
+    case 'use':
+      return counted(limiter, use(limiter, frame[3], frame[4], now))
+    case 'passed':
+      passed(limiter, clientsOf(limiter, lane).get(ticket))
+      return undefined
+    case 'neither':
+      settle(limiter, clientsOf(limiter, lane).get(ticket), true)
+      return undefined
+    case 'octets':
+      for (const { limit, subject } of appliedTo(limiter.limits, 'octets', frame[2]))
+        addTo(windowsOf(limiter, limit), subject, frame[3], now)
+      return undefined
+    case 'ended':
+      ended(limiter, lane, ticket)
+      return undefined
+  }
+}
+
+/** The lane has died: none of its clients is here any longer. */
+export function laneDied(limiter: Limiter, lane: string): void {
+  for (const ticket of clientsOf(limiter, lane).keys()) ended(limiter, lane, ticket)
+  limiter.clients.delete(lane)
+}
+
+export function sweepAll(limiter: Limiter, now: number): void {
+  for (const windows of limiter.windows.values()) sweep(windows, now)
+  for (const table of [limiter.bans, limiter.waits, limiter.repeats]) expire(table as Expiring<unknown>, now)
+}
+
+function counted(limiter: Limiter, verdict: LimitsVerdict): LimitsVerdict {
+  if ('limit' in verdict) limiter.refusals.set(verdict.limit, (limiter.refusals.get(verdict.limit) ?? 0) + 1)
+  return verdict
+}
+
+function ended(limiter: Limiter, lane: string, ticket: number): void {
+  const clients = clientsOf(limiter, lane)
+  const client = clients.get(ticket)
+  if (client === undefined) return
+  settle(limiter, client, true)
+  release(limiter, client)
+  clients.delete(ticket)
+}
+
+function enter(limiter: Limiter, clients: Map<number, Client>, ticket: number, who: Who, now: number): LimitsVerdict {
+  const applied = [...appliedTo(limiter.limits, 'sessions', who), ...appliedTo(limiter.limits, 'before-login', who)]
+  const refused = banned(limiter, who, now) ?? full(limiter, applied, now)
+  if (refused !== undefined) return refused
+  countIn(limiter, applied, now)
+  const client: Client = { who, beforeLogin: true, keys: [], login: undefined }
+  clients.set(ticket, client)
+  hold(limiter, client, keysOf(limiter, client))
+  return GRANTED
+}
+
+function use(limiter: Limiter, who: Who, what: Used, now: number): LimitsVerdict {
+  const applied = appliedTo(limiter.limits, what, who)
+  const octets = what === 'messages' ? appliedTo(limiter.limits, 'octets', who) : []
+  const refused = full(limiter, [...applied, ...octets], now)
+  if (refused !== undefined) return refused
+  countIn(limiter, applied, now)
+  return GRANTED
+}

@@ -1,0 +1,220 @@
+// What the limiter remembers: how much in a time, how many at the same time, who is here, and who is refused. Every table is bounded.
+
+import { type Expiring, newExpiring, recall } from './expiring.ts'
+import type { Refused } from './frames.ts'
+import {
+  type Applied,
+  appliedTo,
+  type Limit,
+  type Limits,
+  NO_LIMITS,
+  type Rate,
+  type Scope,
+  type What,
+  type Who,
+} from './limit.ts'
+import { addTo, inWindow, newWindows, retryAfter, type Windows } from './windows.ts'
+
+/** Subjects that are remembered, of all windows together. */
+export const MOST_SUBJECTS = 131_072
+const MOST_REMEMBERED = 65_536
+
+/** Failures that a delay looks back on. */
+const DELAY_SECONDS = 600
+
+/** A client that is counted at the same time as others. */
+export interface Client {
+  who: Who
+  beforeLogin: boolean
+  /** In `atOnce`. */
+  keys: readonly string[]
+  /** A login under way: what it would cost. */
+  login: Attempt | undefined
+}
+
+export interface Attempt {
+  readonly hash: string
+  /** Failed logins that are counted already: taken back if it does not fail. */
+  readonly reserved: readonly Counted[]
+  readonly before: Who
+}
+
+export interface Counted {
+  readonly id: string
+  readonly windows: Windows
+  readonly subject: string
+  readonly part: number
+}
+
+export interface Limiter {
+  /** As control/limits has them. */
+  published: Limits
+  /** Rates set for a time, by name. */
+  readonly set: Map<string, Rate>
+  /** Both together. */
+  limits: Limits
+  /** By scope, what and seconds: a line that changes its number goes on counting. */
+  readonly windows: Map<string, Windows>
+  readonly atOnce: Map<string, number>
+  /** By lane, then by ticket. */
+  readonly clients: Map<string, Map<number, Client>>
+  /** Logins under way, by window and subject: they count, but are no reason for a ban. */
+  readonly pending: Map<string, number>
+  readonly bans: Expiring<{ readonly limit: Limit; readonly subject: string }>
+  /** Until when a subject with a delay waits: milliseconds of the clock. */
+  readonly waits: Expiring<number>
+  readonly repeats: Expiring<true>
+  /** By name of the limit. */
+  readonly refusals: Map<string, number>
+}
+
+export const newLimiter = (): Limiter => ({
+  published: NO_LIMITS,
+  set: new Map(),
+  limits: NO_LIMITS,
+  windows: new Map(),
+  atOnce: new Map(),
+  clients: new Map(),
+  pending: new Map(),
+  bans: newExpiring(MOST_REMEMBERED),
+  waits: newExpiring(MOST_REMEMBERED),
+  repeats: newExpiring(MOST_REMEMBERED),
+  refusals: new Map(),
+})
+
+/** Empty: the line has no window. */
+export function windowId({ scope, what, rate }: Limit): string {
+  if (rate.kind === 'window') return `${scope} ${what} ${rate.seconds}`
+  return rate.kind === 'delay' ? `${scope} delay` : ''
+}
+
+export function windowsOf(limiter: Limiter, limit: Limit): Windows {
+  const id = windowId(limit)
+  let windows = limiter.windows.get(id)
+  if (windows === undefined) {
+    const ids = new Set(limiter.limits.limits.map(windowId).filter((each) => each !== ''))
+    const seconds = limit.rate.kind === 'window' ? limit.rate.seconds : DELAY_SECONDS
+    windows = newWindows(seconds, Math.floor(MOST_SUBJECTS / Math.max(1, ids.size)))
+    limiter.windows.set(id, windows)
+  }
+  return windows
+}
+
+// ---- clients
+
+export function clientsOf({ clients }: Limiter, lane: string): Map<number, Client> {
+  const found = clients.get(lane) ?? new Map<number, Client>()
+  clients.set(lane, found)
+  return found
+}
+
+/** One that came before there were limits is counted from its first question on. */
+export function clientOf(limiter: Limiter, lane: string, ticket: number, who: Who): Client {
+  const clients = clientsOf(limiter, lane)
+  const found = clients.get(ticket)
+  if (found !== undefined) return found
+  const client: Client = { who: { ...who, user: '' }, beforeLogin: true, keys: [], login: undefined }
+  clients.set(ticket, client)
+  hold(limiter, client, keysOf(limiter, client))
+  return client
+}
+
+export const atOnceKey = ({ limit: { scope, what }, subject }: Applied): string => `${scope} ${what} ${subject}`
+
+const isAtOnce = ({ limit }: Applied): boolean => limit.rate.kind === 'at-once'
+
+export function keysOf({ limits }: Limiter, { who, beforeLogin }: Client): readonly string[] {
+  const applied = [
+    ...appliedTo(limits, 'sessions', who),
+    ...(beforeLogin ? appliedTo(limits, 'before-login', who) : []),
+  ]
+  return [...new Set(applied.filter(isAtOnce).map(atOnceKey))]
+}
+
+/** The client is counted under these keys, and no others. */
+export function hold({ atOnce }: Limiter, client: Client, keys: readonly string[]): void {
+  client.keys = keys
+  for (const key of keys) count(atOnce, key, 1)
+}
+
+export function release({ atOnce }: Limiter, client: Client): void {
+  for (const key of client.keys) count(atOnce, key, -1)
+  client.keys = []
+}
+
+export function count(numbers: Map<string, number>, key: string, n: number): void {
+  const sum = (numbers.get(key) ?? 0) + n
+  if (sum > 0) numbers.set(key, sum)
+  else numbers.delete(key)
+}
+
+export function recount(limiter: Limiter, client: Client): void {
+  release(limiter, client)
+  hold(limiter, client, keysOf(limiter, client))
+}
+
+// ---- what is full
+
+/** The first line that has no room for one more. */
+export function full(limiter: Limiter, applied: readonly Applied[], now: number): Refused | undefined {
+  for (const one of applied) {
+    const { rate } = one.limit
+    if (rate.kind === 'at-once' && (limiter.atOnce.get(atOnceKey(one)) ?? 0) >= rate.most) return refusal(one, 0)
+    if (rate.kind !== 'window') continue
+    const windows = windowsOf(limiter, one.limit)
+    if (inWindow(windows, one.subject, now) >= rate.most) return refusal(one, retryAfter(windows, one.subject, now))
+  }
+  return undefined
+}
+
+/** Counts one more in every window of these lines; two lines may share one. */
+export function countIn(limiter: Limiter, applied: readonly Applied[], now: number): readonly Counted[] {
+  const done: Counted[] = []
+  for (const { limit, subject } of applied) {
+    if (limit.rate.kind !== 'window') continue
+    const windows = windowsOf(limiter, limit)
+    if (done.some((one) => one.windows === windows && one.subject === subject)) continue
+    done.push({ id: windowId(limit), windows, subject, part: addTo(windows, subject, 1, now) })
+  }
+  return done
+}
+
+export const banKey = ({ limit, subject }: Applied): string => `${limit.name} ${subject}`
+
+export function banned({ bans, limits }: Limiter, who: Who, now: number): Refused | undefined {
+  for (const one of appliedTo(limits, 'failed-logins', who)) {
+    const key = banKey(one)
+    if (recall(bans, key, now) === undefined) continue
+    return refusal(one, Math.ceil(((bans.values.get(key)?.ends ?? now) - now) / 1000))
+  }
+  return undefined
+}
+
+export const byUser = ({ limit: { scope } }: Applied): boolean => scope === 'user' || scope === 'user+address'
+
+// ---- words
+
+const WHOSE: Readonly<Record<Scope, string>> = {
+  address: ' from your address',
+  network: ' from your network',
+  user: ' of this user',
+  'user+address': ' of this user from your address',
+  listener: ' on this port',
+  all: '',
+}
+
+const MANY: Readonly<Record<What, string>> = {
+  sessions: 'sessions',
+  'before-login': 'sessions before login',
+  logins: 'logins',
+  'failed-logins': 'failed logins',
+  messages: 'messages',
+  recipients: 'recipients',
+  octets: 'octets',
+}
+
+function refusal(one: Applied, retry: number): Refused {
+  const { name, scope, what } = one.limit
+  const text = `too many ${MANY[what]}${WHOSE[scope]} (#limit ${name})`
+  return { limit: name, text, inUse: what === 'sessions' && byUser(one), retry }
+}

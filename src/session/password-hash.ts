@@ -1,0 +1,12 @@
+// One wrong password told from another, without keeping either.
+
+import { createHmac } from 'node:crypto'
+
+/** Of user and password; what follows them (a timestamp of POP3) differs each time. Twelve octets in base 64. */
+export function passwordHash(secret: Uint8Array, credentials: Uint8Array): string {
+  const end = credentials.indexOf(0, credentials.indexOf(0) + 1)
+  return createHmac('sha256', secret)
+    .update(credentials.subarray(0, end < 0 ? credentials.length : end))
+    .digest('base64')
+    .slice(0, 16)
+}

@@ -1,0 +1,281 @@
+// The limiter: never more than allowed in any window, whatever the order of frames, lanes and deaths.
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import fc from 'fast-check'
+import { parseLimits } from '../../src/config/limits.ts'
+import type { LimitsFrame, LimitsVerdict } from '../../src/limits/frames.ts'
+import type { Who } from '../../src/limits/limit.ts'
+import {
+  type Limiter,
+  laneDied,
+  MOST_SUBJECTS,
+  newLimiter,
+  receive,
+  sweepAll,
+  useLimits,
+} from '../../src/limits/limiter.ts'
+import { addTo, inWindow, newWindows } from '../../src/limits/windows.ts'
+
+function limiterOf(text: string): Limiter {
+  const limiter = newLimiter()
+  useLimits(limiter, parsed(text))
+  return limiter
+}
+const parsed = (text: string) =>
+  parseLimits(text, 'control/limits').match(
+    (limits) => limits,
+    (errors) => assert.fail(JSON.stringify(errors)),
+  )
+
+const who = (ip: string, user = ''): Who => ({ ip, listener: 'smtp:587', user })
+const nameOf = (verdict: LimitsVerdict | undefined): string =>
+  verdict === undefined
+    ? 'nothing'
+    : 'limit' in verdict
+      ? verdict.limit
+      : verdict.wait > 0
+        ? `wait ${verdict.wait}`
+        : 'ok'
+
+/** A conversation of one lane with the limiter, at times of its own. */
+function talk(text: string) {
+  const limiter = limiterOf(text)
+  let now = 1_000_000
+  return {
+    limiter,
+    pass: (seconds: number) => {
+      now += seconds * 1000
+    },
+    say: (frame: LimitsFrame, lane = 'one') => nameOf(receive(limiter, lane, frame, now)),
+  }
+}
+
+void describe('the limiter', () => {
+  void it('counts sessions of an address at the same time, over lanes and their deaths', () => {
+    const { limiter, say } = talk('few address sessions 2\n')
+    assert.equal(say(['enter', 1, 1, who('192.0.2.1')]), 'ok')
+    assert.equal(say(['enter', 1, 1, who('192.0.2.1')], 'two'), 'ok')
+    assert.equal(say(['enter', 2, 2, who('192.0.2.1')]), 'few')
+    assert.equal(say(['enter', 3, 3, who('192.0.2.2')]), 'ok')
+    laneDied(limiter, 'two')
+    assert.equal(say(['enter', 4, 4, who('192.0.2.1')]), 'ok')
+    assert.equal(say(['ended', 1]), 'nothing')
+    assert.equal(say(['enter', 5, 5, who('192.0.2.1')]), 'ok')
+    assert.equal(limiter.atOnce.size, 2)
+  })
+
+  void it('counts IPv6 clients by their /64, and IPv4 in IPv6 as IPv4', () => {
+    const { say } = talk('few address sessions 1\n')
+    assert.equal(say(['enter', 1, 1, who('2001:db8:1:2::1')]), 'ok')
+    assert.equal(say(['enter', 2, 2, who('2001:db8:1:2:ffff::9')]), 'few')
+    assert.equal(say(['enter', 3, 3, who('2001:db8:1:3::1')]), 'ok')
+    assert.equal(say(['enter', 4, 4, who('::ffff:192.0.2.1')]), 'ok')
+    assert.equal(say(['enter', 5, 5, who('192.0.2.1')]), 'few')
+  })
+
+  void it('lets a line of its own take the place of the general one, and trusts a network but for its users', () => {
+    const { say } = talk(
+      'few address sessions 1\nann user=Ann messages 2/hour\neach user messages 1/hour\nfree address=192.0.2.9 sessions off\nmill network=10.0.0.0/8 * off\n',
+    )
+    for (const n of [1, 2, 3]) assert.equal(say(['enter', n, n, who('192.0.2.9')]), 'ok')
+    for (const n of [4, 5, 6]) assert.equal(say(['enter', n, n, who('10.1.2.3')]), 'ok')
+    assert.equal(say(['use', 4, 1, who('10.1.2.3', 'ann'), 'messages']), 'ok')
+    assert.equal(say(['use', 4, 1, who('10.1.2.3', 'ANN'), 'messages']), 'ok')
+    assert.equal(say(['use', 4, 1, who('10.1.2.3', 'ann'), 'messages']), 'ann')
+    assert.equal(say(['use', 5, 1, who('10.1.2.3', 'bob'), 'messages']), 'ok')
+    assert.equal(say(['use', 5, 1, who('10.1.2.3', 'bob'), 'messages']), 'each')
+  })
+
+  void it('delays wrong passwords by 2, 4, 8, 15 seconds; the same one counts once; success clears the part of the address', () => {
+    const { say, pass } = talk('slow address failed-logins delay=15\n')
+    const guess = (hash: string) => [say(['login', 1, 1, who('192.0.2.1', 'ann'), hash]), say(['failed', 1, 1])]
+    assert.deepEqual(guess('a'), ['ok', 'wait 2000'])
+    // An address that has hung up and comes back waits for the same answer first.
+    assert.equal(say(['login', 2, 1, who('192.0.2.1', 'bob'), 'x']), 'wait 2000')
+    say(['neither', 2])
+    pass(2)
+    assert.deepEqual(guess('a'), ['ok', 'wait 2000'])
+    pass(2)
+    const delays = ['b', 'c', 'd', 'e'].map((hash) => {
+      const [, delay] = guess(hash)
+      pass(15)
+      return delay
+    })
+    assert.deepEqual(delays, ['wait 4000', 'wait 8000', 'wait 15000', 'wait 15000'])
+    assert.equal(say(['login', 1, 1, who('192.0.2.1', 'ann'), 'right']), 'ok')
+    say(['passed', 1])
+    assert.deepEqual(guess('f'), ['ok', 'wait 2000'])
+  })
+
+  void it('a user that others guess at is not kept out, and is not told from one that does not exist', () => {
+    const { say } = talk('slow user failed-logins delay=15\n')
+    for (const [n, user] of ['ann', 'nobody'].entries()) {
+      say(['login', n, 1, who('192.0.2.1', user), `${user}1`])
+      assert.equal(say(['failed', n, 1]), 'wait 2000')
+      say(['login', n, 1, who('192.0.2.2', user), `${user}2`])
+      assert.equal(say(['failed', n, 1]), 'wait 4000')
+    }
+    assert.equal(say(['login', 9, 1, who('198.51.100.1', 'ann'), 'right']), 'ok')
+  })
+
+  void it('refuses an address that goes on guessing, for its time; what says nothing of the password costs nothing', () => {
+    const { say, pass } = talk('guesses address failed-logins 3/hour ban=60\n')
+    for (let n = 0; n < 10; n += 1) {
+      assert.equal(say(['login', 1, 1, who('192.0.2.1', 'ann'), `${n}`]), 'ok')
+      say(['neither', 1])
+    }
+    for (let n = 0; n < 3; n += 1) {
+      assert.equal(say(['login', 1, 1, who('192.0.2.1', 'ann'), `${n}`]), 'ok')
+      say(['failed', 1, 1])
+    }
+    assert.equal(say(['enter', 2, 2, who('192.0.2.1')]), 'guesses')
+    assert.equal(say(['enter', 3, 3, who('192.0.2.2')]), 'ok')
+    pass(61)
+    assert.equal(say(['enter', 2, 2, who('192.0.2.1')]), 'ok')
+    // The hour has not passed.
+    assert.equal(say(['login', 2, 1, who('192.0.2.1', 'ann'), 'new']), 'guesses')
+  })
+
+  void it('many logins at the same time are no more guesses, and those under way are no reason for a ban', () => {
+    const { say } = talk('guesses address failed-logins 3/hour ban=60\n')
+    for (const n of [1, 2, 3]) assert.equal(say(['login', n, n, who('192.0.2.1', 'ann'), `${n}`]), 'ok')
+    assert.equal(say(['login', 4, 4, who('192.0.2.1', 'ann'), '4']), 'guesses')
+    say(['failed', 1, 1])
+    assert.equal(say(['enter', 5, 5, who('192.0.2.1')]), 'ok')
+    say(['passed', 2])
+    assert.equal(say(['login', 5, 5, who('192.0.2.1', 'ann'), '5']), 'ok')
+  })
+
+  void it('a line whose number changes goes on counting, and those who are here are counted by new lines', () => {
+    const { limiter, say } = talk('m user messages 1/hour\n')
+    say(['enter', 1, 1, who('192.0.2.1')])
+    say(['use', 1, 1, who('192.0.2.1', 'ann'), 'messages'])
+    say(['login', 2, 1, who('192.0.2.1', 'ann'), 'a'])
+    say(['passed', 2])
+    useLimits(limiter, parsed('m user messages 2/hour\ns address sessions 1\nu user sessions 1\n'))
+    assert.equal(say(['use', 1, 1, who('192.0.2.1', 'ann'), 'messages']), 'ok')
+    assert.equal(say(['use', 1, 1, who('192.0.2.1', 'ann'), 'messages']), 'm')
+    assert.equal(say(['enter', 3, 1, who('192.0.2.1')]), 's')
+    assert.equal(say(['login', 3, 1, who('192.0.2.2', 'ann'), 'a']), 'u')
+  })
+})
+
+void describe('never more than allowed', () => {
+  const LINES =
+    'a address sessions 2\nb address before-login 1\nu user sessions 2\ng address failed-logins 3/minute\nm user messages 3/minute\nr all recipients 4/minute\nl user+address logins 5/minute\n'
+  const WINDOW = 60_000
+  const step = fc.record({
+    tag: fc.constantFrom('enter', 'login', 'failed', 'use', 'passed', 'neither', 'ended', 'death', 'sweep', 'reload'),
+    lane: fc.constantFrom('one', 'two', 'three'),
+    ticket: fc.integer({ min: 1, max: 6 }),
+    ip: fc.constantFrom('192.0.2.1', '192.0.2.2'),
+    user: fc.constantFrom('ann', 'bob'),
+    later: fc.oneof(fc.constant(0), fc.integer({ min: 0, max: 30_000 })),
+    what: fc.constantFrom('messages', 'recipients'),
+  })
+
+  void it('in any window, whatever the order of frames, lanes and deaths', () => {
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 120 }), (steps) => {
+        const limiter = limiterOf(LINES)
+        /** What has been allowed, when, by line and subject: an exact log. */
+        const log = new Map<string, number[]>()
+        const live = new Map<string, { ip: string; user: string; pending: boolean; loggedIn: boolean }>()
+        let now = 5_000_000
+        const note = (key: string, most: number) => {
+          const times = (log.get(key) ?? []).filter((time) => time >= now - WINDOW)
+          times.push(now)
+          log.set(key, times)
+          assert.ok(times.length <= most, `${key}: ${times.length} of ${most}`)
+        }
+        for (const [n, { tag, lane, ticket, ip, user, later, what }] of steps.entries()) {
+          now += later
+          const key = `${lane} ${ticket}`
+          const client = live.get(key)
+          const ok = (frame: LimitsFrame) => !('limit' in (receive(limiter, lane, frame, now) ?? {}))
+          if (tag === 'death') {
+            laneDied(limiter, lane)
+            for (const each of live.keys()) if (each.startsWith(lane)) live.delete(each)
+          } else if (tag === 'sweep') sweepAll(limiter, now)
+          else if (tag === 'reload') useLimits(limiter, parsed(LINES))
+          else if (tag === 'enter') {
+            if (client === undefined && ok(['enter', ticket, n, who(ip)]))
+              live.set(key, { ip, user: '', pending: false, loggedIn: false })
+          } else if (client === undefined) continue
+          else if (tag === 'login' && !client.loggedIn && !client.pending) {
+            if (ok(['login', ticket, n, who(client.ip, user), `${n}`])) {
+              Object.assign(client, { user, pending: true })
+              note(`l ${user} ${client.ip}`, 5)
+            }
+          } else if (tag === 'failed' && client.pending) {
+            ok(['failed', ticket, n])
+            note(`g ${client.ip}`, 3)
+            Object.assign(client, { user: '', pending: false })
+          } else if (tag === 'passed' && client.pending) {
+            ok(['passed', ticket])
+            Object.assign(client, { pending: false, loggedIn: true })
+          } else if (tag === 'neither' && client.pending) {
+            ok(['neither', ticket])
+            Object.assign(client, { user: '', pending: false })
+          } else if (tag === 'use' && client.loggedIn) {
+            if (ok(['use', ticket, n, who(client.ip, client.user), what]))
+              note(what === 'messages' ? `m ${client.user}` : 'r', what === 'messages' ? 3 : 4)
+          } else if (tag === 'ended') {
+            ok(['ended', ticket])
+            live.delete(key)
+          }
+          const all = [...live.values()]
+          for (const address of ['192.0.2.1', '192.0.2.2']) {
+            assert.ok(all.filter((one) => one.ip === address).length <= 2)
+            assert.ok(all.filter((one) => one.ip === address && !one.loggedIn).length <= 1)
+          }
+          for (const name of ['ann', 'bob']) assert.ok(all.filter((one) => one.user === name).length <= 2)
+          const held = limiter.atOnce.get('address sessions 192.0.2.1') ?? 0
+          assert.equal(held, all.filter((one) => one.ip === '192.0.2.1').length)
+        }
+      }),
+      { numRuns: 500 },
+    )
+  })
+
+  void it('and all that is allowed again once its time is over', () => {
+    const { say, pass } = talk('m user messages 3/minute\n')
+    for (let round = 0; round < 5; round += 1) {
+      for (const wanted of ['ok', 'ok', 'ok', 'm'])
+        assert.equal(say(['use', 1, 1, who('192.0.2.1', 'ann'), 'messages']), wanted)
+      pass(66)
+    }
+  })
+})
+
+void describe('a million addresses', () => {
+  void it('cost no more than so many subjects, and do not push out one that has nearly reached its limit', () => {
+    const windows = newWindows(3600, 50_000)
+    addTo(windows, 'busy', 4, 0)
+    for (let n = 0; n < 1_000_000; n += 1) addTo(windows, `address ${n}`, 1, n)
+    assert.equal(windows.counts.size, 50_000)
+    assert.equal(inWindow(windows, 'busy', 1_000_000), 4)
+  })
+
+  void it('share the subjects between the lines', () => {
+    const limiter = limiterOf('m address logins 5/hour\nn address failed-logins 9/hour\n')
+    for (let n = 0; n < 70_000; n += 1) {
+      receive(limiter, 'one', ['login', 2, 1, who(`10.${n >> 16}.${(n >> 8) & 255}.${n & 255}`, 'ann'), 'x'], n)
+    }
+    let subjects = 0
+    for (const { counts } of limiter.windows.values()) subjects += counts.size
+    assert.ok(subjects <= MOST_SUBJECTS, `${subjects}`)
+    assert.ok(limiter.pending.size <= 1 && limiter.clients.get('one')?.size === 1)
+  })
+
+  void it('and nothing is kept for longer than its window', () => {
+    const windows = newWindows(60, 100)
+    addTo(windows, 'a', 3, 0)
+    assert.equal(inWindow(windows, 'a', 60_000), 3)
+    assert.equal(inWindow(windows, 'a', 66_000), 0)
+    const limiter = limiterOf('m address logins 5/minute\n')
+    receive(limiter, 'one', ['login', 1, 1, who('192.0.2.1', 'ann'), 'x'], 0)
+    sweepAll(limiter, 66_001)
+    assert.equal(limiter.windows.get('address logins 60')?.counts.size, 0)
+  })
+})

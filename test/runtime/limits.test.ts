@@ -1,0 +1,137 @@
+// control/limits in the real runtime: two lanes, one count; clients on real sockets.
+import assert from 'node:assert/strict'
+import { connect } from 'node:net'
+import { describe, it, type TestContext } from 'node:test'
+import { StreamEnd } from '../support/fake-helper.ts'
+import { type Host, PASSWORD, startHost } from '../support/host.ts'
+import { until } from '../support/lane.ts'
+
+async function limitedHost(t: TestContext, limits: string): Promise<Host> {
+  const host = await startHost(t)
+  await useLimits(host, limits)
+  return host
+}
+
+async function useLimits(host: Host, limits: string): Promise<void> {
+  host.write('limits', limits)
+  const how = { from: 'disk', apply: 'next-transaction', by: 'control', dryRun: false } as const
+  const changed = await host.daemon.config.change(how)
+  assert.ok(changed.isOk(), JSON.stringify(changed))
+}
+
+/** A client of this address on the first lane's listener. */
+function dialFrom(t: TestContext, host: Host, localAddress: string): StreamEnd {
+  const port = host.runtime.options.ports[0] ?? 0
+  const socket = connect({ port, host: '127.0.0.1', localAddress, allowHalfOpen: true })
+  t.after(() => socket.destroy())
+  return new StreamEnd(socket)
+}
+
+const auth = (user: string, password: string): string =>
+  `AUTH PLAIN ${Buffer.from(`\0${user}\0${password}`).toString('base64')}\r\n`
+
+async function heard(client: StreamEnd, wanted: RegExp): Promise<void> {
+  await until(`${wanted}, not ${client.heard()}`, () => wanted.test(client.heard()))
+}
+
+void describe('limits', () => {
+  void it('of sessions at the same time hold over both lanes, and a session that ends makes room', async (t) => {
+    const host = await limitedHost(t, 'few address sessions 2\n')
+    const one = await host.greeted(1)
+    await host.greeted(2)
+    const third = host.dial(1)
+    await heard(
+      third,
+      /^421 4\.7\.0 too many sessions from your address \(#limit few\)\r\n|^421 too many .*#limit few.*\r\n/,
+    )
+    await until('its line in the log', () => /session-refused .*limit=few/.test(host.log()))
+    one.close()
+    await until('room for one more', async () => {
+      const client = host.dial(2)
+      await until('a greeting', () => client.heard() !== '')
+      return client.heard().startsWith('220 ')
+    })
+  })
+
+  void it('of messages and recipients refuse with 450 and the name, in the right place of a pipeline', async (t) => {
+    const host = await limitedHost(t, 'mails user messages 2/hour\nrecipients user recipients 3/hour\n')
+    const client = await host.login('ann')
+    const from = client.heard().length
+    client.send(
+      'MAIL FROM:<a@x>\r\nRCPT TO:<b@x>\r\nRCPT TO:<c@x>\r\nRCPT TO:<d@x>\r\nRCPT TO:<e@x>\r\nRSET\r\nNOOP\r\n',
+    )
+    await until('all replies', () => client.heard().slice(from).split('\r\n').length > 7)
+    const codes = client
+      .heard()
+      .slice(from)
+      .trimEnd()
+      .split('\r\n')
+      .map((line) => line.slice(0, 3))
+    assert.deepEqual(codes, ['250', '250', '250', '250', '450', '250', '250'])
+    assert.match(client.heard(), /too many recipients of this user \(#limit recipients\)/)
+    await host.say(client, 'MAIL FROM:<a@x>\r\n', /^250 /)
+    await host.say(client, 'RSET\r\n', /^250 /)
+    // Another session of the same user, in the other lane.
+    const other = await host.login('Ann', 2)
+    await host.say(other, 'MAIL FROM:<a@x>\r\n', /^450 .*#limit mails/)
+    const bob = await host.login('bob', 2)
+    await host.say(bob, 'MAIL FROM:<a@x>\r\n', /^250 /)
+    await until('its line in the log', () => /limit-reached .*user=Ann limit=mails what=messages/.test(host.log()))
+  })
+
+  void it('keep the answer to a wrong password for 2 seconds, and nobody else waits', async (t) => {
+    const host = await limitedHost(t, 'slow address failed-logins delay=15\nslow-user user failed-logins delay=15\n')
+    const client = await host.greeted(1)
+    const began = performance.now()
+    client.send(auth('ann', 'wrong'))
+    await until('the helper to be asked', () => host.helper.asked.some(({ text }) => text.includes('wrong')))
+    const other = dialFrom(t, host, '127.0.0.77')
+    await heard(other, /^220 /)
+    other.send(auth('ann', PASSWORD))
+    await heard(other, /235 /)
+    assert.ok(performance.now() - began < 1500)
+    await heard(client, /535 /)
+    const waited = performance.now() - began
+    assert.ok(waited > 1900 && waited < 4000, `${waited}`)
+  })
+
+  void it('log a guess whose sender has hung up before the answer, and keep it from hurrying on', async (t) => {
+    const host = await limitedHost(t, 'slow address failed-logins delay=15\n')
+    const client = await host.greeted(1)
+    client.send(auth('ann', 'wrong'))
+    await until('the helper to be asked', () => host.helper.asked.some(({ text }) => text.includes('wrong')))
+    client.reset()
+    await until('the line for fail2ban', () => /login-failed .*user=ann/.test(host.log()))
+    const again = await host.greeted(2)
+    const began = performance.now()
+    again.send(auth('ann', PASSWORD))
+    await heard(again, /235 /)
+    assert.ok(performance.now() - began > 1000)
+  })
+
+  void it('refuse an address that goes on guessing, at its login and at the door', async (t) => {
+    const host = await limitedHost(t, 'guesses address failed-logins 3/hour ban=60\n')
+    const client = await host.greeted(1)
+    for (const n of [1, 2, 3]) await host.say(client, auth('ann', `wrong ${n}`), /^535 /)
+    await host.say(client, auth('ann', PASSWORD), /^454 .*#limit guesses/)
+    const next = host.dial(2)
+    await heard(next, /^421 .*too many failed logins from your address \(#limit guesses\)/)
+    const other = dialFrom(t, host, '127.0.0.78')
+    await heard(other, /^220 /)
+    await until('its line in the log', () => /login-limited .*user=ann/.test(host.log()))
+  })
+
+  void it('are forgotten with the line, and kept over a change of its number', async (t) => {
+    const host = await limitedHost(t, 'mails user messages 1/hour\n')
+    const client = await host.login('ann')
+    await host.say(client, 'MAIL FROM:<a@x>\r\n', /^250 /)
+    await host.say(client, 'RSET\r\n', /^250 /)
+    await host.say(client, 'MAIL FROM:<a@x>\r\n', /^450 /)
+    await useLimits(host, 'mails user messages 2/hour\n')
+    await host.say(client, 'MAIL FROM:<a@x>\r\n', /^250 /)
+    await host.say(client, 'RSET\r\n', /^250 /)
+    await host.say(client, 'MAIL FROM:<a@x>\r\n', /^450 /)
+    await useLimits(host, '')
+    await host.say(client, 'MAIL FROM:<a@x>\r\n', /^250 /)
+  })
+})
