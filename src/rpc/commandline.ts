@@ -151,124 +151,164 @@ function globalsOf({ socket, output: format, timeout }: Readonly<Record<string, 
   }
 }
 
-/** Everything behind `acceptctl`. */
-export function parseCommand(argv: readonly string[]): Result<Command, Usage> {
-  const output = formatIn(argv)
-  const wrong = (problem: string, hint: string) => err({ problem, hint, output })
-  // Global options may stand before the command.
-  let start = 0
-  while (start < argv.length) {
-    const word = argv[start] ?? ''
-    if (['--socket', '--output', '-o', '--timeout'].includes(word)) start += 2
-    else if (/^(--(socket|output|timeout)=|-o.)/.test(word)) start++
+/** One call of acceptctl, while it is being understood. */
+interface Invocation {
+  /** Global options that came before the command. */
+  readonly before: readonly string[]
+  /** After the first word of the command. */
+  readonly others: readonly string[]
+  /** As far as it can be known before the words are read. */
+  readonly output: Format
+}
+
+type Parsed = Result<Command, Usage>
+
+const wrong = ({ output }: Invocation, problem: string, hint: string): Parsed => err({ problem, hint, output })
+const print = ({ output }: Invocation, text: string): Parsed =>
+  ok({ do: 'print', text, globals: { output, timeout: 60 } })
+const read = ({ before }: Invocation, words: readonly string[], options: readonly Option[]): Result<Words, string> =>
+  readWords([...before, ...words], [...options, ...GLOBAL_OPTIONS])
+
+/** Everything that follows `acceptctl`. */
+export function parseCommand(argv: readonly string[]): Parsed {
+  const start = globalWords(argv)
+  const [first, ...others] = argv.slice(start)
+  const given: Invocation = { before: argv.slice(0, start), others, output: formatIn(argv) }
+  if (first === undefined) return wrong(given, 'no command given', 'acceptctl --help lists them')
+  const special = Object.hasOwn(SPECIAL_COMMANDS, first) ? SPECIAL_COMMANDS[first] : undefined
+  return special === undefined ? methodCommand(given, first) : special(given)
+}
+
+/** How many words at the beginning are global options, which may come before the command. */
+function globalWords(argv: readonly string[]): number {
+  let count = 0
+  while (count < argv.length) {
+    const word = argv[count] ?? ''
+    if (['--socket', '--output', '-o', '--timeout'].includes(word)) count += 2
+    else if (/^(--(socket|output|timeout)=|-o.)/.test(word)) count++
     else break
   }
-  const before = argv.slice(0, start)
-  const [first, ...others] = argv.slice(start)
-  const print = (text: string): Result<Command, Usage> => ok({ do: 'print', text, globals: { output, timeout: 60 } })
-  if (first === undefined) return wrong('no command given', 'acceptctl --help lists them')
-  if (first === '--help' || first === '-h') return print(helpText())
-  if (first === 'help')
-    return helpFor(others)
-      .map((text) => ({ do: 'print', text, globals: { output, timeout: 60 } }) as const)
-      .mapErr((problem) => ({ problem, hint: 'acceptctl --help', output }))
+  return count
+}
 
-  const read = (words: readonly string[], options: readonly Option[]) =>
-    readWords([...before, ...words], [...options, ...GLOBAL_OPTIONS])
+/** First words that are no noun of a method. */
+const SPECIAL_COMMANDS: Readonly<Record<string, (given: Invocation) => Parsed>> = {
+  '--help': (given) => print(given, helpText()),
+  '-h': (given) => print(given, helpText()),
+  help: (given) =>
+    helpFor(given.others).match(
+      (text) => print(given, text),
+      (problem) => wrong(given, problem, 'acceptctl --help'),
+    ),
+  completion: completionCommand,
+  top: topCommand,
+  call: callCommand,
+  watch: (given) => methodCommand(given, 'event.subscribe', 'watch'),
+}
 
-  if (first === 'completion') {
-    const words = read(others, [])
-    if (words.isErr()) return wrong(words.error, 'acceptctl completion --help')
-    const [shell] = words.value.rest
-    if (words.value.help) return print(specialHelp('completion'))
-    if (shell === 'bash') return print(bashCompletion())
-    if (shell === 'zsh') return print(zshCompletion())
-    return wrong('which shell?', 'acceptctl completion bash, or zsh')
-  }
-  if (first === 'top') {
-    const words = read(others, TOP_OPTIONS)
-    if (words.isErr()) return wrong(words.error, 'acceptctl top --help')
-    const { values, help, rest } = words.value
-    if (help) return print(specialHelp('top'))
-    if (rest.length > 0) return wrong(`top takes no ${rest.join(' ')}`, 'acceptctl top --help')
-    const { interval, once } = values
-    return ok({
-      do: 'top',
-      interval: typeof interval === 'number' && interval >= 0.1 ? interval : 1,
-      once: once === true,
-      globals: globalsOf(values),
-    })
-  }
-  if (first === 'call') {
-    const words = read(others, [])
-    if (words.isErr()) return wrong(words.error, 'acceptctl call METHOD name=text name:=json')
-    const { values, help, rest } = words.value
-    if (help) return print(specialHelp('call'))
-    const [name, ...pairs] = rest
-    if (name === undefined) return wrong('which method?', 'acceptctl call METHOD name=text name:=json')
-    const params: Record<string, unknown> = {}
-    for (const pair of pairs) {
-      const match = /^([^:=]+)(:?=)([\s\S]*)$/.exec(pair)
-      if (!match) return wrong(`not name=text or name:=json: ${pair}`, 'acceptctl call --help')
-      const [, key = '', operator, text = ''] = match
-      if (operator === '=') params[key] = text
-      else
-        try {
-          params[key] = JSON.parse(text)
-        } catch {
-          return wrong(`not JSON: ${text}`, 'quote it for the shell, e.g. \'topics:=["session"]\'')
-        }
-    }
-    return ok({ do: 'call', name, params, globals: globalsOf(values) })
-  }
+function completionCommand(given: Invocation): Parsed {
+  const words = read(given, given.others, [])
+  if (words.isErr()) return wrong(given, words.error, 'acceptctl completion --help')
+  const [shell] = words.value.rest
+  if (words.value.help) return print(given, specialHelp('completion'))
+  if (shell === 'bash') return print(given, bashCompletion())
+  if (shell === 'zsh') return print(given, zshCompletion())
+  return wrong(given, 'which shell?', 'acceptctl completion bash, or zsh')
+}
 
-  const watch = first === 'watch'
+function topCommand(given: Invocation): Parsed {
+  const words = read(given, given.others, TOP_OPTIONS)
+  if (words.isErr()) return wrong(given, words.error, 'acceptctl top --help')
+  const { values, help, rest } = words.value
+  if (help) return print(given, specialHelp('top'))
+  if (rest.length > 0) return wrong(given, `top takes no ${rest.join(' ')}`, 'acceptctl top --help')
+  const { interval, once } = values
+  return ok({
+    do: 'top',
+    interval: typeof interval === 'number' && interval >= 0.1 ? interval : 1,
+    once: once === true,
+    globals: globalsOf(values),
+  })
+}
+
+function callCommand(given: Invocation): Parsed {
+  const words = read(given, given.others, [])
+  if (words.isErr()) return wrong(given, words.error, 'acceptctl call METHOD name=text name:=json')
+  const { values, help, rest } = words.value
+  if (help) return print(given, specialHelp('call'))
+  const [name, ...pairs] = rest
+  if (name === undefined) return wrong(given, 'which method?', 'acceptctl call METHOD name=text name:=json')
+  const params: Record<string, unknown> = {}
+  for (const pair of pairs) {
+    const match = /^([^:=]+)(:?=)([\s\S]*)$/.exec(pair)
+    if (!match) return wrong(given, `not name=text or name:=json: ${pair}`, 'acceptctl call --help')
+    const [, key = '', operator, text = ''] = match
+    if (operator === '=') params[key] = text
+    else
+      try {
+        params[key] = JSON.parse(text)
+      } catch {
+        return wrong(given, `not JSON: ${text}`, 'quote it for the shell, e.g. \'topics:=["session"]\'')
+      }
+  }
+  return ok({ do: 'call', name, params, globals: globalsOf(values) })
+}
+
+/** `NOUN VERB ...` or `NOUN.VERB ...`; `special` is the name that a method has as a command of its own. */
+function methodCommand(given: Invocation, first: string, special?: 'watch'): Parsed {
   const dotted = first.includes('.')
-  const [noun = '', verb] = watch ? ['event', 'subscribe'] : dotted ? first.split('.') : [first, others[0]]
+  const [noun = '', verb] = dotted ? first.split('.') : [first, given.others[0]]
   const verbs = nouns().get(noun)
   if (!verbs) {
     const names = [...nouns().keys(), ...Object.keys(SPECIAL)]
-    return wrong(`unknown command ${first}${nearest(noun, names, '; did you mean ')}`, 'acceptctl --help lists them')
+    const problem = `unknown command ${first}${nearest(noun, names, '; did you mean ')}`
+    return wrong(given, problem, 'acceptctl --help lists them')
   }
-  if (verb === '--help' || verb === '-h') return print(nounHelp(noun, verbs))
-  if (verb === undefined) return wrong(`${noun} what? ${[...verbs.keys()].join(', ')}`, `acceptctl ${noun} --help`)
+  if (verb === '--help' || verb === '-h') return print(given, nounHelp(noun, verbs))
+  if (verb === undefined)
+    return wrong(given, `${noun} what? ${[...verbs.keys()].join(', ')}`, `acceptctl ${noun} --help`)
   const method = verbs.get(verb)
-  if (!method)
-    return wrong(
-      `unknown command ${noun} ${verb}${nearest(verb, [...verbs.keys()], '; did you mean ')}`,
-      `acceptctl ${noun} --help`,
-    )
-  const name = `${noun}.${verb}`
-  const hint = watch ? 'acceptctl watch --help' : `acceptctl ${noun} ${verb} --help`
-  const options = optionsOf(method)
-  const words = read(watch || dotted ? others : others.slice(1), options)
-  if (words.isErr()) return wrong(words.error, hint)
-  const { values, rest, help } = words.value
-  if (help) return print(watch ? specialHelp('watch') : methodHelp(name, method))
+  if (!method) {
+    const problem = `unknown command ${noun} ${verb}${nearest(verb, [...verbs.keys()], '; did you mean ')}`
+    return wrong(given, problem, `acceptctl ${noun} --help`)
+  }
+  const hint = `acceptctl ${special ?? `${noun} ${verb}`} --help`
+  const words = read(given, dotted ? given.others : given.others.slice(1), optionsOf(method))
+  if (words.isErr()) return wrong(given, words.error, hint)
+  if (words.value.help) return print(given, special ? specialHelp(special) : methodHelp(`${noun}.${verb}`, method))
+  return requestOf(`${noun}.${verb}`, method, words.value).match(
+    (request): Parsed => ok({ do: 'request', request, globals: globalsOf(words.value.values) }),
+    (problem) => wrong(given, problem, hint),
+  )
+}
 
+/** What the options and words after a method's name ask for, or what is wrong with them. */
+function requestOf(name: string, method: Method, words: Words): Result<Request, string> {
+  const options = optionsOf(method)
   const params: Record<string, unknown> = {}
-  for (const option of options) if (values[option.param] !== undefined) params[option.param] = values[option.param]
-  const files: { param: string; name?: string; path: string }[] = [...words.value.files]
-  const left = [...rest]
+  for (const { param } of options) if (words.values[param] !== undefined) params[param] = words.values[param]
+  const left = [...words.rest]
   for (const param of method.cli.args ?? []) {
     const option = options.find((one) => one.param === param)
     const text = option?.kind === 'list' ? left.splice(0).join(',') : left.shift()
     if (text === undefined || text === '') break
     const value = option && readValue(option, text)
-    if (!value || value.isErr()) return wrong((value?.isErr() ? value.error : text).replace(/^--/, ''), hint)
+    if (!value || value.isErr()) return err((value?.isErr() ? value.error : text).replace(/^--/, ''))
     params[param] = value.value
   }
   const paths = pathsParam(method)
-  if (paths !== undefined)
-    for (const word of left.splice(0)) {
-      const match = /^([A-Za-z0-9._-]+)=([\s\S]+)$/.exec(word)
-      files.push({ param: paths, name: match?.[1] ?? word.split('/').at(-1) ?? word, path: match?.[2] ?? word })
-    }
-  if (left.length > 0) return wrong(`${noun} ${verb} takes no ${left.join(' ')}`, hint)
+  const named = paths === undefined ? [] : left.splice(0).map((word) => namedFile(paths, word))
+  const files = [...words.files, ...named]
+  if (left.length > 0) return err(`${name.replace('.', ' ')} takes no ${left.join(' ')}`)
   const missing = options.find(
     ({ needed, param, kind }) =>
       needed && kind !== 'file' && params[param] === undefined && !files.some((file) => file.param === param),
   )
-  if (missing) return wrong(`${missing.name} is missing`, hint)
-  return ok({ do: 'request', request: { name, method, params, files }, globals: globalsOf(values) })
+  return missing ? err(`${missing.name} is missing`) : ok({ name, method, params, files })
+}
+
+/** `NAME=PATH`, or a path whose last part is the name. */
+function namedFile(param: string, word: string): Request['files'][number] {
+  const match = /^([A-Za-z0-9._-]+)=([\s\S]+)$/.exec(word)
+  return { param, name: match?.[1] ?? word.split('/').at(-1) ?? word, path: match?.[2] ?? word }
 }

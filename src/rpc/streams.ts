@@ -46,6 +46,7 @@ export interface ClientHandle extends Client {
 }
 
 interface Open {
+  readonly id: string
   readonly onEnd: () => void
   seq: number
   dropped: number
@@ -65,6 +66,80 @@ function lineOf(id: string, seq: number, text: EventText, lost: number): string 
   return `{"jsonrpc":"2.0","method":"event","params":{"subscription":"${id}","seq":${seq},${dropped}${text.slice(1)}}`
 }
 
+/** What waits for the reader of one client, over all its streams. */
+interface Outbox {
+  readonly write: Write
+  readonly onLost: (events: number) => void
+  queue: string[]
+  queuedBytes: number
+  /** The reader does not keep up: nothing is written until it has caught up. */
+  behind: boolean
+  /** Something did not fit: until the queue has been written, nothing is even looked at. */
+  full: boolean
+  /** Events lost so far. */
+  dropped: number
+}
+
+const newOutbox = (write: Write, onLost: (events: number) => void): Outbox => ({
+  write,
+  onLost,
+  queue: [],
+  queuedBytes: 0,
+  behind: false,
+  full: false,
+  dropped: 0,
+})
+
+/** Numbers an event, and writes, queues or drops it. */
+function emit(outbox: Outbox, stream: Open, text: EventText): void {
+  stream.seq++
+  if (outbox.full) {
+    drop(outbox, stream)
+    return
+  }
+  const line = lineOf(stream.id, stream.seq, text, stream.dropped)
+  if (stream.announced && !outbox.behind && outbox.queue.length === 0) {
+    stream.dropped = 0
+    outbox.behind = !outbox.write(line)
+  } else if (outbox.queuedBytes + line.length <= QUEUE_BYTES) {
+    stream.dropped = 0
+    outbox.queue.push(line)
+    outbox.queuedBytes += line.length
+  } else {
+    outbox.full = true
+    drop(outbox, stream)
+  }
+}
+
+function drop(outbox: Outbox, stream: Open): void {
+  stream.dropped++
+  outbox.dropped++
+  outbox.onLost(1)
+}
+
+/** Writes what waits; true if all of it is written. */
+function flush(outbox: Outbox): boolean {
+  let sent = 0
+  for (const line of outbox.queue) {
+    if (outbox.behind) break
+    outbox.behind = !outbox.write(line)
+    outbox.queuedBytes -= line.length
+    sent++
+  }
+  outbox.queue = outbox.queue.slice(sent)
+  if (outbox.behind || outbox.queue.length > 0) return false
+  outbox.full = false
+  return true
+}
+
+/** Tells who lost events so now, not with an event that may never come. */
+function tellLosses(outbox: Outbox, streams: Iterable<Open>): void {
+  for (const stream of streams) {
+    if (stream.dropped === 0) continue
+    emit(outbox, stream, eventText({ at: new Date().toISOString(), topic: 'events', name: 'dropped' }))
+  }
+}
+
 /** `idle` is called whenever the last stream has ended and all of it is written. */
 export function createClient(
   level: Level,
@@ -74,64 +149,20 @@ export function createClient(
   onLost: (events: number) => void,
 ): ClientHandle {
   const streams = new Map<string, Open>()
-  let queue: { readonly id: string; readonly line: string }[] = []
-  let queuedBytes = 0
-  let behind = false
-  /** Something did not fit: until the queue has been written, nothing is even looked at. */
-  let full = false
-  let dropped = 0
+  const outbox = newOutbox(write, onLost)
 
-  const drop = (open: Open): void => {
-    open.dropped++
-    dropped++
-    onLost(1)
-  }
-
-  const emit = (id: string, open: Open, text: EventText): void => {
-    open.seq++
-    if (full) {
-      drop(open)
-      return
-    }
-    const line = lineOf(id, open.seq, text, open.dropped)
-    if (open.announced && !behind && queue.length === 0) {
-      open.dropped = 0
-      behind = !write(line)
-    } else if (queuedBytes + line.length <= QUEUE_BYTES) {
-      open.dropped = 0
-      queue.push({ id, line })
-      queuedBytes += line.length
-    } else {
-      full = true
-      drop(open)
-    }
-  }
-
-  const flush = (): void => {
-    let sent = 0
-    for (const { line } of queue) {
-      if (behind) break
-      behind = !write(line)
-      queuedBytes -= line.length
-      sent++
-    }
-    queue = queue.slice(sent)
-    if (behind || queue.length > 0) return
-    full = false
-    // Whoever lost events hears of it now, not with an event that may never come.
-    for (const [id, open] of streams)
-      if (open.dropped > 0)
-        emit(id, open, eventText({ at: new Date().toISOString(), topic: 'events', name: 'dropped' }))
+  const flushAll = (): void => {
+    if (!flush(outbox)) return
+    tellLosses(outbox, streams.values())
     if (streams.size === 0) idle()
   }
-
   const end = (id: string, last?: EventText): void => {
-    const open = streams.get(id)
-    if (!open) return
-    if (last) emit(id, open, last)
+    const stream = streams.get(id)
+    if (!stream) return
+    if (last) emit(outbox, stream, last)
     streams.delete(id)
-    open.onEnd()
-    if (streams.size === 0 && queue.length === 0) idle()
+    stream.onEnd()
+    if (streams.size === 0 && outbox.queue.length === 0) idle()
   }
 
   return {
@@ -140,9 +171,9 @@ export function createClient(
     open(onEnd) {
       if (streams.size >= STREAMS_PER_CLIENT) return undefined
       const id = `e${++lastId}`
-      const open: Open = { onEnd, seq: 0, dropped: 0, announced: false }
-      streams.set(id, open)
-      return { id, push: (text) => streams.has(id) && emit(id, open, text), end: (last) => end(id, last) }
+      const stream: Open = { id, onEnd, seq: 0, dropped: 0, announced: false }
+      streams.set(id, stream)
+      return { id, push: (text) => streams.has(id) && emit(outbox, stream, text), end: (last) => end(id, last) }
     },
     has: (id) => streams.has(id),
     endStream(id) {
@@ -154,21 +185,21 @@ export function createClient(
       return streams.size
     },
     get dropped() {
-      return dropped
+      return outbox.dropped
     },
     reply(line) {
-      if (line !== undefined && !write(line)) behind = true
-      for (const open of streams.values()) open.announced = true
-      flush()
-      return !behind
+      if (line !== undefined && !write(line)) outbox.behind = true
+      for (const stream of streams.values()) stream.announced = true
+      flushAll()
+      return !outbox.behind
     },
     drained() {
-      behind = false
-      flush()
+      outbox.behind = false
+      flushAll()
     },
     closed() {
-      queue = []
-      queuedBytes = 0
+      outbox.queue = []
+      outbox.queuedBytes = 0
       for (const id of streams.keys()) end(id)
     },
   }
