@@ -47,7 +47,9 @@ const MAY: Readonly<Record<string, Allowed>> = {
 }
 
 /** Only these files of rpc talk on sockets of their own: the control plane's. */
-const RPC_SOCKETS = new Set(['src/rpc/socket.ts', 'src/rpc/client.ts'])
+const RPC_SOCKETS = new Set(
+  ['socket', 'socket-path', 'line-connection', 'http', 'client'].map((name) => `src/rpc/${name}.ts`),
+)
 
 const files = readdirSync('src', { recursive: true, encoding: 'utf8' })
   .filter((name) => name.endsWith('.ts'))

@@ -14,10 +14,6 @@ const EXCEPTIONS: Readonly<Record<string, string>> = {
   'classic/authup.ts runAuthup': 'to be split',
   'classic/fixsmtpio.ts runFixsmtpio': 'to be split',
   'edge/supervisor.ts supervise': 'to be split',
-  'rpc/commandline.ts parseCommand': 'to be split',
-  'rpc/socket.ts': 'to be split',
-  'rpc/socket.ts serve': 'to be split',
-  'rpc/streams.ts createClient': 'to be split',
 }
 
 interface Finding {

@@ -5,6 +5,7 @@
 // then `npm run build && UPDATE_DOCS=1 node --test dist/test/rpc/document.test.js` writes docs/rpc.md. The tests fail until all agree.
 import { accessMethods } from './methods/access.ts'
 import { configMethods } from './methods/config.ts'
+import { generationMethods } from './methods/config-generations.ts'
 import { eventMethods } from './methods/events.ts'
 import { laneMethods } from './methods/lanes.ts'
 import { listenerMethods } from './methods/listeners.ts'
@@ -39,6 +40,7 @@ export const METHODS = {
   ...serverMethods,
   ...listenerMethods,
   ...configMethods,
+  ...generationMethods,
   ...rulesMethods,
   ...sessionMethods,
   ...traceMethods,

@@ -1,8 +1,10 @@
 // The whole control plane over a daemon: what the runtime starts and stops.
 import { err, ok, type Result } from 'neverthrow'
 import type { Daemon, RpcFailure } from '../contract/daemon.ts'
+import { listenMetrics } from './http.ts'
 import { createPlane, type Plane } from './plane.ts'
-import { type Listening, listenMetrics, listenSocket } from './socket.ts'
+import { listenSocket } from './socket.ts'
+import type { Listening } from './socket-path.ts'
 
 export interface ControlPlaneOptions {
   /** control.sock: 0600, made together with its directory (0700) if that is missing. */

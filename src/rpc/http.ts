@@ -1,0 +1,146 @@
+// HTTP/1.1 on a control socket: POST / with one JSON-RPC text, GET /metrics for Prometheus; the latter on a loopback address too.
+
+import {
+  createServer as createHttpServer,
+  type Server as HttpServer,
+  type IncomingMessage,
+  type ServerResponse,
+} from 'node:http'
+import { err, ok, type Result } from 'neverthrow'
+import type { RpcFailure } from '../contract/daemon.ts'
+import { addressMatcher } from '../contract/pages.ts'
+import { type Dispatch, refusal } from './dispatch.ts'
+import { LINE_LIMIT } from './line-input.ts'
+import type { Plane } from './plane.ts'
+import { PROMETHEUS_TYPE, prometheusText } from './prometheus.ts'
+import type { Level } from './row.ts'
+import { type Listening, listen } from './socket-path.ts'
+import { createClient } from './streams.ts'
+
+/** Connections for Prometheus. */
+const METRICS_CLIENTS = 64
+
+export function createHttp(plane: Plane, level: Level, dispatch: Dispatch): HttpServer {
+  const server = createHttpServer({ maxHeaderSize: 16_384, keepAliveTimeout: 5000 }, (request, response) => {
+    const answered =
+      request.method === 'POST' && request.url === '/'
+        ? answerPost(plane, level, dispatch, request, response)
+        : answerGet(plane, request, response)
+    answered.catch((error: unknown) => {
+      plane.daemon.bug('http', error)
+      response.destroy()
+    })
+  })
+  // This server never listens, so only the sockets' own inactivity timer runs.
+  server.timeout = 60_000
+  return server
+}
+
+async function answerGet(plane: Plane, request: IncomingMessage, response: ServerResponse): Promise<void> {
+  request.resume()
+  if ((request.method === 'GET' || request.method === 'HEAD') && request.url === '/metrics') {
+    const text = prometheusText([...(await plane.daemon.server.measure()), ...plane.measure()])
+    send(response, 200, PROMETHEUS_TYPE, request.method === 'HEAD' ? '' : text)
+    return
+  }
+  const known = request.url === '/metrics' || request.url === '/'
+  send(response, known ? 405 : 404, 'text/plain; charset=utf-8', 'POST / with one JSON-RPC 2.0 text, or GET /metrics\n')
+}
+
+function send(response: ServerResponse, status: number, type: string, text: string): void {
+  response.writeHead(status, { 'Content-Type': type, 'Content-Length': Buffer.byteLength(text) })
+  response.end(text)
+}
+
+async function answerPost(
+  plane: Plane,
+  level: Level,
+  dispatch: Dispatch,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
+  const body = await bodyOf(request)
+  if (body.isErr()) {
+    if (body.error === 'cut') return
+    plane.count(level, 'invalid-request')
+    response.setHeader('Connection', 'close')
+    const failure = {
+      failure: 'invalid-request',
+      reason: 'line-too-long',
+      message: `A body holds at most ${LINE_LIMIT} octets`,
+    } as const
+    send(response, 413, 'application/json', `${refusal(null, failure)}\n`)
+    return
+  }
+  const client = createClient(
+    level,
+    'http',
+    (line) => response.write(`${line}\n`),
+    () => {
+      if (response.headersSent) response.end()
+    },
+    (events) => plane.lostEvents(events),
+  )
+  response.on('drain', () => client.drained())
+  response.on('close', () => client.closed())
+  const answer = await dispatch(body.value, client)
+  if (response.destroyed) {
+    client.closed()
+    return
+  }
+  if (client.streams > 0) {
+    // The reply and then the events, a line each, until the client hangs up.
+    request.socket.setTimeout(0)
+    response.writeHead(200, { 'Content-Type': 'application/x-ndjson' })
+    client.reply(answer)
+  } else if (answer === undefined) {
+    response.writeHead(204)
+    response.end()
+  } else send(response, 200, 'application/json', `${answer}\n`)
+}
+
+/** The body, or why there is none: too long, or the client went away. */
+function bodyOf(request: IncomingMessage): Promise<Result<string, 'too-long' | 'cut'>> {
+  return new Promise((resolve) => {
+    let parts: Buffer[] = []
+    let bytes = 0
+    request.on('data', (part: Buffer) => {
+      bytes += part.length
+      if (bytes <= LINE_LIMIT) parts.push(part)
+      else {
+        // What still comes is dropped until the reply is out and the connection closes.
+        parts = []
+        resolve(err('too-long'))
+      }
+    })
+    request.on('end', () => resolve(ok(Buffer.concat(parts).toString('utf8'))))
+    request.on('error', () => resolve(err('cut')))
+    request.on('close', () => resolve(err('cut')))
+  })
+}
+
+/** Serves GET /metrics, and nothing else, on a loopback address: there is no permission to check on TCP. */
+export async function listenMetrics(plane: Plane, host: string, port: number): Promise<Result<Listening, RpcFailure>> {
+  if (![addressMatcher('127.0.0.0/8'), addressMatcher('::1')].some((loopback) => loopback?.(host)))
+    return err({ failure: 'wrong-state', reason: 'not-loopback', message: `${host} is not a loopback address` })
+  const server = createHttpServer(
+    { maxHeaderSize: 8192, requestTimeout: 10_000, headersTimeout: 5000 },
+    (request, response) => {
+      void answerGet(plane, request, response)
+    },
+  )
+  server.maxConnections = METRICS_CLIENTS
+  const bound = await listen(server, { host, port })
+  if (bound.isErr()) return err(bound.error)
+  server.on('error', (error) => plane.daemon.bug('metrics', error))
+  const address = server.address()
+  const at = typeof address === 'object' && address ? address.port : port
+  return ok({
+    address: host.includes(':') ? `[${host}]:${at}` : `${host}:${at}`,
+    close: () =>
+      new Promise<void>((resolve) => {
+        server.close(() => resolve())
+        server.closeAllConnections()
+      }),
+  })
+}

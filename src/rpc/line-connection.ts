@@ -1,0 +1,167 @@
+// One connection of a control socket that speaks lines of JSON, or, if its first line is an HTTP request, is given to the HTTP server.
+//
+//   read ─> lines ─> dispatch ─> reply      one request at a time; reading pauses meanwhile, and while the reader is behind
+
+import type { Server as HttpServer } from 'node:http'
+import type { Socket } from 'node:net'
+import type { RpcFailure } from '../contract/daemon.ts'
+import { type Dispatch, refusal } from './dispatch.ts'
+import { httpRequest, LINE_LIMIT, newLineInput, takeLast, takeRead, utf8Text } from './line-input.ts'
+import type { Plane } from './plane.ts'
+import type { Level } from './row.ts'
+import { type ClientHandle, createClient } from './streams.ts'
+
+/** Milliseconds between empty lines to a client that only listens. */
+const HALF_CLOSED_PROBE = 10_000
+
+const NOT_UTF8: RpcFailure = { failure: 'parse-error', reason: 'not-utf-8', message: 'The line is not UTF-8' }
+const TOO_LONG: RpcFailure = {
+  failure: 'invalid-request',
+  reason: 'line-too-long',
+  message: `A line holds at most ${LINE_LIMIT} octets`,
+}
+
+/** What a control socket gives its connections. */
+export interface ConnectionHost {
+  readonly plane: Plane
+  readonly level: Level
+  readonly dispatch: Dispatch
+  readonly http: HttpServer
+}
+
+/** Serves it until either side ends. */
+export function serveLines(socket: Socket, host: ConnectionHost): void {
+  const connection = new LineConnection(socket, host)
+  connection.listen()
+}
+
+class LineConnection {
+  private readonly socket: Socket
+  private readonly host: ConnectionHost
+  private readonly client: ClientHandle
+  private input = newLineInput()
+  /** Whole lines that wait for their turn. */
+  private lines: Buffer[] = []
+  private isFirst = true
+  private working = false
+  private inputEnded = false
+
+  constructor(socket: Socket, host: ConnectionHost) {
+    this.socket = socket
+    this.host = host
+    this.client = createClient(
+      host.level,
+      'lines',
+      (line) => socket.write(`${line}\n`),
+      () => {
+        if (this.inputEnded && !this.working) socket.end()
+      },
+      (events) => host.plane.lostEvents(events),
+    )
+  }
+
+  listen(): void {
+    const { socket, client } = this
+    socket.on('data', this.onData)
+    socket.on('end', this.onEnd)
+    socket.on('drain', this.onDrain)
+    socket.on('close', () => client.closed())
+  }
+
+  private readonly onData = (read: Buffer): void => {
+    const request = this.isFirst ? httpRequest(this.input, read) : undefined
+    if (request !== undefined) {
+      this.handOver(request)
+      return
+    }
+    const lines = takeRead(this.input, read)
+    if (lines === undefined) {
+      this.tooLong()
+      return
+    }
+    if (lines.length > 0) this.isFirst = false
+    this.lines.push(...lines)
+    if (this.lines.length > 0 && !this.working) void this.work()
+  }
+
+  private readonly onEnd = (): void => {
+    this.inputEnded = true
+    this.lines.push(...takeLast(this.input))
+    if (this.working) return
+    if (this.lines.length > 0) void this.work()
+    else this.goOn()
+  }
+
+  private readonly onDrain = (): void => this.client.drained()
+
+  /** Answers the lines that have come, one after the other. */
+  private async work(): Promise<void> {
+    const { socket, client } = this
+    this.working = true
+    socket.pause()
+    for (let line = this.lines.shift(); line !== undefined && !socket.destroyed; line = this.lines.shift()) {
+      const text = utf8Text(line)
+      if (text?.trim() === '') continue
+      const answer = text === undefined ? refusal(null, NOT_UTF8) : await this.host.dispatch(text, client)
+      if (!socket.writable) break
+      if (!client.reply(answer)) await drained(socket)
+    }
+    this.working = false
+    if (!socket.destroyed) this.goOn()
+  }
+
+  /** Reads on; or ends, unless a stream of events goes on. */
+  private goOn(): void {
+    if (!this.inputEnded) this.socket.resume()
+    else if (this.client.streams === 0) this.socket.end()
+    else this.probe()
+  }
+
+  /** A client that ended its side may still read events, or be gone: only writing tells. */
+  private probe(): void {
+    const timer = setInterval(() => this.socket.write('\n'), HALF_CLOSED_PROBE)
+    timer.unref()
+    this.socket.on('close', () => clearInterval(timer))
+  }
+
+  private tooLong(): void {
+    const { plane, level } = this.host
+    plane.count(level, 'invalid-request')
+    this.lines = []
+    this.input = newLineInput()
+    this.client.closed()
+    finish(this.socket, refusal(null, TOO_LONG))
+  }
+
+  private handOver(request: Buffer): void {
+    const { socket } = this
+    socket.off('data', this.onData)
+    socket.off('end', this.onEnd)
+    socket.off('drain', this.onDrain)
+    socket.pause()
+    socket.unshift(request)
+    this.host.http.emit('connection', socket)
+    socket.resume()
+  }
+}
+
+/** Writes a last line; what still comes is read and dropped, for a second at most, so that the line is not lost to a reset. */
+export function finish(socket: Socket, line: string): void {
+  socket.removeAllListeners('data')
+  socket.on('data', () => {})
+  socket.resume()
+  socket.end(`${line}\n`)
+  setTimeout(() => socket.destroy(), 1000).unref()
+}
+
+function drained(socket: Socket): Promise<void> {
+  return new Promise((resolve) => {
+    const done = () => {
+      socket.off('drain', done)
+      socket.off('close', done)
+      resolve()
+    }
+    socket.on('drain', done)
+    socket.on('close', done)
+  })
+}
