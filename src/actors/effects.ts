@@ -64,7 +64,10 @@ export interface Body {
   readonly do: 'body'
   readonly rest: Uint8Array
   readonly octets: number | undefined
-  readonly discard: boolean
+  /** The backend gets what it is, the text of DATA for a chunk, or nothing of a chunk that it was not told of. */
+  readonly as: 'itself' | 'data' | 'nothing'
+  /** A chunk that ends its message. */
+  readonly last: boolean
 }
 
 /** Carry everything both ways until either end closes (POP3 after login); `ifSilent` is said if the backend ends without an octet. */

@@ -39,6 +39,7 @@ export const ENDINGS = {
   'bare-line-end': LET,
   'dot-after-nul': LET,
   'bad-bdat': LET,
+  'message-given-up': LET,
   'backend-died': LET,
   'backend-nonsense': LET,
   'greeting-refused': LET,

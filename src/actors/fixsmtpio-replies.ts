@@ -5,6 +5,7 @@ import { splitCommand } from '../protocol/command.ts'
 import { addressLiteral } from '../protocol/ip.ts'
 import { noReply, replyCode, takeReplies } from '../protocol/replies.ts'
 import { type FixsmtpioEffect, log, say } from './effects.ts'
+import { relayGoes, relayRefused, spokeInMessage } from './fixsmtpio-chunks.ts'
 import { clientEnded } from './fixsmtpio-ends.ts'
 import { needsTls, promise, takeRequests } from './fixsmtpio-requests.ts'
 import {
@@ -64,6 +65,10 @@ function takeReply(state: Draft, reply: string, effects: FixsmtpioEffect[]): voi
   const code = replyCode(reply)
   const { event } = awaited
   if (state.settings.debug) effects.push({ do: 'debug', mark: '3', event, text: reply })
+  if (state.relay === 'open') {
+    spokeInMessage(state, reply, effects)
+    return
+  }
   if (event === 'starttls') {
     tlsReply(state, effects)
     return
@@ -96,7 +101,9 @@ function follow(state: Draft, { event, plain, last }: Awaited, code: number, rep
       state.greeted = reply
       break
     case 'mail':
-      if (plain && accepted(code)) state.transaction = true
+      if (!plain || !accepted(code)) break
+      state.transaction = true
+      state.relay = 'no'
       break
     case 'ehlo':
     case 'helo':
@@ -104,15 +111,20 @@ function follow(state: Draft, { event, plain, last }: Awaited, code: number, rep
       state.transaction = false
       state.refusal = ''
       state.chunking = event === 'ehlo' && offers(reply, 'chunking')
+      state.auth = event === 'ehlo' && offers(reply, 'auth')
+      state.relay = 'no'
       break
     case 'rset':
-      if (plain && accepted(code)) state.transaction = false
+      if (!plain || !accepted(code)) break
+      state.transaction = false
+      state.relay = 'no'
       break
     case 'bdat':
       if (plain && last && accepted(code)) state.transaction = false
       break
     case 'in_data':
       state.transaction = false
+      state.relay = 'no'
       break
     case 'quit':
       // A QUIT that is refused, or that a rule has made something else, ends nothing.
@@ -141,13 +153,22 @@ function dataReply(
     return
   }
   if (go && told.exit === undefined) {
+    if (state.relay === 'asked') {
+      relayGoes(state, effects)
+      return
+    }
     effects.push(say(told.reply))
+    state.relay = 'no'
     state.awaited = [IN_DATA, ...state.awaited]
-    openBody(state, effects, state.rest, undefined, false)
+    openBody(state, effects, { rest: state.rest, octets: undefined, as: 'itself', last: true })
     return
   }
   if (state.at === 'data') state.at = 'commands'
   const text = toldGo && !go ? original : told.reply
+  if (state.relay === 'asked') {
+    relayRefused(state, { reply: text, exit: told.exit }, effects)
+    return
+  }
   if (text !== '') effects.push(say(text))
   if (replyCode(text) === 421) state.closing = true
   if (told.exit !== undefined) end(state, effects, told.exit, 'rule')

@@ -3,15 +3,18 @@
 import { concat, copyOf, NO_BYTES } from '../protocol/bytes.ts'
 import { type Command, splitCommand } from '../protocol/command.ts'
 import { takeLine } from '../protocol/lines.ts'
+import { isBinary, isOver, withoutAuth } from '../protocol/mail.ts'
 import { maySend } from '../protocol/senders.ts'
 import { rewriteRequest } from '../rules/rewrite.ts'
 import { type FixsmtpioEffect, say } from './effects.ts'
+import { betweenChunks, chunkOf, MOST_OCTETS, relayChunk } from './fixsmtpio-chunks.ts'
 import {
   awaiting,
   type Draft,
   end,
   type FixsmtpioState,
   mayPark,
+  NO_CHUNK,
   NOT_NOW,
   offers,
   openBody,
@@ -92,11 +95,16 @@ function takeRequest(
   const asSpelt = settings.classic && settings.rules.set.rules.length === 0 && event !== 'bdat'
   const line = asSpelt ? text : command.plain
   const chunk = event === 'bdat' ? chunkOf(command.argument) : NO_CHUNK
+  const relayed = event === 'bdat' && settings.chunking && !state.chunking
+  if ((chunk === undefined || relayed) && state.awaited.length > 0) return false
   if (chunk === undefined) {
-    if (state.awaited.length > 0) return false
     // Where its chunk ends is anybody's guess, and the backend's may differ from ours.
     effects.push(say(own(state, SAYS.badChunk)))
     end(state, effects, NOT_NOW, 'bad-bdat')
+    return true
+  }
+  if (state.relay === 'open' && !relayed) {
+    betweenChunks(state, event, effects)
     return true
   }
   if (settings.asks.has(event) && state.allowance === undefined) {
@@ -110,6 +118,10 @@ function takeRequest(
   // What keeps a request from the backend stands in front of what a rule prepends.
   const request = tlsPrefix(state, event) + rewriteRequest(settings.rules, event, line)
   const plain = request === line
+  if (relayed && (plain || state.relay === 'open')) {
+    relayChunk(state, chunk, input.slice(next), effects)
+    return true
+  }
   if (plain && answered(state, event, command, next === input.length, effects)) return true
   const instead = refused
     ? own(state, { ...SAYS.limited, text: refused })
@@ -118,7 +130,7 @@ function takeRequest(
       : undefined
   state.introduction = undefined
   // The backend hears a NOOP, so that a reply of ours has its turn.
-  const passed = instead === undefined ? request : 'NOOP\r\n'
+  const passed = instead !== undefined ? 'NOOP\r\n' : plain ? forBackend(state, event, command, request) : request
   if (settings.debug) effects.push({ do: 'debug', mark: '2', event, text: passed })
   sent.push(passed)
   state.awaited = [...state.awaited, awaiting(event, plain && instead === undefined, instead, 'no', chunk.last)]
@@ -127,7 +139,9 @@ function takeRequest(
   else if (event === 'starttls') state.at = 'starttls'
   else if (chunk.octets > 0) {
     effects.push({ do: 'request', text: sent.join('') })
-    openBody(state, effects, input.slice(next), chunk.octets, !plain || instead !== undefined)
+    state.relay = 'no'
+    const as = plain && instead === undefined ? 'itself' : 'nothing'
+    openBody(state, effects, { rest: input.slice(next), octets: chunk.octets, as, last: chunk.last })
   }
   return true
 }
@@ -160,6 +174,13 @@ export function promise(state: Draft, event: string, told: string): void {
   if (event === 'ehlo' && told.startsWith('2')) state.enhanced = offers(told, 'enhanced')
 }
 
+/** MAIL without AUTH= for a backend that has not offered AUTH: authup has, and a client may say whom it vouches for. */
+function forBackend({ auth, settings }: FixsmtpioState, event: string, { argument }: Command, line: string): string {
+  if (event !== 'mail' || auth || settings.classic) return line
+  const kept = withoutAuth(argument)
+  return kept === argument ? line : `MAIL ${kept}\r\n`
+}
+
 /** Our own reply to a request that is not for this backend; undefined: it gets the request. */
 function insteadOf(state: FixsmtpioState, event: string, { argument }: Command): string | undefined {
   switch (event) {
@@ -170,38 +191,15 @@ function insteadOf(state: FixsmtpioState, event: string, { argument }: Command):
       // A backend that does not know BDAT would take the chunk for commands.
       return state.chunking ? undefined : own(state, SAYS.unimplemented)
     case 'mail':
-      if (isTooBig(argument)) return own(state, SAYS.tooBig)
+      // A backend of 32 bits takes what is over MOST_OCTETS for another size.
+      if (isOver(argument, Math.min(state.settings.size, MOST_OCTETS))) return own(state, SAYS.tooBig)
+      if (!state.settings.classic && isBinary(argument)) return own(state, SAYS.binary)
       if (state.settings.senders !== undefined && !maySend(state.settings.senders, argument))
         return own(state, SAYS.notYours)
       return state.refusal === '' ? undefined : state.refusal
     default:
       return undefined
   }
-}
-
-interface Chunk {
-  readonly octets: number
-  readonly last: boolean
-}
-const NO_CHUNK: Chunk = { octets: 0, last: false }
-
-/** What a number of more than 31 bits means depends on who reads it. */
-const MOST_OCTETS = 2 ** 31 - 1
-
-/**
- * RFC 3030 section 2: `BDAT chunk-size [LAST]`; the chunk follows immediately, whatever the reply. undefined: the backend may count
- * otherwise, as one with 32 bits does, or one that takes a leading zero for base 8.
- */
-function chunkOf(argument: string): Chunk | undefined {
-  const [, size, last] = /^(0|[1-9]\d{0,9})( +LAST)?$/i.exec(argument) ?? []
-  const octets = Number(size)
-  return size === undefined || octets > MOST_OCTETS ? undefined : { octets, last: last !== undefined }
-}
-
-/** RFC 1870: a size that a backend of 32 bits takes for another one. */
-function isTooBig(argument: string): boolean {
-  for (const [, size] of argument.matchAll(/(?<![^ \t])SIZE=(\d+)/gi)) if (Number(size) > MOST_OCTETS) return true
-  return false
 }
 
 /** What is put before a request so that the backend does not act on it. */

@@ -2,11 +2,11 @@
 
 import { NO_BYTES } from '../protocol/bytes.ts'
 import type { BodyFault } from '../protocol/end-of-data.ts'
-import { noReply, type ReplyBuffer, replyCode } from '../protocol/replies.ts'
+import { joinReply, noReply, type ReplyBuffer, replyCode } from '../protocol/replies.ts'
 import type { Senders } from '../protocol/senders.ts'
 import { type OwnReply, replyText } from '../protocol/status.ts'
 import { type Identity, rewriteReply, type SessionRules } from '../rules/rewrite.ts'
-import { close, type FixsmtpioEffect, say, send } from './effects.ts'
+import { type Body, close, type FixsmtpioEffect, say, send } from './effects.ts'
 import type { Why } from './endings.ts'
 import { type SessionId, TAG } from './frames.ts'
 
@@ -38,7 +38,18 @@ export interface FixsmtpioSettings {
   readonly asks: ReadonlySet<string>
   /** EHLO before login promised ENHANCEDSTATUSCODES. */
   readonly enhanced: boolean
+  /** EHLO before login offered CHUNKING: for a backend without it a BDAT becomes DATA. */
+  readonly chunking: boolean
+  /** Octets of a message, as EHLO before login said; Infinity: it said nothing. */
+  readonly size: number
 }
+
+/** What a BDAT announces. */
+export interface Chunk {
+  readonly octets: number
+  readonly last: boolean
+}
+export const NO_CHUNK: Chunk = { octets: 0, last: false }
 
 /** A request whose reply is awaited. */
 export interface Awaited {
@@ -80,8 +91,15 @@ export interface FixsmtpioState {
   readonly introduction: Introduction | undefined
   /** What the backend said to an introduction that it has not accepted; empty: there is none. */
   readonly refusal: string
-  /** The backend has offered CHUNKING. */
+  /** The backend has offered CHUNKING, AUTH. */
   readonly chunking: boolean
+  readonly auth: boolean
+  /** A message in chunks as DATA: DATA is asked for; it is open until LAST has gone by; or its chunks are discarded. */
+  readonly relay: 'no' | 'asked' | 'open' | 'refused'
+  /** The chunk that is asked for or goes by. */
+  readonly chunk: Chunk
+  /** Said when a chunk that is discarded has gone by. */
+  readonly verdict: string
   /** The client has been promised ENHANCEDSTATUSCODES. */
   readonly enhanced: boolean
   readonly guest: boolean
@@ -120,6 +138,10 @@ export const draftOf = (state: FixsmtpioState): Draft => ({
   introduction: state.introduction,
   refusal: state.refusal,
   chunking: state.chunking,
+  auth: state.auth,
+  relay: state.relay,
+  chunk: state.chunk,
+  verdict: state.verdict,
   enhanced: state.enhanced,
   guest: state.guest,
   greeted: state.greeted,
@@ -147,6 +169,10 @@ export function newFixsmtpio(settings: FixsmtpioSettings): FixsmtpioState {
     introduction: undefined,
     refusal: '',
     chunking: offers(settings.introduced, 'chunking'),
+    auth: offers(settings.introduced, 'auth'),
+    relay: 'no',
+    chunk: NO_CHUNK,
+    verdict: '',
     enhanced: settings.enhanced,
     guest: false,
     greeted: '',
@@ -200,6 +226,13 @@ export const SAYS = {
   badChunk: { code: '421', status: '4.5.4', text: 'length of BDAT is not clear', recorded: '5.5.4' },
   guestAuth: { code: '503', status: '5.5.1', text: 'authup mail is being served without authentication' },
   limited: { code: '450', status: '4.7.1', text: 'too much' },
+  binary: { code: '555', status: '5.5.4', text: 'BODY=BINARYMIME is not supported' },
+  chunkTaken: { code: '250', status: '2.0.0', text: 'octets taken', recorded: '' },
+  chunkNotTaken: { code: '554', status: '5.5.0', text: 'mail program takes no message' },
+  chunkOutOfTurn: { code: '503', status: '5.5.1', text: 'message was refused before' },
+  chunkExpected: { code: '503', status: '5.5.1', text: 'message is not complete: BDAT expected' },
+  givenUp: { code: '421', status: '4.5.1', text: 'message given up before its end', recorded: '5.5.1' },
+  nothingDone: { code: '250', status: '2.0.0', text: 'ok', recorded: '' },
   bye: { code: '221', status: '2.0.0', text: 'bye', recorded: '' },
 } as const satisfies Record<Exclude<BodyFault, 'none'>, OwnReply> & Record<string, OwnReply>
 
@@ -210,6 +243,8 @@ export const accepted = (code: number): boolean => code >= 200 && code < 300
 /** A reply to EHLO has the keyword, from its second line on. */
 const KEYWORDS = {
   chunking: /\n\d{3}.CHUNKING(?![A-Z0-9-])/i,
+  auth: /\n\d{3}.AUTH(?![A-Z0-9-])/i,
+  binary: /\n\d{3}.BINARYMIME(?![A-Z0-9-])/i,
   enhanced: /\n\d{3}.ENHANCEDSTATUSCODES(?![A-Z0-9-])/i,
 } as const
 export const offers = (reply: string, keyword: keyof typeof KEYWORDS): boolean => KEYWORDS[keyword].test(reply)
@@ -227,6 +262,12 @@ export interface Told {
   readonly exit: number | undefined
 }
 
+/** BINARYMIME is never offered: its messages have no lines, and a backend that was given DATA would see other ones. */
+function withoutBinary(reply: string): string {
+  if (!offers(reply, 'binary')) return reply
+  return joinReply(reply.split(/(?<=\n)/).filter((line, i) => i === 0 || !offers(`\n${line}`, 'binary')))
+}
+
 /** A reply through the rules; it has yet to be said. */
 export function toClient(state: FixsmtpioState, event: string, reply: string, effects: FixsmtpioEffect[]): Told {
   const { settings } = state
@@ -238,25 +279,24 @@ export function toClient(state: FixsmtpioState, event: string, reply: string, ef
     enhanced: state.enhanced,
   }
   const done = rewriteReply(settings.rules, event, reply, who)
-  effects.push({ do: 'note', event, code: replyCode(done.reply) })
+  const told = event === 'ehlo' && !settings.classic ? withoutBinary(done.reply) : done.reply
+  effects.push({ do: 'note', event, code: replyCode(told) })
   if (done.hits.length > 0) effects.push({ do: 'hits', rules: done.hits })
-  if (settings.debug) effects.push({ do: 'debug', mark: '4', event, text: done.reply })
-  return { reply: done.reply, exit: done.exitcode }
+  if (settings.debug) effects.push({ do: 'debug', mark: '4', event, text: told })
+  return { reply: told, exit: done.exitcode }
 }
 
 /** The session may end here and its backend serve a later login. */
 export const mayPark = (state: FixsmtpioState): boolean =>
-  state.settings.warm && state.awaited.length === 0 && !state.transaction && state.replies.text === ''
+  state.settings.warm &&
+  state.awaited.length === 0 &&
+  !state.transaction &&
+  state.relay === 'no' &&
+  state.replies.text === ''
 
-/** The message, or a chunk of it, is carried past the actors; `octets` is undefined for DATA. */
-export function openBody(
-  state: Draft,
-  effects: FixsmtpioEffect[],
-  rest: Uint8Array,
-  octets: number | undefined,
-  discard: boolean,
-): void {
-  effects.push({ do: 'body', rest, octets, discard })
+/** The message, or a chunk of it, is carried past the actors. */
+export function openBody(state: Draft, effects: FixsmtpioEffect[], body: Omit<Body, 'do'>): void {
+  effects.push({ do: 'body', ...body })
   // Behind a body that is carried from what was read before the client closed.
   if (state.eof !== undefined) effects.push(send([TAG.eof, state.eof]))
   state.at = 'body'

@@ -8,6 +8,7 @@ import { copyOf } from '../protocol/bytes.ts'
 import { splitCommand } from '../protocol/command.ts'
 import type { BodyFault } from '../protocol/end-of-data.ts'
 import { type FixsmtpioEffect, log, NOTHING, type Step, say } from './effects.ts'
+import { chunkEnded } from './fixsmtpio-chunks.ts'
 import { backendEnded, clientEnded, timedOut } from './fixsmtpio-ends.ts'
 import { resume, takeBackend } from './fixsmtpio-replies.ts'
 import { takeRequests } from './fixsmtpio-requests.ts'
@@ -115,6 +116,7 @@ function bodyEnded(state: Draft, rest: Uint8Array, fault: BodyFault, effects: Fi
   } else if (state.at !== 'ending') {
     state.at = 'commands'
     state.rest = copyOf(rest)
+    if (state.relay !== 'no') chunkEnded(state, effects)
     resume(state, effects)
   }
 }
@@ -130,5 +132,7 @@ function tlsStarted(state: Draft, on: boolean, effects: FixsmtpioEffect[]): void
   state.awaited = [SECOND_GREETING]
   state.transaction = false
   state.chunking = false
+  state.auth = false
+  state.relay = 'no'
   effects.push({ do: 'room' })
 }

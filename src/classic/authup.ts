@@ -13,6 +13,7 @@ import { fieldsText } from '../edge/log.ts'
 import type { DialogueSettings } from '../protocol/dialogue.ts'
 import type { BareLineEnd } from '../protocol/end-of-data.ts'
 import { REQUEST_LIMIT } from '../protocol/lines.ts'
+import { hasKeyword, sizeLimit } from '../protocol/mail.ts'
 import { promisesStatus } from '../protocol/status.ts'
 import { parseRules } from '../rules/parse.ts'
 import { rulesFor } from '../rules/rewrite.ts'
@@ -244,6 +245,8 @@ export function runAuthup(program: AuthupProgram): void {
       peer: process.env['TCPREMOTEIP'] ?? '',
       asks: NO_ASKS,
       enhanced: promisesStatus(dialogue.capabilities),
+      chunking: hasKeyword(dialogue.capabilities, 'CHUNKING'),
+      size: sizeLimit(dialogue.capabilities),
     })
     client.streamed()
     relay.attach({ input: helper.relay, output: helper.relay })

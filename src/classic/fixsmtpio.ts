@@ -65,6 +65,8 @@ export function runFixsmtpio(program: FixsmtpioProgram): void {
     senders: undefined,
     asks: NO_ASKS,
     enhanced: false,
+    chunking: false,
+    size: Number.POSITIVE_INFINITY,
   })
 
   const client = new Client(0, 1, 'stream', {

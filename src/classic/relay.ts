@@ -148,9 +148,8 @@ export class Relay {
       case 'body':
         this.held = false
         this.pauseOrResume()
-        this.body.begin(effect.octets, effect.discard)
         this.mode = 'body'
-        if (effect.rest.length > 0) this.body.carry(effect.rest)
+        this.body.begin(effect)
         break
       case 'end-requests':
         this.backend?.input.end()

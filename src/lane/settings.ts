@@ -8,6 +8,7 @@ import { counts, type Limits } from '../limits/limit.ts'
 import type { DialogueSettings } from '../protocol/dialogue.ts'
 import type { ConfigError } from '../protocol/errors.ts'
 import { REQUEST_LIMIT } from '../protocol/lines.ts'
+import { hasKeyword } from '../protocol/mail.ts'
 import type { SessionSettings } from '../session/host.ts'
 import type { ClientSession } from '../session/session.ts'
 import type { GenerationTexts } from './messages.ts'
@@ -133,11 +134,14 @@ export function environmentNames(session: ClientSession, chain: ChainConfig | un
 /** What the dialogue says of TLS; under implicit TLS there is nothing to say. */
 const DIALOGUE_TLS = { off: 'none', implicit: 'none', offer: 'offer', require: 'require' } as const
 
+/** BINARYMIME is never offered: see withoutBinary of actors/fixsmtpio-state.ts. */
+const mayOffer = (line: string): boolean => !hasKeyword([line], 'BINARYMIME')
+
 function dialogueOf(config: Config, { protocol, guest, tls }: ListenerConfig): DialogueSettings {
   return {
     protocol,
     greeting: protocol === 'smtp' ? config.smtpGreeting : config.pop3Greeting,
-    capabilities: protocol === 'smtp' ? config.smtpCapabilities : config.pop3Capabilities,
+    capabilities: protocol === 'smtp' ? config.smtpCapabilities.filter(mayOffer) : config.pop3Capabilities,
     tls: DIALOGUE_TLS[tls],
     brokenClients: config.brokenClients,
     guest: guest !== undefined,

@@ -1,6 +1,15 @@
-// Message bodies on their way from client to backend, past the codec: DATA to its final dot, BDAT by its count.
+// Message bodies on their way from client to backend, past the codec: DATA to its final dot, BDAT by its count, as it is or as DATA.
 
-import { type BareLineEnd, type BodyFault, type BodyState, bodyStart, scanBody } from '../protocol/end-of-data.ts'
+import type { Body } from '../actors/effects.ts'
+import { type ChunksState, chunksStart, endOfChunks, stuffDots } from '../protocol/chunks.ts'
+import {
+  type BareLineEnd,
+  type BodyFault,
+  type BodyState,
+  bodyStart,
+  type ScannedBody,
+  scanBody,
+} from '../protocol/end-of-data.ts'
 import type { LineEndSearch } from '../protocol/line-ends.ts'
 
 export interface BodyWay {
@@ -19,9 +28,12 @@ export class BodyCarrier {
   isCut = false
 
   private state: BodyState = bodyStart
+  /** Of a message whose chunks become DATA: what they end with so far. */
+  private chunks: ChunksState = chunksStart
   /** Octets of a BDAT chunk still to come; undefined in DATA. */
   private octets: number | undefined
-  private discard = false
+  private as: Body['as'] = 'itself'
+  private last = true
   private readonly bare: BareLineEnd
   private readonly search: LineEndSearch
   private readonly way: BodyWay
@@ -32,11 +44,13 @@ export class BodyCarrier {
     this.way = way
   }
 
-  /** A new message, or chunk of one; `discard`: the backend was not told of it. */
-  begin(octets: number | undefined, discard: boolean): void {
-    this.state = bodyStart
+  /** A new message, or chunk of one, and what of it was read already. */
+  begin({ octets, as, last, rest }: Body): void {
+    if (as !== 'data') this.state = bodyStart
     this.octets = octets
-    this.discard = discard
+    this.as = as
+    this.last = last
+    if (rest.length > 0 || octets === 0) this.carry(rest)
   }
 
   /** One read. */
@@ -46,23 +60,42 @@ export class BodyCarrier {
   }
 
   private carryLines(bytes: Uint8Array): void {
+    const { end, fault } = this.scan(bytes)
+    this.way.show?.(bytes.subarray(0, end ?? bytes.length))
+    if (end !== undefined) this.way.ended(bytes.subarray(end), fault)
+  }
+
+  private scan(bytes: Uint8Array): ScannedBody {
     const scanned = scanBody(this.state, bytes, this.bare, this.search)
     this.state = scanned.state
-    this.way.show?.(bytes.subarray(0, scanned.end ?? bytes.length))
     if (!this.isCut && scanned.out.length > 0) this.way.write(scanned.out)
     if (scanned.fault !== 'none' && !this.isCut) {
       // Nothing is queued without an end of data; the client's own final dot is waited for.
       this.isCut = true
       this.way.cut()
     }
-    if (scanned.end !== undefined) this.way.ended(bytes.subarray(scanned.end), scanned.fault)
+    return scanned
   }
 
   private carryOctets(bytes: Uint8Array, left: number): void {
     const taken = Math.min(left, bytes.length)
+    const chunk = bytes.subarray(0, taken)
+    const ends = taken === left
     this.octets = left - taken
-    this.way.show?.(bytes.subarray(0, taken))
-    if (!this.discard && taken > 0) this.way.write([bytes.subarray(0, taken)])
-    if (taken === left) this.way.ended(bytes.subarray(taken), 'none')
+    this.way.show?.(chunk)
+    if (this.as === 'itself' && taken > 0) this.way.write([chunk])
+    const fault = this.as === 'data' ? this.carryAsData(chunk, ends && this.last) : 'none'
+    if (ends) this.way.ended(bytes.subarray(taken), fault)
+  }
+
+  private carryAsData(chunk: Uint8Array, ends: boolean): BodyFault {
+    const { state, out } = stuffDots(this.chunks, chunk)
+    this.chunks = state
+    let { fault } = this.scan(out)
+    if (!ends) return fault
+    for (const octets of endOfChunks(state)) fault = this.scan(octets).fault
+    this.state = bodyStart
+    this.chunks = chunksStart
+    return fault
   }
 }

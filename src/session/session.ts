@@ -14,6 +14,7 @@ import type { Actors, Front } from '../actors/pipeline.ts'
 import { newReup } from '../actors/reup.ts'
 import type { TlsFacts } from '../edge/tls.ts'
 import type { Accepted } from '../protocol/helper.ts'
+import { hasKeyword, sizeLimit } from '../protocol/mail.ts'
 import { promisesStatus } from '../protocol/status.ts'
 import type { Opened, Refused } from './backends/backends.ts'
 import type { Address, Arrival } from './door.ts'
@@ -250,6 +251,8 @@ export class ClientSession {
       senders,
       asks,
       enhanced: promisesStatus(dialogue.capabilities),
+      chunking: hasKeyword(dialogue.capabilities, 'CHUNKING'),
+      size: sizeLimit(dialogue.capabilities),
     })
   }
 

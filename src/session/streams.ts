@@ -207,13 +207,12 @@ export class Streams implements ClientListener, BackendHearer {
     this.mode = 'requests'
   }
 
-  carry({ octets, discard, rest }: Body): void {
+  carry(body: Body): void {
     this.letGo()
-    this.carrier().begin(octets, discard)
     this.mode = 'body'
     const now = this.listener.now()
     this.bodyBegan = { at: now, bytesIn: this.bytesIn, unheard: this.client.unheard(now) }
-    if (rest.length > 0) this.carrier().carry(rest)
+    this.carrier().begin(body)
   }
 
   splice({ ifSilent, rest }: Splice): void {

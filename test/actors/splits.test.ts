@@ -41,7 +41,7 @@ void describe('splitting the reads anywhere changes nothing', () => {
     const [made] = parseTranscripts(`# made up\nwith: ${options}`, '')
     assert.ok(made !== undefined)
     const world = inlineWorld(made.settings)
-    const program = miniBackend()
+    const program = miniBackend(!options.includes('CHUNKING'))
     let got = 0
     const turn = () => {
       for (;;) {
@@ -116,7 +116,13 @@ void describe('splitting the reads anywhere changes nothing', () => {
     )
     .map((parts) => parts.join(''))
 
-  for (const options of ['bare=fix', 'bare=refuse', 'rule :in_data::2*::', 'rule :rcpt:NOOP :*::550 no'])
+  for (const options of [
+    'bare=fix',
+    'bare=refuse',
+    'offer CHUNKING',
+    'rule :in_data::2*::',
+    'rule :rcpt:NOOP :*::550 no',
+  ])
     void it(`in what a client may say after its login (${options})`, () => {
       fc.assert(
         fc.property(hazards, cuts, cuts, (said, here, there) => {

@@ -2,7 +2,7 @@
 
 import { readFileSync } from 'node:fs'
 import type { ControlTexts } from '../../src/config/knobs.ts'
-import type { Settings } from './transcript.ts'
+import { capabilitiesOf, type Settings } from './transcript.ts'
 
 const RECOMMENDED = readFileSync('control/fixsmtpio', 'latin1')
 
@@ -25,7 +25,9 @@ export function controlTexts(settings: Settings, chain = 'submission'): ControlT
   const { protocol, tries, guest } = settings
   return {
     me: 'mx.example\n',
-    smtpcapabilities: settings.enhanced ? '8BITMIME\nEnhancedStatusCodes\n' : '8BITMIME\n',
+    smtpcapabilities: capabilitiesOf(settings)
+      .map((line) => `${line}\n`)
+      .join(''),
     pop3capabilities: 'UIDL\nSASL PLAIN LOGIN\n',
     timeoutsmtpd: `${settings.timeout}\n`,
     timeoutpop3d: `${settings.timeout}\n`,

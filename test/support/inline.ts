@@ -17,7 +17,7 @@ import { ClientSession } from '../../src/session/session.ts'
 import { createStages } from '../../src/session/stages.ts'
 import { controlTexts } from './control.ts'
 import { FakeSocket } from './fake-socket.ts'
-import type { Settings, World } from './transcript.ts'
+import { capabilitiesOf, type Settings, type World } from './transcript.ts'
 
 export interface InlineWorld extends World {
   readonly session: ClientSession
@@ -31,10 +31,7 @@ export interface InlineWorld extends World {
 export const dialogueOf = (settings: Settings): DialogueSettings => ({
   protocol: settings.protocol,
   greeting: 'mx.example',
-  capabilities:
-    settings.protocol === 'pop3'
-      ? ['UIDL', 'SASL PLAIN LOGIN']
-      : ['8BITMIME', ...(settings.enhanced ? ['EnhancedStatusCodes'] : [])],
+  capabilities: settings.protocol === 'pop3' ? ['UIDL', 'SASL PLAIN LOGIN'] : capabilitiesOf(settings),
   tls: 'none',
   brokenClients: settings.broken,
   guest: settings.guest,

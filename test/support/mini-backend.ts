@@ -11,7 +11,7 @@ export interface MiniBackend {
   readonly take: (text: string) => string
 }
 
-export function miniBackend(): MiniBackend {
+export function miniBackend(chunking = true): MiniBackend {
   const messages: string[] = []
   const commands: string[] = []
   let rest = ''
@@ -31,12 +31,13 @@ export function miniBackend(): MiniBackend {
     }
     commands.push(text)
     const verb = /^[ \t]*([a-z]*)/i.exec(text)?.[1]?.toUpperCase() ?? ''
-    if (verb === 'EHLO') return '250-backend\r\n250-STARTTLS\r\n250-AUTH LOGIN\r\n250-CHUNKING\r\n250 SIZE\r\n'
+    if (verb === 'EHLO')
+      return `250-backend\r\n250-STARTTLS\r\n250-AUTH LOGIN\r\n${chunking ? '250-CHUNKING\r\n' : ''}250 SIZE\r\n`
     if (verb === 'DATA') {
       body = ''
       return '354 go\r\n'
     }
-    if (verb === 'BDAT') {
+    if (verb === 'BDAT' && chunking) {
       octets = Number(/^\S+ (\d+)/.exec(text)?.[1] ?? 0)
       return octets === 0 ? '250 no octets\r\n' : ''
     }

@@ -29,6 +29,8 @@ const actors: Actors = {
     peer: '192.0.2.1',
     asks: NO_ASKS,
     enhanced: false,
+    chunking: false,
+    size: Number.POSITIVE_INFINITY,
   }),
 }
 

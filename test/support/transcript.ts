@@ -30,6 +30,8 @@ export interface Settings {
   readonly broken: boolean
   /** EHLO promises ENHANCEDSTATUSCODES. */
   readonly enhanced: boolean
+  /** What EHLO offers besides 8BITMIME: `with: offer SIZE 1000`. */
+  readonly offers: readonly string[]
   /** Seconds. */
   readonly timeout: number
   /** Lines of control/fixsmtpio behind the recommended ones. */
@@ -77,13 +79,23 @@ const OPTIONS: Settings = {
   apop: false,
   broken: false,
   enhanced: false,
+  offers: [],
   timeout: 1200,
   rules: '',
 }
 
+/** What EHLO says before login. */
+export const capabilitiesOf = ({ enhanced, offers }: Settings): readonly string[] => [
+  '8BITMIME',
+  ...(enhanced ? ['EnhancedStatusCodes'] : []),
+  ...offers,
+]
+
 function settingsOf(text: string, before: Settings): Settings {
   const rule = /^rule (.*)$/.exec(text)?.[1]
   if (rule !== undefined) return { ...before, rules: `${before.rules}${rule}\n` }
+  const offer = /^offer (.*)$/.exec(text)?.[1]
+  if (offer !== undefined) return { ...before, offers: [...before.offers, offer] }
   let settings = before
   for (const word of text.split(' ')) {
     const [name = '', value = ''] = word.split('=')
