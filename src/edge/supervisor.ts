@@ -7,8 +7,8 @@ import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { HelperMode } from '../protocol/helper.ts'
-import { monotonic } from './clock.ts'
 import { descriptorsAtStart, socketOn, supplyDescriptors } from './descriptors.ts'
+import { KeptProgram } from './kept-program.ts'
 import type { Bound } from './launcher.ts'
 import { hearStarter, obeySignals } from './signals.ts'
 import { descriptorLimit } from './sizing.ts'
@@ -51,93 +51,79 @@ export function checkHelper(helper: string, chains: string | undefined): HelperC
   return { ok: ran.status === 0, privileged: /(^|[^n])privileged/.test(said) && !/unprivileged/.test(said), said }
 }
 
+/** 0: it was told to stop. 71, 78: it has said what is wrong with the control socket or the configuration, and would say so again. */
+const LAST_WORDS: readonly (number | null)[] = [0, 71, 78]
+/** Milliseconds that the helper has to end in. */
+const HELPER_END = 2000
+
 export function supervise(options: SupervisorOptions, log: Log): void {
-  const { root, bound } = options
   gatherEvents(log)
+  const checked = checkHelper(options.helper, options.root ? undefined : chainsOf(options))
+  if (!checked.ok) log('helper-refuses', { said: checked.said })
 
-  const sockets = bound.map(({ fd }) => socketOn(fd))
   let stopping = false
-  const children: { helper?: ChildProcess; runtime?: ChildProcess } = {}
+  const helper = new KeptProgram('helper', log, () => startHelper(options))
+  const runtime = new KeptProgram('runtime', log, runtimeStarter(options, checked.privileged), (code, signal) => {
+    // Whoever stops a whole group may end a runtime that has only begun to start.
+    if (stopping) end(code ?? (signal === 'SIGTERM' || signal === 'SIGINT' ? 0 : 1))
+    else if (LAST_WORDS.includes(code)) end(code ?? 0)
+    return stopping
+  })
 
-  /** Runs a program for as long as acceptd runs, with growing pauses if it does not last. */
-  function keep(name: 'helper' | 'runtime', start: () => ChildProcess): void {
-    let pause = 100
-    const run = () => {
-      if (stopping) return
-      const began = monotonic()
-      const child = start()
-      children[name] = child
-      child.stdin?.on('error', () => undefined)
-      child.on('error', (error) => log('child-failed', { name, message: error.message }))
-      child.on('close', (code, signal) => {
-        if (stopping) {
-          // Whoever stops a whole group may end a runtime that has only begun to start.
-          if (name === 'runtime') end(code ?? (signal === 'SIGTERM' || signal === 'SIGINT' ? 0 : 1))
-          return
-        }
-        // 0: it was told to stop. 71, 78: it has said what is wrong with the control socket or the configuration, and would say so again.
-        if (name === 'runtime' && (code === 0 || code === 71 || code === 78)) {
-          end(code)
-          return
-        }
-        // A helper that was asked to end ends with 0.
-        pause = code === 0 || monotonic() - began > 10_000 ? 100 : Math.min(pause * 2, 5000)
-        log('child-ended', { name, pid: child.pid ?? -1, how: signal ?? `exit ${code}`, restart_ms: pause })
-        setTimeout(run, pause)
-      })
-      log('child-started', { name, pid: child.pid ?? -1 })
-    }
-    run()
+  function stop(): void {
+    stopping = true
+    helper.stop()
+    runtime.stop()
   }
 
   function end(code: number): void {
-    stopping = true
-    children.helper?.stdin?.end()
-    const last = children.helper
-    if (last === undefined || last.exitCode !== null || last.signalCode !== null) process.exit(code)
-    last.on('close', () => process.exit(code))
-    setTimeout(() => process.exit(code), 2000)
+    stop()
+    helper.endInput()
+    helper.whenEnded(() => process.exit(code))
+    setTimeout(() => process.exit(code), HELPER_END)
   }
 
-  const chains = join(options.control, 'chains')
-  const borrowed = root ? [] : ['-c', chains]
-  const checked = checkHelper(options.helper, root ? undefined : chains)
-  if (!checked.ok) log('helper-refuses', { said: checked.said })
   if (options.helperMode === 'serve') {
-    keep('helper', () =>
-      // The helper ends when its standard input does: it never outlives the daemon that it serves.
-      spawn(options.helper, root ? ['serve'] : ['serve', '-c', chains, '-s', options.helperSocket], {
-        stdio: ['pipe', 'inherit', 'inherit'],
-      }),
-    )
+    helper.run()
     whenDeleted(options.helperSocket, () => {
       log('helper-socket-gone', { path: options.helperSocket })
       // Nobody can connect to it any more. Backends that run stay: they have their streams.
-      children.helper?.stdin?.end()
+      helper.endInput()
     })
   }
+  runtime.run()
+  hearStarter(() => log('launcher-died', {}))
+  obeySignals(['SIGTERM', 'SIGINT', 'SIGHUP'], (signal) => {
+    if (signal !== 'SIGHUP') stop()
+    if (!runtime.write(`${signal}\n`) && stopping) end(0)
+  })
+}
 
+const chainsOf = ({ control }: SupervisorOptions): string => join(control, 'chains')
+
+const startHelper = (options: SupervisorOptions): ChildProcess =>
+  spawn(options.helper, options.root ? ['serve'] : ['serve', '-c', chainsOf(options), '-s', options.helperSocket], {
+    stdio: ['pipe', 'inherit', 'inherit'],
+  })
+
+/** Starts a runtime, which finds what it is given in ACCEPTD_RUNTIME, with listening descriptors for its lanes. */
+function runtimeStarter(options: SupervisorOptions, privileged: boolean): () => ChildProcess {
+  const { bound, helperMode: mode, root } = options
+  const sockets = bound.map(({ fd }) => socketOn(fd))
+  const place =
+    mode === 'run'
+      ? { program: options.helper, args: root ? [] : ['-c', chainsOf(options)] }
+      : { socket: options.helperSocket }
   let restarts = -1
-  keep('runtime', () => {
+  return () => {
     restarts += 1
     const each = descriptorsAtStart(options.lanes)
-    // Like the helper it ends when its standard input does.
     const stdio: ('pipe' | 'inherit' | 'ipc' | number)[] = ['pipe', 'inherit', 'inherit']
-    const descriptors = bound.map((one) =>
-      Array.from({ length: each }, () => {
-        stdio.push(one.fd)
-        return stdio.length - 1
-      }),
-    )
+    const descriptors = bound.map(({ fd }) => Array.from({ length: each }, () => stdio.push(fd) - 1))
     const handed = {
       control: options.control,
       run: options.run,
-      helper: {
-        mode: options.helperMode,
-        place:
-          options.helperMode === 'run' ? { program: options.helper, args: borrowed } : { socket: options.helperSocket },
-        privileged: checked.privileged,
-      },
+      helper: { mode, place, privileged },
       descriptors,
       ports: bound.map((one) => one.port),
       lanes: options.lanes,
@@ -151,16 +137,7 @@ export function supervise(options: SupervisorOptions, log: Log): void {
     const runtime = spawn(program, args, { stdio, env: { ...process.env, ACCEPTD_RUNTIME: JSON.stringify(handed) } })
     supplyDescriptors(runtime, sockets)
     return runtime
-  })
-
-  hearStarter(() => log('launcher-died', {}))
-  obeySignals(['SIGTERM', 'SIGINT', 'SIGHUP'], (signal) => {
-    if (signal !== 'SIGHUP') stopping = true
-    const { runtime } = children
-    if (runtime === undefined || runtime.exitCode !== null || runtime.signalCode !== null) {
-      if (stopping) end(0)
-    } else runtime.stdin?.write(`${signal}\n`)
-  })
+  }
 }
 
 /** Calls each time that the file was there and is gone. */
