@@ -10,11 +10,7 @@ const FUNCTION_LINES = 80
 const FILE_LINES = 400
 
 /** `file` or `file function`, file as seen from src; and why it is larger. */
-const EXCEPTIONS: Readonly<Record<string, string>> = {
-  'classic/authup.ts runAuthup': 'to be split',
-  'classic/fixsmtpio.ts runFixsmtpio': 'to be split',
-  'edge/supervisor.ts supervise': 'to be split',
-}
+const EXCEPTIONS: Readonly<Record<string, string>> = {}
 
 interface Finding {
   readonly filename: string

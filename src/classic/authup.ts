@@ -5,11 +5,10 @@
 
 import { newAuthup } from '../actors/authup.ts'
 import { newCheckpassword } from '../actors/checkpassword.ts'
-import type { LogEvent, Performed } from '../actors/effects.ts'
-import { NO_ASKS, newFixsmtpio } from '../actors/fixsmtpio.ts'
+import type { AskHelper, Log, Performed } from '../actors/effects.ts'
+import { type FixsmtpioState, NO_ASKS, newFixsmtpio } from '../actors/fixsmtpio.ts'
 import { type Frame, TAG } from '../actors/frames.ts'
 import { newReup } from '../actors/reup.ts'
-import { fieldsText } from '../edge/log.ts'
 import type { DialogueSettings } from '../protocol/dialogue.ts'
 import type { BareLineEnd } from '../protocol/end-of-data.ts'
 import { REQUEST_LIMIT } from '../protocol/lines.ts'
@@ -18,7 +17,8 @@ import { promisesStatus } from '../protocol/status.ts'
 import { parseRules } from '../rules/parse.ts'
 import { rulesFor } from '../rules/rewrite.ts'
 import { noRules } from '../rules/ruleset.ts'
-import { createStages, type Staged } from '../session/stages.ts'
+import { createStages, type Staged, type Stages } from '../session/stages.ts'
+import { attemptLine, faultLine, noAttempt, us, verdictLine } from './authup-log.ts'
 import { Client } from './client.ts'
 import type { ClassicAnswer, ClassicHelper } from './helper.ts'
 import { tell } from './process.ts'
@@ -53,111 +53,116 @@ const GUEST_RULES = parseRules(
 ).unwrapOr(noRules)
 
 export function runAuthup(program: AuthupProgram): void {
-  const { dialogue, once } = program
-  let chainPid = 0
-  let user = ''
-  let ended: ClassicAnswer | undefined
-  let variables: readonly string[] = []
-  let wantTls = false
-  let asking = false
-  let asked: 'auth' | 'guest' = 'auth'
-  let tlsOn = false
-  /** The relay is on. */
-  let guest = false
-  let clientGone = false
-  let exit: number | undefined
+  new Authup(program).begin()
+}
 
-  const session: Staged = {
-    front: 'authup',
-    actors: {
-      reup: newReup(program.tries),
-      authup: newAuthup(
-        dialogue,
-        `<${process.pid}.${Math.floor(Date.now() / 1000)}@${dialogue.greeting}>`,
-        false,
-        once,
-      ),
-      checkpassword: newCheckpassword,
-      fixsmtpio: undefined,
-    },
-  }
-  const stages = createStages<Staged>(
-    (_session, effect) => perform(effect),
-    (_session, _actor, error) => {
-      tell(`authup: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`)
-      process.exit(FAILED)
-    },
-  )
-  const helper = program.joinHelper((answer) => answered(answer))
+class Authup {
+  private readonly program: AuthupProgram
+  private readonly session: Staged
+  private readonly stages: Stages<Staged>
+  private readonly helper: ClassicHelper
+  private readonly client: Client
+  private readonly relay: Relay
+  /** Milliseconds that the client may be silent. */
+  private readonly silence: number
+  private readonly timer: NodeJS.Timeout
+  private depth = 0
+  private attempt = noAttempt
+  /** A chain has the client's descriptors. */
+  private asking = false
+  /** The relay is on, for a peer that has not authenticated. */
+  private guest = false
+  private wantTls = false
+  /** What the parent says of TLS, once it is on. */
+  private tlsVariables: readonly string[] | undefined
+  private clientGone = false
+  private exit: number | undefined
+  private finishing = false
 
-  const client = new Client(0, 1, 'lines', {
-    input: (bytes) => {
-      timer.refresh()
-      if (guest) relay.fromClient(bytes)
-      else post([TAG.input, SESSION, bytes])
-    },
-    ended: () => {
-      if (clientGone) return
-      clientGone = true
-      // While a chain has the client's descriptors their end is its business.
-      if (!asking) post([TAG.eof, SESSION])
-    },
-    drained: () => relay.clientDrained(),
-  })
-  const silence = Math.min(program.timeout * 1000, 2 ** 31 - 1)
-  const timer = setTimeout(() => {
-    if (asking) timer.refresh()
-    else post([TAG.timeout, SESSION])
-  }, silence)
-  const relay = new Relay({
-    client,
-    bareLineEnd: program.bareLineEnd,
-    post,
-    seen: () => timer.refresh(),
-    debug: undefined,
-  })
-
-  let depth = 0
-  function post(frame: Frame): void {
-    depth += 1
-    stages.post(session, frame)
-    depth -= 1
-    if (depth > 0) return
-    if (wantTls) {
-      wantTls = false
-      beginTls()
-    } else relay.settle()
-    if (exit !== undefined) finish()
+  constructor(program: AuthupProgram) {
+    this.program = program
+    this.session = sessionOf(program)
+    this.stages = createStages<Staged>(
+      (_session, effect) => this.perform(effect),
+      (_session, _actor, error) => {
+        tell(`authup: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`)
+        process.exit(FAILED)
+      },
+    )
+    this.helper = program.joinHelper((answer) => this.answered(answer))
+    this.client = new Client(0, 1, 'lines', {
+      input: (bytes) => this.fromClient(bytes),
+      ended: () => this.clientEnded(),
+      drained: () => this.relay.clientDrained(),
+    })
+    this.silence = Math.min(program.timeout * 1000, 2 ** 31 - 1)
+    this.timer = setTimeout(() => this.timedOut(), this.silence)
+    this.relay = new Relay({
+      client: this.client,
+      bareLineEnd: program.bareLineEnd,
+      post: (frame) => this.post(frame),
+      seen: () => this.timer.refresh(),
+      debug: undefined,
+    })
   }
 
-  function perform(effect: Performed): void {
+  begin(): void {
+    this.post(this.program.greet ? [TAG.start, SESSION] : [TAG.attempt, SESSION, false])
+    this.client.resume()
+  }
+
+  // ---- the client
+
+  private fromClient(bytes: Uint8Array): void {
+    this.timer.refresh()
+    if (this.guest) this.relay.fromClient(bytes)
+    else this.post([TAG.input, SESSION, bytes])
+  }
+
+  private clientEnded(): void {
+    if (this.clientGone) return
+    this.clientGone = true
+    // While a chain has the client's descriptors their end is its business.
+    if (!this.asking) this.post([TAG.eof, SESSION])
+  }
+
+  private timedOut(): void {
+    if (this.asking) this.timer.refresh()
+    else this.post([TAG.timeout, SESSION])
+  }
+
+  // ---- the actors
+
+  private post(frame: Frame): void {
+    this.depth += 1
+    this.stages.post(this.session, frame)
+    this.depth -= 1
+    if (this.depth > 0) return
+    if (this.wantTls) {
+      this.wantTls = false
+      this.beginTls()
+    } else this.relay.settle()
+    if (this.exit !== undefined) this.finish()
+  }
+
+  private perform(effect: Performed): void {
     switch (effect.do) {
       case 'ask-limits':
         throw new Error('the program authup has no limits')
-      case 'ask-helper': {
-        asking = true
-        // What the client sends from here on is the chain's to read.
-        relay.perform({ do: 'hold' })
-        user = effect.user
-        chainPid = 0
-        const { kind, credentials } = effect
-        asked = kind
-        const environment = kind === 'auth' ? [`AUTHUP_USER=${user}`, `AUTHUSER=${user}`, ...variables] : variables
-        // What we have said must have left before the chain speaks on the same descriptor.
-        client.whenWritten(() => helper.ask(kind, tlsOn, environment, credentials))
+      case 'ask-helper':
+        this.askHelper(effect)
         break
-      }
       case 'start-tls':
-        wantTls = true
+        this.wantTls = true
         break
       case 'switch':
-        serveGuest()
+        this.serveGuest()
         break
       case 'close':
-        exit ??= effect.exit
+        this.exit ??= effect.exit
         break
       case 'log':
-        report(effect.event, effect.n, effect.said)
+        this.report(effect)
         break
       case 'reply':
       case 'request':
@@ -166,7 +171,7 @@ export function runAuthup(program: AuthupProgram): void {
       case 'body':
       case 'end-requests':
       case 'debug':
-        relay.perform(effect)
+        this.relay.perform(effect)
         break
       // For those who watch acceptd; and a POP3 chain has the client's descriptors itself.
       case 'note':
@@ -177,77 +182,67 @@ export function runAuthup(program: AuthupProgram): void {
     }
   }
 
+  private report({ event, n, said }: Log): void {
+    const ofAttempt = this.program.once || this.guest ? undefined : verdictLine(event, n, this.attempt)
+    const line = faultLine(event, said) ?? ofAttempt
+    if (line !== undefined) tell(line)
+  }
+
   // ---- the helper
 
-  function answered(answer: ClassicAnswer): void {
+  private askHelper({ kind, user, credentials }: AskHelper): void {
+    const { client, helper, tlsVariables } = this
+    this.asking = true
+    // What the client sends from here on is the chain's to read.
+    this.relay.perform({ do: 'hold' })
+    this.attempt = { ...this.attempt, user, kind, pid: 0 }
+    const who = kind === 'auth' ? [`AUTHUP_USER=${user}`, `AUTHUSER=${user}`] : []
+    const environment = [...who, ...(tlsVariables ?? [])]
+    // What we have said must have left before the chain speaks on the same descriptor.
+    client.whenWritten(() => helper.ask(kind, tlsVariables !== undefined, environment, credentials))
+  }
+
+  private answered(answer: ClassicAnswer): void {
     if (answer.is === 'pid') {
-      chainPid = answer.pid
-      if (asked === 'guest') post([TAG.answer, SESSION, 'ok', -1, ''])
-      else tell(once ? `authup: login attempt by ${user}` : `${checkpassword()} attempt for ${user}`)
+      this.attempt = { ...this.attempt, pid: answer.pid }
+      if (this.attempt.kind === 'guest') this.post([TAG.answer, SESSION, 'ok', -1, ''])
+      else tell(attemptLine(this.attempt, this.program.once))
       return
     }
-    ended = answer
-    if (guest) {
-      relay.ended(answer.is === 'exit' ? answer.code : answer.is === 'signal' ? 256 : -1)
+    this.attempt = { ...this.attempt, ended: answer }
+    if (this.guest) {
+      this.relay.ended(answer.is === 'exit' ? answer.code : answer.is === 'signal' ? 256 : -1)
       return
     }
-    const refused = answer.is === 'exit' && REFUSED.includes(answer.code)
-    if (asked === 'auth' && refused && program.delay > 0) setTimeout(take, program.delay * 1000, answer)
-    else take(answer)
+    const { delay } = this.program
+    const isRefusal = this.attempt.kind === 'auth' && answer.is === 'exit' && REFUSED.includes(answer.code)
+    if (isRefusal && delay > 0) setTimeout(() => this.takeLastWord(answer), delay * 1000)
+    else this.takeLastWord(answer)
   }
 
   /** The helper's last word about an attempt. */
-  function take(answer: Exclude<ClassicAnswer, { is: 'pid' }>): void {
-    if (!asking) return
+  private takeLastWord(answer: Exclude<ClassicAnswer, { is: 'pid' }>): void {
+    if (!this.asking) return
     if (answer.is === 'lost') tell(`${us} authup-helper is gone`)
     else if ('text' in answer) tell(`${us} ${answer.is} ${answer.text}`)
-    asking = false
-    timer.refresh()
-    if (answer.is === 'exit') post([TAG.answer, SESSION, 'chain-exit', answer.code, ''])
-    else if (answer.is === 'signal') post([TAG.answer, SESSION, 'signal', answer.code, ''])
-    else post([TAG.answer, SESSION, answer.is === 'missing' ? 'missing' : 'unreachable', -1, ''])
-    if (exit !== undefined) return
-    if (clientGone) post([TAG.eof, SESSION])
-    else relay.perform({ do: 'room' })
-  }
-
-  const us = `authup ${process.pid}`
-  const checkpassword = (): string => `${us} checkpassword ${chainPid}`
-
-  function report(event: LogEvent, n: number, said: string): void {
-    if (event === 'tls-failed') tell(`${us} TLS failed`)
-    else if (event === 'ehlo-refused') tell(`${us} EHLO refused${fieldsText({ said })}`)
-    else if (said !== '') tell(`${us} mail program spoke nonsense${fieldsText({ said })}`)
-    else if (once || guest) return
-    else if (event === 'login-failed' || event === 'login-root') tell(`${checkpassword()} failed, ${n} remaining`)
-    else if (event === 'chain-completed') tell(`${checkpassword()} succeeded, child completed`)
-    else if (event === 'login-tempfail' && ended?.is === 'exit' && ended.code === 111)
-      tell(`${checkpassword()} failed temporarily`)
+    this.asking = false
+    this.timer.refresh()
+    if (answer.is === 'exit') this.post([TAG.answer, SESSION, 'chain-exit', answer.code, ''])
+    else if (answer.is === 'signal') this.post([TAG.answer, SESSION, 'signal', answer.code, ''])
+    else this.post([TAG.answer, SESSION, answer.is === 'missing' ? 'missing' : 'unreachable', -1, ''])
+    if (this.exit !== undefined) return
+    if (this.clientGone) this.post([TAG.eof, SESSION])
+    else this.relay.perform({ do: 'room' })
   }
 
   // ---- a peer that does not authenticate
 
-  function serveGuest(): void {
-    asking = false
-    guest = true
+  private serveGuest(): void {
+    const { session, client, helper, relay } = this
+    this.asking = false
+    this.guest = true
     session.front = 'fixsmtpio'
-    session.actors.fixsmtpio = newFixsmtpio({
-      rules: rulesFor(GUEST_RULES, () => false),
-      greeting: dialogue.greeting,
-      tls: 'none',
-      debug: false,
-      classic: false,
-      loggedIn: false,
-      longest: REQUEST_LIMIT,
-      warm: false,
-      introduced: '',
-      senders: undefined,
-      peer: process.env['TCPREMOTEIP'] ?? '',
-      asks: NO_ASKS,
-      enhanced: promisesStatus(dialogue.capabilities),
-      chunking: hasKeyword(dialogue.capabilities, 'CHUNKING'),
-      size: sizeLimit(dialogue.capabilities),
-    })
+    session.actors.fixsmtpio = guestActor(this.program.dialogue)
     client.streamed()
     relay.attach({ input: helper.relay, output: helper.relay })
     helper.relay.resume()
@@ -256,37 +251,62 @@ export function runAuthup(program: AuthupProgram): void {
 
   // ---- TLS
 
-  function beginTls(): void {
-    startTls(client, program.tls, silence, (given, discarded) => {
+  private beginTls(): void {
+    const { client, program, silence } = this
+    startTls(client, program.tls, silence, (variables, discarded) => {
       if (discarded > 0) tell(`${us} attack: discarded ${discarded} octets of plaintext sent before TLS`)
-      if (given !== undefined) {
-        variables = given
-        tlsOn = true
-        if (!once) tell(`${us} negotiated TLS`)
-      } else if (once && program.tls !== undefined) {
+      if (variables !== undefined) {
+        this.tlsVariables = variables
+        if (!program.once) tell(`${us} negotiated TLS`)
+      } else if (program.once && program.tls !== undefined) {
         // The parent has had its one handshake.
-        exit = USELESS
+        this.exit = USELESS
       }
-      timer.refresh()
-      post([TAG.tls, SESSION, given !== undefined])
-      if (exit === undefined) client.resume()
+      this.timer.refresh()
+      this.post([TAG.tls, SESSION, variables !== undefined])
+      if (this.exit === undefined) client.resume()
     })
   }
 
   // ---- the end
 
-  let finishing = false
-  function finish(): void {
-    if (finishing) return
-    finishing = true
-    clearTimeout(timer)
+  private finish(): void {
+    if (this.finishing) return
+    this.finishing = true
+    clearTimeout(this.timer)
     // The connection was the guest chain's: there is nothing left for another authup.
-    const code = guest && once && exit !== 0 ? USELESS : (exit ?? FAILED)
-    relay.close()
-    setTimeout(() => process.exit(code), Math.max(silence, 1000))
-    client.whenWritten(() => process.exit(code))
+    const code = this.guest && this.program.once && this.exit !== 0 ? USELESS : (this.exit ?? FAILED)
+    this.relay.close()
+    setTimeout(() => process.exit(code), Math.max(this.silence, 1000))
+    this.client.whenWritten(() => process.exit(code))
   }
-
-  post(program.greet ? [TAG.start, SESSION] : [TAG.attempt, SESSION, false])
-  client.resume()
 }
+
+const sessionOf = ({ dialogue, tries, once }: AuthupProgram): Staged => ({
+  front: 'authup',
+  actors: {
+    reup: newReup(tries),
+    authup: newAuthup(dialogue, `<${process.pid}.${Math.floor(Date.now() / 1000)}@${dialogue.greeting}>`, false, once),
+    checkpassword: newCheckpassword,
+    fixsmtpio: undefined,
+  },
+})
+
+const guestActor = ({ greeting, capabilities }: DialogueSettings): FixsmtpioState =>
+  newFixsmtpio({
+    rules: rulesFor(GUEST_RULES, () => false),
+    greeting,
+    tls: 'none',
+    debug: false,
+    classic: false,
+    loggedIn: false,
+    longest: REQUEST_LIMIT,
+    warm: false,
+    introduced: '',
+    senders: undefined,
+    peer: process.env['TCPREMOTEIP'] ?? '',
+    asks: NO_ASKS,
+    enhanced: promisesStatus(capabilities),
+    chunking: hasKeyword(capabilities, 'CHUNKING'),
+    size: sizeLimit(capabilities),
+  })

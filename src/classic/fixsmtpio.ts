@@ -2,16 +2,16 @@
 //
 //   0, 1 (after STARTTLS: SSLREADFD, SSLWRITEFD) ══> fixsmtpio actor <══ stdin and stdout of the child
 
-import { type ChildProcess, spawn } from 'node:child_process'
-import type { Socket } from 'node:net'
+import { spawn } from 'node:child_process'
 import type { FixsmtpioEffect } from '../actors/effects.ts'
-import { type FixsmtpioFrame, fixsmtpio, NO_ASKS, newFixsmtpio } from '../actors/fixsmtpio.ts'
+import { type FixsmtpioFrame, type FixsmtpioState, fixsmtpio, NO_ASKS, newFixsmtpio } from '../actors/fixsmtpio.ts'
 import { TAG } from '../actors/frames.ts'
 import { fieldsText } from '../edge/log.ts'
 import type { BareLineEnd } from '../protocol/end-of-data.ts'
 import { REQUEST_LIMIT } from '../protocol/lines.ts'
 import type { SessionRules } from '../rules/rewrite.ts'
 import { Client } from './client.ts'
+import { MailProgram, SIGNALLED } from './mail-program.ts'
 import { die, tell } from './process.ts'
 import { Relay } from './relay.ts'
 import { startTls, type TlsLevel, tlsDescriptors } from './ucspi.ts'
@@ -32,26 +32,186 @@ export interface FixsmtpioProgram {
 const NAME = 'fixsmtpio'
 const SESSION = 0
 const CRASHED = 1
-const SIGNALLED = 256
-/** A child that does not end on the end of its input is told to, and then made to. */
+/** A child that does not end on the end of its input is told to. */
 const TERM_AFTER = 30_000
-const KILL_AFTER = 5_000
 
 const plaintextDropped = (octets: number): void =>
   tell(`${NAME} ${process.pid} attack: discarded ${octets} octets of plaintext sent before TLS`)
 
 export function runFixsmtpio(program: FixsmtpioProgram): void {
-  const [path = '', ...words] = program.argv
-  const base = path.split('/').filter(Boolean).pop() ?? path
-  let child: ChildProcess | undefined
-  /** It has been waited for; its last words may still be on the way. */
-  let childGone = true
-  let exit: number | undefined
-  let wantTls = false
-  let restart = false
-  let clientGone = false
+  new Fixsmtpio(program).begin()
+}
 
-  let state = newFixsmtpio({
+class Fixsmtpio {
+  private readonly program: FixsmtpioProgram
+  private readonly client: Client
+  private readonly relay: Relay
+  private readonly mail: MailProgram
+  /** Milliseconds that nothing may be said for. The mail program counts the same seconds and has the better last words, so it goes first. */
+  private readonly silence: number
+  private readonly timer: NodeJS.Timeout
+  private state: FixsmtpioState
+  private readonly inbox: FixsmtpioFrame[] = []
+  private delivering = false
+  private wantTls = false
+  /** The mail program is to be started anew. */
+  private restart = false
+  private clientGone = false
+  private exit: number | undefined
+  private finishing = false
+
+  constructor(program: FixsmtpioProgram) {
+    this.program = program
+    this.state = actorOf(program)
+    this.silence = program.timeout * 1000 + Math.min(10_000, program.timeout * 100 + 50)
+    this.timer = setTimeout(() => this.post([TAG.timeout, SESSION]), Math.min(this.silence, 2 ** 31 - 1))
+    this.client = new Client(0, 1, 'stream', {
+      input: (bytes) => this.relay.fromClient(bytes),
+      ended: () => this.clientEnded(),
+      drained: () => this.relay.clientDrained(),
+    })
+    this.relay = new Relay({
+      client: this.client,
+      bareLineEnd: program.bareLineEnd,
+      post: (frame) => this.post(frame),
+      seen: () => this.timer.refresh(),
+      debug: program.debug ? (mark, text) => this.debug(mark, text) : undefined,
+    })
+    this.mail = new MailProgram(program.argv, {
+      ended: (how, outputEnded) => this.mailEnded(how, outputEnded),
+      unableToExec: () => unableToExec(program.loggedIn),
+    })
+  }
+
+  /** Starts the mail program; what the client asked for before goes to it first. */
+  begin(): void {
+    const backend = this.mail.start()
+    if (backend !== undefined) this.relay.attach(backend)
+  }
+
+  // ---- the actor
+
+  /** A frame that comes while another is at work waits its turn. */
+  private post(frame: FixsmtpioFrame): void {
+    this.inbox.push(frame)
+    if (this.delivering) return
+    this.delivering = true
+    for (let next = this.inbox.shift(); next !== undefined; next = this.inbox.shift()) {
+      const step = fixsmtpio(this.state, next)
+      this.state = step.state
+      for (const effect of step.effects) this.perform(effect)
+    }
+    this.delivering = false
+    if (this.wantTls) {
+      this.wantTls = false
+      this.beginTls()
+    } else this.relay.settle()
+    if (this.exit !== undefined) this.finish()
+  }
+
+  private perform(effect: FixsmtpioEffect): void {
+    switch (effect.do) {
+      case 'ask-limits':
+        throw new Error('the program fixsmtpio has no limits')
+      case 'send':
+        this.inbox.push(effect.frame)
+        break
+      case 'start-tls':
+        if (effect.discarded > 0) plaintextDropped(effect.discarded)
+        this.wantTls = true
+        break
+      case 'room':
+        if (!this.restart) this.relay.perform(effect)
+        break
+      case 'close':
+        this.exit ??= effect.exit
+        break
+      case 'log':
+        if (effect.event === 'tls-failed') tell(`${NAME}: TLS temporarily not available`)
+        if (effect.said !== '') tell(`${NAME}: mail program spoke nonsense${fieldsText({ said: effect.said })}`)
+        break
+      case 'reply':
+      case 'request':
+      case 'hold':
+      case 'body':
+      case 'end-requests':
+      case 'debug':
+        this.relay.perform(effect)
+        break
+      // For those who watch acceptd.
+      case 'note':
+      case 'hits':
+        break
+    }
+  }
+
+  private debug(mark: string, text: string): void {
+    const [path = ''] = this.program.argv
+    const base = path.split('/').filter(Boolean).pop() ?? path
+    const line = text.endsWith('\n') ? text.slice(0, -1) : `${text}\r`
+    tell(`${NAME} ${process.pid} ${base} ${this.mail.pid} ${mark}: ${line}`)
+  }
+
+  // ---- its two sides
+
+  private clientEnded(): void {
+    if (this.clientGone) return
+    this.clientGone = true
+    this.post([TAG.eof, SESSION])
+  }
+
+  private mailEnded(how: number, outputEnded: boolean): void {
+    if (this.exit !== undefined) this.finish()
+    else if (this.restart) this.beginAgain()
+    else if (outputEnded) {
+      if (how >= SIGNALLED) tell(`${NAME}: aack, child crashed`)
+      this.relay.ended(how)
+    }
+  }
+
+  private beginAgain(): void {
+    this.restart = false
+    this.begin()
+    this.relay.perform({ do: 'room' })
+  }
+
+  // ---- TLS
+
+  private beginTls(): void {
+    startTls(this.client, tlsDescriptors(process.env), this.silence, (variables, discarded) => {
+      if (discarded > 0) plaintextDropped(discarded)
+      this.restart = variables !== undefined
+      if (variables !== undefined) enterTls(variables)
+      this.post([TAG.tls, SESSION, variables !== undefined])
+      if (this.restart) this.restartMail()
+    })
+  }
+
+  /** What the mail program was told before TLS is forgotten with it. */
+  private restartMail(): void {
+    this.relay.detach()
+    if (this.mail.isGone) this.beginAgain()
+    else this.mail.stop(0)
+  }
+
+  // ---- the end
+
+  private finish(): void {
+    clearTimeout(this.timer)
+    if (!this.finishing) {
+      this.finishing = true
+      this.relay.close()
+      if (!this.mail.isGone) this.mail.stop(TERM_AFTER)
+    }
+    if (!this.mail.isGone) return
+    // A client that does not take its last bytes cannot keep us for ever.
+    setTimeout(() => process.exit(this.exit ?? CRASHED), this.silence)
+    this.client.whenWritten(() => process.exit(this.exit ?? CRASHED))
+  }
+}
+
+const actorOf = (program: FixsmtpioProgram): FixsmtpioState =>
+  newFixsmtpio({
     rules: program.rules,
     greeting: program.greeting,
     tls: program.tls,
@@ -69,180 +229,15 @@ export function runFixsmtpio(program: FixsmtpioProgram): void {
     size: Number.POSITIVE_INFINITY,
   })
 
-  const client = new Client(0, 1, 'stream', {
-    input: (bytes) => relay.fromClient(bytes),
-    ended: () => {
-      if (clientGone) return
-      clientGone = true
-      post([TAG.eof, SESSION])
-    },
-    drained: () => relay.clientDrained(),
-  })
-  // The mail program behind us counts the same seconds and has the better last words, so it goes first.
-  const silence = program.timeout * 1000 + Math.min(10_000, program.timeout * 100 + 50)
-  const timer = setTimeout(() => post([TAG.timeout, SESSION]), Math.min(silence, 2 ** 31 - 1))
-  const relay = new Relay({
-    client,
-    bareLineEnd: program.bareLineEnd,
-    post,
-    seen: () => timer.refresh(),
-    debug: program.debug
-      ? (mark, text) => {
-          const line = text.endsWith('\n') ? text.slice(0, -1) : `${text}\r`
-          tell(`${NAME} ${process.pid} ${base} ${child?.pid ?? 0} ${mark}: ${line}`)
-        }
-      : undefined,
-  })
-
-  const inbox: FixsmtpioFrame[] = []
-  let delivering = false
-  /** A frame that comes while another is at work waits its turn. */
-  function post(frame: FixsmtpioFrame): void {
-    inbox.push(frame)
-    if (delivering) return
-    delivering = true
-    for (let next = inbox.shift(); next !== undefined; next = inbox.shift()) {
-      const step = fixsmtpio(state, next)
-      state = step.state
-      for (const effect of step.effects) perform(effect)
-    }
-    delivering = false
-    if (wantTls) {
-      wantTls = false
-      beginTls()
-    } else relay.settle()
-    if (exit !== undefined) finish()
+/** The mail program is to find what the parent says of the connection, and no TLS to start. */
+function enterTls(variables: readonly string[]): void {
+  for (const variable of variables) {
+    const at = variable.indexOf('=')
+    process.env[variable.slice(0, at)] = variable.slice(at + 1)
   }
-
-  function perform(effect: FixsmtpioEffect): void {
-    switch (effect.do) {
-      case 'ask-limits':
-        throw new Error('the program fixsmtpio has no limits')
-      case 'send':
-        inbox.push(effect.frame)
-        break
-      case 'start-tls':
-        if (effect.discarded > 0) plaintextDropped(effect.discarded)
-        wantTls = true
-        break
-      case 'room':
-        if (!restart) relay.perform(effect)
-        break
-      case 'close':
-        exit ??= effect.exit
-        break
-      case 'log':
-        if (effect.event === 'tls-failed') tell(`${NAME}: TLS temporarily not available`)
-        if (effect.said !== '') tell(`${NAME}: mail program spoke nonsense${fieldsText({ said: effect.said })}`)
-        break
-      case 'reply':
-      case 'request':
-      case 'hold':
-      case 'body':
-      case 'end-requests':
-      case 'debug':
-        relay.perform(effect)
-        break
-      // For those who watch acceptd.
-      case 'note':
-      case 'hits':
-        break
-    }
-  }
-
-  // ---- the child
-
-  function start(): void {
-    const started = spawn(path, words, { stdio: ['pipe', 'pipe', 'inherit'] })
-    child = started
-    childGone = false
-    let outputEnded = false
-    let how: number | undefined
-    const settle = (): void => {
-      if (how === undefined || child !== started) return
-      childGone = true
-      if (exit !== undefined) finish()
-      else if (restart) afterRestart()
-      else if (outputEnded) {
-        if (how >= SIGNALLED) tell(`${NAME}: aack, child crashed`)
-        relay.ended(how)
-      }
-    }
-    started.on('error', () => {
-      if (started.pid === undefined) unableToExec(program.loggedIn)
-    })
-    started.on('exit', (code, signal) => {
-      how = signal === null ? (code ?? 0) : SIGNALLED
-      settle()
-    })
-    if (started.pid === undefined) return
-    const output = started.stdout as unknown as Socket
-    output.on('close', () => {
-      outputEnded = true
-      settle()
-    })
-    relay.attach({ input: started.stdin as unknown as Socket, output })
-  }
-
-  function restartChild(): void {
-    relay.detach()
-    if (childGone) afterRestart()
-    else stop(0)
-  }
-
-  function afterRestart(): void {
-    restart = false
-    start()
-    relay.perform({ do: 'room' })
-  }
-
-  function stop(delay: number): void {
-    const stopping = child
-    const term = (): void => {
-      stopping?.kill('SIGTERM')
-      setTimeout(() => stopping?.kill('SIGKILL'), KILL_AFTER).unref()
-    }
-    if (delay === 0) term()
-    else setTimeout(term, delay)
-  }
-
-  // ---- TLS
-
-  function beginTls(): void {
-    startTls(client, tlsDescriptors(process.env), silence, (variables, discarded) => {
-      if (discarded > 0) plaintextDropped(discarded)
-      if (variables !== undefined) {
-        for (const variable of variables) {
-          const at = variable.indexOf('=')
-          process.env[variable.slice(0, at)] = variable.slice(at + 1)
-        }
-        process.env['FIXSMTPIOTLS'] = '1'
-        delete process.env['UCSPITLS']
-        delete process.env['DISABLETLS']
-        restart = true
-      }
-      post([TAG.tls, SESSION, variables !== undefined])
-      if (restart) restartChild()
-    })
-  }
-
-  // ---- the end
-
-  let finishing = false
-  function finish(): void {
-    clearTimeout(timer)
-    if (!finishing) {
-      finishing = true
-      relay.close()
-      if (!childGone) stop(TERM_AFTER)
-    }
-    if (!childGone) return
-    // A client that does not take its last bytes cannot keep us for ever.
-    setTimeout(() => process.exit(exit ?? CRASHED), silence)
-    client.whenWritten(() => process.exit(exit ?? CRASHED))
-  }
-
-  start()
+  process.env['FIXSMTPIOTLS'] = '1'
+  delete process.env['UCSPITLS']
+  delete process.env['DISABLETLS']
 }
 
 /** As recorded; but after a login authup would take 1 for a refused password, and takes 111 for a temporary failure. */
