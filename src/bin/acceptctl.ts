@@ -216,15 +216,16 @@ async function top(client: RpcClient, command: Extract<Command, { do: 'top' }>):
         { sort: 'idle', descending: true, limit: Math.max(1, Math.min(1000, height)) },
         timeout,
       ),
+      client.call('limit.list', {}, timeout),
     ])
     const failed = answers.find((answer) => answer.isErr())
     if (failed?.isErr()) {
       restore()
       return complain(failureOf(failed.error), output)
     }
-    const [info, stats, lanes, sessions] = answers.map((answer) => answer.unwrapOr(undefined))
+    const [info, stats, lanes, sessions, limits] = answers.map((answer) => answer.unwrapOr(undefined))
     const now = topCounters(stats, performance.now())
-    const lines = topPicture({ info, stats, lanes, sessions }, before, now, live ? stdout.columns : 80, height)
+    const lines = topPicture({ info, stats, lanes, sessions, limits }, before, now, live ? stdout.columns : 80, height)
     before = now
     if (!live) {
       await write(`${lines.join('\n')}\n`)

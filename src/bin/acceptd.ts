@@ -12,6 +12,7 @@ import { logLine, openStderr } from '../edge/log.ts'
 import { hostFacts, leastDescriptors, sizingWarnings } from '../edge/sizing.ts'
 import { leftIn } from '../edge/store.ts'
 import { checkHelper, type HelperCheck, supervise } from '../edge/supervisor.ts'
+import { limitsOff } from '../limits/limit.ts'
 import { type ConfigError, describeError } from '../protocol/errors.ts'
 import { begin } from '../runtime/beginning.ts'
 import { recall } from '../runtime/memory.ts'
@@ -159,6 +160,8 @@ function check(config: Config, { list, count }: Findings, control: string, { ok,
   }
   for (const warning of list) process.stdout.write(`acceptd: warning: ${describeIn(control, warning)}\n`)
   if (count > list.length) process.stdout.write(`acceptd: ${count - list.length} more warnings\n`)
+  const off = limitsOff(config.limits)
+  if (off.length > 0) process.stdout.write(`acceptd: limits that are off: ${off.join(', ')}\n`)
   for (const warning of sizingWarnings(demand, hostFacts())) process.stdout.write(`acceptd: warning: ${warning}\n`)
   process.exit(ok ? 0 : 78)
 }

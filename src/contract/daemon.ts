@@ -15,6 +15,7 @@ import type {
   Published,
 } from './configuration.ts'
 import type { FailureName } from './failure.ts'
+import type { LimitsControl } from './limits.ts'
 import type { Sample } from './metrics.ts'
 import type { SessionFilter, SessionQuery } from './pages.ts'
 import type { Protocol, SessionDetail, SessionIdentity, SessionSummary } from './session-view.ts'
@@ -97,6 +98,7 @@ export interface Daemon {
     /** What the published control/access says of an address. */
     evaluate(ip: string): Soon<AccessAnswer>
   }
+  readonly limits: LimitsControl
   readonly senders: {
     /** What the published control/senders lets a user give; with `sender`, whether it lets them give that. */
     evaluate(user: string, sender: string | undefined): Soon<SendersAnswer>
@@ -190,6 +192,8 @@ export interface KeptOverride {
   readonly reason?: string
   /** What comes back when it ends, where that is not plain from the method: a log level. */
   readonly before?: string
+  /** What the method has set, where the next runtime has to set it again. */
+  readonly value?: string
   readonly since: number
   readonly ends: number
 }

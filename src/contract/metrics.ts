@@ -73,6 +73,13 @@ export const METRICS = {
     help: 'Readings of the files of control/tls.',
     labels: ['by', 'outcome'],
   },
+  acceptd_limit_refusals_total: { type: 'counter', help: 'Refusals by lines of control/limits.', labels: ['limit'] },
+  acceptd_limit_penalties: { type: 'gauge', help: 'Addresses and users with a delay or a ban.', labels: [] },
+  acceptd_limits_alone_total: {
+    type: 'counter',
+    help: 'Verdicts on limits that lanes gave without the main thread.',
+    labels: [],
+  },
   acceptd_messages_total: {
     type: 'counter',
     help: 'Messages by what the backend answered.',

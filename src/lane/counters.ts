@@ -19,6 +19,8 @@ export interface Counters {
   helper(seconds: number): void
   /** A login that a parked backend could have served. */
   warm(taken: boolean): void
+  /** A verdict on a limit that the lane gave without the main thread. */
+  alone(): void
   note(session: ClientSession, event: string, code: number): void
   lag(seconds: number): void
   handshake(facts: TlsFacts): void
@@ -65,6 +67,9 @@ export function createCounters(lane: string): Counters {
     },
     warm(taken) {
       add(taken ? 'warm\ttaken' : 'warm\tcold')
+    },
+    alone() {
+      add('alone')
     },
     note(session, event, code) {
       if (event === 'in_data') add(`message\t${session.settings.dialogue.protocol}\t${outcomeOf(code)}`)
@@ -141,6 +146,8 @@ function sampleOf(key: string, value: number): Sample {
       return { metric: 'acceptd_tls_handshakes_total', labels: { version: a, cipher: b, kind: c }, value }
     case 'handshake-failed':
       return { metric: 'acceptd_tls_failures_total', labels: { reason: a }, value }
+    case 'alone':
+      return { metric: 'acceptd_limits_alone_total', labels: {}, value }
     case 'warm':
       return { metric: 'acceptd_warm_logins_total', labels: { outcome: a }, value }
     default:

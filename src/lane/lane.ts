@@ -62,7 +62,7 @@ export default function runLane({ start, port, usage, slot }: LaneTask): Promise
       reading,
       cold,
       warm: createWarmBackends(cold),
-      limits: createLaneLimits(tell, reporter),
+      limits: createLaneLimits(tell, reporter, counters),
       beforeLogin: new Set(),
       handshakes: createHandshakes(counters, reporter, monotonic),
       farewells: createFarewells(start),

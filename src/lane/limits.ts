@@ -20,6 +20,7 @@ import type { BackendSource, Login, Refused as NotOpened, Opened } from '../sess
 import type { Step } from '../session/door.ts'
 import { passwordHash } from '../session/password-hash.ts'
 import type { ClientSession } from '../session/session.ts'
+import type { Counters } from './counters.ts'
 import type { FromLane } from './messages.ts'
 import type { Reporter } from './reporter.ts'
 import type { Lane } from './state.ts'
@@ -39,18 +40,19 @@ export interface LaneLimits {
   ask(frame: (n: number) => LimitsFrame, key: string, decide: (verdict: LimitsVerdict) => void): void
   tell(frame: LimitsFrame): void
   hear(answers: readonly LimitsAnswer[]): void
-  /** Verdicts that the lane has given alone. */
-  alone(): number
 }
 
-export function createLaneLimits(tell: (message: FromLane) => void, reporter: Reporter): LaneLimits {
+export function createLaneLimits(
+  tell: (message: FromLane) => void,
+  reporter: Reporter,
+  counters: Counters,
+): LaneLimits {
   const waiting = new Map<number, Asked>()
   const refusals = newExpiring<Refused>(REMEMBERED)
   let outgoing: LimitsFrame[] = []
   let next = 1
   let watching = false
   let silent = false
-  let alone = 0
 
   function flush(): void {
     tell({ limits: outgoing })
@@ -78,7 +80,7 @@ export function createLaneLimits(tell: (message: FromLane) => void, reporter: Re
         return
       }
       waiting.delete(n)
-      alone += 1
+      counters.alone()
       if (!silent) reporter.log('warn', 'limits-silent', { asked: waiting.size + 1 })
       silent = true
       decide(recall(refusals, key, now) ?? GRANTED)
@@ -106,7 +108,6 @@ export function createLaneLimits(tell: (message: FromLane) => void, reporter: Re
         asked.decide(verdict)
       }
     },
-    alone: () => alone,
   }
 }
 

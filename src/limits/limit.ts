@@ -150,6 +150,14 @@ export function trusts(trusted: readonly Network[], ip: string): boolean {
 export const counts = ({ limits }: Limits, ...whats: readonly What[]): boolean =>
   limits.some(({ what, rate }) => whats.includes(what) && rate.kind !== 'off')
 
+/** What no line limits, and the lines that say off: `octets, sessions (few)`. */
+export const limitsOff = ({ limits }: Limits): readonly string[] => [
+  ...WHATS.filter((what) => !counts({ limits, trusted: [] }, what)),
+  ...limits.flatMap(({ name, what, only, rate }) =>
+    rate.kind === 'off' ? [`${what} (${only === undefined ? name : `${name}, for ${only.text}`})`] : [],
+  ),
+]
+
 /** `120/hour`, `40`, `delay=15`, `20/hour ban=1800`, `off`. */
 export function rateText(rate: Rate): string {
   switch (rate.kind) {

@@ -8,6 +8,7 @@ import { configMethods } from './methods/config.ts'
 import { generationMethods } from './methods/config-generations.ts'
 import { eventMethods } from './methods/events.ts'
 import { laneMethods } from './methods/lanes.ts'
+import { limitMethods } from './methods/limits.ts'
 import { listenerMethods } from './methods/listeners.ts'
 import { rulesMethods } from './methods/rules.ts'
 import { sendersMethods } from './methods/senders.ts'
@@ -28,6 +29,8 @@ export type MethodName =
   | `tls.${'list' | 'reload'}`
   | 'access.eval'
   | 'senders.eval'
+  | `limit.${'list' | 'eval' | 'set' | 'clear'}`
+  | `penalty.${'list' | 'clear'}`
   | `user.${'list' | 'block' | 'unblock'}`
   | 'auth.test'
   | `lane.${'list' | 'recycle'}`
@@ -47,6 +50,7 @@ export const METHODS = {
   ...tlsMethods,
   ...accessMethods,
   ...sendersMethods,
+  ...limitMethods,
   ...userMethods,
   ...laneMethods,
   ...eventMethods,

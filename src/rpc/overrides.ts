@@ -9,6 +9,7 @@ export type Override = KeptOverride
 const UNDO: Readonly<Record<string, (daemon: Daemon, override: Override) => unknown>> = {
   'listener.pause': (daemon, { subject }) => daemon.listeners.resume(subject),
   'user.block': (daemon, { subject }) => daemon.users.unblock(subject),
+  'limit.set': (daemon, { subject }) => daemon.limits.set(subject, undefined),
   'log.set': (daemon, { subject, before }) => daemon.log.set(subject, before as LogLevel),
 }
 
@@ -20,6 +21,8 @@ export interface Overrides {
     readonly ttl: number
     readonly reason: string | undefined
     readonly before?: string
+    /** What has been set, for the next runtime. */
+    readonly value?: string
     /** For one that belongs to a connection, and is not kept: how it ends. */
     readonly end?: () => unknown
   }): Override
@@ -81,7 +84,7 @@ export function createOverrides(daemon: Daemon): Overrides {
 
   for (const override of before) put(override, undefined)
   return {
-    add({ method, subject, ttl, reason, before: former, end }) {
+    add({ method, subject, ttl, reason, before: former, value, end }) {
       const replaced = remove(keyOf({ method, subject }))
       const now = Date.now()
       const back = replaced?.override.before ?? former
@@ -91,6 +94,7 @@ export function createOverrides(daemon: Daemon): Overrides {
         subject,
         ...(reason !== undefined && { reason }),
         ...(back !== undefined && { before: back }),
+        ...(value !== undefined && { value }),
         since: replaced?.override.since ?? now,
         ends: now + ttl * 1000,
       }

@@ -6,6 +6,7 @@ export interface TopInput {
   readonly stats: unknown
   readonly lanes: unknown
   readonly sessions: unknown
+  readonly limits: unknown
 }
 
 export interface TopCounters {
@@ -63,6 +64,23 @@ function fit(text: unknown, width: number, right = false): string {
   return right ? cut.padStart(width) : cut.padEnd(width)
 }
 
+/** Those nearest to their limits, the fullest first. */
+function nearest(limits: unknown): readonly string[] {
+  const uses = listIn(limits, 'limits').flatMap(({ name, nearest: use }) => {
+    if (!isRecord(use) || typeof use['used'] !== 'number' || typeof use['most'] !== 'number') return []
+    return [{ name, subject: use['subject'], used: use['used'], most: use['most'] }]
+  })
+  if (uses.length === 0) return []
+  const rows = uses
+    .toSorted((a, b) => b.used / b.most - a.used / a.most)
+    .slice(0, 3)
+    .map(
+      ({ name, subject, used, most }) =>
+        `${fit(name, 26)} ${fit(subject, 30)} ${fit(short(used), 8, true)} ${fit(short(most), 8, true)}`,
+    )
+  return ['', `${fit('NEAREST LIMIT', 26)} ${fit('SUBJECT', 30)} ${fit('HAS', 8, true)} ${fit('OF', 8, true)}`, ...rows]
+}
+
 /** At most `height` lines of at most `width` characters. */
 export function topPicture(
   input: TopInput,
@@ -89,6 +107,7 @@ export function topPicture(
     lines.push(
       `${fit(lane, 4, true)}  ${fit(state, 8)}  ${fit(count, 8, true)}  ${fit(short(memoryBytes), 7, true)}  ${fit(typeof lagSeconds === 'number' ? (lagSeconds * 1000).toFixed(1) : '-', 6, true)}  ${fit(deaths, 6, true)}`,
     )
+  lines.push(...nearest(input.limits))
   // What is left of the width goes to user and address: 80 columns show both in 15.
   const spare = Math.max(0, width - 80)
   const user = 15 + Math.min(15, Math.floor(spare / 2))

@@ -6,6 +6,7 @@ import { notFound } from '../contract/failure.ts'
 import { accessOf } from './daemon/access.ts'
 import { configOf } from './daemon/config.ts'
 import { backendsOf, lanesOf, listenersOf } from './daemon/lanes.ts'
+import { limitsOf } from './daemon/limits.ts'
 import { rulesOf } from './daemon/rules.ts'
 import { sendersOf } from './daemon/senders.ts'
 import { serverOf } from './daemon/server.ts'
@@ -24,6 +25,7 @@ export function createDaemon(runtime: Runtime, version: string, stop: (grace: nu
     tls: tlsOf(runtime),
     access: accessOf(runtime),
     senders: sendersOf(runtime),
+    limits: limitsOf(runtime),
     users: usersOf(runtime),
     auth: authOf(runtime),
     lanes: lanesOf(runtime),

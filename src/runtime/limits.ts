@@ -1,10 +1,12 @@
 // The service actor `limits`: one limiter for all lanes. What a lane asks is answered in the same turn.
 
 import { randomBytes } from 'node:crypto'
+import type { KeptOverride } from '../contract/daemon.ts'
 import { monotonic } from '../edge/clock.ts'
 import type { LimitsAnswer, LimitsFrame } from '../limits/frames.ts'
 import type { Limits } from '../limits/limit.ts'
 import { type Limiter, laneDied, newLimiter, receive, sweepAll, useLimits } from '../limits/limiter.ts'
+import { setRate } from '../limits/report.ts'
 import type { LaneHandle } from './pool.ts'
 
 const SWEEP_MILLISECONDS = 1000
@@ -19,9 +21,14 @@ export interface LimitsService {
   readonly stop: () => void
 }
 
-export function createLimits(first: Limits): LimitsService {
+/** `overrides`: what limit.set had set in the runtime before. */
+export function createLimits(first: Limits, overrides: readonly KeptOverride[]): LimitsService {
   const limiter = newLimiter()
   useLimits(limiter, first)
+  for (const { method, subject, value } of overrides) {
+    const limit = method === 'limit.set' ? first.limits.find(({ name }) => name === subject) : undefined
+    if (limit !== undefined) setRate(limiter, limit, value)
+  }
   const sweeping = setInterval(() => sweepAll(limiter, monotonic()), SWEEP_MILLISECONDS).unref()
   return {
     limiter,

@@ -155,11 +155,11 @@ function read(text: string, file: Left['file']): Recalled {
   return { memory, troubles }
 }
 
-const overrideOf = ({ id, method, subject, reason, since, ends, before }: KeptOverride): KeptOverride => ({
+const overrideOf = ({ id, method, subject, reason, since, ends, before, value }: KeptOverride): KeptOverride => ({
   id: the(id, isText),
   method: the(method, isText),
   subject: the(subject, isText),
-  ...given({ reason: optional(reason, isText), before: optional(before, isText) }),
+  ...given({ reason: optional(reason, isText), before: optional(before, isText), value: optional(value, isText) }),
   since: the(since, isNumber),
   ends: the(ends, isNumber),
 })

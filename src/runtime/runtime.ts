@@ -145,7 +145,7 @@ export async function startRuntime(
   const watch = watchOf(options, audience)
   const certificates = certificatesOf(audience, (material) => void askLanes(crew, 'tls', material))
   const save = () => void store.save()
-  const limits = createLimits(publishing.current.config.limits)
+  const limits = createLimits(publishing.current.config.limits, memory.overrides)
   const crew = crewOf({ options, publishing, audience, orders, watch, threads, certificates, limits, save })
   for (const [place, deaths] of memory.deaths) crew.deaths.set(place, deaths)
   crew.leases.request = descriptorRequests((listener, fd) => supplied(crew.leases, listener, fd))

@@ -207,7 +207,13 @@ void test('rates in top are changes by seconds, and the picture fits', () => {
     matched: 500,
     sessions: Array.from({ length: 500 }, (_, n) => ({ ...sampleSession(n), ip: '2001:db8::1:2:3:4:5' })),
   }
-  const input = { info: { version: '1', uptime: 90_061 }, stats: stats(150), lanes: { lanes: [] }, sessions }
+  const input = {
+    info: { version: '1', uptime: 90_061 },
+    stats: stats(150),
+    lanes: { lanes: [] },
+    limits: {},
+    sessions,
+  }
   for (const width of [40, 80, 200]) {
     const picture = topPicture(input, before, now, width, 24)
     assert.equal(picture.length, 24)

@@ -74,7 +74,11 @@ export async function startHost(
   const directory = earlier ?? mkdtempSync(join(tmpdir(), 'acceptd-host-'))
   const [plain] = parseTranscripts('# settings', '')
   if (plain === undefined) throw new Error('no settings')
-  const texts = { ...controlTexts(plain.settings), listeners: `127.0.0.1:0 ${serving}\n` }
+  const texts = {
+    ...controlTexts(plain.settings),
+    limits: 'recipients-per-user user recipients 1000/hour\n',
+    listeners: `127.0.0.1:0 ${serving}\n`,
+  }
   for (const [name, text] of Object.entries(earlier === undefined ? texts : {}))
     writeFileSync(join(directory, name), text)
   const helper = await fakeHelper()

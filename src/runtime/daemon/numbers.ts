@@ -9,6 +9,7 @@ import type { Runtime } from '../runtime.ts'
 import { addSample } from '../totals.ts'
 import { configSamples } from './config.ts'
 import { healthOf } from './health.ts'
+import { limitSamples } from './limits.ts'
 import { type Measured, measureLanes, parkedBy } from './server.ts'
 
 /** A lane that does not answer within this is counted with what it said last. */
@@ -32,6 +33,7 @@ export async function samplesOf(runtime: Runtime, version: string): Promise<read
     ),
     ...ofConfig,
     ...runtime.certificates.samples(),
+    ...limitSamples(runtime),
   ]
 }
 
@@ -84,14 +86,17 @@ const places = ({ options }: Runtime): readonly string[] =>
   Array.from({ length: options.lanes }, (_none, i) => String(i + 1))
 
 const REFUSALS = ['shutting down', 'paused', 'too many sessions', 'access denied', 'tls', 'proxy']
-const OUTCOMES = ['accepted', 'refused', 'root', 'blocked', 'tempfail']
+const OUTCOMES = ['accepted', 'refused', 'root', 'blocked', 'limited', 'tempfail']
 const MECHANISMS = { smtp: ['PLAIN', 'LOGIN'], pop3: ['USER', 'APOP', 'PLAIN', 'LOGIN'] } as const
 const MESSAGES = ['accepted', 'tempfail', 'refused']
 
 /** Whatever these listeners can count, before it happens: a rate needs a first value. */
 function zeroes(runtime: Runtime): readonly Sample[] {
   const { listeners } = runtime.current().config
-  const zero: Sample[] = [{ metric: 'acceptd_recipients_total', labels: {}, value: 0 }]
+  const zero: Sample[] = [
+    { metric: 'acceptd_recipients_total', labels: {}, value: 0 },
+    { metric: 'acceptd_limits_alone_total', labels: {}, value: 0 },
+  ]
   for (const { name } of listeners) {
     zero.push({ metric: 'acceptd_sessions_accepted_total', labels: { listener: name }, value: 0 })
     for (const reason of REFUSALS)
