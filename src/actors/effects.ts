@@ -101,6 +101,14 @@ export interface Note {
   readonly do: 'note'
   readonly event: string
   readonly code: number
+  /** The reply, where it is a message's. */
+  readonly said?: string
+}
+
+/** Who a transaction is from. */
+export interface Sender {
+  readonly do: 'sender'
+  readonly address: string
 }
 
 export interface Helo {
@@ -181,6 +189,7 @@ export type FixsmtpioEffect =
   | EndRequests
   | Close
   | Note
+  | Sender
   | Hits
   | Log
   | Debug

@@ -115,6 +115,7 @@ function takeRequest(
   const refused = settings.asks.has(event) ? state.allowance : undefined
   state.allowance = undefined
   if (settings.debug) effects.push({ do: 'debug', mark: '1', event, text })
+  if (event === 'mail' && !settings.classic) effects.push({ do: 'sender', address: senderOf(command.argument) })
   // What keeps a request from the backend stands in front of what a rule prepends.
   const request = tlsPrefix(state, event) + rewriteRequest(settings.rules, event, line)
   const plain = request === line
@@ -144,6 +145,12 @@ function takeRequest(
     openBody(state, effects, { rest: input.slice(next), octets: chunk.octets, as, last: chunk.last })
   }
   return true
+}
+
+/** RFC 5321 section 4.1.1.2: the path of FROM, without its brackets. */
+const senderOf = (argument: string): string => {
+  const path = /^from:[ \t]*(?:<([^>]*)>|(\S*))/i.exec(argument)
+  return path?.[1] ?? path?.[2] ?? ''
 }
 
 /** Requests that the backend need not hear: a QUIT where it is kept for a later login, the EHLO that it has been told. */

@@ -268,6 +268,15 @@ function withoutBinary(reply: string): string {
   return joinReply(reply.split(/(?<=\n)/).filter((line, i) => i === 0 || !offers(`\n${line}`, 'binary')))
 }
 
+/** The reply to a message is of interest itself: it may name it. */
+const noteOf = (event: string, reply: string): FixsmtpioEffect => {
+  const code = replyCode(reply)
+  if (event !== 'in_data' && event !== 'bdat') return { do: 'note', event, code }
+  return { do: 'note', event, code, said: reply.slice(0, LONGEST_SAID).replace(/[\r\n]+$/, '') }
+}
+
+const LONGEST_SAID = 200
+
 /** A reply through the rules; it has yet to be said. */
 export function toClient(state: FixsmtpioState, event: string, reply: string, effects: FixsmtpioEffect[]): Told {
   const { settings } = state
@@ -280,7 +289,7 @@ export function toClient(state: FixsmtpioState, event: string, reply: string, ef
   }
   const done = rewriteReply(settings.rules, event, reply, who)
   const told = event === 'ehlo' && !settings.classic ? withoutBinary(done.reply) : done.reply
-  effects.push({ do: 'note', event, code: replyCode(told) })
+  effects.push(noteOf(event, told))
   if (done.hits.length > 0) effects.push({ do: 'hits', rules: done.hits })
   if (settings.debug) effects.push({ do: 'debug', mark: '4', event, text: told })
   return { reply: told, exit: done.exitcode }

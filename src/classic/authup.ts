@@ -177,6 +177,7 @@ class Authup {
       case 'note':
       case 'helo':
       case 'hits':
+      case 'sender':
       case 'splice':
         break
     }

@@ -140,6 +140,7 @@ class Fixsmtpio {
         break
       // For those who watch acceptd.
       case 'note':
+      case 'sender':
       case 'hits':
         break
     }

@@ -14,6 +14,7 @@ import type {
   Knob,
   Published,
 } from './configuration.ts'
+import type { Events } from './events.ts'
 import type { FailureName } from './failure.ts'
 import type { LimitsControl } from './limits.ts'
 import type { Sample } from './metrics.ts'
@@ -125,8 +126,7 @@ export interface Daemon {
     /** Fails with `not-found` for an unknown component; answers the level before. */
     set(component: string, level: LogLevel): Answer<LogLevel>
   }
-  /** Hears every event in the order in which they happened; returns the function that ends it. The listener never throws and returns at once. */
-  subscribe(listener: (event: DaemonEvent) => void): () => void
+  readonly events: Events
   readonly overrides: {
     /** Those of the runtime before, with what is left of their time. */
     kept(): readonly KeptOverride[]
@@ -362,8 +362,6 @@ export interface BackendState {
 
 export type LogLevel = 'error' | 'warn' | 'info' | 'debug'
 
-// -- events
-
 export interface SendersAnswer {
   /** False: any sender. */
   readonly bound: boolean
@@ -378,16 +376,4 @@ export interface AccessAnswer {
   readonly line?: number
   readonly rule?: string
   readonly variables: readonly string[]
-}
-
-export type Topic = 'session' | 'auth' | 'config' | 'lane' | 'tls'
-
-/** Never holds a secret, a body or an envelope. */
-export interface DaemonEvent {
-  readonly at: number
-  readonly topic: Topic
-  /** `accepted`, `ended`, `login`, `published`, `died`, ... */
-  readonly name: string
-  readonly session?: SessionIdentity
-  readonly data?: Readonly<Record<string, string | number | boolean>>
 }

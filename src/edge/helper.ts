@@ -98,6 +98,7 @@ export interface HelperWatch {
 export function watchHelper(
   path: string,
   ended: (session: string, pid: number, how: string, code: number) => void,
+  changed: (up: boolean) => void = () => undefined,
 ): HelperWatch {
   let stream: Socket | undefined
   let up = false
@@ -110,6 +111,7 @@ export function watchHelper(
     stream.unref()
     stream.on('connect', () => {
       up = true
+      changed(true)
       stream?.write(WATCH_REQUEST)
     })
     stream.on('data', (chunk: Buffer) => {
@@ -122,6 +124,7 @@ export function watchHelper(
     })
     stream.on('error', () => undefined)
     stream.on('close', () => {
+      if (up && !stopped) changed(false)
       up = false
       if (stopped) return
       timer = setTimeout(open, 500)

@@ -93,6 +93,7 @@ export function startTls(
 function turnAway(lane: Lane, { socket, id, settings, peer }: Arrival, refusal: Refusal): void {
   const { refused: why, status = '4.3.2', limit, gone, forGood } = refusal
   lane.counters.refusedBecause(settings.listener, limit === undefined ? why : `limit ${limit}`)
+  lane.reporter.event('limit', 'refused', undefined, { why, listener: settings.listener, ip: peer.ip, limit })
   forgetTicket(lane, id)
   publishUse(lane)
   if (gone) return

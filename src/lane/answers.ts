@@ -60,6 +60,7 @@ const aboutSessions = (lane: Lane) =>
       const mode = graceful ? 'graceful' : 'now'
       for (const session of killed) {
         lane.reporter.logOf(session, 'info', 'session-killed', { user: session.login.user, mode, reason })
+        lane.reporter.event('session', 'killed', session, { mode, ...(reason !== '' && { reason }) })
         if (graceful) shutDown(lane, session, 'closed by the operator')
         else session.abandon('killed')
       }

@@ -1,7 +1,8 @@
 // What the main thread and a lane say to each other, as msgpack over the lane's MessagePort. Questions are answered between reads.
 
 import type { ControlTexts } from '../config/knobs.ts'
-import type { DaemonEvent, LogLevel, PauseMode, TraceLine, TraceRequest } from '../contract/daemon.ts'
+import type { LogLevel, PauseMode, TraceLine, TraceRequest } from '../contract/daemon.ts'
+import type { DaemonEvent } from '../contract/events.ts'
 import type { Sample } from '../contract/metrics.ts'
 import type { SessionFilter, SessionQuery } from '../contract/pages.ts'
 import type { SessionDetail, SessionSummary } from '../contract/session-view.ts'

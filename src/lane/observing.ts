@@ -3,6 +3,7 @@
 import type { Log, LogEvent, Performed } from '../actors/effects.ts'
 import type { ClientSession } from '../session/session.ts'
 import { countOctets } from './limits.ts'
+import { noteMessage, noteSender } from './message-events.ts'
 import type { Reporter } from './reporter.ts'
 import type { Lane } from './state.ts'
 import { followLogin, traceMark, traceNote } from './tracing.ts'
@@ -32,8 +33,12 @@ export function observe(lane: Lane, session: ClientSession, effect: Performed): 
     case 'note':
       lane.counters.note(session, effect.event, effect.code)
       if (effect.event === 'in_data' && effect.code >= 200 && effect.code < 300) countOctets(lane, session)
+      noteMessage(lane.reporter, session, effect)
       // After login fixsmtpio's own marks show the lines themselves; before it only verbs and codes are told.
       if (lane.traced.has(session) && session.front === 'authup') traceNote(lane, session, effect.event, effect.code)
+      break
+    case 'sender':
+      noteSender(lane.reporter, session, effect.address)
       break
     case 'debug':
       traceMark(lane, session, effect.mark, effect.event, effect.text)

@@ -1,6 +1,7 @@
 // What a lane says to the main thread without being asked: log lines, events, traces, backends to be ended. Gathered, ten times a second.
 
-import type { DaemonEvent, LogLevel, TraceLine } from '../contract/daemon.ts'
+import type { LogLevel, TraceLine } from '../contract/daemon.ts'
+import type { DaemonEvent } from '../contract/events.ts'
 import { identityOf, type Place } from '../contract/session-view.ts'
 import { fieldsText, isLogged, type LogFields, logLine } from '../edge/log.ts'
 import type { ClientSession } from '../session/session.ts'
@@ -14,9 +15,11 @@ export interface Reporter {
   readonly event: (
     topic: DaemonEvent['topic'],
     name: string,
-    session: ClientSession,
+    session: ClientSession | undefined,
     data?: DaemonEvent['data'],
   ) => void
+  /** Whether events are wanted. */
+  readonly hears: () => boolean
   readonly trace: (session: ClientSession, line: Pick<TraceLine, 'from' | 'verb' | 'text'>) => void
   /** Has the helper end the session's backend. */
   readonly kill: (session: ClientSession) => void
@@ -50,9 +53,11 @@ export function createReporter(tell: (message: FromLane) => void, place: (sessio
       logged += logLine(at, what, fields, whoOf(session))
     },
     event(topic, name, session, data = {}) {
-      if (wantsEvents)
-        events.push({ at: Date.now(), topic, name, session: identityOf(viewed(session, place(session))), data })
+      if (!wantsEvents) return
+      const about = session && { session: identityOf(viewed(session, place(session))) }
+      events.push({ at: Date.now(), topic, name, ...about, data })
     },
+    hears: () => wantsEvents,
     trace(session, line) {
       traces.push({ ...identityOf(viewed(session, place(session))), at: Date.now(), ...line })
     },

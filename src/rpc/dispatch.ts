@@ -10,6 +10,7 @@ import { err, type Result } from 'neverthrow'
 import type { RpcFailure } from '../contract/daemon.ts'
 import { wireError } from '../contract/failure.ts'
 import { METHOD_MAP } from './methods.ts'
+import { readOctets } from './octets.ts'
 import { describeMethods } from './openrpc.ts'
 import type { Plane } from './plane.ts'
 import type { Method } from './row.ts'
@@ -73,12 +74,14 @@ function serverOf(plane: Plane): Server {
 async function answerOf(
   plane: Plane,
   name: string,
-  { level, changes, answer }: Method,
+  method: Method,
   client: Client,
   params: unknown,
 ): Promise<Result<unknown, RpcFailure>> {
+  const { level, answer, changes } = method
   if (level === 'status' || client.level === 'control') {
     const answered = await answer({ plane, daemon: plane.daemon, client }, params)
+    if (changes && answered.isOk()) tellChange(plane, name, method, client, params)
     // What was told is not lost, whatever happens next.
     if (changes) await plane.daemon.saved()
     return answered
@@ -87,6 +90,24 @@ async function answerOf(
     failure: 'permission',
     reason: 'control-socket-only',
     message: `${name} is answered on the control socket only`,
+  })
+}
+
+/** The event of a change: what, of whom or what, why, and who asked. The parameters have been found good. */
+function tellChange(plane: Plane, name: string, { cli }: Method, client: Client, params: unknown): void {
+  if (!isRecord(params) || params.dryRun === true) return
+  const subject = cli.args?.map((arg) => params[arg]).find((value) => value !== undefined)
+  const { reason } = params
+  plane.daemon.events.tell({
+    at: Date.now(),
+    topic: 'op',
+    name: 'done',
+    data: {
+      method: name,
+      ...((typeof subject === 'string' || typeof subject === 'number') && { subject: readOctets(`${subject}`) }),
+      ...(typeof reason === 'string' && { reason: readOctets(reason) }),
+      caller: `${client.level} socket`,
+    },
   })
 }
 

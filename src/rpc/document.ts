@@ -1,7 +1,9 @@
 // The method table as docs/rpc.md.
 
+import { EVENTS } from '../contract/events.ts'
 import { FAILURES } from '../contract/failure.ts'
 import { METRICS } from '../contract/metrics.ts'
+import type { Shape } from '../contract/shape.ts'
 import { usageOf } from './help.ts'
 import { METHOD_MAP } from './methods.ts'
 import { jsonSchema, neededParams } from './openrpc.ts'
@@ -104,6 +106,11 @@ ${JSON.stringify({ jsonrpc: '2.0', id: 1, result: example.result })}
 `
 }
 
+const membersOfData = (data: Readonly<Record<string, Shape>>, envelope: readonly string[]): string =>
+  Object.entries(data)
+    .map(([name, { is }]) => (envelope.includes(name) ? `(${name})` : `${name}${is === 'optional' ? '?' : ''}`))
+    .join(', ')
+
 export function rpcDocument(): string {
   const errors = Object.entries(FAILURES).map(
     ([, { code, sentence, retryable, exit }]) => `| ${code} | ${sentence} | ${retryable ? 'yes' : 'no'} | ${exit} |`,
@@ -114,6 +121,12 @@ export function rpcDocument(): string {
   const methods = [...METHOD_MAP].map(
     ([name, { level, changes, sentence }]) =>
       `| [${name}](#${name.replace('.', '')}) | ${level === 'status' ? 'R' : ''}${changes ? ' changes' : ''} | ${sentence} |`,
+  )
+  const events = Object.entries(EVENTS).flatMap(([topic, rows]) =>
+    Object.entries(rows).map(
+      ([name, { when, session, data, envelope = [] }]) =>
+        `| ${topic} | ${name} | ${session ? 'session' : ''} | ${membersOfData(data, envelope)} | ${when} |`,
+    ),
   )
   return `${INTRODUCTION}
 | method | | |
@@ -127,6 +140,17 @@ ${methods.join('\n')}
 | code | | retryable | exit code of acceptctl |
 |---|---|---|---|
 ${errors.join('\n')}
+
+## Events
+
+event.subscribe sends each as a notification named \`event\`: \`{subscription, seq, at, topic, name, session?, data}\`. \`seq\` grows from event to
+event, also over a restart of the runtime; given back as \`since\` it replays what came after, of the last 10,000. Events come in the order
+of \`at\`, a fifth of a second after they happened. Members in brackets come on control.sock only. While nobody has subscribed for ten
+minutes sessions tell nothing, and cost nothing.
+
+| topic | name | | data | |
+|---|---|---|---|---|
+${events.join('\n')}
 
 ## Metrics
 

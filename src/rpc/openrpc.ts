@@ -1,7 +1,10 @@
 // The method table as an OpenRPC document.
 import { z } from 'zod'
+import { EVENTS } from '../contract/events.ts'
 import { FAILURES } from '../contract/failure.ts'
+import { record } from '../contract/shape.ts'
 import type { Method } from './row.ts'
+import { schemaOf } from './session-schema.ts'
 
 /** JSON Schema of what a caller may send, or of what it will get: results may gain members, so they are not closed. */
 export function jsonSchema(schema: z.ZodType): Record<string, unknown> {
@@ -45,6 +48,7 @@ function makeDocument(version: string): OpenrpcDocument {
       version,
       description: 'JSON-RPC 2.0 over Unix stream sockets, one JSON text per line each way, or HTTP/1.1 POST /.',
     },
+    'x-notifications': notifications(),
     methods: [...methods].map(([name, method]) => ({
       name,
       summary: method.sentence,
@@ -70,6 +74,21 @@ function makeDocument(version: string): OpenrpcDocument {
       ],
     })),
   }
+}
+
+/** Each event: what event.subscribe sends as the notification `event`, and when. */
+function notifications(): readonly unknown[] {
+  return Object.entries(EVENTS).flatMap(([topic, rows]) =>
+    Object.entries(rows).map(([name, { when, session, data, envelope = [] }]) => ({
+      name: 'event',
+      topic,
+      event: name,
+      summary: when,
+      session,
+      ...(envelope.length > 0 && { controlOnly: envelope }),
+      data: jsonSchema(schemaOf(record(data))),
+    })),
+  )
 }
 
 /** The names of the parameters that a caller must give. */

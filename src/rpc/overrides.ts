@@ -76,6 +76,8 @@ export function createOverrides(daemon: Daemon): Overrides {
     const key = keyOf(override)
     const over = () => {
       remove(key)
+      const { method, subject } = override
+      daemon.events.tell({ at: Date.now(), topic: 'op', name: 'expired', data: { method, subject } })
       void finish({ override, end })
     }
     const timer = setTimeout(over, Math.max(0, override.ends - Date.now())).unref()

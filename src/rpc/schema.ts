@@ -1,5 +1,6 @@
 // Pieces that parameters and results are made of.
 import { z } from 'zod'
+import { TOPICS } from '../contract/events.ts'
 import { PROTOCOLS, SESSION_STATES } from '../contract/session-view.ts'
 import { octetGlob, octets } from './octets.ts'
 
@@ -32,7 +33,7 @@ export const apply = z
   .default('new-sessions')
   .describe('Which sessions get it: new ones only, or running ones too, at their next transaction.')
 export const changedBy = z.enum(['start', 'signal', 'file', 'control'])
-export const topic = z.enum(['session', 'auth', 'config', 'lane', 'tls'])
+export const topic = z.enum(TOPICS)
 
 export const dryRun = z.boolean().default(false).describe('Report what would happen and change nothing.')
 export const reason = octets(1, 500).exactOptional().describe('The reason, for the log and for later queries.')

@@ -7,7 +7,7 @@ import type { Level } from './row.ts'
 import { count, id, list, seconds, time } from './schema.ts'
 import { timeOf } from './wire.ts'
 
-function schemaOf(shape: Shape): z.ZodType {
+export function schemaOf(shape: Shape): z.ZodType {
   switch (shape.is) {
     case 'id':
       return id

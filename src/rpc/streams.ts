@@ -19,7 +19,12 @@ export type EventText = string
 
 export interface Stream {
   readonly id: string
-  push(text: EventText): void
+  /** `seq`: its number, where it has one of its own; else the stream counts. */
+  push(text: EventText, seq?: number): void
+  /** Events that cannot be shown any more. */
+  lose(events: number): void
+  /** Whether the reader keeps up. */
+  room(): boolean
   /** Removes it; `last` is still sent if the reader keeps up. */
   end(last?: EventText): void
 }
@@ -49,6 +54,8 @@ interface Open {
   readonly id: string
   readonly onEnd: () => void
   seq: number
+  /** Its events have numbers of their own. */
+  numbered: boolean
   dropped: number
   /** False until the reply that announces it is written. */
   announced: boolean
@@ -90,11 +97,12 @@ const newOutbox = (write: Write, onLost: (events: number) => void): Outbox => ({
   dropped: 0,
 })
 
-/** Numbers an event, and writes, queues or drops it. */
-function emit(outbox: Outbox, stream: Open, text: EventText): void {
-  stream.seq++
+/** Numbers an event that has no number, and writes, queues or drops it. */
+function emit(outbox: Outbox, stream: Open, text: EventText, seq?: number): void {
+  stream.numbered ||= seq !== undefined
+  stream.seq = seq ?? stream.seq + (stream.numbered ? 0 : 1)
   if (outbox.full) {
-    drop(outbox, stream)
+    drop(outbox, stream, 1)
     return
   }
   const line = lineOf(stream.id, stream.seq, text, stream.dropped)
@@ -107,14 +115,14 @@ function emit(outbox: Outbox, stream: Open, text: EventText): void {
     outbox.queuedBytes += line.length
   } else {
     outbox.full = true
-    drop(outbox, stream)
+    drop(outbox, stream, 1)
   }
 }
 
-function drop(outbox: Outbox, stream: Open): void {
-  stream.dropped++
-  outbox.dropped++
-  outbox.onLost(1)
+function drop(outbox: Outbox, stream: Open, events: number): void {
+  stream.dropped += events
+  outbox.dropped += events
+  outbox.onLost(events)
 }
 
 /** Writes what waits; true if all of it is written. */
@@ -171,9 +179,15 @@ export function createClient(
     open(onEnd) {
       if (streams.size >= STREAMS_PER_CLIENT) return undefined
       const id = `e${++lastId}`
-      const stream: Open = { id, onEnd, seq: 0, dropped: 0, announced: false }
+      const stream: Open = { id, onEnd, seq: 0, numbered: false, dropped: 0, announced: false }
       streams.set(id, stream)
-      return { id, push: (text) => streams.has(id) && emit(outbox, stream, text), end: (last) => end(id, last) }
+      return {
+        id,
+        push: (text, seq) => streams.has(id) && emit(outbox, stream, text, seq),
+        lose: (events) => drop(outbox, stream, events),
+        room: () => !outbox.full && outbox.queuedBytes < QUEUE_BYTES / 2,
+        end: (last) => end(id, last),
+      }
     },
     has: (id) => streams.has(id),
     endStream(id) {

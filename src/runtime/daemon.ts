@@ -33,7 +33,12 @@ export function createDaemon(runtime: Runtime, version: string, stop: (grace: nu
     log: logOf(runtime),
     overrides: { kept: () => runtime.overrides(), keep: (overrides) => runtime.keep(overrides) },
     saved: () => runtime.saved(),
-    subscribe: (listener) => runtime.onEvent(listener),
+    events: {
+      subscribe: (listener) => runtime.onEvent(listener),
+      after: (seq, most) => runtime.eventsAfter(seq, most),
+      last: () => runtime.lastEvent(),
+      tell: (event) => runtime.emit(event),
+    },
     bug: (where, error) =>
       runtime.log('error', 'bug', { where, stack: error instanceof Error ? error.stack : String(error) }),
   }

@@ -4,7 +4,8 @@ import { err, ok, type Result } from 'neverthrow'
 import { type Disk, GENERATIONS_KEPT, readControl, type StoredGeneration } from '../config/generations.ts'
 import { type Findings, type Plan, plan, restartErrors, type Verdict } from '../config/plan.ts'
 import type { ChangedBy } from '../contract/configuration.ts'
-import type { DaemonEvent, LogLevel } from '../contract/daemon.ts'
+import type { LogLevel } from '../contract/daemon.ts'
+import type { DaemonEvent } from '../contract/events.ts'
 import { type Histogram, histogramValue, newHistogram, record } from '../contract/histogram.ts'
 import type { Sample } from '../contract/metrics.ts'
 import { monotonic } from '../edge/clock.ts'
@@ -141,6 +142,11 @@ export async function carryOut(
   const took = { changed, milliseconds: Math.round(milliseconds) }
   host.log('info', 'published', { generation, sha256, ...told(planned, order), ...took })
   host.emit({ at: Date.now(), topic: 'config', name: 'published', data: { generation, sha256, by } })
+  if (planned.changed.includes('fixsmtpio')) {
+    const rules = verdict.config.rules.rules.length
+    const data = { generation, rules, before: before.config.rules.rules.length }
+    host.emit({ at: Date.now(), topic: 'rules', name: 'changed', data })
+  }
   return ok({ before, after: stored, lanes: acknowledged, milliseconds })
 }
 

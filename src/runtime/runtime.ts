@@ -4,7 +4,8 @@
 import { err, ok, type Result } from 'neverthrow'
 import type { StoredGeneration } from '../config/generations.ts'
 import type { Findings, Plan } from '../config/plan.ts'
-import type { DaemonEvent, KeptOverride, LogLevel, PauseMode, TraceLine, TraceRequest } from '../contract/daemon.ts'
+import type { KeptOverride, LogLevel, PauseMode } from '../contract/daemon.ts'
+import type { DaemonEvent } from '../contract/events.ts'
 import type { Sample } from '../contract/metrics.ts'
 import { monotonic } from '../edge/clock.ts'
 import { descriptorRequests } from '../edge/descriptors.ts'
@@ -17,7 +18,7 @@ import type { TlsMaterial } from '../edge/tls.ts'
 import type { QuestionName, Questions } from '../lane/messages.ts'
 import { describeError } from '../protocol/errors.ts'
 import type { HelperMode, HelperPlace } from '../protocol/helper.ts'
-import { type Audience, type Begun, emit, log, newAudience, showTraces, tellLane } from './audience.ts'
+import { type Audience, emit, type Listening, listeningTo, log, newAudience, showTraces, tellLane } from './audience.ts'
 import { type Beginning, type BeginWith, begin } from './beginning.ts'
 import { type Certificates, createCertificates } from './certificates.ts'
 import {
@@ -71,7 +72,7 @@ export interface RuntimeOptions {
   readonly lastGood: boolean
 }
 
-export interface Runtime {
+export interface Runtime extends Listening {
   readonly options: RuntimeOptions
   /** Of the monotonic clock. */
   readonly began: number
@@ -111,9 +112,6 @@ export interface Runtime {
   readonly limits: LimitsService
   /** Log lines that could not be written. */
   linesLost(): number
-  onEvent(listener: (event: DaemonEvent) => void): () => void
-  /** Live verbs and replies of matching sessions, until the returned function is called. */
-  trace(of: TraceRequest, listener: (lines: readonly TraceLine[]) => void): Promise<() => void>
   level(): LogLevel
   setLevel(level: LogLevel): Promise<void>
   emit(event: DaemonEvent): void
@@ -140,7 +138,7 @@ export async function startRuntime(
   if (begun.isErr()) return err(begun.error)
   const publishing = startPublishing(options.control, begun.value, memory.generations)
   const orders = ordersOf(options, publishing, memory)
-  const audience = newAudience(write, orders.level ?? publishing.current.config.logLevel)
+  const audience = newAudience(write, orders.level ?? publishing.current.config.logLevel, options.restarts > 0)
   tellBeginning(audience, options, begun.value, troubles)
   const watch = watchOf(options, audience)
   const certificates = certificatesOf(audience, (material) => void askLanes(crew, 'tls', material))
@@ -208,9 +206,17 @@ function tellBeginning(
 /** The standing connection: it says how backends end, and ends those that were cut off. */
 function watchOf({ helper }: RuntimeOptions, audience: Audience): HelperWatch | undefined {
   if (!('socket' in helper.place)) return undefined
-  return watchHelper(helper.place.socket, (session, pid, how, code) => {
-    if (how === 'signal' || code !== 0) log(audience, 'info', 'backend-ended', { session, pid, [how]: code })
-  })
+  const tell = (name: string, data: DaemonEvent['data'] = {}) =>
+    emit(audience, { at: Date.now(), topic: 'helper', name, data })
+  return watchHelper(
+    helper.place.socket,
+    (session, pid, how, code) => {
+      if (how !== 'signal' && code === 0) return
+      log(audience, 'info', 'backend-ended', { session, pid, [how]: code })
+      tell('ended', { session, pid, how, code })
+    },
+    (up) => tell(up ? 'up' : 'down'),
+  )
 }
 
 const certificatesOf = (audience: Audience, publish: (material: TlsMaterial) => void): Certificates =>
@@ -248,7 +254,10 @@ function crewOf({ options, publishing, audience, orders, watch, threads, certifi
       else if ('kill' in message) for (const session of message.kill) watch?.kill(session)
       else if ('events' in message) for (const event of message.events) emit(audience, event)
       else if ('traces' in message) showTraces(audience, message.traces)
-      else if ('ready' in message) log(audience, 'debug', 'lane-ready', { lane: lane.lane })
+      else if ('ready' in message) {
+        log(audience, 'debug', 'lane-ready', { lane: lane.lane })
+        emit(audience, { at: Date.now(), topic: 'lane', name: 'started', data: { lane: lane.lane } })
+      }
     },
     died: (lane, why) => {
       limits.died(lane)
@@ -350,24 +359,7 @@ const hearingOf = ({ crew, audience, publishing, certificates, limits, orders, s
       if (changesTls(planned)) certificates.load(publishing.current.config, 'reload')
       return result
     },
-    onEvent(listener) {
-      audience.subscribers.add(listener)
-      if (audience.subscribers.size === 1) void tellLanes()
-      return () => {
-        audience.subscribers.delete(listener)
-        if (audience.subscribers.size === 0) void tellLanes()
-      }
-    },
-    async trace(of, listener) {
-      const tracer: Begun = { ...of, begun: false }
-      audience.tracers.set(listener, tracer)
-      await tellLanes()
-      tracer.begun = true
-      return () => {
-        audience.tracers.delete(listener)
-        void tellLanes()
-      }
-    },
+    ...listeningTo(audience, tellLanes),
     level: () => audience.level,
     async setLevel(wanted) {
       audience.level = wanted

@@ -193,6 +193,7 @@ export class ClientSession {
         this.host.observe(this, effect)
         break
       case 'hits':
+      case 'sender':
       case 'log':
       case 'debug':
         this.host.observe(this, effect)

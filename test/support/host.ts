@@ -168,7 +168,7 @@ export async function startHost(
   return {
     daemon: {
       ...daemon,
-      subscribe: (listener) => counted(daemon.subscribe(listener)),
+      events: { ...daemon.events, subscribe: (listener) => counted(daemon.events.subscribe(listener)) },
       sessions: {
         ...daemon.sessions,
         trace: async (of, listener) => counted(await daemon.sessions.trace(of, listener)),

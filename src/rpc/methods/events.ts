@@ -1,10 +1,10 @@
 // Streams of events, and what is in force for a time only.
 import { err, ok } from 'neverthrow'
 import { z } from 'zod'
-import type { Topic } from '../../contract/daemon.ts'
+import type { Topic } from '../../contract/events.ts'
 import type { Override } from '../overrides.ts'
 import { method } from '../row.ts'
-import { dryRun, filter, filterNames, list, reason, time, topic } from '../schema.ts'
+import { count, dryRun, filter, filterNames, list, reason, time, topic } from '../schema.ts'
 import { filterOf, timeOf } from '../wire.ts'
 import { filterProblem, noStream } from './sessions.ts'
 
@@ -40,17 +40,24 @@ export const eventMethods = {
         .max(topic.options.length)
         .default([...topic.options])
         .describe('The topics; by default all.'),
+      since: count
+        .exactOptional()
+        .describe('`seq` of the last event that was seen: those after it come first, of the last 10,000.'),
       ...filter,
     }),
-    result: z.object({ subscription: z.string(), topics: list(topic) }),
+    result: z.object({
+      subscription: z.string(),
+      topics: list(topic),
+      seq: count.describe('Of the newest event there is.'),
+    }),
     level: 'status',
     changes: false,
     example: {
       params: { topics: ['session', 'auth'], user: 'a*' },
-      result: { subscription: 'e1', topics: ['session', 'auth'] },
+      result: { subscription: 'e1', topics: ['session', 'auth'], seq: 1_795_338_000_000_012 },
     },
     cli: { args: ['topics'], stream: true },
-    run: ({ plane, client }, params) => {
+    run: ({ plane, daemon, client }, params) => {
       const of = filterOf(params)
       const problem = filterProblem(of)
       if (problem) return err(problem)
@@ -59,8 +66,14 @@ export const eventMethods = {
       if (!stream) return err(noStream)
       const topics: ReadonlySet<Topic> = new Set(params.topics)
       const filtered = filterNames.some((one) => of[one] !== undefined)
-      stop = plane.events.add({ topics, filter: filtered ? of : undefined, stream })
-      return ok({ subscription: stream.id, topics: [...topics] })
+      stop = plane.events.add({
+        topics,
+        filter: filtered ? of : undefined,
+        stream,
+        level: client.level,
+        ...(params.since !== undefined && { since: params.since }),
+      })
+      return ok({ subscription: stream.id, topics: [...topics], seq: daemon.events.last() })
     },
   }),
   'event.unsubscribe': method({

@@ -66,7 +66,7 @@ export const traceMethods = {
       else stop()
       if (params.onlyOne)
         stops.push(
-          daemon.subscribe(({ topic, name, session }) => {
+          daemon.events.subscribe(({ topic, name, session }) => {
             if (topic === 'session' && name === 'ended' && session !== undefined && session.id === teller.one)
               stream.end(ending('session'))
           }),

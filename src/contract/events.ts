@@ -1,0 +1,124 @@
+// What the daemon tells without being asked: a row for each event. The rows give rpc.discover and docs/rpc.md their schemas.
+// Nothing here is a secret or a body; `envelope` is for control.sock only.
+
+import type { SessionIdentity } from './session-view.ts'
+import { count, optional, type Shape, text } from './shape.ts'
+
+export const TOPICS = ['session', 'auth', 'message', 'config', 'rules', 'limit', 'tls', 'lane', 'helper', 'op'] as const
+export type Topic = (typeof TOPICS)[number]
+
+export interface EventRow {
+  /** When it happens, a sentence. */
+  readonly when: string
+  /** It is about a session, and a filter may choose it. */
+  readonly session: boolean
+  readonly data: Readonly<Record<string, Shape>>
+  /** Members of data that status.sock does not see. */
+  readonly envelope?: readonly string[]
+}
+
+const message = { sender: text, recipients: count, size: count, reply: text, milliseconds: count }
+const of = (when: string, session: boolean, data: EventRow['data'] = {}): EventRow => ({ when, session, data })
+const ofMessage = (when: string): EventRow => ({ when, session: true, data: message, envelope: ['sender'] })
+
+/** By topic and name. */
+export const EVENTS: Readonly<Record<Topic, Readonly<Record<string, EventRow>>>> = {
+  session: {
+    accepted: of('A session begins.', true),
+    ended: of('A session has ended.', true, { why: text, messages: count, bytesIn: count, bytesOut: count }),
+    killed: of('An operator ends a session.', true, { mode: text, reason: optional(text) }),
+  },
+  auth: {
+    accepted: of('A user has logged in, and the backend runs.', true, { user: text, uid: count }),
+    refused: of('The password was wrong, or there is no such user.', true, { user: text, remaining: count }),
+    root: of('The password of root was right, and the login is refused.', true, { user: text }),
+    blocked: of('A blocked user has tried to log in.', true, { user: text }),
+    limited: of('A login is refused by a limit.', true, { user: text }),
+    tempfail: of('A login cannot be decided now.', true, { user: text, verdict: text }),
+  },
+  message: {
+    accepted: ofMessage('The backend has taken a message.'),
+    refused: ofMessage('The backend has refused a message for good.'),
+    tempfail: ofMessage('The backend has refused a message for now.'),
+  },
+  config: {
+    published: of('Every lane has a new generation.', false, { generation: count, sha256: text, by: text }),
+    refused: of('A change of the configuration is refused, and nothing has changed.', false, {
+      by: text,
+      errors: count,
+    }),
+  },
+  rules: {
+    changed: of('A generation is published whose rules differ.', false, {
+      generation: count,
+      rules: count,
+      before: count,
+    }),
+  },
+  limit: {
+    refused: of('A client is turned away before its session begins.', false, {
+      why: text,
+      listener: text,
+      ip: text,
+      limit: optional(text),
+    }),
+  },
+  tls: {
+    loaded: of('Certificates are read again.', false, { by: text, certificates: count }),
+    failed: of('Certificates cannot be read, and the old ones go on.', false, { by: text, errors: count }),
+  },
+  lane: {
+    started: of('A lane runs.', false, { lane: count }),
+    died: of('A lane has ended, and is replaced.', false, { lane: count, why: text }),
+  },
+  helper: {
+    up: of('The helper is heard.', false),
+    down: of('The helper is not heard any more.', false),
+    ended: of('A backend has ended by a signal, or not with 0.', false, {
+      session: text,
+      pid: count,
+      how: text,
+      code: count,
+    }),
+  },
+  op: {
+    done: of('A caller has changed something.', false, {
+      method: text,
+      subject: optional(text),
+      reason: optional(text),
+      caller: text,
+    }),
+    expired: of('What was changed for a time has come to its end.', false, { method: text, subject: text }),
+  },
+}
+
+/** One of the rows above. Never holds a secret or a body. */
+export interface DaemonEvent {
+  readonly at: number
+  readonly topic: Topic
+  /** `accepted`, `ended`, `login`, `published`, `died`, ... */
+  readonly name: string
+  readonly session?: SessionIdentity
+  readonly data?: Readonly<Record<string, string | number | boolean | undefined>>
+}
+
+export interface NumberedEvent extends DaemonEvent {
+  readonly seq: number
+}
+
+export interface Replay {
+  readonly events: readonly NumberedEvent[]
+  /** How many there were in between that are no longer kept. */
+  readonly missed: number
+}
+
+export interface Events {
+  /** Hears every event in the order in which they happened; returns the function that ends it. The listener never throws and returns at once. */
+  subscribe(listener: (event: NumberedEvent) => void): () => void
+  /** What is kept of the events after this one, the first `most` of them. */
+  after(seq: number, most: number): Replay
+  /** The number of the newest. */
+  last(): number
+  /** Told by the control plane itself. */
+  tell(event: DaemonEvent): void
+}
