@@ -106,7 +106,7 @@ static const char *chain_line(struct config *c, char **words, int count)
   gid_t ignored;
   long number;
   if (strcmp(word, "kind") == 0 && count == 2 && strcmp(words[1], "auth") == 0) return chain->guest = 0, NULL;
-  if (strcmp(word, "kind") == 0 && count == 4 && strcmp(words[1], "guest") == 0) {
+  if (strcmp(word, "kind") == 0 && count == 4 && (strcmp(words[1], "guest") == 0 || strcmp(words[1], "probe") == 0)) {
     chain->guest = 1;
     if (!identity("/etc/passwd", words[2], &chain->uid, &ignored)) return "no such user";
     if (!identity("/etc/group", words[3], &chain->gid, &ignored)) return "no such group";

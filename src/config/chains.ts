@@ -7,7 +7,8 @@ import type { ConfigError } from '../protocol/errors.ts'
 export interface ChainConfig {
   readonly name: string
   readonly line: number
-  readonly kind: 'auth' | 'guest'
+  /** probe: a guest's that no listener serves; backend.probe runs it. */
+  readonly kind: 'auth' | 'guest' | 'probe'
   /** The program that serves after login, with its arguments. */
   readonly backend: readonly string[]
   readonly checkpassword: readonly string[]
@@ -86,9 +87,10 @@ function takeLine(chain: Draft, word: string, values: readonly string[]): Troubl
   switch (word) {
     case 'kind':
       if (first === 'auth' && values.length === 1) chain.kind = 'auth'
-      else if (first === 'guest' && values.length === 3 && !values.some(tooLarge)) chain.kind = 'guest'
-      else return ['the kind is neither auth nor guest', 'write kind auth, or kind guest UID GID']
-      if (values.slice(1).some(isRoot)) return ['a guest cannot be root', 'write kind guest UID GID']
+      else if ((first === 'guest' || first === 'probe') && values.length === 3 && !values.some(tooLarge))
+        chain.kind = first
+      else return ['the kind is not known', 'write kind auth, kind guest UID GID or kind probe UID GID']
+      if (values.slice(1).some(isRoot)) return [`a ${first} cannot be root`, `write kind ${first} UID GID`]
       return undefined
     case 'set': {
       const name = /^[A-Za-z_][A-Za-z0-9_]*=/.exec(first)?.[0]
@@ -133,8 +135,8 @@ function wholeTrouble(chain: ChainConfig): Trouble {
       `the chain ${chain.name} has no checkpassword`,
       'add a line checkpassword builtin, or checkpassword /path/of/program',
     ]
-  if (chain.kind === 'guest' && chain.checkpassword.length > 0)
-    return [`the chain ${chain.name} is for guests, who have no password to check`, 'leave its checkpassword out']
+  if (chain.kind !== 'auth' && chain.checkpassword.length > 0)
+    return [`the chain ${chain.name} has no password to check`, 'leave its checkpassword out']
   return undefined
 }
 

@@ -19,6 +19,7 @@ import type { FailureName } from './failure.ts'
 import type { LimitsControl } from './limits.ts'
 import type { Sample } from './metrics.ts'
 import type { SessionFilter, SessionQuery } from './pages.ts'
+import type { BackendProbe } from './probe.ts'
 import type { Protocol, SessionDetail, SessionIdentity, SessionSummary } from './session-view.ts'
 
 /** An expected failure: which row of the error table (failure.ts), and what a program needs to decide what to do. */
@@ -120,7 +121,11 @@ export interface Daemon {
     /** Starts a replacement, and lets the old one finish its sessions; answers when the replacement accepts. All: one after the other. */
     recycle(which: number | 'all', reason: string | undefined): Answer<readonly Recycled[]>
   }
-  readonly backends: { list(): Soon<readonly BackendState[]> }
+  readonly backends: {
+    list(): Soon<readonly BackendState[]>
+    /** Runs a chain that needs no login; left out, the first of kind probe. */
+    probe(chain: string | undefined): Answer<BackendProbe>
+  }
   readonly log: {
     levels(): Soon<Readonly<Record<string, LogLevel>>>
     /** Fails with `not-found` for an unknown component; answers the level before. */
@@ -353,7 +358,7 @@ export interface LaneState {
 
 export interface BackendState {
   readonly chain: string
-  readonly kind: 'auth' | 'guest'
+  readonly kind: 'auth' | 'guest' | 'probe'
   readonly argv: readonly string[]
   readonly sessions: number
   /** Warm streams waiting for their user. */

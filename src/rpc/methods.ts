@@ -34,7 +34,7 @@ export type MethodName =
   | `user.${'list' | 'block' | 'unblock'}`
   | 'auth.test'
   | `lane.${'list' | 'recycle'}`
-  | 'backend.list'
+  | `backend.${'list' | 'probe'}`
   | `log.${'get' | 'set'}`
   | `event.${'subscribe' | 'unsubscribe'}`
   | `op.${'list' | 'cancel'}`

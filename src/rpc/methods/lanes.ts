@@ -101,7 +101,7 @@ export const laneMethods = {
       backends: list(
         z.object({
           chain: z.string(),
-          kind: z.enum(['auth', 'guest']),
+          kind: z.enum(['auth', 'guest', 'probe']),
           argv: list(z.string()).optional(),
           sessions: count,
           parked: count,
@@ -119,6 +119,33 @@ export const laneMethods = {
     cli: { rows: 'backends' },
     run: async ({ daemon }) => ok({ backends: await daemon.backends.list() }),
     redact: (result) => ({ backends: result.backends.map((backend) => without(backend, 'argv')) }),
+  }),
+  'backend.probe': method({
+    sentence: 'Runs a backend and says what control/smtpcapabilities must change to offer what it does.',
+    params: z.strictObject({
+      chain: name.exactOptional().describe('A chain of kind probe or guest; by default the first of kind probe.'),
+    }),
+    result: z.object({
+      chain: z.string(),
+      greeting: z.string(),
+      backend: list(z.string()),
+      offered: list(z.string()),
+      advice: list(z.object({ do: z.enum(['add', 'remove', 'change']), line: z.string(), why: z.string() })),
+    }),
+    level: 'control',
+    changes: false,
+    example: {
+      params: { chain: 'open' },
+      result: {
+        chain: 'open',
+        greeting: '220 mx.example ESMTP',
+        backend: ['8BITMIME', 'DSN'],
+        offered: ['8BITMIME'],
+        advice: [{ do: 'add', line: 'DSN', why: 'the backend offers it' }],
+      },
+    },
+    cli: { args: ['chain'], rows: 'advice' },
+    run: async ({ daemon }, { chain }) => daemon.backends.probe(chain),
   }),
   'log.get': method({
     sentence: 'Shows the log level of each component.',

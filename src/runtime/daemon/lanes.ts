@@ -7,6 +7,7 @@ import { failure, notFound } from '../../contract/failure.ts'
 import type { Sample } from '../../contract/metrics.ts'
 import { wallTime } from '../../edge/clock.ts'
 import type { Runtime } from '../runtime.ts'
+import { probeBackend } from './probe.ts'
 import { measureLanes, parkedBy } from './server.ts'
 
 export const listenersOf = (runtime: Runtime): Daemon['listeners'] => ({
@@ -111,4 +112,5 @@ export const backendsOf = (runtime: Runtime): Daemon['backends'] => ({
       parked: parked.get(name) ?? 0,
     }))
   },
+  probe: (chain) => probeBackend(runtime, chain),
 })
