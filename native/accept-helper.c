@@ -81,7 +81,7 @@ static void let_go(int *fd)
   *fd = -1;
 }
 
-/* A watcher that leaves a pipe full of news unread: its process waits for its reader, and would for ever. */
+/* A watcher that leaves a pipe full of news unread: its process waits for its reader, and would do so forever. */
 static void dismiss(int w)
 {
   kill(watchers[w].pid, SIGKILL);
@@ -173,8 +173,8 @@ static void tick(void)
   if (*lost_lines > 0) say_lost();
 }
 
-/* Starts the process of a connection; 0 if there is none to be had. The process gets an octet once it is the only one that holds the
- * stream: whoever closes a socket last waits for what was sent to it. */
+/* Starts the process of a connection; 0 if none can be started. The process gets an octet once it is the only one that holds the
+ * stream: the last process to close a socket waits for what was sent to it. */
 static int begin(int stream)
 {
   int down[2];

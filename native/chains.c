@@ -165,7 +165,7 @@ struct config *config_read(const char *path)
   const char *why = NULL;
   int fd = privileged ? open_trusted(path, 0, &why) : open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK), number = 1, bad = 0;
   if (fd < 0 || fstat(fd, &st) != 0) return say("%s:1: %s\n", path, why != NULL ? why : strerror(errno)), NULL;
-  /* One piece of memory: the words, which are fewer than bytes even with a NULL behind those of a line, and the text they are in. */
+  /* One piece of memory: the words, which are fewer than bytes even with a NULL after those of a line, and the text they are in. */
   ssize_t size = !S_ISREG(st.st_mode) || st.st_size > 1 << 20 ? 0 : st.st_size, front = sizeof(struct config) + (size + 2) * sizeof(char *);
   char *memory = size > 0 ? calloc(1, front + size + 1) : NULL, *text = NULL, *line;
   if (memory == NULL || read(fd, text = memory + front, size) != size) bad = 1, say("%s:1: not a file of at most a megabyte\n", path);

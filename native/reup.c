@@ -1,5 +1,5 @@
 /* reup [ -t tries ] prog: runs prog again until it exits 0 or 12 or the tries are used up; REUP counts from 1 in its environment.
- * Without a limit, a program that cannot be run or fails at once is run ever more slowly. */
+ * Without a limit, a program that cannot be run or fails immediately is run ever more slowly. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <signal.h>

@@ -1,4 +1,4 @@
-/* The log: descriptor 2, one open file for the helper, the daemon and all backends. Writing to it must not wait for whoever reads it,
+/* The log: descriptor 2, one open file for the helper, the daemon and all backends. Writing to it must not wait for its reader,
  * and making it non-blocking would be felt by all of them. */
 #define _GNU_SOURCE
 #include "helper.h"

@@ -363,7 +363,7 @@ function outcome(state: AuthupState, frame: OutcomeFrame): Step<AuthupState, Aut
   return { state: step.state, effects: [reply, said, { do: 'room' }, ...step.effects] }
 }
 
-/** The backend takes over: it gets the client's EHLO again, a guest's pending command, and what was read behind it. */
+/** The backend takes over: it gets the client's EHLO again, a guest's pending command, and what was read after it. */
 function serve(state: AuthupState, session: SessionId): Step<AuthupState, AuthupEffect> {
   if (state.settings.protocol === 'pop3') {
     // Exactly one +OK after PASS: the backend's.

@@ -8,7 +8,7 @@ import type { SessionId } from './frames.ts'
 
 export function timedOut(state: Draft, effects: FixsmtpioEffect[]): void {
   effects.push(log('timeout'))
-  // By itself the program has authup behind it, which says what exit code 16 means: the event's rules decide, as for the backend's timeout.
+  // Run by itself the program has authup as its parent, which says what exit code 16 means: the event's rules decide, as for the backend's timeout.
   const told = state.settings.classic ? toClient(state, 'timeout', own(state, SAYS.timeout), effects) : undefined
   effects.push(say(told?.reply ?? own(state, SAYS.timeout)))
   end(state, effects, told?.exit ?? NOT_NOW, 'timeout')

@@ -176,7 +176,7 @@ function dataReply(
 
 function tell(state: Draft, { event }: Awaited, told: Told, code: number, effects: FixsmtpioEffect[]): void {
   let text = told.reply
-  // By itself the program has authup behind it, which says what exit code 16 means.
+  // Run by itself the program has authup as its parent, which says what exit code 16 means.
   if (event === 'timeout' && text === '' && told.exit !== undefined && !state.settings.classic)
     text = own(state, SAYS.timeout)
   if (text !== '') effects.push(say(text))

@@ -32,12 +32,12 @@ const FREE_OF_TLS = new Set(['greeting', 'timeout', 'clienteof', 'in_data', 'noo
 export const needsTls = (state: FixsmtpioState, event: string): boolean =>
   state.settings.tls === 'require' && !state.tlsOn && !FREE_OF_TLS.has(event)
 
-/** A read of the client, behind what of it is waiting. */
+/** A read of the client, appended to what is waiting. */
 export function takeRequests(state: Draft, bytes: Uint8Array, effects: FixsmtpioEffect[]): void {
   const wasHeld = state.held
   const input = state.rest.length === 0 ? bytes : concat([state.rest, bytes])
   state.rest = NO_BYTES
-  // RFC 5321 section 4.1.1.10: QUIT is the last request; what comes behind it would meet the backend's end, sooner or later.
+  // RFC 5321 section 4.1.1.10: QUIT is the last request; what follows it would meet the backend's end, sooner or later.
   if (state.quit) {
     state.held = false
     if (wasHeld) effects.push({ do: 'room' })
@@ -66,7 +66,7 @@ export function takeRequests(state: Draft, bytes: Uint8Array, effects: Fixsmtpio
     }
   }
   if (state.at === 'over') return
-  // A body goes by itself, behind its request.
+  // A body goes by itself, after its request.
   if (state.at === 'body') return
   if (sent.length > 0) effects.push({ do: 'request', text: sent.join('') })
   const left = input.subarray(next)
@@ -116,7 +116,7 @@ function takeRequest(
   state.allowance = undefined
   if (settings.debug) effects.push({ do: 'debug', mark: '1', event, text })
   if (event === 'mail' && !settings.classic) effects.push({ do: 'sender', address: senderOf(command.argument) })
-  // What keeps a request from the backend stands in front of what a rule prepends.
+  // What keeps a request from the backend goes before what a rule prepends.
   const request = tlsPrefix(state, event) + rewriteRequest(settings.rules, event, line)
   const plain = request === line
   if (relayed && (plain || state.relay === 'open')) {

@@ -87,7 +87,7 @@ export interface FixsmtpioState {
   readonly replies: ReplyBuffer
   /** An EHLO or HELO line to say to the backend once it has greeted. */
   readonly replay: string
-  /** Until the backend is told anything else, the same EHLO of the client is answered from it. */
+  /** Until the backend gets any other request, the same EHLO of the client is answered from it. */
   readonly introduction: Introduction | undefined
   /** What the backend said to an introduction that it has not accepted; empty: there is none. */
   readonly refusal: string
@@ -256,7 +256,7 @@ export function end(state: Draft, effects: FixsmtpioEffect[], exit: number, why:
   state.awaited = NOTHING_AWAITED
 }
 
-/** The reply as the client is told it, and the exit code of a rule. */
+/** The reply as the client gets it, and the exit code of a rule. */
 export interface Told {
   readonly reply: string
   readonly exit: number | undefined

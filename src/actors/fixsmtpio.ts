@@ -1,4 +1,4 @@
-// fixsmtpio stands between the client and the backend after login: it puts requests and replies through the session's rules,
+// fixsmtpio sits between the client and the backend after login: it puts requests and replies through the session's rules,
 // pairs them under pipelining, and lets message bodies go by without looking at them.
 //
 //   client ── fixsmtpio-requests ──> backend ── fixsmtpio-replies ──> client        fixsmtpio-state: what both know

@@ -112,7 +112,7 @@ export type Frame =
   | EofFrame
   /** edge → authup, later fixsmtpio: the client was silent for too long. */
   | TimeoutFrame
-  /** edge → authup, later fixsmtpio: TLS is on, or could not be had. */
+  /** edge → authup, later fixsmtpio: TLS is on, or failed. */
   | TlsFrame
   /** authup → checkpassword: what goes to descriptor 3; the receiver wipes it. */
   | LoginFrame
@@ -124,7 +124,7 @@ export type Frame =
   | VerdictFrame
   /** reup → authup: what to say to the client, and whether another attempt may follow. */
   | OutcomeFrame
-  /** authup → fixsmtpio: the backend stands behind the stream; replay: an EHLO or HELO line to say again, or empty. */
+  /** authup → fixsmtpio: the stream is the backend's now; replay: an EHLO or HELO line to say again, or empty. */
   | ServeFrame
   /** edge → fixsmtpio: what one read from the client delivered after login. */
   | RequestFrame
@@ -132,7 +132,7 @@ export type Frame =
   | BackendFrame
   /** edge → fixsmtpio: the backend's stream has ended; exit code of a classic child, -1 unknown, 256 + number for a signal. */
   | BackendEndFrame
-  /** edge → fixsmtpio: the message body has gone by; the bytes read behind it; whether a bare line end was refused in it. */
+  /** edge → fixsmtpio: the message body has gone by; the bytes read after it; whether a bare line end was refused in it. */
   | BodyEndFrame
   /** edge → authup, later fixsmtpio: say 421 with this text at the next boundary and end. */
   | ShutdownFrame

@@ -1,6 +1,6 @@
 // START HERE. One session, its stages as actors, in one lane:
 //
-//   client ══ socket ══> [ reup ── authup ── checkpassword ]   until the backend stands behind the stream, then
+//   client ══ socket ══> [ reup ── authup ── checkpassword ]   until the stream is the backend's, then
 //   client ══ socket ══> [ fixsmtpio ] <══ backend stream      message bodies and POP3 after login are spliced, socket to stream
 //
 // An actor is a name, the frames it accepts, and one pure function (state, frame) -> { state, effects }.

@@ -13,7 +13,7 @@ import { smtp } from '../protocol/smtp.ts'
 const DEFAULT_TRIES = { smtp: 5, pop3: 1 }
 /** Inside TLS; outside it reup counts. */
 const TRIES_UNDER_REUP = 5
-/** Seconds. Without a number of tries reup lets one connection guess for ever. */
+/** Seconds. Without a number of tries reup lets one connection guess forever. */
 const DELAY_UNDER_REUP = 5
 const LONGEST_DELAY = 3600
 const TIMEOUT_FILES = { smtp: 'timeoutsmtpd', pop3: 'timeoutpop3d' }

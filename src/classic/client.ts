@@ -14,7 +14,7 @@ export interface ClientEvents {
 }
 
 /**
- * `lines`: never a byte beyond the end of a line is taken from the descriptor, so that a child inherits what comes behind. One byte
+ * `lines`: never a byte beyond the end of a line is taken from the descriptor, so that a child inherits what follows. One byte
  * a read is what that costs, some 3 µs each: a login is a hundred bytes.
  */
 export type Reading = 'lines' | 'stream'

@@ -32,7 +32,7 @@ export interface FixsmtpioProgram {
 const NAME = 'fixsmtpio'
 const SESSION = 0
 const CRASHED = 1
-/** A child that does not end on the end of its input is told to. */
+/** A child that does not end on the end of its input gets TERM. */
 const TERM_AFTER = 30_000
 
 const plaintextDropped = (octets: number): void =>
@@ -54,7 +54,7 @@ class Fixsmtpio {
   private readonly inbox: FixsmtpioFrame[] = []
   private delivering = false
   private wantTls = false
-  /** The mail program is to be started anew. */
+  /** The mail program is to be started again. */
   private restart = false
   private clientGone = false
   private exit: number | undefined
@@ -205,7 +205,7 @@ class Fixsmtpio {
       if (!this.mail.isGone) this.mail.stop(TERM_AFTER)
     }
     if (!this.mail.isGone) return
-    // A client that does not take its last bytes cannot keep us for ever.
+    // A client that does not take its last bytes cannot keep us forever.
     setTimeout(() => process.exit(this.exit ?? CRASHED), this.silence)
     this.client.whenWritten(() => process.exit(this.exit ?? CRASHED))
   }

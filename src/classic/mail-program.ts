@@ -1,4 +1,4 @@
-// The mail program of the program fixsmtpio: a child on a pair of pipes, which is started anew once TLS is on.
+// The mail program of the program fixsmtpio: a child on a pair of pipes, which is started again once TLS is on.
 
 import { type ChildProcess, spawn } from 'node:child_process'
 import type { Socket } from 'node:net'
@@ -26,7 +26,7 @@ export class MailProgram {
     this.listener = listener
   }
 
-  /** Its two ends; undefined if it cannot be run, which the listener is told. */
+  /** Its two ends; undefined if it cannot be run, after which the listener hears unableToExec. */
   start(): Backend | undefined {
     const [path = '', ...words] = this.argv
     const child = spawn(path, words, { stdio: ['pipe', 'pipe', 'inherit'] })

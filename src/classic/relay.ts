@@ -24,7 +24,7 @@ export interface RelayHost {
   readonly client: Client
   readonly bareLineEnd: BareLineEnd
   readonly post: (frame: FixsmtpioFrame) => void
-  /** Something went by: the timeout begins anew. */
+  /** Something went by: the timeout starts over. */
   readonly seen: () => void
   /** FIXSMTPIODEBUG; undefined without it. */
   readonly debug: ((mark: '1' | '2' | '3' | '4' | 'D', text: string) => void) | undefined
@@ -59,7 +59,7 @@ export class Relay {
     })
   }
 
-  /** A backend stands ready; what was asked for before goes to it first. */
+  /** A backend is ready; requests that came before it go to it first. */
   attach(backend: Backend): void {
     this.backend = backend
     const { input, output } = backend

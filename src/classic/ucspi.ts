@@ -34,7 +34,7 @@ const MOST = 65_536
 
 /**
  * TLS with the client, which reads and writes on the decrypted descriptors from then on. Calls back with the parent's NAME=VALUE strings
- * and the octets of plaintext that were thrown away; undefined for the strings where there is no TLS to be had.
+ * and the octets of plaintext that were thrown away; undefined for the strings where TLS is not available.
  */
 export function startTls(
   client: Client,

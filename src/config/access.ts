@@ -28,7 +28,7 @@ export interface AccessRules {
 
 export const NO_ACCESS_RULES: AccessRules = { byText: new Map(), byNetwork: [] }
 
-/** What a range of tcprules may stand for at most. */
+/** The most addresses that a range of tcprules may mean. */
 const MOST_IN_RANGE = 256
 
 type Fail = (word: string, problem: string, hint: string) => void
@@ -61,7 +61,7 @@ function ruleOf(text: string, instructions: string, line: number, fail: Fail): A
   return variables === undefined ? undefined : { line, text, allow: verdict === 'allow', variables }
 }
 
-/** Those that a chain is told of a connection; a chain's own are set in control/chains, where the helper trusts them. */
+/** Those that tell a chain of a connection; a chain's own are set in control/chains, where the helper trusts them. */
 const SETTABLE = /^(TCP[A-Z0-9]*|ACCEPTD_[A-Z0-9_]+)$/
 
 /** `,NAME="value"` again and again; the first character of a value ends it, too. */

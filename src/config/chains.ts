@@ -23,7 +23,7 @@ export interface ChainsFile {
   readonly account: string
   readonly group: string
   readonly socket: string
-  /** Processes of sessions at once. */
+  /** Processes of sessions at the same time. */
   readonly maxProcesses: number
   readonly chains: readonly ChainConfig[]
 }

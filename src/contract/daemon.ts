@@ -33,7 +33,7 @@ export interface RpcFailure {
   readonly data?: Readonly<Record<string, unknown>>
 }
 
-/** A value at once or later. */
+/** A value now or later. */
 export type Soon<T> = T | PromiseLike<T>
 /** A value or an expected failure, later; a ResultAsync is one. */
 export type Answer<T> = Soon<Result<T, RpcFailure>>

@@ -125,14 +125,14 @@ export function selectPage(
   return { sessions: mergePages(kept, query), matched }
 }
 
-/** Sorts, drops what stands before the page, cuts at the limit. */
+/** Sorts, drops what comes before the page, cuts at the limit. */
 export function mergePages(sessions: readonly SessionSummary[], query: SessionQuery): readonly SessionSummary[] {
   const direction = query.descending ? -1 : 1
   const { after } = query
   const keyed = sessions.map((session) => ({ session, key: [sortKey(session, query.sort), session.id] as const }))
-  const behind = after === undefined ? keyed : keyed.filter(({ key }) => direction * compareKeys(key, after) > 0)
-  behind.sort((a, b) => direction * compareKeys(a.key, b.key))
-  return behind.slice(0, query.limit).map(({ session }) => session)
+  const rest = after === undefined ? keyed : keyed.filter(({ key }) => direction * compareKeys(key, after) > 0)
+  rest.sort((a, b) => direction * compareKeys(a.key, b.key))
+  return rest.slice(0, query.limit).map(({ session }) => session)
 }
 
 /** Where the next page begins, for the caller to hand back unread. */

@@ -16,7 +16,7 @@ import {
 import { Backend, type BackendHearer } from './backend.ts'
 import type { SocketOptions } from './reading.ts'
 
-/** There is a backend if and only if the status is `ok`; `rest` was read behind its line. */
+/** There is a backend if and only if the status is `ok`; `rest` was read after its line. */
 export type Answered = (status: HelperStatus, backend: Backend | undefined, rest: Uint8Array) => void
 
 /**
@@ -94,7 +94,7 @@ export interface HelperWatch {
   readonly stop: () => void
 }
 
-/** The standing connection: exit statuses by session; it comes back by itself when the helper does. */
+/** A connection that stays open for exit statuses, by session; it is made again when the helper comes back. */
 export function watchHelper(
   path: string,
   ended: (session: string, pid: number, how: string, code: number) => void,

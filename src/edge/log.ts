@@ -9,9 +9,9 @@ export const isLogged = (level: LogLevel, threshold: LogLevel): boolean => ORDER
 
 export type LogFields = Readonly<Record<string, string | number | undefined>>
 
-/** `about` is text of fields that stand in front of the others. */
-export function logLine(level: LogLevel, event: string, fields: LogFields, about = ''): string {
-  return `${new Date().toISOString()} ${level} ${event}${about}${fieldsText(fields)}\n`
+/** `common` is the text of fields that go before the others. */
+export function logLine(level: LogLevel, event: string, fields: LogFields, common = ''): string {
+  return `${new Date().toISOString()} ${level} ${event}${common}${fieldsText(fields)}\n`
 }
 
 /** The log of a process of acceptd. */

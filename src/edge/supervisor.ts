@@ -151,8 +151,8 @@ function whenDeleted(path: string, gone: () => void): void {
 }
 
 /**
- * SCHED_BATCH (sched(7)) for this process, and so for its children: who is woken waits until what runs has had its turn, and finds more events
- * than the one that woke it. Any other policy than the usual one is kept: whoever started acceptd has chosen it.
+ * SCHED_BATCH (sched(7)) for this process, and so for its children: a process that is woken waits until the running one has had its turn, and
+ * finds more events than the one that woke it. Any other policy than the usual one is kept: whoever started acceptd has chosen it.
  */
 function gatherEvents(log: Log): void {
   const fields = readFileSync('/proc/self/stat', 'latin1')

@@ -1,4 +1,4 @@
-// TLS on a client's socket, by OpenSSL through node:tls. A lane has one TlsServer, made anew when certificates or ticket keys change;
+// TLS on a client's socket, by OpenSSL through node:tls. A lane has one TlsServer, made again when certificates or ticket keys change;
 // sessions keep what they began with.
 
 import { constants, randomBytes } from 'node:crypto'

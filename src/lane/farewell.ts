@@ -1,4 +1,4 @@
-// Clients that are turned away: they are told why, and read until they close, so that no reset takes the reply from them.
+// Clients that are turned away: they hear why, and are read until they close, so that no reset takes the reply from them.
 
 import type { ClientSocket } from '../edge/listening.ts'
 import type { LaneStart } from './messages.ts'

@@ -34,7 +34,7 @@ export function observe(lane: Lane, session: ClientSession, effect: Performed): 
       lane.counters.note(session, effect.event, effect.code)
       if (effect.event === 'in_data' && effect.code >= 200 && effect.code < 300) countOctets(lane, session)
       noteMessage(lane.reporter, session, effect)
-      // After login fixsmtpio's own marks show the lines themselves; before it only verbs and codes are told.
+      // After login fixsmtpio's own marks show the lines themselves; before it only verbs and codes are shown.
       if (lane.traced.has(session) && session.front === 'authup') traceNote(lane, session, effect.event, effect.code)
       break
     case 'sender':

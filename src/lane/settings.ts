@@ -67,7 +67,7 @@ export function compileGeneration(texts: GenerationTexts): LaneGeneration | { er
   }
 }
 
-/** What a chain is told of the connection; a warm chain hears nothing that differs from one login of a user to the next. */
+/** What the environment tells a chain of the connection; a warm chain hears nothing that differs from one login of a user to the next. */
 export function environmentOf(session: ClientSession, kind: 'auth' | 'guest'): readonly string[] {
   const ipv6 = session.ip.includes(':') && !session.ip.startsWith('::ffff:')
   const ip = session.ip.replace(/^::ffff:/, '')

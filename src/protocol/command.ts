@@ -1,4 +1,4 @@
-// One way to read a command line, before login and after it: whatever a mail program behind us would take for a verb is that verb.
+// One way to read a command line, before login and after it: whatever a mail program after us would take for a verb is that verb.
 //
 // Postfix skips white space before the verb and ends it at any, Exim drops white space at the end of the line, qmail and msmtpd end
 // the verb at a space, and in a C string everything ends at NUL. A line that they could read differently goes on as `plain`.
@@ -97,7 +97,7 @@ export function isWord(octets: Uint8Array, word: string): boolean {
   return true
 }
 
-/** Without the line ending and the white space before that; NUL stays for whoever judges the line. */
+/** Without the line ending and the white space before that; NUL stays: what parses the line decides on it. */
 export function withoutEnd(line: Uint8Array): Uint8Array {
   let to = line.length
   while (to > 0 && isWhite(line[to - 1] as number)) to -= 1

@@ -13,7 +13,7 @@ export interface DialogueSettings {
   readonly tls: 'none' | 'offer' | 'require'
   /** AUTHUP_SASL_BROKEN_CLIENTS: a second line `AUTH=LOGIN PLAIN`. */
   readonly brokenClients: boolean
-  /** A chain for peers that do not authenticate stands ready. */
+  /** There is a chain for peers that do not authenticate. */
   readonly guest: boolean
   readonly apop: boolean
   /** The program authup by itself: RSET before login is 530, as recorded. */

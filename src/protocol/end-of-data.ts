@@ -8,16 +8,16 @@
 // Backends differ in what else they take for a line end. So what they get has no bare CR and no bare LF at all: each is made CR LF ('fix'),
 // or nothing is sent from the first one on ('refuse'). That alone would move the hole: CR LF made from a bare LF makes a line start where
 // the client, counting strictly, had none. Three places follow, and each is answered by adding a dot, never by taking one away:
-//   LF .        a dot behind a bare LF or CR is in the middle of a line for us, at the start of one for the backend: it is stuffed, `..`
+//   LF .        a dot after a bare LF or CR is in the middle of a line for us, at the start of one for the backend: it is stuffed, `..`
 //   CR LF . LF  a lone dot closed by a bare LF or CR is no end for us; once closed by CR LF it would be one for the backend: `..`
 //   CR LF . CR  at the end of a read it is not known yet whether this CR is bare: it waits, because a CR that has left cannot be stuffed
-// Every other CR leaves at once: if it turns out bare, the LF that mends it can still follow.
+// Every other CR leaves immediately: if it turns out bare, the LF that mends it can still follow.
 //
-// Backends also differ in what they see of a line. For one that keeps lines as C strings (msmtpd) nothing stands behind a NUL, and one may
+// Backends also differ in what they see of a line. For one that keeps lines as C strings (msmtpd) nothing follows a NUL, and one may
 // trim white space, or take eight bits for seven. Two more places follow, with either setting:
-//   CR LF . NUL   a dot that begins a line, with anything but a printable octet behind it, is stuffed, `..`; spaces wait for what comes
-//                 behind them. A client that stuffs its dots sends no such line.
-//   NUL ... . CR  in a line with a NUL, a dot with CR, LF or NUL behind it is refused: where such a line is longer than the backend's
+//   CR LF . NUL   a dot that begins a line, with anything but a printable octet after it, is stuffed, `..`; spaces wait for what comes
+//                 after them. A client that stuffs its dots sends no such line.
+//   NUL ... . CR  in a line with a NUL, a dot with CR, LF or NUL after it is refused: where such a line is longer than the backend's
 //                 buffer, any octet of it may begin a line for the backend, so that no octet could be added safely
 import { CR, DOT, LF, NUL, roomFor } from './bytes.ts'
 import type { LineEndSearch } from './line-ends.ts'
@@ -31,15 +31,15 @@ export type BodyFault = 'none' | 'bare-line-end' | 'dot-after-nul'
 /** A place in the table below, the fault once the message has had one, and how many spaces wait. */
 export type BodyState = number
 
-const START = 0 // at the start of a line: of the message, or behind a real CR LF
+const START = 0 // at the start of a line: of the message, or after a real CR LF
 const TEXT = 1 // inside a line
-const AFTER_CR = 2 // behind a CR that has left
-const AFTER_DOT = 3 // behind the dot that began a line
-const AFTER_DOT_CR = 4 // and behind a CR, which waits
+const AFTER_CR = 2 // after a CR that has left
+const AFTER_DOT = 3 // after the dot that began a line
+const AFTER_DOT_CR = 4 // and after a CR, which waits
 const MENDED = 5 // at the start of a line made from a bare CR or LF
 const NUL_LINE = 6 // inside a line that has had a NUL
-const NUL_DOT = 7 // and behind a dot, which waits
-const DOT_SPACES = 8 // behind the dot that began a line and spaces, which wait
+const NUL_DOT = 7 // and after a dot, which waits
+const DOT_SPACES = 8 // after the dot that began a line and spaces, which wait
 const PLACE = 15
 const BARE_REFUSED = 16
 const DOT_REFUSED = 32
@@ -55,7 +55,7 @@ export interface ScannedBody {
   readonly state: BodyState
   /** For the backend: views of the read where nothing had to be changed. */
   readonly out: readonly Uint8Array[]
-  /** Offset in the read of the first byte behind the final dot line; undefined: the message goes on. */
+  /** Offset in the read of the first byte after the final dot line; undefined: the message goes on. */
   readonly end: number | undefined
   /** In this read or before; the backend gets nothing more. */
   readonly fault: BodyFault

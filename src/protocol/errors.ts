@@ -1,4 +1,4 @@
-/** Something wrong in a control file, for the person who has to mend it. Lines and columns count from 1, columns in octets. */
+/** Something wrong in a control file, for the person who has to correct it. Lines and columns count from 1, columns in octets. */
 export interface ConfigError {
   readonly file: string
   readonly line: number

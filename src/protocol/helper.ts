@@ -12,7 +12,7 @@ export interface HelperRequest {
   readonly credentials: Uint8Array
 }
 
-/** The request with its length in front; it holds a secret and is wiped by whoever writes it. */
+/** The request with its length before it; it holds a secret and is wiped by whoever writes it. */
 export function encodeHelperRequest(request: HelperRequest): Uint8Array {
   const strings = bytesOf(`${[request.kind, request.session, request.chain, ...request.environment, ''].join('\0')}\0`)
   const length = strings.length + request.credentials.length
@@ -69,7 +69,7 @@ export function parseStatus(line: string): HelperStatus {
   }
 }
 
-/** How the helper is had: acceptd starts `accept-helper serve`, a unit of its own does, or `accept-helper run` serves one login each. */
+/** Where the helper comes from: acceptd starts `accept-helper serve`, a unit of its own does, or `accept-helper run` serves one login each. */
 export const HELPER_MODES = ['serve', 'unit', 'run'] as const
 export type HelperMode = (typeof HELPER_MODES)[number]
 

@@ -11,7 +11,7 @@ export const READ_OCTETS = 109_632
 const BUFFERS = 8
 /** Fewer are not worth a copy into the module's memory. */
 const FEW_OCTETS = 64
-/** Where the first read buffer begins in that memory, after an octet that stands for the one before the read, and how far the next is. */
+/** Where the first read buffer begins in that memory, after an octet that takes the place of the one before the read, and how far the next is. */
 const FIRST_BUFFER = 64
 const NEXT_BUFFER = 131_072
 

@@ -42,7 +42,7 @@ export function skipLine(bytes: Uint8Array, from: number): { readonly next: numb
 export interface LineBuffer {
   /** A copy of what came since the last LF. */
   readonly rest: Uint8Array
-  /** Inside a line that was too long and has been told. */
+  /** Inside a line that was too long and has been reported. */
   readonly skipping: boolean
 }
 export const emptyLines: LineBuffer = { rest: NO_BYTES, skipping: false }
@@ -57,7 +57,7 @@ export interface TooLong {
 }
 const TOO_LONG: TooLong = { kind: 'too-long' }
 
-/** One read in, whole lines out, for a stream that is nothing but lines. A line over `limit` octets is told once and skipped. */
+/** One read in, whole lines out, for a stream that is nothing but lines. A line over `limit` octets is reported once and skipped. */
 export function takeLines(
   buffer: LineBuffer,
   chunk: Uint8Array,

@@ -52,8 +52,8 @@ export function takeReplies(buffer: ReplyBuffer, chunk: Uint8Array, limit: numbe
 }
 
 /**
- * The last line of a reply has a space behind the code, or nothing: RFC 5321 4.2, Reply-code [ SP textstring ] CRLF. Anything else behind
- * it continues the reply, as in acceptutils, which also waited for more behind a bare `250`, for ever.
+ * The last line of a reply has a space after the code, or nothing: RFC 5321 4.2, Reply-code [ SP textstring ] CRLF. Anything else after
+ * it continues the reply, as in acceptutils, which also waited forever for more after a bare `250`.
  */
 function endsReply(text: string, from: number, next: number): boolean {
   const size = next - from
@@ -81,7 +81,7 @@ export function wellMarked(reply: string): string {
   return end < 0 || end === reply.length - 1 ? reply : markLines(reply)
 }
 
-/** One reply of these lines, with or without their ending, whatever stands behind their codes. */
+/** One reply of these lines, with or without their ending, whatever follows their codes. */
 export function joinReply(lines: readonly string[]): string {
   return markLines(lines.map((line) => (line.endsWith('\n') ? line : `${line}\r\n`)).join(''))
 }

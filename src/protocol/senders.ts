@@ -2,7 +2,7 @@
 
 import { lowerCase } from './bytes.ts'
 
-/** Addresses in lower case; `*@example.org` stands for every address of that domain, `*` for every one. */
+/** Addresses in lower case; `*@example.org` means every address of that domain, `*` every one. */
 export type Senders = readonly string[]
 
 /**

@@ -34,7 +34,7 @@ const reply = (said: OwnReply, view: DialogueView): Answer => ({ do: 'reply', te
 const fault = (name: Fault): Answer => ({ do: 'fault', fault: name })
 
 const mayAuthenticate = (view: DialogueView): boolean => view.tlsOn || view.settings.tls !== 'require'
-/** With a guest chain on the port, AUTH needs TLS as soon as TLS can be had. */
+/** With a guest chain on the port, AUTH needs TLS as soon as TLS is available. */
 const authNeedsTls = (view: DialogueView): boolean =>
   !mayAuthenticate(view) || (view.settings.guest && view.settings.tls !== 'none' && !view.tlsOn)
 

@@ -1,4 +1,4 @@
-// Replies of our own, with the enhanced status code of RFC 3463. Where EHLO promises ENHANCEDSTATUSCODES it stands in front of the text
+// Replies of our own, with the enhanced status code of RFC 3463. Where EHLO promises ENHANCEDSTATUSCODES it goes before the text
 // (RFC 2034), else in brackets at the end, as acceptutils has it:
 //
 //   const busy = { code: '421', status: '4.3.2', text: 'too many sessions' } satisfies OwnReply

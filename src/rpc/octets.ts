@@ -32,7 +32,7 @@ export const readOctets = reader((octet) => octet)
 /** The same of a glob as globMatches reads it, where `\*` and `\?` are written for the octets themselves. */
 export const readGlob = reader((octet) => (/[*?\\]/.test(octet) ? `\\${octet}` : octet))
 
-/** UTF-16 that no UTF-8 stands for. */
+/** UTF-16 that has no UTF-8. */
 const HALF = /\p{Surrogate}/u
 
 /** An octet takes up to four characters on the wire. */

@@ -19,7 +19,7 @@ export function jsonSchema(schema: z.ZodType): Record<string, unknown> {
 }
 
 let methods: ReadonlyMap<string, Method> = new Map()
-/** methods.ts holds rpc.discover, which shows methods.ts: whoever dispatches closes the circle. */
+/** methods.ts holds rpc.discover, which shows methods.ts: dispatch.ts sets the table, so that neither imports the other. */
 export function describeMethods(table: ReadonlyMap<string, Method>): void {
   methods = table
 }

@@ -17,7 +17,7 @@ export interface Call {
 
 /** How acceptctl shows a method. Names are those of parameters and of members of the result. */
 export interface CommandLine {
-  /** Parameters that may stand without `--name`, in this order. */
+  /** Parameters that may be given without `--name`, in this order. */
   readonly args?: readonly string[]
   /** The member that is a list, one table row an entry; left out, the result is shown as one record. */
   readonly rows?: string
@@ -29,7 +29,7 @@ export interface CommandLine {
   readonly diff?: string
   /** A member that says whether what was asked about is good. */
   readonly valid?: string
-  /** A parameter that is a text (`--NAME-file PATH`) or texts by name (`[NAME=]PATH` ... behind the options). */
+  /** A parameter that is a text (`--NAME-file PATH`) or texts by name (`[NAME=]PATH` ... after the options). */
   readonly file?: string
   /** A member that is a text to be shown as it is. */
   readonly raw?: string

@@ -1,6 +1,6 @@
 // What follows a reply on the same connection: events and traces, as notifications, in queues that never grow.
 //
-//   event ─> Stream.push ─> written at once, or queued while the reader is behind, or counted in `dropped`
+//   event ─> Stream.push ─> written immediately, or queued until the reader has caught up, or counted in `dropped`
 //
 // The queue of a client is bounded in bytes over all its streams, so that one who never reads costs a quarter of a megabyte.
 import { shown } from './octets.ts'

@@ -112,7 +112,7 @@ export function optionsOf(method: Method): readonly Option[] {
   })
 }
 
-/** The texts-by-name parameter, which stands behind the options as paths. */
+/** The texts-by-name parameter, given as paths after the options. */
 export function pathsParam(method: Method): string | undefined {
   const { file } = method.cli
   return file !== undefined && optionsOf(method).some(({ param, kind }) => param === file && kind === 'map')

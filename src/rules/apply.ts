@@ -106,7 +106,7 @@ export function applyToRequest(rules: SessionRules, event: string, line: string,
 
 export interface RewrittenReply {
   readonly reply: string
-  /** The session ends at once with this code. */
+  /** The session ends immediately with this code. */
   readonly exitcode: number | undefined
   /** Indices in set.rules of the rules that matched a line, each once; for counters. */
   readonly hits: readonly number[]

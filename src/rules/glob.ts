@@ -4,7 +4,7 @@
 // marks, the last `*` and where its text began, and never looks further back than that: at most length of text times length of pattern.
 // (A regular expression made from `*a*a*a*b` runs for seconds on sixty bytes.)
 //
-// glibc reads a bracket expression anew for each byte, and in a malformed one the byte decides where the expression ends. So a bracket is
+// glibc reads a bracket expression again for each byte, and in a malformed one the byte decides where the expression ends. So a bracket is
 // kept as a table of 256 answers, each found by reading it as glibc does, once.
 
 const STAR = -1
@@ -15,15 +15,15 @@ const BRACKET = -4
 
 interface Program {
   readonly glob: string
-  /** What to do at each position, and where to go on behind it; a bracket's next is that of its byte. */
+  /** What to do at each position, and where to go on after it; a bracket's next is that of its byte. */
   readonly steps: Int16Array
   readonly nexts: Int32Array
-  /** By position of a bracket, for each byte the position behind it, 0 for no match, UNKNOWN until a text has asked. */
+  /** By position of a bracket, for each byte the position after it, 0 for no match, UNKNOWN until a text has asked. */
   readonly brackets: Map<number, Int32Array>
 }
 const UNKNOWN = -1
 
-/** Whether a text matches. What stands behind a NUL in the pattern is not part of it, as in C. */
+/** Whether a text matches. What follows a NUL in the pattern is not part of it, as in C. */
 export function compileGlob(pattern: string): (text: string) => boolean {
   const nul = pattern.indexOf('\0')
   const glob = nul < 0 ? pattern : pattern.slice(0, nul)
@@ -71,7 +71,7 @@ function afterBytes(program: Program, places: Iterable<number>, low: number, hig
   return withStars(program, after)
 }
 
-/** A star may take nothing: where it stands, what follows it stands too. */
+/** A star may match nothing: a position at a star is also one at what follows it. */
 function withStars({ steps, nexts }: Program, places: readonly number[]): ReadonlySet<number> {
   const all = new Set(places)
   for (const place of all) if (steps[place] === STAR) all.add(nexts[place] ?? steps.length)
@@ -153,9 +153,9 @@ function behindByte({ glob, brackets }: Program, place: number, code: number): n
   }
   const known = table[code] ?? 0
   if (known !== UNKNOWN) return known
-  const behind = bracket(glob, place + 1, code)
-  table[code] = behind
-  return behind
+  const next = bracket(glob, place + 1, code)
+  table[code] = next
+  return next
 }
 
 const BANG = 0x21
@@ -191,13 +191,13 @@ const CLASSES: Readonly<Record<string, (byte: number) => boolean>> = {
   xdigit: (byte) => digit(byte) || (byte >= 0x41 && byte <= 0x46) || (byte >= 0x61 && byte <= 0x66),
 }
 
-/** The byte at a position, 0 behind the end as in C. */
+/** The byte at a position, 0 after the end as in C. */
 function byteAt(glob: string, at: number): number {
   return at < glob.length ? glob.charCodeAt(at) : 0
 }
 
 /**
- * One byte against the bracket expression whose text begins at `from`, behind its `[`: the position behind it, or 0 for no match. An
+ * One byte against the bracket expression whose text begins at `from`, after its `[`: the position after it, or 0 for no match. An
  * expression without an end is a literal `[`. Every odd turn here is glibc's.
  */
 function bracket(glob: string, from: number, byte: number): number {
@@ -205,8 +205,8 @@ function bracket(glob: string, from: number, byte: number): number {
   const negated = byteAt(glob, at) === BANG || byteAt(glob, at) === CARET
   if (negated) at++
   const literal = byte === OPEN ? from : 0
-  const matched = (behind: number): number => {
-    const next = behindBracket(glob, behind)
+  const matched = (after: number): number => {
+    const next = afterBracket(glob, after)
     return next < 0 ? literal : negated ? 0 : next
   }
   let c = byteAt(glob, at++)
@@ -287,7 +287,7 @@ function collatingSymbol(glob: string, at: number): number {
 }
 
 /** After a match the rest of the expression is passed over, by rules that differ a little from those above. -1: it has no end; 0: no match. */
-function behindBracket(glob: string, from: number): number {
+function afterBracket(glob: string, from: number): number {
   let at = from
   for (;;) {
     const c = byteAt(glob, at++)

@@ -20,10 +20,10 @@ export interface Rule {
   readonly event: string
   readonly prepend: string
   readonly glob: string
-  /** The session ends at once with this code; undefined: it goes on. */
+  /** The session ends immediately with this code; undefined: it goes on. */
   readonly exitcode: number | undefined
   readonly response: Response
-  /** The line as it stands in the file, without trailing white space. */
+  /** The line as it is in the file, without trailing white space. */
   readonly text: string
 }
 

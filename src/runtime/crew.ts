@@ -17,7 +17,7 @@ const AGAIN_MILLISECONDS = 1000
 /** One that was recycled and has no sessions is gone by then. */
 const GONE_MILLISECONDS = 2000
 
-/** What a lane is told when it starts, but for what each has of its own. */
+/** What every lane gets at its start, without what differs from lane to lane. */
 export type LaneSettings = Omit<LaneStart, 'boot' | 'lane' | 'place' | 'descriptors'>
 
 export interface Crew {

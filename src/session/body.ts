@@ -19,7 +19,7 @@ export interface BodyWay {
   readonly cut: () => void
   /** What belonged to the message, for those who look on. */
   readonly show: ((bytes: Uint8Array) => void) | undefined
-  /** The body has gone by; `rest` was read behind it. */
+  /** The body has gone by; `rest` was read after it. */
   readonly ended: (rest: Uint8Array, fault: BodyFault) => void
 }
 

@@ -60,7 +60,7 @@ export class ClientStream {
     this.listenTo(this.socket)
   }
 
-  /** False: who sends should wait for clientDrained. */
+  /** False: the sender should wait for clientDrained. */
   say(text: string): boolean {
     if (text === '' || this.isClosed) return true
     this.queued += text.length

@@ -1,4 +1,4 @@
-// Carries frames between the actors of a lane and hands their effects to whoever performs them.
+// Carries frames between the actors of a lane and hands their effects to their performer.
 //
 //   post(session, frame) ─> inbox ─> the actor that ROUTES names ─> effects ─┬─ send ─> inbox
 //                                                                            └─ any other ─> perform(session, effect)
@@ -45,7 +45,7 @@ export function createStages<S extends Staged>(
     }
   }
 
-  /** The frame has its own copy of a password; whoever hears it wipes that one. */
+  /** The frame has its own copy of a password; its receiver wipes that one. */
   function encode(frame: Frame): Uint8Array {
     const bytes = encodeFrame(frame)
     if (frame[0] === TAG.input) wipe(frame[2])

@@ -43,7 +43,7 @@ export function stuff(file: Uint8Array, lines: number = Number.POSITIVE_INFINITY
   return bytesOf(text.replace(/\r?\n/g, '\r\n').replace(/(^|\n)\./g, '$1..'))
 }
 
-/** The header, the empty line behind it, and the first lines of the body. */
+/** The header, the empty line after it, and the first lines of the body. */
 function top(text: string, lines: number): string {
   const empty = /^\r?\n|\n\r?\n/.exec(text)
   if (empty === null) return text

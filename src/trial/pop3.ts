@@ -1,4 +1,4 @@
-// POP3 behind a login (RFC 1939 sections 5 to 7): begins in the transaction state, over a Maildir. Messages stay where they are until QUIT.
+// POP3 after a login (RFC 1939 sections 5 to 7): begins in the transaction state, over a Maildir. Messages stay where they are until QUIT.
 
 import { bytesOf } from '../protocol/bytes.ts'
 import { splitCommand } from '../protocol/command.ts'
@@ -19,7 +19,7 @@ interface Step {
   readonly answer: string
   readonly drop?: Maildrop
   readonly quit?: true
-  /** Sent behind the answer, with the last line of one dot. */
+  /** Sent after the answer, with the last line of one dot. */
   readonly file?: Uint8Array
 }
 

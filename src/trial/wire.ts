@@ -54,7 +54,7 @@ export class Wire {
     return bytes.length > 0 ? bytes : this.#read()
   }
 
-  /** Puts back what was behind a message. */
+  /** Puts back what followed a message. */
   unread(bytes: Uint8Array): void {
     this.#input = bytes
   }

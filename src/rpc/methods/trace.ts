@@ -107,7 +107,7 @@ function toldOf(teller: Teller, { at, from, verb, text, ...identity }: TraceLine
   if (teller.onlyOne && id !== teller.one) return undefined
   if (teller.terse && (from === 'to-backend' || from === 'backend') && identity.protocol === 'smtp') return undefined
   const before = teller.last.get(id) ?? at
-  // Deleted before it is set again, so that the oldest stands first.
+  // Delete before re-inserting, so that Map order stays oldest first.
   teller.last.delete(id)
   teller.last.set(id, at)
   if (teller.last.size > REMEMBERED) for (const oldest of teller.last.keys()) if (teller.last.delete(oldest)) break
