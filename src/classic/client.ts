@@ -19,7 +19,7 @@ export interface ClientEvents {
  */
 export type Reading = 'lines' | 'stream'
 
-const ROOM = 65_536
+const READ_OCTETS = 65_536
 /** A line without an end is handed over in pieces of this size, so that its reader can refuse it. */
 const PIECE = 4096
 
@@ -37,7 +37,7 @@ export class Client {
   private outFd: number
   private line: number[] = []
   private readonly one = Buffer.alloc(1)
-  private lots: Buffer = this.one
+  private buffer: Buffer = this.one
   private closed = false
   private discarding: { count: number } | undefined
   /** Replies of one turn: what is said before TLS leaves only when nothing else is left to discard. */
@@ -73,7 +73,7 @@ export class Client {
   private openSource(fd: number): Source {
     if (!isStream(fd)) return this.openFile(fd)
     const onread: OnReadOpts = {
-      buffer: () => this.nextRoom(),
+      buffer: () => this.readBuffer(),
       callback: (length, bytes) => this.took(bytes.subarray(0, length)),
     }
     // Node's types know onread only beside connect().
@@ -91,10 +91,10 @@ export class Client {
     return socket
   }
 
-  private nextRoom(): Buffer {
+  private readBuffer(): Buffer {
     if (this.reading === 'lines') return this.one
-    if (this.lots.length < ROOM) this.lots = Buffer.allocUnsafeSlow(ROOM)
-    return this.lots
+    if (this.buffer.length < READ_OCTETS) this.buffer = Buffer.allocUnsafeSlow(READ_OCTETS)
+    return this.buffer
   }
 
   /** A file or a terminal: for trials by hand. */
@@ -217,7 +217,7 @@ export class Client {
     // We may be inside a read, whose end stops the reading.
     setImmediate(() => this.source?.resume())
     const turn = (before: number): void => {
-      if (discarding.count > before && discarding.count < ROOM && !this.closed) {
+      if (discarding.count > before && discarding.count < READ_OCTETS && !this.closed) {
         // Once this turn of the event loop is over the kernel is asked; in the next but one its answer is here for sure.
         setImmediate(() => setImmediate(() => setImmediate(turn, discarding.count)))
         return

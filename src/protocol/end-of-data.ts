@@ -146,77 +146,77 @@ const showsBare = (place: number, byte: number): boolean =>
 /** The rest of a read, byte by byte into new memory. Two bytes can become four (LF . is CR LF . .), and a CR or a dot may be waiting. */
 function mend(from: number, chunk: Uint8Array, start: number, bare: BareLineEnd, waiting = 0): ScannedBody {
   const clean = cleanUpTo(chunk, start)
-  const room = roomFor(2 * (chunk.length - start) + 4 + waiting)
+  const out = roomFor(2 * (chunk.length - start) + 4 + waiting)
   let size = 0
   let place = from
   let spaces = waiting
   for (let at = start; at < chunk.length; at++) {
     const byte = chunk[at] ?? 0
     if (bare === 'refuse' && showsBare(place, byte)) {
-      return findEnd(BARE_REFUSED, place, chunk, at, [...clean, room.subarray(0, size)])
+      return findEnd(BARE_REFUSED, place, chunk, at, [...clean, out.subarray(0, size)])
     }
     if (place === AFTER_CR && byte !== LF) {
-      room[size++] = LF
+      out[size++] = LF
       place = MENDED
     } else if (place === AFTER_DOT_CR) {
       if (byte === LF) {
-        room[size++] = CR
-        room[size++] = LF
-        return done(START, [...clean, room.subarray(0, size)], at + 1)
+        out[size++] = CR
+        out[size++] = LF
+        return done(START, [...clean, out.subarray(0, size)], at + 1)
       }
-      room[size++] = DOT
-      room[size++] = CR
-      room[size++] = LF
+      out[size++] = DOT
+      out[size++] = CR
+      out[size++] = LF
       place = MENDED
     } else if (place === NUL_DOT) {
       if (byte === CR || byte === LF || byte === NUL)
-        return findEnd(DOT_REFUSED, TEXT, chunk, at, [...clean, room.subarray(0, size)])
-      room[size++] = DOT
+        return findEnd(DOT_REFUSED, TEXT, chunk, at, [...clean, out.subarray(0, size)])
+      out[size++] = DOT
       place = NUL_LINE
     } else if ((place === AFTER_DOT || place === DOT_SPACES) && byte === SPACE && spaces < MOST_SPACES) {
       spaces++
       place = DOT_SPACES
       continue
     } else if (place === DOT_SPACES || (place === AFTER_DOT && byte !== CR)) {
-      if (!isPrintable(byte)) room[size++] = DOT
-      room.fill(SPACE, size, size + spaces)
+      if (!isPrintable(byte)) out[size++] = DOT
+      out.fill(SPACE, size, size + spaces)
       size += spaces
       spaces = 0
       place = TEXT
     }
     if (byte === LF) {
       if (place === AFTER_CR) {
-        room[size++] = LF
+        out[size++] = LF
         place = START
         continue
       }
-      room[size++] = CR
-      room[size++] = LF
+      out[size++] = CR
+      out[size++] = LF
       place = MENDED
     } else if (byte === CR) {
       if (place === AFTER_DOT) place = AFTER_DOT_CR
       else {
-        room[size++] = CR
+        out[size++] = CR
         place = AFTER_CR
       }
     } else if (place === NUL_LINE || byte === NUL) {
       place = NUL_LINE
       if (byte === DOT) place = NUL_DOT
-      else room[size++] = byte
+      else out[size++] = byte
     } else if (byte === DOT && place === START) {
-      room[size++] = DOT
+      out[size++] = DOT
       place = AFTER_DOT
     } else {
-      if (byte === DOT && place === MENDED) room[size++] = DOT
-      room[size++] = byte
+      if (byte === DOT && place === MENDED) out[size++] = DOT
+      out[size++] = byte
       place = TEXT
       for (let run = chunk[at + 1]; run !== undefined && run !== CR && run !== LF && run !== NUL; run = chunk[at + 1]) {
-        room[size++] = run
+        out[size++] = run
         at++
       }
     }
   }
-  return done(place | (spaces << SPACES_SHIFT), [...clean, room.subarray(0, size)], undefined)
+  return done(place | (spaces << SPACES_SHIFT), [...clean, out.subarray(0, size)], undefined)
 }
 
 /** After a refusal only the client's own CR LF . CR LF is looked for: the 421 has to come where the client waits for a reply. */

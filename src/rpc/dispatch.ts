@@ -9,10 +9,10 @@ import {
 import { err, type Result } from 'neverthrow'
 import type { RpcFailure } from '../contract/daemon.ts'
 import { wireError } from '../contract/failure.ts'
+import type { Context } from './context.ts'
 import { METHOD_MAP } from './methods.ts'
 import { readOctets } from './octets.ts'
 import { describeMethods } from './openrpc.ts'
-import type { Plane } from './plane.ts'
 import type { Method } from './row.ts'
 import type { Client } from './streams.ts'
 
@@ -23,23 +23,23 @@ const BATCH_BYTES = 16 * 1024 * 1024
 /** The answer to a JSON text, one JSON text without a newline; undefined if there is none (notifications). Never rejects. */
 export type Dispatch = (text: string, client: Client) => Promise<string | undefined>
 
-export function createDispatch(plane: Plane): Dispatch {
+export function createDispatch(context: Context): Dispatch {
   describeMethods(METHOD_MAP)
-  const server = serverOf(plane)
+  const server = serverOf(context)
   return async (text, client) => {
     let value: unknown
     try {
       value = JSON.parse(text)
     } catch {
-      return refuse(plane, client, null, { failure: 'parse-error', reason: 'parse-error', message: 'Parse error' })
+      return refuse(context, client, null, { failure: 'parse-error', reason: 'parse-error', message: 'Parse error' })
     }
     try {
       return await (Array.isArray(value)
-        ? answerBatch(plane, server, value, client)
-        : answerOne(plane, server, value, client))
+        ? answerBatch(context, server, value, client)
+        : answerOne(context, server, value, client))
     } catch (error) {
-      plane.daemon.bug('dispatch', error)
-      return refuse(plane, client, null, INTERNAL_ERROR)
+      context.daemon.bug('dispatch', error)
+      return refuse(context, client, null, INTERNAL_ERROR)
     }
   }
 }
@@ -53,13 +53,13 @@ const INTERNAL_ERROR: RpcFailure = {
 type Server = JSONRPCServer<Client>
 
 /** The table's methods, each for those who may ask it. */
-function serverOf(plane: Plane): Server {
-  const server: Server = new JSONRPCServer({ errorListener: (where, error) => plane.daemon.bug(where, error) })
+function serverOf(context: Context): Server {
+  const server: Server = new JSONRPCServer({ errorListener: (where, error) => context.daemon.bug(where, error) })
   for (const [name, method] of METHOD_MAP)
     server.addMethodAdvanced(name, async (request, client) => {
       const id = request.id ?? null
-      const answered = await answerOf(plane, name, method, client, request.params ?? {})
-      plane.count(client.level, answered.isOk() ? 'ok' : answered.error.failure)
+      const answered = await answerOf(context, name, method, client, request.params ?? {})
+      context.count(client.level, answered.isOk() ? 'ok' : answered.error.failure)
       if (answered.isOk()) return createJSONRPCSuccessResponse(id, answered.value)
       const { code, message, data } = wireError(answered.error)
       return createJSONRPCErrorResponse(id, code, message, data)
@@ -72,7 +72,7 @@ function serverOf(plane: Plane): Server {
 }
 
 async function answerOf(
-  plane: Plane,
+  context: Context,
   name: string,
   method: Method,
   client: Client,
@@ -80,10 +80,10 @@ async function answerOf(
 ): Promise<Result<unknown, RpcFailure>> {
   const { level, answer, changes } = method
   if (level === 'status' || client.level === 'control') {
-    const answered = await answer({ plane, daemon: plane.daemon, client }, params)
-    if (changes && answered.isOk()) tellChange(plane, name, method, client, params)
+    const answered = await answer({ context, daemon: context.daemon, client }, params)
+    if (changes && answered.isOk()) tellChange(context, name, method, client, params)
     // What was told is not lost, whatever happens next.
-    if (changes) await plane.daemon.saved()
+    if (changes) await context.daemon.saved()
     return answered
   }
   return err({
@@ -94,11 +94,11 @@ async function answerOf(
 }
 
 /** The event of a change: what, of whom or what, why, and who asked. The parameters have been found good. */
-function tellChange(plane: Plane, name: string, { cli }: Method, client: Client, params: unknown): void {
+function tellChange(context: Context, name: string, { cli }: Method, client: Client, params: unknown): void {
   if (!isRecord(params) || params.dryRun === true) return
   const subject = cli.args?.map((arg) => params[arg]).find((value) => value !== undefined)
   const { reason } = params
-  plane.daemon.events.tell({
+  context.daemon.events.tell({
     at: Date.now(),
     topic: 'op',
     name: 'done',
@@ -111,17 +111,22 @@ function tellChange(plane: Plane, name: string, { cli }: Method, client: Client,
   })
 }
 
-function refuse(plane: Plane, client: Client, id: unknown, failure: RpcFailure): string {
-  plane.count(client.level, failure.failure)
+function refuse(context: Context, client: Client, id: unknown, failure: RpcFailure): string {
+  context.count(client.level, failure.failure)
   return refusal(id, failure)
 }
 
-async function answerOne(plane: Plane, server: Server, value: unknown, client: Client): Promise<string | undefined> {
+async function answerOne(
+  context: Context,
+  server: Server,
+  value: unknown,
+  client: Client,
+): Promise<string | undefined> {
   const checked = requestOf(value)
-  if ('failure' in checked) return refuse(plane, client, idOf(value), checked)
+  if ('failure' in checked) return refuse(context, client, idOf(value), checked)
   const { request } = checked
   if (!server.hasMethod(request.method)) {
-    const refused = refuse(plane, client, request.id, noMethod(request.method))
+    const refused = refuse(context, client, request.id, noMethod(request.method))
     return request.id === undefined ? undefined : refused
   }
   const response = await server.receive(request, client)
@@ -132,13 +137,13 @@ async function answerOne(plane: Plane, server: Server, value: unknown, client: C
 
 /** One after the other, in order. */
 async function answerBatch(
-  plane: Plane,
+  context: Context,
   server: Server,
   batch: readonly unknown[],
   client: Client,
 ): Promise<string | undefined> {
   if (batch.length === 0 || batch.length > BATCH_LIMIT)
-    return refuse(plane, client, null, {
+    return refuse(context, client, null, {
       failure: 'invalid-request',
       reason: batch.length === 0 ? 'empty-batch' : 'batch-too-long',
       message: `A batch holds 1 to ${BATCH_LIMIT} requests`,
@@ -148,8 +153,8 @@ async function answerBatch(
   for (const each of batch) {
     const answer =
       bytes < BATCH_BYTES
-        ? await answerOne(plane, server, each, client)
-        : refuse(plane, client, idOf(each), {
+        ? await answerOne(context, server, each, client)
+        : refuse(context, client, idOf(each), {
             failure: 'busy',
             reason: 'answers-too-long',
             message: 'The answers to this batch are too long; this request was not executed',

@@ -9,9 +9,9 @@ import {
 import { err, ok, type Result } from 'neverthrow'
 import type { RpcFailure } from '../contract/daemon.ts'
 import { addressMatcher } from '../contract/pages.ts'
+import type { Context } from './context.ts'
 import { type Dispatch, refusal } from './dispatch.ts'
 import { LINE_LIMIT } from './line-input.ts'
-import type { Plane } from './plane.ts'
 import { PROMETHEUS_TYPE, prometheusText } from './prometheus.ts'
 import type { Level } from './row.ts'
 import { type Listening, listen } from './socket-path.ts'
@@ -20,14 +20,14 @@ import { createClient } from './streams.ts'
 /** Connections for Prometheus. */
 const METRICS_CLIENTS = 64
 
-export function createHttp(plane: Plane, level: Level, dispatch: Dispatch): HttpServer {
+export function createHttp(context: Context, level: Level, dispatch: Dispatch): HttpServer {
   const server = createHttpServer({ maxHeaderSize: 16_384, keepAliveTimeout: 5000 }, (request, response) => {
     const answered =
       request.method === 'POST' && request.url === '/'
-        ? answerPost(plane, level, dispatch, request, response)
-        : answerGet(plane, request, response)
+        ? answerPost(context, level, dispatch, request, response)
+        : answerGet(context, request, response)
     answered.catch((error: unknown) => {
-      plane.daemon.bug('http', error)
+      context.daemon.bug('http', error)
       response.destroy()
     })
   })
@@ -36,10 +36,10 @@ export function createHttp(plane: Plane, level: Level, dispatch: Dispatch): Http
   return server
 }
 
-async function answerGet(plane: Plane, request: IncomingMessage, response: ServerResponse): Promise<void> {
+async function answerGet(context: Context, request: IncomingMessage, response: ServerResponse): Promise<void> {
   request.resume()
   if ((request.method === 'GET' || request.method === 'HEAD') && request.url === '/metrics') {
-    const text = prometheusText([...(await plane.daemon.server.measure()), ...plane.measure()])
+    const text = prometheusText([...(await context.daemon.server.measure()), ...context.measure()])
     send(response, 200, PROMETHEUS_TYPE, request.method === 'HEAD' ? '' : text)
     return
   }
@@ -53,7 +53,7 @@ function send(response: ServerResponse, status: number, type: string, text: stri
 }
 
 async function answerPost(
-  plane: Plane,
+  context: Context,
   level: Level,
   dispatch: Dispatch,
   request: IncomingMessage,
@@ -62,7 +62,7 @@ async function answerPost(
   const body = await bodyOf(request)
   if (body.isErr()) {
     if (body.error === 'cut') return
-    plane.count(level, 'invalid-request')
+    context.count(level, 'invalid-request')
     response.setHeader('Connection', 'close')
     const failure = {
       failure: 'invalid-request',
@@ -79,7 +79,7 @@ async function answerPost(
     () => {
       if (response.headersSent) response.end()
     },
-    (events) => plane.lostEvents(events),
+    (events) => context.lostEvents(events),
   )
   response.on('drain', () => client.drained())
   response.on('close', () => client.closed())
@@ -120,19 +120,23 @@ function bodyOf(request: IncomingMessage): Promise<Result<string, 'too-long' | '
 }
 
 /** Serves GET /metrics, and nothing else, on a loopback address: there is no permission to check on TCP. */
-export async function listenMetrics(plane: Plane, host: string, port: number): Promise<Result<Listening, RpcFailure>> {
+export async function listenMetrics(
+  context: Context,
+  host: string,
+  port: number,
+): Promise<Result<Listening, RpcFailure>> {
   if (![addressMatcher('127.0.0.0/8'), addressMatcher('::1')].some((loopback) => loopback?.(host)))
     return err({ failure: 'wrong-state', reason: 'not-loopback', message: `${host} is not a loopback address` })
   const server = createHttpServer(
     { maxHeaderSize: 8192, requestTimeout: 10_000, headersTimeout: 5000 },
     (request, response) => {
-      void answerGet(plane, request, response)
+      void answerGet(context, request, response)
     },
   )
   server.maxConnections = METRICS_CLIENTS
   const bound = await listen(server, { host, port })
   if (bound.isErr()) return err(bound.error)
-  server.on('error', (error) => plane.daemon.bug('metrics', error))
+  server.on('error', (error) => context.daemon.bug('metrics', error))
   const address = server.address()
   const at = typeof address === 'object' && address ? address.port : port
   return ok({

@@ -5,9 +5,9 @@
 import type { Server as HttpServer } from 'node:http'
 import type { Socket } from 'node:net'
 import type { RpcFailure } from '../contract/daemon.ts'
+import type { Context } from './context.ts'
 import { type Dispatch, refusal } from './dispatch.ts'
 import { httpRequest, LINE_LIMIT, newLineInput, takeLast, takeRead, utf8Text } from './line-input.ts'
-import type { Plane } from './plane.ts'
 import type { Level } from './row.ts'
 import { type ClientHandle, createClient } from './streams.ts'
 
@@ -23,7 +23,7 @@ const TOO_LONG: RpcFailure = {
 
 /** What a control socket gives its connections. */
 export interface ConnectionHost {
-  readonly plane: Plane
+  readonly context: Context
   readonly level: Level
   readonly dispatch: Dispatch
   readonly http: HttpServer
@@ -56,7 +56,7 @@ class LineConnection {
       () => {
         if (this.inputEnded && !this.working) socket.end()
       },
-      (events) => host.plane.lostEvents(events),
+      (events) => host.context.lostEvents(events),
     )
   }
 
@@ -125,8 +125,8 @@ class LineConnection {
   }
 
   private tooLong(): void {
-    const { plane, level } = this.host
-    plane.count(level, 'invalid-request')
+    const { context, level } = this.host
+    context.count(level, 'invalid-request')
     this.lines = []
     this.input = newLineInput()
     this.client.closed()

@@ -1,8 +1,8 @@
 // The whole control plane over a daemon: what the runtime starts and stops.
 import { err, ok, type Result } from 'neverthrow'
 import type { Daemon, RpcFailure } from '../contract/daemon.ts'
+import { type Context, createContext } from './context.ts'
 import { listenMetrics } from './http.ts'
-import { createPlane, type Plane } from './plane.ts'
 import { listenSocket } from './socket.ts'
 import type { Listening } from './socket-path.ts'
 
@@ -18,7 +18,7 @@ export interface ControlPlaneOptions {
 export interface ControlPlane {
   readonly addresses: readonly string[]
   /** A change of the configuration that does not come over a socket waits for its turn, too. */
-  readonly inTurn: Plane['inTurn']
+  readonly inTurn: Context['inTurn']
   /** Ends all connections and removes the sockets; overrides in force are forgotten, not undone. */
   close(): Promise<void>
 }
@@ -28,16 +28,16 @@ export async function openControlPlane(
   daemon: Daemon,
   { control, status, metrics }: ControlPlaneOptions,
 ): Promise<Result<ControlPlane, RpcFailure>> {
-  const plane = createPlane(daemon)
+  const context = createContext(daemon)
   const listening: Listening[] = []
   const close = async () => {
-    plane.close()
+    context.close()
     await Promise.all(listening.map((one) => one.close()))
   }
   const steps = [
-    () => listenSocket(plane, { path: control, level: 'control' }),
-    status && (() => listenSocket(plane, { level: 'status', ...status })),
-    metrics && (() => listenMetrics(plane, metrics.host, metrics.port)),
+    () => listenSocket(context, { path: control, level: 'control' }),
+    status && (() => listenSocket(context, { level: 'status', ...status })),
+    metrics && (() => listenMetrics(context, metrics.host, metrics.port)),
   ]
   for (const step of steps) {
     const bound = await step?.()
@@ -48,5 +48,5 @@ export async function openControlPlane(
     }
     listening.push(bound.value)
   }
-  return ok({ addresses: listening.map(({ address }) => address), inTurn: (change) => plane.inTurn(change), close })
+  return ok({ addresses: listening.map(({ address }) => address), inTurn: (change) => context.inTurn(change), close })
 }

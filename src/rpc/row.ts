@@ -2,16 +2,16 @@
 import { err, ok, type Result } from 'neverthrow'
 import type { z } from 'zod'
 import type { RpcFailure, Soon } from '../contract/daemon.ts'
+import type { Client, Context } from './context.ts'
 import { shown } from './octets.ts'
-import type { Client, Plane } from './plane.ts'
 
 /** status: everybody who can open status.sock (R in the documents); control: control.sock only. */
 export type Level = 'status' | 'control'
 
 /** What a method is given besides its parameters. */
 export interface Call {
-  readonly plane: Plane
-  readonly daemon: Plane['daemon']
+  readonly context: Context
+  readonly daemon: Context['daemon']
   readonly client: Client
 }
 

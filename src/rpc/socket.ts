@@ -4,10 +4,10 @@ import { existsSync, lstatSync, unlinkSync } from 'node:fs'
 import type { Socket } from 'node:net'
 import { err, ok, type Result } from 'neverthrow'
 import type { RpcFailure } from '../contract/daemon.ts'
+import type { Context } from './context.ts'
 import { createDispatch, refusal } from './dispatch.ts'
 import { createHttp } from './http.ts'
 import { finish, serveLines } from './line-connection.ts'
-import type { Plane } from './plane.ts'
 import { attempt, bindAt, type Listening, type SocketPath } from './socket-path.ts'
 
 const CLIENTS = 64
@@ -19,11 +19,11 @@ export interface SocketOptions extends SocketPath {
 }
 
 /** Binds a control socket; a live one of another process is left alone (`busy`), a dead one replaced, a deleted one made again. */
-export async function listenSocket(plane: Plane, options: SocketOptions): Promise<Result<Listening, RpcFailure>> {
+export async function listenSocket(context: Context, options: SocketOptions): Promise<Result<Listening, RpcFailure>> {
   const { path, level } = options
-  const dispatch = createDispatch(plane)
-  const http = createHttp(plane, level, dispatch)
-  const host = { plane, level, dispatch, http }
+  const dispatch = createDispatch(context)
+  const http = createHttp(context, level, dispatch)
+  const host = { context, level, dispatch, http }
   const sockets = new Set<Socket>()
   const accept = (socket: Socket): void => {
     socket.on('error', () => socket.destroy())
@@ -39,14 +39,14 @@ export async function listenSocket(plane: Plane, options: SocketOptions): Promis
       return
     }
     sockets.add(socket)
-    plane.clients(level, 1)
+    context.clients(level, 1)
     socket.on('close', () => {
       sockets.delete(socket)
-      plane.clients(level, -1)
+      context.clients(level, -1)
     })
     serveLines(socket, host)
   }
-  const bind = () => bindAt(options, accept, (error) => plane.daemon.bug(path, error))
+  const bind = () => bindAt(options, accept, (error) => context.daemon.bug(path, error))
   const first = await bind()
   if (first.isErr()) return err(first.error)
   let bound = first.value

@@ -10,7 +10,7 @@ export interface Unstuffed {
 
 /** What `scanBody` lets through, where every CR has its LF, as a file keeps it. A message begins with `lineStart`. */
 export function unstuff(chunk: Uint8Array, lineStart: boolean): Unstuffed {
-  const room = roomFor(chunk.length)
+  const out = roomFor(chunk.length)
   let size = 0
   let first = lineStart
   for (const byte of chunk) {
@@ -18,10 +18,10 @@ export function unstuff(chunk: Uint8Array, lineStart: boolean): Unstuffed {
       if (byte === DOT) first = false
       continue
     }
-    room[size++] = byte
+    out[size++] = byte
     first = byte === LF
   }
-  return { bytes: room.subarray(0, size), lineStart: first }
+  return { bytes: out.subarray(0, size), lineStart: first }
 }
 
 /** Octets of a file as a client gets it, before dots are doubled: RFC 1939 section 11 counts these. */

@@ -7,7 +7,7 @@ import { type LineText, skipLine, type TooLong, takeLine } from '../protocol/lin
 export class Wire {
   #input: Uint8Array = NO_BYTES
   #output = ''
-  readonly #room = Buffer.allocUnsafeSlow(65_536)
+  readonly #buffer = Buffer.allocUnsafeSlow(65_536)
 
   /** Kept until the client is waited for, so that pipelined commands are answered in one write (RFC 2920 3.2). */
   say(text: string): void {
@@ -61,8 +61,8 @@ export class Wire {
 
   #read(): Uint8Array | undefined {
     this.flush()
-    const size = patiently(() => readSync(0, this.#room))
-    return size === 0 ? undefined : Uint8Array.from(this.#room.subarray(0, size))
+    const size = patiently(() => readSync(0, this.#buffer))
+    return size === 0 ? undefined : Uint8Array.from(this.#buffer.subarray(0, size))
   }
 }
 

@@ -90,8 +90,8 @@ interface HowToChange {
 }
 
 /** Reload and rollback, each alone in its turn. */
-const change = ({ plane, daemon }: Call, from: ChangeFrom, { ifSha256: wanted, ...how }: HowToChange) =>
-  plane.inTurn(async (): Promise<Result<Answered, RpcFailure>> => {
+const change = ({ context, daemon }: Call, from: ChangeFrom, { ifSha256: wanted, ...how }: HowToChange) =>
+  context.inTurn(async (): Promise<Result<Answered, RpcFailure>> => {
     const conflict = await refuseUnless(daemon, wanted)
     if (conflict) return err(conflict)
     const { apply: to, reason: why, dryRun: tried } = how

@@ -57,7 +57,7 @@ export const eventMethods = {
       result: { subscription: 'e1', topics: ['session', 'auth'], seq: 1_795_338_000_000_012 },
     },
     cli: { args: ['topics'], stream: true },
-    run: ({ plane, daemon, client }, params) => {
+    run: ({ context, daemon, client }, params) => {
       const of = filterOf(params)
       const problem = filterProblem(of)
       if (problem) return err(problem)
@@ -66,7 +66,7 @@ export const eventMethods = {
       if (!stream) return err(noStream)
       const topics: ReadonlySet<Topic> = new Set(params.topics)
       const filtered = filterNames.some((one) => of[one] !== undefined)
-      stop = plane.events.add({
+      stop = context.events.add({
         topics,
         filter: filtered ? of : undefined,
         stream,
@@ -101,7 +101,7 @@ export const eventMethods = {
     changes: false,
     example: { params: {}, result: { operations: [EXAMPLE_OPERATION] } },
     cli: { rows: 'operations' },
-    run: ({ plane }) => ok({ operations: plane.overrides.list().map(wireOverride) }),
+    run: ({ context }) => ok({ operations: context.overrides.list().map(wireOverride) }),
   }),
   'op.cancel': method({
     sentence: 'Ends one of them now.',
@@ -111,8 +111,8 @@ export const eventMethods = {
     changes: true,
     example: { params: { id: 'o1' }, result: { operation: EXAMPLE_OPERATION, dryRun: false } },
     cli: { args: ['id'] },
-    run: async ({ plane }, params) => {
-      const found = params.dryRun ? plane.overrides.find(params.id) : await plane.overrides.cancel(params.id)
+    run: async ({ context }, params) => {
+      const found = params.dryRun ? context.overrides.find(params.id) : await context.overrides.cancel(params.id)
       return found.map((override) => ({ operation: wireOverride(override), dryRun: params.dryRun }))
     },
   }),

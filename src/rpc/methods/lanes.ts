@@ -180,7 +180,7 @@ export const laneMethods = {
       },
     },
     cli: { args: ['component', 'level'] },
-    run: async ({ daemon, plane }, { component, level, ...params }) => {
+    run: async ({ daemon, context }, { component, level, ...params }) => {
       const before = (await daemon.log.levels())[component]
       if (before === undefined)
         return err({ failure: 'not-found', reason: 'no-such-component', message: `No component ${component}` })
@@ -189,10 +189,10 @@ export const laneMethods = {
       if (set.isErr()) return err(set.error)
       const done = { component, level, previous: set.value, dryRun: false }
       if (params.ttl === undefined) {
-        plane.overrides.forget('log.set', component)
+        context.overrides.forget('log.set', component)
         return ok(done)
       }
-      const override = plane.overrides.add({
+      const override = context.overrides.add({
         method: 'log.set',
         subject: component,
         ttl: params.ttl,

@@ -113,14 +113,14 @@ export const limitMethods = {
       result: { limit: 'recipients-per-user', rate: '5000/hour', ends: '2026-11-22T10:00:00.000Z', dryRun: false },
     },
     cli: { args: ['limit', 'rate'] },
-    run: async ({ daemon, plane }, { limit, rate, ttl: seconds, reason: why, dryRun: dry }) => {
+    run: async ({ daemon, context }, { limit, rate, ttl: seconds, reason: why, dryRun: dry }) => {
       if (dry) {
         const known = (await daemon.limits.list()).some((one) => one.name === limit)
         if (known) return ok({ limit, rate, dryRun: true })
       }
       const set = await daemon.limits.set(limit, rate)
       if (set.isErr()) return err(set.error)
-      const override = plane.overrides.add({
+      const override = context.overrides.add({
         method: 'limit.set',
         subject: limit,
         ttl: seconds,
@@ -146,7 +146,7 @@ export const limitMethods = {
       result: { limit: 'recipients-per-user', cleared: 1, dryRun: false },
     },
     cli: { args: ['limit', 'subject'] },
-    run: async ({ daemon, plane }, { limit, subject: one, dryRun: dry }) => {
+    run: async ({ daemon, context }, { limit, subject: one, dryRun: dry }) => {
       if (dry) {
         const known = (await daemon.limits.list()).find((each) => each.name === limit)
         if (known !== undefined) return ok({ limit, cleared: one === undefined ? known.subjects : 0, dryRun: true })
@@ -156,7 +156,7 @@ export const limitMethods = {
       if (one === undefined) {
         const back = await daemon.limits.set(limit, undefined)
         if (back.isErr()) return err(back.error)
-        plane.overrides.forget('limit.set', limit)
+        context.overrides.forget('limit.set', limit)
       }
       return ok({ limit, cleared: cleared.value, dryRun: false })
     },

@@ -67,7 +67,7 @@ export const listenerMethods = {
       result: { listener: { ...exampleListener, paused: 'hold' }, ends: '2026-11-22T09:01:00.000Z', dryRun: false },
     },
     cli: { args: ['listener'] },
-    run: async ({ daemon, plane }, params) => {
+    run: async ({ daemon, context }, params) => {
       const listeners = await daemon.listeners.list()
       const before = listeners.find((one) => one.name === params.listener)
       if (!before) return err(noListener(params.listener, listeners))
@@ -75,10 +75,10 @@ export const listenerMethods = {
       const paused = await daemon.listeners.pause(params.listener, params.mode)
       if (paused.isErr()) return err(paused.error)
       if (params.ttl === undefined) {
-        plane.overrides.forget('listener.pause', params.listener)
+        context.overrides.forget('listener.pause', params.listener)
         return ok({ listener: paused.value, dryRun: false })
       }
-      const override = plane.overrides.add({
+      const override = context.overrides.add({
         method: 'listener.pause',
         subject: params.listener,
         ttl: params.ttl,
@@ -95,12 +95,12 @@ export const listenerMethods = {
     changes: true,
     example: { params: { listener: 'submission' }, result: { listener: exampleListener, dryRun: false } },
     cli: { args: ['listener'] },
-    run: async ({ daemon, plane }, params) => {
+    run: async ({ daemon, context }, params) => {
       const listeners = await daemon.listeners.list()
       const before = listeners.find((one) => one.name === params.listener)
       if (!before) return err(noListener(params.listener, listeners))
       if (params.dryRun) return ok({ listener: before, dryRun: true })
-      plane.overrides.forget('listener.pause', params.listener)
+      context.overrides.forget('listener.pause', params.listener)
       return (await daemon.listeners.resume(params.listener)).map((state) => ({ listener: state, dryRun: false }))
     },
   }),

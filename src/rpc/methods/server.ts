@@ -14,7 +14,7 @@ export const PROTOCOL_VERSION = '1.0'
 const HASH = 'b7a1c0de'.repeat(8)
 
 async function samplesOf(call: Call): Promise<readonly Sample[]> {
-  return [...(await call.daemon.server.measure()), ...call.plane.measure()]
+  return [...(await call.daemon.server.measure()), ...call.context.measure()]
 }
 
 const labels = z.record(z.string(), z.string()).readonly()

@@ -36,20 +36,20 @@ export const traceMethods = {
     },
     cli: { args: ['id'], stream: true },
     run: async (call, params) => {
-      const { daemon, plane, client } = call
+      const { daemon, context, client } = call
       const of = filterOf(params)
       const problem = filterProblem(of)
       if (problem) return err(problem)
       const stops: (() => void)[] = []
       const stream = client.open(() => {
         for (const stop of stops) stop()
-        plane.overrides.forget('session.trace', stream?.id ?? '')
+        context.overrides.forget('session.trace', stream?.id ?? '')
       })
       if (!stream) return err(noStream)
       const now = Date.now()
       const matched = params.onlyNew ? 0 : await matching(call, of, now)
       const teller = newTeller(params, client.level === 'control')
-      const { ends } = plane.overrides.add({
+      const { ends } = context.overrides.add({
         method: 'session.trace',
         subject: stream.id,
         ttl: params.ttl,

@@ -92,7 +92,7 @@ export const userMethods = {
       },
     },
     cli: { args: ['user'] },
-    run: async ({ daemon, plane }, params) => {
+    run: async ({ daemon, context }, params) => {
       const { user } = params
       if (params.dryRun) {
         const { users } = await daemon.users.list()
@@ -104,10 +104,10 @@ export const userMethods = {
       const ids = blocked.value.ended
       const done = { user, blocked: true, ended: ids.length, ids, dryRun: false }
       if (params.ttl === undefined) {
-        plane.overrides.forget('user.block', user)
+        context.overrides.forget('user.block', user)
         return ok(done)
       }
-      const override = plane.overrides.add({
+      const override = context.overrides.add({
         method: 'user.block',
         subject: user,
         ttl: params.ttl,
@@ -124,7 +124,7 @@ export const userMethods = {
     changes: true,
     example: { params: { user: 'mallory' }, result: { user: 'mallory', blocked: false, dryRun: false } },
     cli: { args: ['user'] },
-    run: async ({ daemon, plane }, { user, dryRun: dry }) => {
+    run: async ({ daemon, context }, { user, dryRun: dry }) => {
       if (dry) {
         const { users } = await daemon.users.list()
         const known = users.find((one) => one.user === user)
@@ -132,7 +132,7 @@ export const userMethods = {
       }
       const unblocked = await daemon.users.unblock(user)
       if (unblocked.isErr()) return err(unblocked.error)
-      plane.overrides.forget('user.block', user)
+      context.overrides.forget('user.block', user)
       return ok({ user, blocked: false, dryRun: false })
     },
   }),

@@ -13,7 +13,7 @@ export type { Client }
 /** Changes of the configuration that may wait for their turn. */
 const WAITING_CHANGES = 64
 
-export interface Plane {
+export interface Context {
   readonly daemon: Daemon
   readonly overrides: Overrides
   readonly events: EventHub
@@ -27,7 +27,7 @@ export interface Plane {
   close(): void
 }
 
-export function createPlane(daemon: Daemon): Plane {
+export function createContext(daemon: Daemon): Context {
   const overrides = createOverrides(daemon)
   const counts = new Map<string, number>()
   const clients = { control: 0, status: 0 }
