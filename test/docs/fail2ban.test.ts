@@ -114,3 +114,27 @@ const LINES: readonly (readonly [line: string, address: string | undefined])[] =
 void test('it knows both kinds of addresses and takes nothing else for a wrong password', () => {
   for (const [line, address] of LINES) assert.equal(failed(`2026-11-22T20:32:19.889Z ${line}`), address, line)
 })
+
+/** The filter that ships, with its prefix put in. */
+const FILTER = (() => {
+  const text = read('fail2ban/filter.d/acceptd.conf')
+  const value = (name: string) => new RegExp(`^${name} = (.*)$`, 'm').exec(text)?.[1] ?? ''
+  return new RegExp(value('failregex').replace('%(_prefix)s', value('_prefix')).replace('<HOST>', HOST))
+})()
+
+/** What is left of a line when fail2ban has taken its first time out. */
+const FORMS: readonly (readonly [form: string, before: string])[] = [
+  ['a file', ''],
+  ['syslog', 'host acceptd[77]: 2026-11-22T20:32:19.889Z'],
+  ['syslog with times of RFC 3339', ' host acceptd: 2026-11-22T20:32:19.889Z'],
+  ['the journal', 'host acceptd[77]: 2026-11-22T20:32:19.889Z'],
+  ['multilog', ' 2026-11-22T20:32:19.889Z'],
+]
+
+for (const [form, before] of FORMS)
+  void test(`the filter that ships knows a wrong password in the form of ${form}, and nothing else`, () => {
+    for (const [line, address] of LINES) {
+      const groups = FILTER.exec(`${before} ${line}`)?.groups
+      assert.equal(groups?.['ip4'] ?? groups?.['ip6'], address, line)
+    }
+  })
