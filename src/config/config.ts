@@ -57,13 +57,16 @@ export interface Config {
 /** What has to fit together. */
 type Served = Pick<Config, 'chains' | 'listeners' | 'rules' | 'certificates'>
 
-/** Compiles the texts of a control directory; all errors together. */
-export function compileConfig(texts: ControlTexts): Result<Config, readonly ConfigError[]> {
+/** The text of the rules, as it is parsed. */
+export const rulesText = (texts: ControlTexts): string => (texts['fixsmtpio'] ?? '').replaceAll('\r\n', '\n')
+
+/** Compiles the texts of a control directory; all errors together. `known`: the rules, where they have been parsed and checked. */
+export function compileConfig(texts: ControlTexts, known?: RuleSet): Result<Config, readonly ConfigError[]> {
   const reading: Reading = { texts: unixLines(texts), errors: [] }
   refuseMarks(reading)
   requirePath(reading)
   const names = namesOf(reading)
-  const served = servedBy(reading)
+  const served = servedBy(reading, known)
   const config = { texts, ...names, ...scalars(reading) }
   if (reading.errors.length > 0 || served === undefined) return err(reading.errors)
   return ok({ ...config, ...served })
@@ -94,7 +97,7 @@ function namesOf({ texts, errors }: Reading): Pick<Config, 'me' | 'smtpGreeting'
 }
 
 /** Listeners, chains and rules, and what they need of each other; undefined if one of them does not parse. */
-function servedBy(reading: Reading): Served | undefined {
+function servedBy(reading: Reading, known: RuleSet | undefined): Served | undefined {
   const { texts, errors } = reading
   const chains = parseChains(texts.chains, 'control/chains')
   if (chains.isErr()) errors.push(...chains.error)
@@ -108,9 +111,10 @@ function servedBy(reading: Reading): Served | undefined {
   if (listeners.isErr()) errors.push(...listeners.error)
   const protocols = new Set(listeners.isOk() ? listeners.value.map((listener) => listener.protocol) : [])
   requireCapabilities(reading, protocols)
-  const rules = parseRules(texts.fixsmtpio ?? '', 'control/fixsmtpio')
-  if (rules.isErr()) errors.push(...rules.error)
-  else if (protocols.has('smtp') && !greetsWith235(rules.value)) {
+  const rules = known === undefined ? parseRules(texts.fixsmtpio ?? '', 'control/fixsmtpio') : ok(known)
+  // Not as arguments of one call: there may be more than a stack holds.
+  if (rules.isErr()) for (const error of rules.error) errors.push(error)
+  else if (known === undefined && protocols.has('smtp') && !greetsWith235(rules.value)) {
     errors.push(
       trouble(
         'fixsmtpio',
@@ -123,7 +127,7 @@ function servedBy(reading: Reading): Served | undefined {
   }
   if (chains.isErr() || listeners.isErr() || rules.isErr() || tls.isErr()) return undefined
   const served = { chains: chains.value, listeners: listeners.value, rules: rules.value, certificates: tls.value }
-  requireWarmRules(reading, served)
+  if (known === undefined) requireWarmRules(reading, served)
   return served
 }
 

@@ -10,7 +10,9 @@ import type { QuestionName, Questions } from './messages.ts'
 import { type Lane, placeOf } from './state.ts'
 import { followAll } from './tracing.ts'
 
-type Answers = { readonly [Q in QuestionName]: (ask: Questions[Q]['ask']) => Questions[Q]['answer'] }
+type Answers = {
+  readonly [Q in QuestionName]: (ask: Questions[Q]['ask']) => Questions[Q]['answer'] | Promise<Questions[Q]['answer']>
+}
 
 /** What is done with a listener's descriptors. */
 export interface ListenerControl {
@@ -26,7 +28,7 @@ export const createAnswers = (lane: Lane, listeners: ListenerControl): Answers =
 
 const aboutGenerations = (lane: Lane) =>
   ({
-    prepare: (texts) => ({ errors: lane.generations.prepare(texts) }),
+    prepare: async (texts) => ({ errors: await lane.generations.prepare(texts) }),
     publish: ({ generation, all }) => {
       const began = performance.now()
       lane.generations.publish(generation)

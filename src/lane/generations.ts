@@ -1,12 +1,15 @@
 // A lane's copy of the rule generations. A session keeps the one it began with, or moves to the published one between transactions;
 // a generation is kept as long as a session uses it.
 
+import { ok } from 'neverthrow'
 import type { ChainConfig } from '../config/chains.ts'
+import { rulesText } from '../config/config.ts'
 import { sendersFor } from '../config/senders.ts'
 import type { ConfigError } from '../protocol/errors.ts'
 import { rulesFor } from '../rules/rewrite.ts'
 import type { ServingRules } from '../session/host.ts'
 import type { ClientSession } from '../session/session.ts'
+import { rulesInTurns } from './compiling.ts'
 import { createRuleHits } from './hits.ts'
 import type { GenerationTexts, GenerationUse, RuleHit } from './messages.ts'
 import { compileGeneration, environmentNames, type LaneGeneration } from './settings.ts'
@@ -27,7 +30,7 @@ export interface Generations {
   readonly followAll: () => void
   /** Moves a running session that is to follow, if it is between transactions. */
   readonly refresh: (session: ClientSession) => void
-  readonly prepare: (texts: GenerationTexts) => readonly ConfigError[]
+  readonly prepare: (texts: GenerationTexts) => Promise<readonly ConfigError[]>
   readonly publish: (generation: number) => void
   readonly forget: (generation: number) => void
   readonly use: () => readonly GenerationUse[]
@@ -46,6 +49,8 @@ export function createGenerations(first: GenerationTexts): Generations {
   /** What each session uses, and those that are to follow to a newer one. */
   const used = new Map<ClientSession, LaneGeneration>()
   const behind = new Set<ClientSession>()
+  /** Given up while they were prepared. */
+  const forgotten = new Set<number>()
 
   const of = (session: ClientSession) => used.get(session)
   function release(generation: LaneGeneration): void {
@@ -89,8 +94,13 @@ export function createGenerations(first: GenerationTexts): Generations {
       join(session)
       session.useRules(rulesOf(session))
     },
-    prepare: (texts) => {
-      const next = compileGeneration(texts)
+    prepare: async (texts) => {
+      // Rules that stay are used as they are.
+      const same = rulesText(texts.texts) === rulesText(published.config.texts)
+      const rules = same ? ok(published.config.rules) : await rulesInTurns(texts.texts)
+      if (rules.isErr()) return rules.error
+      if (forgotten.delete(texts.generation)) return []
+      const next = compileGeneration(texts, rules.value)
       if ('errors' in next) return next.errors
       prepared = next
       kept.set(next.generation, next)
@@ -105,6 +115,7 @@ export function createGenerations(first: GenerationTexts): Generations {
       if (before.users === 0) kept.delete(before.generation)
     },
     forget: (generation) => {
+      if (!kept.has(generation)) forgotten.add(generation)
       if (prepared?.generation === generation) prepared = undefined
       if (published.generation !== generation && kept.get(generation)?.users === 0) kept.delete(generation)
     },

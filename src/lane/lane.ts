@@ -151,13 +151,18 @@ function answerOn(
 ): void {
   port.on('message', (bytes: Uint8Array) => {
     const { q, n, ask } = decodeMessage(bytes) as ToLane
+    const failed = (error: unknown) => {
+      tell({ failed: n, message: error instanceof Error ? error.message : String(error) })
+      reporter.log('error', 'bug', { question: q, stack: error instanceof Error ? error.stack : String(error) })
+    }
     try {
       const answer = (answers[q] as (ask: unknown) => unknown)(ask)
       // Nobody waits for an answer to what was only told.
-      if (n !== 0) tell({ a: n, answer })
+      if (n === 0) return
+      if (answer instanceof Promise) answer.then((value: unknown) => tell({ a: n, answer: value }), failed)
+      else tell({ a: n, answer })
     } catch (error) {
-      tell({ failed: n, message: error instanceof Error ? error.message : String(error) })
-      reporter.log('error', 'bug', { question: q, stack: error instanceof Error ? error.stack : String(error) })
+      failed(error)
     }
   })
 }

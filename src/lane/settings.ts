@@ -9,6 +9,7 @@ import type { DialogueSettings } from '../protocol/dialogue.ts'
 import type { ConfigError } from '../protocol/errors.ts'
 import { REQUEST_LIMIT } from '../protocol/lines.ts'
 import { hasKeyword } from '../protocol/mail.ts'
+import type { RuleSet } from '../rules/ruleset.ts'
 import type { SessionSettings } from '../session/host.ts'
 import type { ClientSession } from '../session/session.ts'
 import type { GenerationTexts } from './messages.ts'
@@ -40,8 +41,12 @@ function asksOf(limits: Limits): Asks {
   return { door: login, login, mail, octets: counts(limits, 'octets') }
 }
 
-export function compileGeneration(texts: GenerationTexts): LaneGeneration | { errors: readonly ConfigError[] } {
-  const compiled = compileConfig(texts.texts)
+/** `rules`: those of the texts, where they have been parsed. */
+export function compileGeneration(
+  texts: GenerationTexts,
+  rules?: RuleSet,
+): LaneGeneration | { errors: readonly ConfigError[] } {
+  const compiled = compileConfig(texts.texts, rules)
   if (compiled.isErr()) return { errors: compiled.error }
   const config = compiled.value
   return {

@@ -24,57 +24,75 @@ interface EventRules {
 /** The rules of a set that apply in a session: their variables are set. Shared by all sessions that have the same ones set. */
 export interface SessionRules {
   readonly set: RuleSet
-  readonly events: ReadonlyMap<string, EventRules>
+  readonly byEvent: ReadonlyMap<string, readonly Compiled[]>
+  readonly applies: (env: string) => boolean
+  /** Those of `byEvent` that were asked for, without what does not apply. */
+  readonly events: Map<string, EventRules | undefined>
 }
 
 /** What is worked out once for a rule set. */
 interface SetParts {
-  readonly compiled: readonly Compiled[]
+  readonly byEvent: Map<string, Compiled[]>
   /** The variables its rules name. */
-  readonly names: readonly string[]
+  readonly names: Set<string>
   /** One '0' or '1' for each of them. */
   readonly sessions: Map<string, SessionRules>
+  /** So many of its rules have been looked at. */
+  ready: number
 }
 const parts = new WeakMap<RuleSet, SetParts>()
 
 function partsOf(set: RuleSet): SetParts {
   const known = parts.get(set)
   if (known !== undefined) return known
-  const made: SetParts = {
-    compiled: set.rules.map((rule, index) => ({ index, rule, matches: compileGlob(rule.glob) })),
-    names: [...new Set(set.rules.map((rule) => rule.env).filter((name) => name !== ''))],
-    sessions: new Map(),
-  }
+  const made: SetParts = { byEvent: new Map(), names: new Set(), sessions: new Map(), ready: 0 }
   parts.set(set, made)
   return made
 }
 
+/** Compiles so many rules more of a set that nothing has used yet; whether that was all. */
+export function compileSome(set: RuleSet, count: number): boolean {
+  const made = partsOf(set)
+  const { byEvent, names } = made
+  const end = Math.min(set.rules.length, made.ready + count)
+  for (; made.ready < end; made.ready++) {
+    const rule = set.rules[made.ready] as Rule
+    if (rule.env !== '') names.add(rule.env)
+    const one = { index: made.ready, rule, matches: compileGlob(rule.glob) }
+    const there = byEvent.get(rule.event)
+    if (there === undefined) byEvent.set(rule.event, [one])
+    else there.push(one)
+  }
+  return made.ready === set.rules.length
+}
+
 /** The rules for a session whose environment is known. A name with `=` in it is never set, as for getenv(3). */
 export function rulesFor(set: RuleSet, hasEnv: (name: string) => boolean): SessionRules {
-  const { compiled, names, sessions } = partsOf(set)
+  compileSome(set, Number.POSITIVE_INFINITY)
+  const { byEvent, names, sessions } = partsOf(set)
+  const given = new Set([...names].filter((name) => !name.includes('=') && hasEnv(name)))
   let key = ''
-  for (const name of names) key += !name.includes('=') && hasEnv(name) ? '1' : '0'
+  for (const name of names) key += given.has(name) ? '1' : '0'
   const known = sessions.get(key)
   if (known !== undefined) return known
-  const events = new Map<string, { event: string; rules: Compiled[]; prepend: string }>()
-  for (const one of compiled) {
-    const { env, event, prepend } = one.rule
-    if (env !== '' && key[names.indexOf(env)] === '0') continue
-    const there = events.get(event)
-    if (there === undefined) events.set(event, { event, rules: [one], prepend })
-    else {
-      there.rules.push(one)
-      // Each puts its own in front of what is there, so the later rule's comes first.
-      there.prepend = prepend + there.prepend
-    }
-  }
-  const made: SessionRules = { set, events }
+  const made: SessionRules = { set, byEvent, applies: (env) => env === '' || given.has(env), events: new Map() }
   sessions.set(key, made)
   return made
 }
 
 function rulesAt(rules: SessionRules, event: string): EventRules | undefined {
-  return rules.events.get(event) ?? rules.events.get(lowerCase(event))
+  const known = rules.events.get(event)
+  if (known !== undefined) return known
+  const name = lowerCase(event)
+  const every = rules.byEvent.get(name)
+  if (every === undefined) return undefined
+  if (rules.events.has(name)) return rules.events.get(name)
+  const all = every.filter(({ rule }) => rules.applies(rule.env))
+  // Each puts its own in front of what is there, so the later rule's comes first.
+  const prepend = all.reduce((before, { rule }) => rule.prepend + before, '')
+  const made = all.length === 0 ? undefined : { event: name, rules: all, prepend }
+  rules.events.set(name, made)
+  return made
 }
 
 /** One rule met by one request or one reply line. */
@@ -124,6 +142,7 @@ export function applyToReply(
   const here = rulesAt(rules, event)
   if (here === undefined) return { reply: wellMarked(reply), exitcode: undefined, hits: NO_HITS }
   const hits: number[] = []
+  let seen: Set<number> | undefined
   let exitcode: number | undefined
   let changed = false
   let out = ''
@@ -142,7 +161,9 @@ export function applyToReply(
       const before = line
       const matched = matches(subject) || (named !== subject && matches(named))
       if (matched) {
-        if (!hits.includes(index)) hits.push(index)
+        if (number > 0) seen ??= new Set(hits)
+        if (seen === undefined || !seen.has(index)) hits.push(index)
+        seen?.add(index)
         if (rule.exitcode !== undefined) exitcode = rule.exitcode
         const { response } = rule
         if (response.kind === 'replace') line = who.enhanced ? statusInFront(response.text) : response.text

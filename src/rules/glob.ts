@@ -23,12 +23,19 @@ interface Program {
 }
 const UNKNOWN = -1
 
+const PLAIN = /^[^*?[\\]*\*?$/
+
 /** Whether a text matches. What follows a NUL in the pattern is not part of it, as in C. */
 export function compileGlob(pattern: string): (text: string) => boolean {
   const nul = pattern.indexOf('\0')
   const glob = nul < 0 ? pattern : pattern.slice(0, nul)
+  // The shapes that rules have: nothing but stars, a literal beginning and then a star, a literal. Most need no steps at all.
+  if (PLAIN.test(glob)) {
+    if (!glob.endsWith('*')) return (text) => text === glob
+    const start = glob.slice(0, -1)
+    return start === '' ? everything : (text) => text.startsWith(start)
+  }
   const program = compile(glob)
-  // The shapes that rules have: nothing but stars, a literal beginning and then a star, a literal.
   let literal = ''
   let at = 0
   for (let code = program.steps[0] ?? NEVER; code >= 0; code = program.steps[at] ?? NEVER) {

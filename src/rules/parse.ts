@@ -20,22 +20,48 @@ const REMOVE: Response = { kind: 'remove' }
 
 /** Every error of the file, each at its place, or all its rules. `text` is latin1. */
 export function parseRules(text: string, file: string): Result<RuleSet, readonly ConfigError[]> {
-  const rules: Rule[] = []
-  const errors: ConfigError[] = []
-  let number = 0
-  let from = 0
-  while (from < text.length) {
-    const end = text.indexOf('\n', from)
+  const reading = beginRules(text, file)
+  while (!readRules(reading, Number.POSITIVE_INFINITY));
+  return rulesOf(reading)
+}
+
+/** A file that is being read, some lines at a time: nobody who has other things to do waits for 100,000. */
+export interface RulesReading {
+  readonly text: string
+  readonly file: string
+  readonly rules: Rule[]
+  readonly errors: ConfigError[]
+  from: number
+  line: number
+}
+
+export const beginRules = (text: string, file: string): RulesReading => ({
+  text,
+  file,
+  rules: [],
+  errors: [],
+  from: 0,
+  line: 0,
+})
+
+/** Reads so many lines more; whether that was all. */
+export function readRules(reading: RulesReading, lines: number): boolean {
+  const { text, file, rules, errors } = reading
+  for (let read = 0; reading.from < text.length && read < lines; read++) {
+    const end = text.indexOf('\n', reading.from)
     const stop = end < 0 ? text.length : end
-    number++
-    const line = withoutTrailingSpace(text.slice(from, stop))
-    from = stop + 1
+    reading.line++
+    const line = withoutTrailingSpace(text.slice(reading.from, stop))
+    reading.from = stop + 1
     if (line === '' || line.startsWith('#')) continue
-    const rule = parseRule(line, number, file, errors)
+    const rule = parseRule(line, reading.line, file, errors)
     if (rule !== undefined) rules.push(rule)
   }
-  return errors.length > 0 ? err(errors) : ok({ rules })
+  return reading.from >= text.length
 }
+
+export const rulesOf = ({ rules, errors }: RulesReading): Result<RuleSet, readonly ConfigError[]> =>
+  errors.length > 0 ? err(errors) : ok({ rules })
 
 /** control_readfile cuts spaces, tabs and newlines. A CR is none of them: a file with CR LF endings has a CR in its last field. */
 function withoutTrailingSpace(line: string): string {

@@ -9,7 +9,7 @@ import { applyToReply, applyToRequest, type RewrittenReply, type SessionRules } 
 import type { Identity } from './fixups.ts'
 
 export type { RewrittenReply, SessionRules } from './apply.ts'
-export { rulesFor } from './apply.ts'
+export { compileSome, rulesFor } from './apply.ts'
 export type { Identity } from './fixups.ts'
 
 /** `line` with its line ending; `event` is the verb, in any case. */

@@ -150,9 +150,14 @@ export async function carryOut(
   return ok({ before, after: stored, lanes: acknowledged, milliseconds })
 }
 
+/** A lane that serves compiles 100,000 rules in a second or two; whether it lives is for the pings to say. */
+const PREPARING_SECONDS = 60
+
 /** First every lane prepares; after one refusal nothing has changed anywhere. */
 async function prepare(lanes: readonly LaneHandle[], stored: StoredGeneration): Promise<Refusal | undefined> {
-  const prepared = await Promise.allSettled(lanes.map((lane) => lane.ask('prepare', textsOf(stored))))
+  const prepared = await Promise.allSettled(
+    lanes.map((lane) => lane.ask('prepare', textsOf(stored), PREPARING_SECONDS)),
+  )
   const refusal = prepared.findIndex((one) => one.status === 'rejected' || one.value.errors.length > 0)
   if (refusal < 0) return undefined
   for (const lane of lanes) void lane.ask('forget', { generation: stored.generation }).catch(() => undefined)
@@ -178,7 +183,7 @@ async function switchTo(
   const late = host.lanes().filter((lane) => !lanes.includes(lane) && lane.generation !== generation)
   await Promise.allSettled(
     late.map(async (lane) => {
-      await lane.ask('prepare', textsOf(stored))
+      await lane.ask('prepare', textsOf(stored), PREPARING_SECONDS)
       await lane.ask('publish', { generation, all })
       lane.generation = generation
     }),
