@@ -10,7 +10,7 @@ import { beginRules, readRules, rulesOf } from '../rules/parse.ts'
 import { compileSome } from '../rules/rewrite.ts'
 import type { RuleSet } from '../rules/ruleset.ts'
 
-const TURN_MILLISECONDS = 4
+const TURN_MILLISECONDS = 2
 /** Between two looks at the clock. */
 const RULES = 100
 

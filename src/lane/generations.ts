@@ -74,10 +74,7 @@ export function createGenerations(first: GenerationTexts): Generations {
     chainOf: (session) => chainIn(of(session), session),
     numberOf: (session) => (of(session) ?? published).generation,
     rulesOf,
-    hit: (session, rules) => {
-      const generation = of(session)
-      if (generation !== undefined) hits.add(generation, rules)
-    },
+    hit: (session, rules) => hits.add(of(session) ?? published, rules),
     join,
     leave: (session) => {
       behind.delete(session)
@@ -95,9 +92,7 @@ export function createGenerations(first: GenerationTexts): Generations {
       session.useRules(rulesOf(session))
     },
     prepare: async (texts) => {
-      // Rules that stay are used as they are.
-      const same = rulesText(texts.texts) === rulesText(published.config.texts)
-      const rules = same ? ok(published.config.rules) : await rulesInTurns(texts.texts)
+      const rules = await rulesAfter(published, texts)
       if (rules.isErr()) return rules.error
       if (forgotten.delete(texts.generation)) return []
       const next = compileGeneration(texts, rules.value)
@@ -122,6 +117,11 @@ export function createGenerations(first: GenerationTexts): Generations {
     use: () => [...kept.values()].map(({ generation, users }) => ({ generation, sessions: users })),
     hits: hits.all,
   }
+}
+
+/** Rules that stay are used as they are. */
+async function rulesAfter({ config }: LaneGeneration, { texts }: GenerationTexts) {
+  return rulesText(texts) === rulesText(config.texts) ? ok(config.rules) : await rulesInTurns(texts)
 }
 
 const chainIn = (generation: LaneGeneration | undefined, session: ClientSession): ChainConfig | undefined =>

@@ -30,9 +30,10 @@ export interface ConnectionHost {
 }
 
 /** Serves it until either side ends. */
-export function serveLines(socket: Socket, host: ConnectionHost): void {
+export function serveLines(socket: Socket, host: ConnectionHost): Pick<LineConnection, 'idleMilliseconds'> {
   const connection = new LineConnection(socket, host)
   connection.listen()
+  return connection
 }
 
 class LineConnection {
@@ -45,6 +46,8 @@ class LineConnection {
   private isFirst = true
   private working = false
   private inputEnded = false
+  private heard = performance.now()
+  private isHttp = false
 
   constructor(socket: Socket, host: ConnectionHost) {
     this.socket = socket
@@ -58,6 +61,12 @@ class LineConnection {
       },
       (events) => host.context.lostEvents(events),
     )
+  }
+
+  /** Since it asked for anything; 0 while it is answered or follows a stream. HTTP has limits of its own. */
+  idleMilliseconds(): number {
+    const { working, isHttp, client, heard } = this
+    return working || isHttp || client.streams > 0 ? 0 : performance.now() - heard
   }
 
   listen(): void {
@@ -107,6 +116,7 @@ class LineConnection {
       if (!client.reply(answer)) await drained(socket)
     }
     this.working = false
+    this.heard = performance.now()
     if (!socket.destroyed) this.goOn()
   }
 
@@ -134,6 +144,7 @@ class LineConnection {
   }
 
   private handOver(request: Buffer): void {
+    this.isHttp = true
     const { socket } = this
     socket.off('data', this.onData)
     socket.off('end', this.onEnd)

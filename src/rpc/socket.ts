@@ -11,6 +11,12 @@ import { finish, serveLines } from './line-connection.ts'
 import { attempt, bindAt, type Listening, type SocketPath } from './socket-path.ts'
 
 const CLIENTS = 64
+/** Beyond those, so that whoever is locked out can still look, and end what takes the places: each for a short time. */
+const RESERVED = 4
+const RESERVED_MILLISECONDS = 30_000
+/** A client that asks for nothing and follows nothing is closed then, or when its place is wanted. */
+const IDLE_MILLISECONDS = 600_000
+const GIVES_WAY_MILLISECONDS = 10_000
 /** A deleted socket is back within a second. */
 const LOOK_MILLISECONDS = 300
 
@@ -24,10 +30,15 @@ export async function listenSocket(context: Context, options: SocketOptions): Pr
   const dispatch = createDispatch(context)
   const http = createHttp(context, level, dispatch)
   const host = { context, level, dispatch, http }
-  const sockets = new Set<Socket>()
+  const sockets = new Map<Socket, () => number>()
+  const most = options.maxClients ?? CLIENTS
+  const closeIdle = (milliseconds: number) => {
+    for (const [socket, idle] of sockets) if (idle() >= milliseconds) socket.destroy()
+  }
   const accept = (socket: Socket): void => {
     socket.on('error', () => socket.destroy())
-    if (sockets.size >= (options.maxClients ?? CLIENTS)) {
+    if (sockets.size >= most) closeIdle(GIVES_WAY_MILLISECONDS)
+    if (sockets.size >= most + RESERVED) {
       finish(
         socket,
         refusal(null, {
@@ -38,13 +49,15 @@ export async function listenSocket(context: Context, options: SocketOptions): Pr
       )
       return
     }
-    sockets.add(socket)
+    if (sockets.size >= most) setTimeout(() => socket.destroy(), RESERVED_MILLISECONDS).unref()
+    sockets.set(socket, () => 0)
     context.clients(level, 1)
     socket.on('close', () => {
       sockets.delete(socket)
       context.clients(level, -1)
     })
-    serveLines(socket, host)
+    const connection = serveLines(socket, host)
+    sockets.set(socket, () => connection.idleMilliseconds())
   }
   const bind = () => bindAt(options, accept, (error) => context.daemon.bug(path, error))
   const first = await bind()
@@ -62,7 +75,10 @@ export async function listenSocket(context: Context, options: SocketOptions): Pr
     bound.server.close()
     bound = again.value
   }
-  const watch = setInterval(() => void restore(), LOOK_MILLISECONDS).unref()
+  const watch = setInterval(() => {
+    closeIdle(IDLE_MILLISECONDS)
+    void restore()
+  }, LOOK_MILLISECONDS).unref()
 
   return ok({
     address: path,
@@ -71,11 +87,11 @@ export async function listenSocket(context: Context, options: SocketOptions): Pr
       attempt(path, () => {
         if (lstatSync(path).ino === bound.inode) unlinkSync(path)
       })
-      for (const socket of sockets) socket.end()
+      for (const socket of sockets.keys()) socket.end()
       const closed = new Promise<void>((resolve) => bound.server.close(() => resolve()))
       // A client that does not read does not delay the end.
       const late = setTimeout(() => {
-        for (const socket of sockets) socket.destroy()
+        for (const socket of sockets.keys()) socket.destroy()
       }, 200)
       await closed
       clearTimeout(late)

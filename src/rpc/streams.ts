@@ -38,6 +38,8 @@ export interface Client {
   /** Ends a stream of this client by its id; false if it has none such. */
   endStream(id: string): boolean
   readonly streams: number
+  /** It has hung up. */
+  readonly isGone: boolean
   /** Events lost so far. */
   readonly dropped: number
 }
@@ -156,6 +158,7 @@ export function createClient(
   idle: () => void,
   onLost: (events: number) => void,
 ): ClientHandle {
+  let gone = false
   const streams = new Map<string, Open>()
   const outbox = newOutbox(write, onLost)
 
@@ -211,7 +214,11 @@ export function createClient(
       outbox.behind = false
       flushAll()
     },
+    get isGone() {
+      return gone
+    },
     closed() {
+      gone = true
       outbox.queue = []
       outbox.queuedBytes = 0
       for (const id of streams.keys()) end(id)

@@ -14,6 +14,15 @@ export function wireConfigError({ problem, ...rest }: ConfigError): z.input<type
   return { ...rest, message: problem }
 }
 
+/** For status.sock: where it is, and none of the words that stand there. */
+export const placeOf = ({ file, line, column }: z.input<typeof configError>): z.input<typeof configError> => ({
+  file,
+  line,
+  column,
+  message: 'control.sock says what is wrong',
+  hint: '',
+})
+
 /** The daemon's errors in a failure have `problem`; the wire has `message`. */
 export function wireFailure(failure: RpcFailure): RpcFailure {
   const errors = failure.data?.errors

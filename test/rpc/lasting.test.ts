@@ -67,7 +67,7 @@ void test('a runtime that died comes back with its generation, blocks, pauses, l
   assert.equal(files.state, 'warning')
   assert.match(
     files.detail,
-    /differ from what is loaded, generation 2; the last change was refused: control\/fixsmtpio:/,
+    /differ from what is loaded, generation 2; the last change was refused for control\/fixsmtpio:/,
   )
   // Each still ends as it would have, and with it what is kept.
   for (const { id } of (await c2.call('op.list')).result.operations)

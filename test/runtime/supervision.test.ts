@@ -306,6 +306,7 @@ void describe('many rules', () => {
       void publishing.finally(() => {
         done = true
       })
+      // oxlint-disable-next-line no-unmodified-loop-condition -- modified when it is published
       while (!done) await Promise.all(clients.map((client) => say(client, 'NOOP\r\n', /^250 (NOOP ok|last)\r\n$/)))
       assert.deepEqual(await publishing, { generation: 2 })
       for (const client of clients) await say(client, 'NOOP\r\n', /^250 last\r\n$/)

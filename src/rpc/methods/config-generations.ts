@@ -6,7 +6,7 @@ import type { Daemon, RpcFailure } from '../../contract/daemon.ts'
 import { octets } from '../octets.ts'
 import { type Call, method } from '../row.ts'
 import { apply, changedBy, configError, count, dryRun, ifSha256, list, reason, sha256, time } from '../schema.ts'
-import { wireConfigError, wireFailure, wireGeneration } from '../wire.ts'
+import { wireConfigError, wireFailure, wireGeneration, without } from '../wire.ts'
 
 export const HASH = 'b7a1c0de'.repeat(8)
 export const OTHER = '0ddba115'.repeat(8)
@@ -125,6 +125,7 @@ export const generationMethods = {
     changes: false,
     example: { params: {}, result: { generation: 3, sha256: HASH, generations: [exampleGeneration] } },
     cli: { rows: 'generations', columns: ['generation', 'published', 'by', 'rules', 'sessions', 'reason', 'sha256'] },
+    redact: (result) => ({ ...result, generations: result.generations.map((one) => without(one, 'reason')) }),
     run: async ({ daemon }) => {
       const { current } = await daemon.config.status()
       const generations = await daemon.config.history()

@@ -7,7 +7,7 @@ import { diffLines } from '../diff.ts'
 import { octetGlob } from '../octets.ts'
 import { method } from '../row.ts'
 import { changedBy, configError, count, fileTexts, list, sha256, time } from '../schema.ts'
-import { timeOf, wireConfigError, wireGeneration, without } from '../wire.ts'
+import { placeOf, timeOf, wireConfigError, wireGeneration, without } from '../wire.ts'
 import { exampleGeneration, generationRow, HASH, OTHER } from './config-generations.ts'
 
 const fileDiff = z.object({
@@ -129,6 +129,11 @@ export const configMethods = {
       },
     },
     cli: {},
+    redact: ({ lastError, ...result }) => ({
+      ...without(result, 'reason'),
+      ...(lastError && { lastError: { ...lastError, errors: lastError.errors.map(placeOf) } }),
+      generations: result.generations.map((one) => without(one, 'reason')),
+    }),
     run: async ({ daemon }) => {
       const { current, files, lastError, generations } = await daemon.config.status()
       const wireFiles = files.map(({ name, diskSha256, loadedSha256 }) => ({
@@ -183,6 +188,11 @@ export const configMethods = {
       },
     },
     cli: { file: 'files', valid: 'ok', rows: 'errors', columns: ['file', 'line', 'column', 'message', 'hint'] },
+    redact: (result) => ({
+      ...result,
+      errors: result.errors.map(placeOf),
+      warnings: result.warnings.map(placeOf),
+    }),
     run: async ({ daemon }, { files }) => {
       const report = await daemon.config.check(files)
       return ok({

@@ -5,7 +5,7 @@ import type { Topic } from '../../contract/events.ts'
 import type { Override } from '../overrides.ts'
 import { method } from '../row.ts'
 import { count, dryRun, filter, filterNames, list, reason, time, topic } from '../schema.ts'
-import { filterOf, timeOf } from '../wire.ts'
+import { filterOf, timeOf, without } from '../wire.ts'
 import { filterProblem, noStream } from './sessions.ts'
 
 const operation = z.object({
@@ -102,6 +102,7 @@ export const eventMethods = {
     example: { params: {}, result: { operations: [EXAMPLE_OPERATION] } },
     cli: { rows: 'operations' },
     run: ({ context }) => ok({ operations: context.overrides.list().map(wireOverride) }),
+    redact: (result) => ({ operations: result.operations.map((one) => without(one, 'reason')) }),
   }),
   'op.cancel': method({
     sentence: 'Ends one of them now.',

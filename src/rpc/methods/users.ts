@@ -17,7 +17,7 @@ import {
   userGlob,
   userName,
 } from '../schema.ts'
-import { timeOf } from '../wire.ts'
+import { timeOf, without } from '../wire.ts'
 
 export const userMethods = {
   'user.list': method({
@@ -50,6 +50,10 @@ export const userMethods = {
       columns: ['user', 'sessions', 'messages', 'blocked.since', 'blocked.reason'],
       matched: 'matched',
     },
+    redact: (result) => ({
+      ...result,
+      users: result.users.map((user) => (user.blocked ? { ...user, blocked: without(user.blocked, 'reason') } : user)),
+    }),
     run: async ({ daemon }, params) => {
       const { users, silentLanes: silent } = await daemon.users.list()
       const { user: glob } = params

@@ -2,7 +2,7 @@
 
 import type { HealthCheck } from '../../contract/daemon.ts'
 import { openDescriptors } from '../../edge/sizing.ts'
-import { describeError } from '../../protocol/errors.ts'
+import type { ConfigError } from '../../protocol/errors.ts'
 import type { Runtime } from '../runtime.ts'
 import { drift } from './config.ts'
 import { type Measured, measureLanes } from './server.ts'
@@ -71,7 +71,7 @@ function lanesCheck(measured: readonly Measured[]): HealthCheck {
 function filesCheck(runtime: Runtime): HealthCheck {
   const value = drift(runtime)
   const { current, lastError } = runtime.publishing
-  const wrong = lastError === undefined ? '' : `; the last change was refused: ${describeError(lastError.errors[0])}`
+  const wrong = lastError === undefined ? '' : `; the last change was refused for ${placeIn(lastError.errors[0])}`
   const differs = `${value} control files differ from what is loaded, generation ${current.generation}${wrong}`
   return {
     name: 'files',
@@ -80,6 +80,10 @@ function filesCheck(runtime: Runtime): HealthCheck {
     value,
   }
 }
+
+/** What stands there is for control.sock. */
+const placeIn = (error: ConfigError | undefined): string =>
+  error === undefined ? 'no place in a file' : `${error.file}:${error.line}:${error.column}`
 
 function stateCheck(runtime: Runtime): HealthCheck {
   const trouble = runtime.notSaved()

@@ -1,21 +1,23 @@
 // The control plane's view of the rules: those of a generation, and what they would do.
 
 import { err, ok, type Result } from 'neverthrow'
-import { type Config, compileConfig } from '../../config/config.ts'
+import { type Config, compileConfig, rulesText } from '../../config/config.ts'
 import type { StoredGeneration } from '../../config/generations.ts'
 import type { ControlTexts } from '../../config/knobs.ts'
-import type { Daemon, RpcFailure, RuleEvaluation, RuleQuestion, RuleStep } from '../../contract/daemon.ts'
-import { failure, notFound } from '../../contract/failure.ts'
+import type { Daemon, RpcFailure } from '../../contract/daemon.ts'
+import { notFound } from '../../contract/failure.ts'
 import { promisesStatus } from '../../protocol/status.ts'
-import { explainReply, explainRequest, type TraceStep } from '../../rules/explain.ts'
 import type { Identity } from '../../rules/fixups.ts'
-import { parseRules } from '../../rules/parse.ts'
-import { rulesFor } from '../../rules/rewrite.ts'
-import type { RuleSet } from '../../rules/ruleset.ts'
+import { createEvaluator, type Evaluate } from '../evaluator.ts'
 import type { Runtime } from '../runtime.ts'
 import { usesOf } from './uses.ts'
 
-export const rulesOf = (runtime: Runtime): Daemon['rules'] => ({
+export function rulesOf(runtime: Runtime): Daemon['rules'] {
+  const evaluate = createEvaluator()
+  return methodsOf(runtime, evaluate)
+}
+
+const methodsOf = (runtime: Runtime, evaluate: Evaluate): Daemon['rules'] => ({
   async list(generation) {
     const stored = generationOf(runtime, generation)
     if (stored.isErr()) return err(stored.error)
@@ -27,10 +29,13 @@ export const rulesOf = (runtime: Runtime): Daemon['rules'] => ({
     })
     return ok({ generation: number, sha256, rules })
   },
-  evaluate: (question) =>
-    generationOf(runtime, question.generation).andThen((stored) =>
-      ruleSetOf(stored, question.text).map((rules) => evaluated(rules, identityOf(stored), question)),
-    ),
+  evaluate: async ({ event, request, reply, env, generation, text }) => {
+    const stored = generationOf(runtime, generation)
+    if (stored.isErr()) return err(stored.error)
+    const rules = text ?? rulesText(stored.value.texts)
+    const who = identityOf(stored.value)
+    return evaluate({ rules, who, event, request, reply, set: Object.keys(env ?? {}) })
+  },
 })
 
 /** The kept generation that was asked for last. */
@@ -51,48 +56,9 @@ function generationOf({ publishing }: Runtime, number: number | undefined): Resu
     : ok({ ...stored, config })
 }
 
-const ruleSetOf = ({ config }: StoredGeneration, text: string | undefined): Result<RuleSet, RpcFailure> =>
-  text === undefined
-    ? ok(config.rules)
-    : parseRules(text, 'text').mapErr((errors) =>
-        failure('config-invalid', 'config-invalid', 'the text has errors', { errors }),
-      )
-
 const identityOf = ({ config: { smtpGreeting, smtpCapabilities } }: StoredGeneration): Identity => ({
   greeting: smtpGreeting,
   tls: 'none',
   classic: false,
   enhanced: promisesStatus(smtpCapabilities),
 })
-
-function evaluated(set: RuleSet, who: Identity, { event, request, reply, env }: RuleQuestion): RuleEvaluation {
-  const rules = rulesFor(set, (name) => env !== undefined && Object.hasOwn(env, name))
-  const asked = request === undefined ? undefined : explainRequest(rules, event, request)
-  const answered = reply === undefined ? undefined : explainReply(rules, event, reply, who)
-  const exitcode = answered?.exitcode
-  return {
-    ...(asked === undefined ? {} : { request: asked.line }),
-    ...(answered === undefined ? {} : { reply: answered.reply }),
-    ...(exitcode === undefined ? {} : { exitcode }),
-    trace: [
-      ...(asked?.trace ?? []).map((step) => stepOf(set, step, 'request')),
-      ...(answered?.trace ?? []).map((step) => stepOf(set, step, 'reply')),
-    ],
-  }
-}
-
-function stepOf(
-  { rules }: RuleSet,
-  { rule: index, matched, before, after }: TraceStep,
-  what: 'request' | 'reply',
-): RuleStep {
-  const rule = rules[index]
-  const exits = what === 'reply' && matched && rule?.exitcode !== undefined
-  return {
-    rule: rule?.text ?? '',
-    line: rule?.line ?? 0,
-    matched,
-    before: { [what]: before },
-    after: { [what]: after, ...(exits ? { exitcode: rule.exitcode } : {}) },
-  }
-}
