@@ -128,6 +128,8 @@ export function createTlsServer(material: TlsMaterial): TlsServer {
       // A listener for good: an error of a socket without one would end the lane.
       secured.on('error', (error) => settle(failureOf(error)))
       secured.once('close', () => settle('closed'))
+      // Half open as it is, the socket would wait for its time.
+      secured.once('end', () => settle('closed'))
       return secured
     },
   }

@@ -6,13 +6,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import type { ConnectionOptions, TLSSocket } from 'node:tls'
-import type { ControlTexts } from '../../src/config/knobs.ts'
 import { newTicketKey, type TlsMaterial } from '../../src/edge/tls.ts'
-import { controlTexts } from '../support/control.ts'
 import { StreamEnd } from '../support/fake-helper.ts'
 import { endWorker, type Lane, startLane, until } from '../support/lane.ts'
-import { makePair, namedPair, tlsClient } from '../support/tls.ts'
-import { parseTranscripts } from '../support/transcript.ts'
+import { makePair, namedPair, tlsClient, tlsTexts } from '../support/tls.ts'
 
 const dir = mkdtempSync(join(tmpdir(), 'acceptd-tls-'))
 let material: TlsMaterial
@@ -36,18 +33,12 @@ after(async () => {
   rmSync(dir, { recursive: true })
 })
 
-function texts(listener: string): ControlTexts {
-  const [made] = parseTranscripts('# made up\nwith: tries=5', '')
-  assert.ok(made)
-  return { ...controlTexts(made.settings), tls: 'mx.example /mx.pem /mx.key\n', listeners: `127.0.0.1:0 ${listener}\n` }
-}
-
 async function lane(
   t: { after: (f: () => Promise<void>) => void },
   listener: string,
   tls: Partial<TlsMaterial> = {},
 ): Promise<Lane> {
-  const started = await startLane(texts(listener), { tls: { ...material, ...tls } })
+  const started = await startLane(tlsTexts(listener), { tls: { ...material, ...tls } })
   started.helper.answering = (asked) => asked.answer('ok 1000 1000 42').send('220 backend\r\n')
   t.after(started.stop)
   return started

@@ -4,7 +4,10 @@ import { execFileSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type ConnectionOptions, connect as connectTls, type TLSSocket } from 'node:tls'
+import type { ControlTexts } from '../../src/config/knobs.ts'
 import type { NamedPair } from '../../src/edge/tls.ts'
+import { controlTexts } from './control.ts'
+import { parseTranscripts } from './transcript.ts'
 
 export interface PairFiles {
   readonly certificate: string
@@ -43,4 +46,11 @@ export function tlsClient(options: ConnectionOptions): Promise<TLSSocket> {
     client.once('secureConnect', () => resolve(client))
     client.once('error', reject)
   })
+}
+
+/** Control files with one listener that has TLS: `smtp submission tls=implicit`. */
+export function tlsTexts(listener: string): ControlTexts {
+  const [made] = parseTranscripts('# made up\nwith: tries=5', '')
+  if (made === undefined) throw new Error('no settings')
+  return { ...controlTexts(made.settings), tls: 'mx.example /mx.pem /mx.key\n', listeners: `127.0.0.1:0 ${listener}\n` }
 }
