@@ -10,6 +10,7 @@ import {
   type SmtpBackendName,
   smtpBackend,
 } from './backends.ts'
+import { type Certificate, makeCertificate, tlsLine } from './certificate.ts'
 import { type Daemon, type Start, startDaemon } from './daemon.ts'
 import { type Chain, type Installation, install } from './installation.ts'
 import { type Claim, claimMachine } from './machine.ts'
@@ -21,6 +22,7 @@ export interface Bed {
   readonly account: Omit<TestUser, 'password'>
   readonly place: Installation
   readonly daemon: Daemon
+  readonly certificates: readonly Certificate[]
   readonly backend: (name: SmtpBackendName) => SmtpBackend
   readonly end: () => Promise<void>
 }
@@ -35,6 +37,10 @@ export interface BedOptions {
   readonly globals?: Readonly<Record<string, string | number>>
   /** Further files of the control directory. */
   readonly control?: Readonly<Record<string, string>>
+  /** Certificates of control/tls, each made for its names: an EC key, or RSA after `rsa:`. */
+  readonly certificates?: readonly string[]
+  /** Lines of control/listeners, instead of one for each chain. */
+  readonly listeners?: readonly string[]
   /** How acceptd is started. */
   readonly start?: (bed: Pick<Bed, 'claim'>) => Start
   /** Behind each listener: `tries=2`. */
@@ -50,7 +56,16 @@ export function script(dir: string, name: string, text: string): string {
 }
 
 export async function makeBed(options: BedOptions): Promise<Bed> {
-  const { smtp = [], pop3 = [], chains, globals = {}, control = {}, start, options: listener = '' } = options
+  const {
+    smtp = [],
+    pop3 = [],
+    chains,
+    globals = {},
+    control = {},
+    start,
+    certificates = [],
+    options: listener = '',
+  } = options
   const claim = await claimMachine()
   let daemon: Daemon | undefined
   const end = async (): Promise<void> => {
@@ -81,8 +96,21 @@ export async function makeBed(options: BedOptions): Promise<Bed> {
     const lines = [...submission, ...more.filter(({ guest }) => guest === undefined)].map(({ name }) =>
       `127.0.0.1:0 smtp ${name} ${listener}`.trim(),
     )
-    daemon = await startDaemon(place, [...lines, ...pop3.map((name) => `127.0.0.1:0 pop3 ${name}`)], start?.({ claim }))
-    return { claim, people, account, place, daemon, backend: (name) => smtpBackend(name, claim), end }
+    const pairs = []
+    for (const name of certificates) pairs.push(await makeCertificate(claim.dir, name, account))
+    if (pairs.length > 0) place.write('tls', pairs.map(tlsLine).join(''))
+    const all = options.listeners ?? [...lines, ...pop3.map((name) => `127.0.0.1:0 pop3 ${name}`)]
+    daemon = await startDaemon(place, all, start?.({ claim }))
+    return {
+      claim,
+      people,
+      account,
+      place,
+      daemon,
+      certificates: pairs,
+      backend: (name) => smtpBackend(name, claim),
+      end,
+    }
   } catch (error) {
     await end()
     throw error

@@ -16,6 +16,8 @@ export interface Submission {
   readonly login?: { readonly user: string; readonly password: string; readonly mechanism?: 'PLAIN' | 'LOGIN' }
   /** STARTTLS; the file is the certificate to trust. Without it there is no TLS even if offered. */
   readonly tls?: string
+  /** With `tls`: from the first octet. */
+  readonly implicit?: boolean
   readonly timeout?: number
 }
 
@@ -26,16 +28,17 @@ export interface Outcome {
   readonly transcript: string
 }
 
-const HOST = '127.0.0.1'
+export const HOST = '127.0.0.1'
 /** Which name the certificates of the tests are made out to. */
-const TLS_NAME = 'localhost'
+export const TLS_NAME = 'localhost'
 
-async function outcome(argv: readonly string[], options: RunOptions): Promise<Outcome> {
+export async function outcome(argv: readonly string[], options: RunOptions): Promise<Outcome> {
   const { code, transcript } = await run(argv, options)
   return { ok: code === 0, code, transcript }
 }
 
-const limits = ({ timeout }: { readonly timeout?: number }): RunOptions => (timeout === undefined ? {} : { timeout })
+export const limits = ({ timeout }: { readonly timeout?: number }): RunOptions =>
+  timeout === undefined ? {} : { timeout }
 
 /** A message whose subject can be looked for. */
 export function messageFrom(from: string, subject: string, body = 'Hello.\n'): string {
@@ -63,7 +66,7 @@ export function swaks(job: Submission): Promise<Outcome> {
       ...(login === undefined
         ? []
         : ['--auth', login.mechanism ?? 'PLAIN', '--auth-user', login.user, '--auth-password', login.password]),
-      ...(tls === undefined ? [] : ['--tls', '--tls-verify', '--tls-ca-path', tls]),
+      ...(tls === undefined ? [] : [job.implicit ? '--tlsc' : '--tls', '--tls-verify', '--tls-ca-path', tls]),
     ],
     // It puts CR LF and the dot behind what it reads.
     { input: job.message.replace(/\n$/, ''), ...limits(job) },
@@ -84,7 +87,7 @@ export function curlSmtp(job: Submission): Promise<Outcome> {
       '-',
       ...(tls === undefined ? [] : ['--ssl-reqd', '--cacert', tls, '--connect-to', `${TLS_NAME}::${HOST}:`]),
       '--url',
-      `smtp://${tls === undefined ? HOST : TLS_NAME}:${job.port}/client.example`,
+      `smtp${job.implicit ? 's' : ''}://${tls === undefined ? HOST : TLS_NAME}:${job.port}/client.example`,
       '--mail-from',
       job.from,
       ...job.to.flatMap((to) => ['--mail-rcpt', to]),
@@ -95,7 +98,7 @@ export function curlSmtp(job: Submission): Promise<Outcome> {
   )
 }
 
-async function withFolder<T>(use: (folder: string) => Promise<T>): Promise<T> {
+export async function withFolder<T>(use: (folder: string) => Promise<T>): Promise<T> {
   const folder = mkdtempSync(join(tmpdir(), 'acceptd-client-'))
   try {
     return await use(folder)
@@ -104,10 +107,10 @@ async function withFolder<T>(use: (folder: string) => Promise<T>): Promise<T> {
   }
 }
 
-const tlsLines = (tls: string | undefined): readonly string[] =>
+const tlsLines = ({ tls, implicit = false }: { tls?: string; implicit?: boolean }): readonly string[] =>
   tls === undefined
     ? ['tls off']
-    : ['tls on', 'tls_starttls on', `tls_trust_file ${tls}`, `tls_host_override ${TLS_NAME}`]
+    : ['tls on', `tls_starttls ${implicit ? 'off' : 'on'}`, `tls_trust_file ${tls}`, `tls_host_override ${TLS_NAME}`]
 
 /** msmtp and mpop take off the outer quotes and leave what is between them as it is. */
 const word = (text: string): string => `"${text}"`
@@ -122,7 +125,7 @@ export function msmtp(job: Submission): Promise<Outcome> {
       `host ${HOST}`,
       `port ${job.port}`,
       `from ${job.from}`,
-      ...tlsLines(job.tls),
+      ...tlsLines(job),
       ...(login === undefined
         ? ['auth off']
         : [
@@ -146,10 +149,10 @@ export async function nodemailer(job: Submission): Promise<Outcome> {
     host: HOST,
     port: job.port,
     name: 'client.example',
-    secure: false,
+    secure: job.implicit ?? false,
     ...(tls === undefined
       ? { ignoreTLS: true }
-      : { requireTLS: true, tls: { ca: readFileSync(tls), servername: TLS_NAME } }),
+      : { requireTLS: !job.implicit, tls: { ca: readFileSync(tls), servername: TLS_NAME } }),
     ...(login === undefined
       ? {}
       : {
@@ -180,6 +183,7 @@ export interface Fetching {
   readonly user: string
   readonly password: string
   readonly tls?: string
+  readonly implicit?: boolean
   readonly timeout?: number
 }
 export interface Fetched extends Outcome {
@@ -198,7 +202,7 @@ export async function curlPop3(job: Fetching & { readonly number: number }): Pro
       '--show-error',
       ...(tls === undefined ? [] : ['--ssl-reqd', '--cacert', tls, '--connect-to', `${TLS_NAME}::${HOST}:`]),
       '--url',
-      `pop3://${tls === undefined ? HOST : TLS_NAME}:${job.port}/${job.number === 0 ? '' : job.number}`,
+      `pop3${job.implicit ? 's' : ''}://${tls === undefined ? HOST : TLS_NAME}:${job.port}/${job.number === 0 ? '' : job.number}`,
       '--user',
       `${job.user}:${job.password}`,
     ],
@@ -216,7 +220,7 @@ export function mpop(job: Fetching & { readonly mechanism?: 'USER' | 'PLAIN' | '
       'account default',
       `host ${HOST}`,
       `port ${job.port}`,
-      ...tlsLines(job.tls),
+      ...tlsLines(job),
       `auth ${(job.mechanism ?? 'USER').toLowerCase()}`,
       `user ${word(job.user)}`,
       `password ${word(job.password)}`,

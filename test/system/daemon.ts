@@ -9,8 +9,8 @@ import { endAll, isAlive, picture, signal, treeOf, until } from './processes.ts'
 export interface Daemon {
   readonly pid: number
   readonly controlSocket: string
-  /** The port of the first listener with this chain. */
-  readonly port: (chain: string) => number
+  /** The port of the listener of this name, or of the first one with this chain. */
+  readonly port: (name: string) => number
   readonly call: (method: string, params?: Readonly<Record<string, unknown>>) => Promise<unknown>
   /** stdout and stderr so far. */
   readonly log: () => string
@@ -34,6 +34,7 @@ export async function call(path: string, method: string, params: Readonly<Record
 }
 
 interface Listening {
+  readonly name: string
   readonly chain: string
   readonly port: number
 }
@@ -42,9 +43,9 @@ function listenersOf(answer: unknown): readonly Listening[] {
   const list = typeof answer === 'object' && answer !== null && 'listeners' in answer ? answer.listeners : undefined
   if (!Array.isArray(list)) throw new Error(`no listeners in ${JSON.stringify(answer)}`)
   return list.map((one: unknown) => {
-    if (typeof one !== 'object' || one === null || !('chain' in one && 'port' in one))
+    if (typeof one !== 'object' || one === null || !('name' in one && 'chain' in one && 'port' in one))
       throw new Error(`not a listener: ${JSON.stringify(one)}`)
-    return { chain: String(one.chain), port: Number(one.port) }
+    return { name: String(one.name), chain: String(one.chain), port: Number(one.port) }
   })
 }
 
@@ -92,9 +93,9 @@ export async function startDaemon(
   return {
     pid,
     controlSocket,
-    port: (chain) => {
-      const found = listening.find((one) => one.chain === chain)
-      if (found === undefined) throw new Error(`no listener with the chain ${chain}: ${JSON.stringify(listening)}`)
+    port: (name) => {
+      const found = listening.find((one) => one.name === name) ?? listening.find((one) => one.chain === name)
+      if (found === undefined) throw new Error(`no listener ${name}: ${JSON.stringify(listening)}`)
       return found.port
     },
     call: (method, params = {}) => call(controlSocket, method, params),

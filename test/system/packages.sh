@@ -19,6 +19,10 @@ wanted='
 /usr/bin/curl curl
 /usr/bin/msmtp msmtp
 /usr/bin/mpop mpop
+/usr/bin/fetchmail fetchmail
+/usr/bin/s-nail s-nail
+/usr/sbin/haproxy haproxy
+/usr/bin/nmap nmap
 /usr/bin/socat socat
 /usr/bin/jq jq
 /usr/bin/tcpserver ucspi-tcp

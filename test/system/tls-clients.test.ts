@@ -1,0 +1,114 @@
+// TLS on acceptd's own listeners: real clients, STARTTLS or STLS and from the first octet, each checking the certificate.
+import assert from 'node:assert/strict'
+import { after, before, describe, it } from 'node:test'
+import { fillMaildir } from './backends.ts'
+import { type Bed, makeBed } from './bed.ts'
+import { type Certificate, makeCertificate } from './certificate.ts'
+import { curlPop3, curlSmtp, messageFrom, mpop, msmtp, nodemailer, swaks } from './clients.ts'
+import { fetchmail, opensslPop3, opensslSmtp, poplib, smtplib, snail } from './tls-clients.ts'
+
+const SMTP = ['postfix', 'exim'] as const
+const MODES = ['require', 'implicit'] as const
+
+let bed: Bed
+let stranger: Certificate
+before(async () => {
+  bed = await makeBed({
+    smtp: SMTP,
+    pop3: ['dovecot'],
+    certificates: ['localhost'],
+    listeners: [
+      ...SMTP.flatMap((chain) => MODES.map((tls) => `127.0.0.1:0 smtp ${chain} tls=${tls} name=${chain}-${tls}`)),
+      ...MODES.map((tls) => `127.0.0.1:0 pop3 dovecot tls=${tls} name=dovecot-${tls}`),
+    ],
+  })
+  stranger = await makeCertificate(bed.claim.dir, 'rsa:localhost')
+})
+after(() => bed.end())
+
+const trusted = (): string => bed.certificates[0]?.certificate ?? ''
+
+const BODY = '.a line with a dot\nlast\n'
+const SUBMITTING = {
+  swaks,
+  curl: curlSmtp,
+  msmtp,
+  nodemailer,
+  smtplib,
+  's-nail': snail,
+  'openssl s_client': opensslSmtp,
+}
+/** It sends what it is given, without dots of its own. */
+const BY_HAND = 'openssl s_client'
+
+for (const mode of MODES)
+  void describe(mode === 'implicit' ? 'TLS from the first octet' : 'STARTTLS and STLS', () => {
+    for (const chain of SMTP)
+      for (const [client, send] of Object.entries(SUBMITTING))
+        void it(`${client} submits to ${chain}`, async () => {
+          const [user] = bed.people
+          const subject = `${client} ${mode} ${chain}`
+          const body = client === BY_HAND ? 'last\n' : BODY
+          const sent = await send({
+            port: bed.daemon.port(`${chain}-${mode}`),
+            from: 'me@example.org',
+            to: ['one@example.org', 'two@example.net'],
+            message: messageFrom('me@example.org', subject, body),
+            login: { user: user.name, password: user.password },
+            tls: trusted(),
+            implicit: mode === 'implicit',
+          })
+          assert.ok(sent.ok, sent.transcript)
+          const queued = (await bed.backend(chain).delivered(user)).filter(({ content }) =>
+            content.includes(`Subject: ${subject}\n`),
+          )
+          assert.equal(queued.length, 1)
+          assert.deepEqual(queued[0]?.recipients, ['one@example.org', 'two@example.net'])
+          assert.ok(queued[0]?.content.replaceAll('\r\n', '\n').endsWith(`\n\n${body}`))
+        })
+    for (const [client, send] of Object.entries(SUBMITTING))
+      void it(`${client} does not log in where the certificate is another's`, async () => {
+        const [user] = bed.people
+        const sent = await send({
+          port: bed.daemon.port(`postfix-${mode}`),
+          from: 'me@example.org',
+          to: ['one@example.org'],
+          message: messageFrom('me@example.org', `${client} stranger ${mode}`, BODY),
+          login: { user: user.name, password: user.password },
+          tls: stranger.certificate,
+          implicit: mode === 'implicit',
+        })
+        assert.equal(sent.ok, false, sent.transcript)
+        const queued = await bed.backend('postfix').delivered(user)
+        assert.ok(queued.every(({ content }) => !content.includes(`Subject: ${client} stranger ${mode}\n`)))
+      })
+
+    for (const [client, fetch] of Object.entries({
+      curl: (job: Parameters<typeof mpop>[0]) => curlPop3({ ...job, number: 1 }),
+      mpop,
+      fetchmail,
+      poplib,
+      'openssl s_client': opensslPop3,
+    }))
+      void it(`${client} fetches from dovecot`, async () => {
+        const [user] = bed.people
+        await fillMaildir(user, [messageFrom('me@example.org', 'kept', 'Gr\xfc\xdfe\n')])
+        const job = {
+          port: bed.daemon.port(`dovecot-${mode}`),
+          user: user.name,
+          password: user.password,
+          implicit: mode === 'implicit',
+        }
+        const refused = await fetch({ ...job, tls: stranger.certificate })
+        assert.equal(refused.ok, false, refused.transcript)
+        const fetched = await fetch({ ...job, tls: trusted() })
+        assert.ok(fetched.ok, fetched.transcript)
+        assert.equal(fetched.messages.length, 1)
+        assert.match(fetched.messages[0]?.replaceAll('\r', '') ?? '', /^Subject: kept\n(?:.*\n)*\nGr\xfc\xdfe\n$/m)
+      })
+  })
+
+void it('no client got a password through before TLS, and the log has every login', () => {
+  assert.doesNotMatch(bed.daemon.log(), /login-(failed|tempfail)/)
+  assert.ok(bed.daemon.log().split(' login-accepted ').length > 30)
+})

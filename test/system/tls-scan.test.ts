@@ -1,0 +1,142 @@
+// TLS as others see it: nmap's list of protocols and ciphers, and HAProxy in front, which passes TLS on or ends it. No accounts are needed:
+// the lane is the real one, the helper a double.
+import assert from 'node:assert/strict'
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { connect } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, describe, it } from 'node:test'
+import { newTicketKey, type TlsMaterial } from '../../src/edge/tls.ts'
+import { bindAddress } from '../support/binding.ts'
+import { StreamEnd } from '../support/fake-helper.ts'
+import { endWorker, type Lane, startLane, until } from '../support/lane.ts'
+import { makePair, namedPair, type PairFiles, tlsClient, tlsTexts } from '../support/tls.ts'
+import { must } from './run.ts'
+
+const dir = mkdtempSync(join(tmpdir(), 'acceptd-scan-'))
+let pair: PairFiles
+let tls: TlsMaterial
+before(() => {
+  pair = makePair(dir, 'mx.example')
+  tls = {
+    pairs: [namedPair(['mx.example'], pair), namedPair(['mx.example'], makePair(dir, 'mx.example', 'rsa'))],
+    minimum: 'TLSv1.2',
+    ciphers: '',
+    unknownName: 'default',
+    tickets: [newTicketKey()],
+  }
+})
+after(async () => {
+  await endWorker()
+  rmSync(dir, { recursive: true })
+})
+
+async function lane(t: { after: (f: () => Promise<void>) => void }, listener: string): Promise<Lane> {
+  const started = await startLane(tlsTexts(listener), { tls })
+  started.helper.answering = (asked) => asked.answer('ok 1000 1000 42').send('220 backend\r\n')
+  t.after(started.stop)
+  return started
+}
+
+void it('nmap finds TLS 1.2 and 1.3 only, and forward secrecy in every suite', async (t) => {
+  const one = await lane(t, 'smtp submission tls=implicit')
+  const said = await must(['nmap', '-Pn', '-n', '--script', 'ssl-enum-ciphers', '-p', `${one.port}`, '127.0.0.1'], {
+    timeout: 120_000,
+  })
+  const protocols = [...said.matchAll(/^\|\s+((?:SSL|TLS)v[\d.]+):/gm)].map((found) => found[1])
+  assert.ok(protocols.includes('TLSv1.2'), said)
+  for (const protocol of protocols) assert.match(protocol ?? '', /^TLSv1\.[23]$/, said)
+  const suites = [...said.matchAll(/^\|\s+(TLS_\w+)/gm)].map((found) => found[1] ?? '')
+  assert.ok(suites.length >= 6, said)
+  for (const suite of suites) assert.match(suite, /^TLS_(ECDHE_(ECDSA|RSA)_WITH_|AKE_WITH_|AES_|CHACHA20_)/, said)
+})
+
+const AUTH = `AUTH PLAIN ${Buffer.from('\0me\0secret').toString('base64')}\r\n`
+
+/** HAProxy in TCP mode before `port`; answers its own port. */
+async function haproxy(t: { after: (f: () => Promise<void>) => void }, port: number, bind: string, send: string) {
+  const free = bindAddress('127.0.0.1', 0)
+  assert.ok(free !== undefined)
+  free.close()
+  const file = join(dir, `haproxy-${port}.cfg`)
+  writeFileSync(
+    file,
+    `defaults
+  mode tcp
+  timeout connect 5s
+  timeout client 30s
+  timeout server 30s
+listen mail
+  bind 127.0.0.1:${free.port} ${bind}
+  server acceptd 127.0.0.1:${port} ${send}
+`,
+  )
+  const child: ChildProcess = spawn('/usr/sbin/haproxy', ['-db', '-f', file], { stdio: 'ignore' })
+  t.after(async () => {
+    child.kill('SIGTERM')
+    if (child.exitCode === null && child.signalCode === null) await once(child, 'exit')
+  })
+  await until(
+    'HAProxy',
+    () =>
+      new Promise((resolve) => {
+        const socket = connect(free.port, '127.0.0.1')
+        const settle = (is: boolean) => {
+          socket.destroy()
+          resolve(is)
+        }
+        socket.once('connect', () => settle(true)).once('error', () => settle(false))
+      }),
+  )
+  return free.port
+}
+
+/** From an address that is not HAProxy's own. */
+const CLIENT = '127.0.0.77'
+
+void describe('behind HAProxy', () => {
+  const loggedIn = async (one: Lane, end: StreamEnd): Promise<readonly string[]> => {
+    await until('the greeting', () => end.heard().includes('220 '))
+    end.send(`EHLO me\r\n${AUTH}`)
+    await until('the login', () => end.heard().includes('235'))
+    await until('the log', () => / login-accepted session=\S+ ip=127\.0\.0\.77 /.test(one.log()))
+    return one.helper.asked.at(-1)?.environment ?? []
+  }
+  for (const send of ['send-proxy', 'send-proxy-v2', 'send-proxy-v2-ssl-cn'])
+    void it(`with ${send} the session has the client's address`, async (t) => {
+      const one = await lane(t, 'smtp submission tls=off proxy=127.0.0.1')
+      const port = await haproxy(t, one.port, '', send)
+      const end = new StreamEnd(connect({ port, host: '127.0.0.1', localAddress: CLIENT }))
+      const variables = await loggedIn(one, end)
+      assert.ok(variables.includes(`TCPREMOTEIP=${CLIENT}`), variables.join(' '))
+      end.socket.destroy()
+    })
+  void it('TLS is passed on', async (t) => {
+    const one = await lane(t, 'smtp submission tls=implicit proxy=127.0.0.1')
+    const port = await haproxy(t, one.port, '', 'send-proxy-v2')
+    const plain = connect({ port, host: '127.0.0.1', localAddress: CLIENT })
+    const end = new StreamEnd(await tlsClient({ socket: plain, servername: 'mx.example' }))
+    const variables = await loggedIn(one, end)
+    for (const wanted of [`TCPREMOTEIP=${CLIENT}`, 'SSL_TLS_SNI=mx.example', 'SSL_PROTOCOL=TLSv1.3'])
+      assert.ok(variables.includes(wanted), variables.join(' '))
+    end.socket.destroy()
+  })
+  void it('TLS that it ends is told by send-proxy-v2-ssl-cn, and is enough where TLS is required', async (t) => {
+    const one = await lane(t, 'smtp submission tls=require proxy=127.0.0.1')
+    const both = join(dir, 'both.pem')
+    writeFileSync(both, readFileSync(pair.certificate, 'latin1') + readFileSync(pair.key, 'latin1'), { mode: 0o600 })
+    const port = await haproxy(t, one.port, `ssl crt ${both}`, 'send-proxy-v2-ssl-cn')
+    const plain = connect({ port, host: '127.0.0.1', localAddress: CLIENT })
+    const end = new StreamEnd(await tlsClient({ socket: plain }))
+    const variables = await loggedIn(one, end)
+    assert.ok(variables.includes(`TCPREMOTEIP=${CLIENT}`), variables.join(' '))
+    assert.ok(
+      variables.some((each) => each.startsWith('SSL_PROTOCOL=TLSv1.')),
+      variables.join(' '),
+    )
+    assert.doesNotMatch(end.heard(), /STARTTLS/)
+    end.socket.destroy()
+  })
+})
