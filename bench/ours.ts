@@ -20,15 +20,6 @@ import type { Side, Wish } from './side.ts'
 /** Who runs acceptd: a number without an account. */
 const ACCOUNT = 39_999
 
-/** What a copy of acceptd needs of the clone when it runs. */
-function runtimeParts(): readonly string[] {
-  const lock: { packages: Record<string, { dev?: boolean }> } = JSON.parse(
-    readFileSync(join(top, 'package-lock.json'), 'utf8'),
-  )
-  const packages = Object.entries(lock.packages).filter(([path, { dev }]) => path !== '' && dev !== true)
-  return ['dist/src', 'dist/programs', 'package.json', ...packages.map(([path]) => path)]
-}
-
 interface Installation {
   readonly directory: string
   readonly programs: string
@@ -42,10 +33,8 @@ function installAsRoot(): Installation {
   process.once('exit', () => rmSync(directory, { recursive: true, force: true }))
   chmodSync(directory, 0o755)
   const home = join(directory, 'acceptd')
-  for (const part of runtimeParts())
-    if (existsSync(join(top, part)))
-      cpSync(join(top, part), join(home, part), { recursive: true, verbatimSymlinks: true })
   const programs = join(home, 'dist/programs')
+  cpSync(join(top, 'dist/programs'), programs, { recursive: true, verbatimSymlinks: true })
   execFileSync('make', [
     '-s',
     '-C',

@@ -61,8 +61,6 @@ function newest(path) {
  * @returns {string | undefined}
  */
 export function reasonToBuild(top) {
-  const install = reasonToInstall(top, 'runtime')
-  if (install !== undefined) return install
   const files = PROGRAMS.map((name) => join(top, 'dist/programs', name))
   const [script = '', ...others] = files
   if (!existsSync(script) || others.some((file) => !existsSync(file))) return 'it is not built yet'
@@ -100,7 +98,7 @@ async function take({ name, command, args, remedy }, { top, out, shown }) {
  * @param {{ readonly out?: NodeJS.WriteStream, readonly shown?: boolean }} [options] where progress goes, and whether it is shown
  */
 export async function build(top, { out = process.stdout, shown = process.env['CI'] === 'true' || out.isTTY } = {}) {
-  const install = reasonToInstall(top, 'all')
+  const install = reasonToInstall(top)
   for (const { tool, reason, remedy } of TOOLS)
     if ((tool !== 'npm' || install !== undefined) && which(tool) === undefined)
       fail(`${reason}, and there is no ${tool} here.`, remedy)

@@ -62,15 +62,11 @@ function packagesOf(file) {
 /**
  * Why npm ci is needed in this clone, or undefined.
  * @param {string} top
- * @param {'all' | 'runtime'} extent
  */
-export function reasonToInstall(top, extent) {
+export function reasonToInstall(top) {
   const installed = packagesOf(join(top, 'node_modules/.package-lock.json'))
   if (Object.keys(installed).length === 0) return 'its packages are not installed yet'
-  const wanted = Object.entries(packagesOf(join(top, 'package-lock.json'))).filter(
-    ([, { dev }]) => extent === 'all' || dev !== true,
-  )
-  const missing = missingPackages(Object.fromEntries(wanted), installed, thisPlatform(), (folder) =>
+  const missing = missingPackages(packagesOf(join(top, 'package-lock.json')), installed, thisPlatform(), (folder) =>
     existsSync(join(top, folder, 'package.json')),
   )
   return missing.length === 0 ? undefined : `its packages are not those of package-lock.json (${missing[0]})`

@@ -15,10 +15,11 @@ const { build, reasonToBuild } = await import('./build.mjs')
 
 /** @type {Readonly<Record<string, string | undefined>>} */
 const SCRIPTS = {
-  start: 'dist/scripts/start.js',
+  start: 'dist/programs/acceptd-trial',
   test: 'dist/scripts/test.js',
   check: 'dist/scripts/check.js',
   bench: 'dist/bench/run.js',
+  package: 'dist/scripts/package.js',
 }
 
 if (name === 'start') {

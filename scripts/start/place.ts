@@ -185,17 +185,6 @@ function savedIds(state: string): Ids | undefined {
 const runsAs = (id: number, [command = '', ...args]: readonly string[], code: number): boolean =>
   spawnSync(command, args, { uid: id, gid: id, cwd: '/', env: {}, stdio: 'ignore' }).status === code
 
-/** What the built program needs when it runs, by the lock file. */
-function runtimeParts(top: string): readonly string[] {
-  const lock = JSON.parse(readFileSync(join(top, 'package-lock.json'), 'utf8')) as {
-    readonly packages: Readonly<Record<string, { readonly dev?: boolean; readonly devOptional?: boolean }>>
-  }
-  const packages = Object.entries(lock.packages).filter(
-    ([path, entry]) => path !== '' && !entry.dev && !entry.devOptional,
-  )
-  return ['package.json', 'dist/src', 'dist/programs', ...packages.map(([path]) => path)]
-}
-
 function forAll(path: string, step: (path: string, found: Stats) => void): void {
   step(path, lstatSync(path))
   if (lstatSync(path).isDirectory()) for (const name of readdirSync(path)) forAll(join(path, name), step)
@@ -204,9 +193,7 @@ function forAll(path: string, step: (path: string, found: Stats) => void): void 
 function copyProgram(top: string, to: string, node: string): void {
   const fresh = `${to}.new`
   rmSync(fresh, { recursive: true, force: true })
-  for (const part of runtimeParts(top))
-    if (existsSync(join(top, part)))
-      cpSync(join(top, part), join(fresh, part), { recursive: true, verbatimSymlinks: true })
+  cpSync(join(top, 'dist/programs'), join(fresh, 'dist/programs'), { recursive: true, verbatimSymlinks: true })
   const programs = join(fresh, 'dist/programs')
   for (const name of readdirSync(programs)) {
     const text = lstatSync(join(programs, name)).isFile() ? readFileSync(join(programs, name), 'latin1') : ''

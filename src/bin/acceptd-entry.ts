@@ -2,4 +2,4 @@
 
 import '../edge/signals.ts'
 
-await import('./acceptd.ts')
+void import('./acceptd.ts')

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { appendFileSync, chownSync, cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { appendFileSync, chownSync, cpSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -103,12 +103,6 @@ async function freePorts(): Promise<number> {
 
 before(async () => {
   clone = mkdtempSync(join(tmpdir(), 'acceptd-start-'))
-  const lock = JSON.parse(readFileSync(join(TOP, 'package-lock.json'), 'utf8')) as {
-    readonly packages: Readonly<Record<string, { readonly dev?: boolean }>>
-  }
-  const packages = Object.entries(lock.packages)
-    .filter(([path, { dev }]) => path !== '' && !dev && existsSync(join(TOP, path)))
-    .map(([path]) => path)
   const parts = [
     'package.json',
     'package-lock.json',
@@ -117,12 +111,9 @@ before(async () => {
     'src',
     'native',
     'control',
-    'dist/src',
-    'dist/scripts',
-    'node_modules/.package-lock.json',
     'dist/programs',
   ]
-  for (const part of [...parts, ...packages])
+  for (const part of parts)
     cpSync(join(TOP, part), join(clone, part), { recursive: true, preserveTimestamps: true, verbatimSymlinks: true })
   await must(['chmod', '-R', 'a+rX', clone])
   if (UID !== undefined) chownSync(clone, UID, UID)

@@ -1,5 +1,5 @@
 // acceptd as an administrator would install it: a copy that belongs to root all the way up, its helper setuid, a control directory.
-import { chmodSync, cpSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { chmodSync, cpSync, existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { TOP } from './machine.ts'
 import { must } from './run.ts'
@@ -47,15 +47,6 @@ function chainText({ name, checkpassword, guest, set = {}, warm, backend }: Chai
   ].join('\n')
 }
 
-/** The packages that the programs need when they run, by the lock file. */
-function runtimePackages(): readonly string[] {
-  const lock: unknown = JSON.parse(readFileSync(join(TOP, 'package-lock.json'), 'utf8'))
-  const packages = typeof lock === 'object' && lock !== null && 'packages' in lock ? lock.packages : {}
-  return Object.entries(packages ?? {})
-    .filter(([path, entry]) => path !== '' && !(typeof entry === 'object' && entry !== null && 'dev' in entry))
-    .map(([path]) => path)
-}
-
 /** Copies the built programs under `dir`, compiles the helper for the chains file there, and makes it setuid for the account. */
 export async function install(dir: string, account: Account): Promise<Installation> {
   const home = join(dir, 'acceptd')
@@ -65,10 +56,7 @@ export async function install(dir: string, account: Account): Promise<Installati
     join(dir, 'run'),
     join(dir, 'helper'),
   ]
-  for (const part of ['dist/src', 'dist/programs', 'package.json', ...runtimePackages()]) {
-    const from = join(TOP, part)
-    if (existsSync(from)) cpSync(from, join(home, part), { recursive: true, verbatimSymlinks: true })
-  }
+  cpSync(join(TOP, 'dist/programs'), programs, { recursive: true, verbatimSymlinks: true })
   await must(['chown', '-R', 'root:root', home])
   await must(['chmod', '-R', 'go-w,a+rX', home])
   const chains = join(control, 'chains')
