@@ -15,13 +15,16 @@
 #include <fcntl.h>
 #include <getopt.h>
 #include <limits.h>
+#include <linux/capability.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -113,6 +116,15 @@ static void order(const char *what, const char *more)
   char text[MAX_PLAN + 64];
   snprintf(text, sizeof text, "%s %s%s%s", root ? "root" : "user", what, *more == '\0' ? "" : " ", more);
   setenv("ACCEPTD_LAUNCHER", text, 1);
+  prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
+}
+
+/* A unit may give an ordinary user the right to bind ports below 1024: it is for binding only, and never acceptd.js's. */
+static void drop_capabilities(void)
+{
+  struct __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
+  struct __user_cap_data_struct none[2] = {{0}};
+  if (syscall(SYS_capset, &header, none) != 0) fail(1, "capabilities: %s", strerror(errno));
 }
 
 /* Runs acceptd.js as the account and reads what it wants bound. Where it wants nothing, its end is ours. */
@@ -190,7 +202,8 @@ static int open_directory(const char *name, int *is_new)
 static void make_run(void)
 {
   int is_new, fd = open_directory(run, &is_new);
-  if (fd < 0 || (root && fchown(fd, account.uid, groups[group_count - 1]) != 0) || fchmod(fd, group_count == 1 ? 0700 : 0710) != 0)
+  if (fd < 0 || ((root || group_count == 2) && fchown(fd, root ? account.uid : (uid_t)-1, groups[group_count - 1]) != 0) ||
+      fchmod(fd, group_count == 1 ? 0700 : 0710) != 0)
     fail(1, "%s: %s", run, strerror(errno));
   close(fd);
 }
@@ -263,5 +276,6 @@ int main(int argc, char **argv)
     if (getpriority(PRIO_PROCESS, 0) == 0) setpriority(PRIO_PROCESS, 0, NICE);
     become(&account, groups, group_count);
   }
+  drop_capabilities();
   serve(bound, argv, &signals);
 }

@@ -1,8 +1,10 @@
 // The runtime process: the main thread's own life, from the descriptors that the supervisor handed down to the last session.
 
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
+import type { Daemon } from '../contract/daemon.ts'
 import { onlyPublic } from '../edge/internals.ts'
 import { logLine, openStderr } from '../edge/log.ts'
+import { openServiceManager } from '../edge/service-manager.ts'
 import { hearStarter, obeySignals } from '../edge/signals.ts'
 import { describeError } from '../protocol/errors.ts'
 import { type ControlPlane, openControlPlane } from '../rpc/open.ts'
@@ -12,6 +14,8 @@ import { watchControl } from '../runtime/watching.ts'
 
 /** Seconds that running sessions have after TERM, and after INT. */
 const GRACE = { SIGTERM: 60, SIGINT: 1 } as const
+
+const FROM_DISK = { from: 'disk', apply: 'new-sessions', dryRun: false } as const
 
 export async function runRuntime(options: RuntimeOptions, version: string): Promise<void> {
   const log = openStderr()
@@ -32,11 +36,15 @@ export async function runRuntime(options: RuntimeOptions, version: string): Prom
     setTimeout(() => process.exit(0), (grace + 10) * 1000).unref()
     void Promise.all([plane?.close(), runtime.stop(grace)]).then(() => process.exit(0))
   }
+  const notifier = join(dirname(process.argv[1] ?? ''), 'acceptd-notify')
+  const manager = openServiceManager(notifier, (message) => runtime.log('warn', 'not-notified', { message }))
+  const serving = () => `generation ${runtime.current().generation}, ports ${options.ports.join(', ')}`
   const daemon = createDaemon(runtime, version, stop)
   const { statusGroup, metrics } = runtime.current().config
   // Lanes serve already: whoever stops us now has their sessions told.
   obeySignals(['SIGTERM', 'SIGINT'], (signal) => {
     runtime.log('info', 'stopping', { signal })
+    manager.stopping(signal === 'SIGTERM' ? 'Sessions finish' : 'Sessions are cut')
     stop(signal === 'SIGTERM' ? GRACE.SIGTERM : GRACE.SIGINT)
   })
   const opened = await openControlPlane(daemon, {
@@ -62,14 +70,21 @@ export async function runRuntime(options: RuntimeOptions, version: string): Prom
     ports: options.ports.join(','),
     control: control.addresses.join(','),
   })
-  const reload = { from: 'disk', apply: 'new-sessions', dryRun: false } as const
-  watchControl(runtime, () => void control.inTurn(() => daemon.config.change({ ...reload, by: 'file' })))
+  watchControl(runtime, () => void control.inTurn(() => daemon.config.change({ ...FROM_DISK, by: 'file' })))
   obeySignals(['SIGHUP'], () => {
-    // Both are logged as they go; one that fails does not hold the other.
-    void control.inTurn(async () => {
-      const changed = await daemon.config.change({ ...reload, by: 'signal' })
-      await daemon.tls.reload({ by: 'signal', dryRun: false })
-      return changed
-    })
+    manager.reloading()
+    void reload(daemon, control).then((failed) => manager.ready(`${serving()}${failed}`))
   })
+  manager.ready(serving())
+}
+
+/** Gives what a status says of it, if it has failed. */
+async function reload(daemon: Daemon, { inTurn }: ControlPlane): Promise<string> {
+  // Both are logged as they go; one that fails does not hold the other.
+  const changed = await inTurn(async () => {
+    const published = await daemon.config.change({ ...FROM_DISK, by: 'signal' })
+    const loaded = await daemon.tls.reload({ by: 'signal', dryRun: false })
+    return published.andThen(() => loaded)
+  })
+  return changed.isErr() ? `; the last reload failed: ${changed.error.message}` : ''
 }

@@ -1,11 +1,12 @@
 // One connection to accept-helper for each authentication; after the status line the stream is the backend's.
 
 import { spawn } from 'node:child_process'
-import { existsSync } from 'node:fs'
+import { existsSync, statSync } from 'node:fs'
 import { connect, type NetConnectOpts, type Socket } from 'node:net'
 import { NO_BYTES, textOf, wipe } from '../protocol/bytes.ts'
 import {
   encodeHelperRequest,
+  type HelperMode,
   type HelperPlace,
   type HelperRequest,
   type HelperStatus,
@@ -15,6 +16,17 @@ import {
 } from '../protocol/helper.ts'
 import { Backend, type BackendHearer } from './backend.ts'
 import type { SocketOptions } from './reading.ts'
+
+interface HelperFacts {
+  readonly mode: HelperMode
+  readonly place: HelperPlace
+  /** What its own check said. */
+  readonly privileged: boolean
+}
+
+/** A helper that is a unit of its own was started by somebody else: it is root's if its socket is. */
+export const isPrivileged = ({ mode, place, privileged }: HelperFacts): boolean =>
+  mode === 'unit' && 'socket' in place ? statSync(place.socket, { throwIfNoEntry: false })?.uid === 0 : privileged
 
 /** There is a backend if and only if the status is `ok`; `rest` was read after its line. */
 export type Answered = (status: HelperStatus, backend: Backend | undefined, rest: Uint8Array) => void

@@ -1,5 +1,6 @@
 // One line per event: time, level, event, then name=value; the session's name in each. The words are an interface: acceptd(8).
 
+import { fstatSync } from 'node:fs'
 import type { LogLevel } from '../contract/daemon.ts'
 import { type LogWriter, openLog } from './log-writer.ts'
 
@@ -9,9 +10,25 @@ export const isLogged = (level: LogLevel, threshold: LogLevel): boolean => ORDER
 
 export type LogFields = Readonly<Record<string, string | number | undefined>>
 
+/** The levels of syslog(3), as sd-daemon(3) wants them before a line. */
+const PRIORITIES: Readonly<Record<LogLevel, string>> = { error: '<3>', warn: '<4>', info: '<6>', debug: '<7>' }
+const NO_PRIORITIES: Readonly<Record<LogLevel, string>> = { error: '', warn: '', info: '', debug: '' }
+
+/** Whether descriptor 2 is the stream of systemd's journal that JOURNAL_STREAM names. */
+function isJournal(): boolean {
+  try {
+    const { dev, ino } = fstatSync(2)
+    return process.env.JOURNAL_STREAM === `${dev}:${ino}`
+  } catch {
+    return false
+  }
+}
+
+const priorities = isJournal() ? PRIORITIES : NO_PRIORITIES
+
 /** `common` is the text of fields that go before the others. */
 export function logLine(level: LogLevel, event: string, fields: LogFields, common = ''): string {
-  return `${new Date().toISOString()} ${level} ${event}${common}${fieldsText(fields)}\n`
+  return `${priorities[level]}${new Date().toISOString()} ${level} ${event}${common}${fieldsText(fields)}\n`
 }
 
 /** The log of a process of acceptd. */

@@ -1,6 +1,7 @@
 // How the runtime and its host are: checks, each a sentence for people.
 
 import type { HealthCheck } from '../../contract/daemon.ts'
+import { isPrivileged } from '../../edge/helper.ts'
 import { openDescriptors } from '../../edge/sizing.ts'
 import type { ConfigError } from '../../protocol/errors.ts'
 import type { Runtime } from '../runtime.ts'
@@ -20,7 +21,7 @@ export async function healthOf(runtime: Runtime): Promise<readonly HealthCheck[]
 }
 
 function helperCheck(runtime: Runtime): HealthCheck {
-  const { privileged } = runtime.options.helper
+  const privileged = isPrivileged(runtime.options.helper)
   if (runtime.helperUp() === false) {
     return { name: 'helper', state: 'failed', detail: 'accept-helper does not answer on its socket; logins get 454' }
   }

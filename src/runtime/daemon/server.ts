@@ -3,6 +3,7 @@
 import { ok } from 'neverthrow'
 import type { Daemon } from '../../contract/daemon.ts'
 import { wallTime } from '../../edge/clock.ts'
+import { isPrivileged } from '../../edge/helper.ts'
 import type { LaneMeasure } from '../../lane/messages.ts'
 import type { LaneHandle } from '../pool.ts'
 import type { Runtime } from '../runtime.ts'
@@ -18,7 +19,7 @@ export const serverOf = (runtime: Runtime, version: string, stop: (grace: number
     pid: process.pid,
     started: wallTime(runtime.began),
     lanes: runtime.lanes().length,
-    helper: { mode: runtime.options.helper.mode, privileged: runtime.options.helper.privileged },
+    helper: { mode: runtime.options.helper.mode, privileged: isPrivileged(runtime.options.helper) },
     generation: runtime.current().generation,
     sha256: runtime.current().sha256,
     draining: runtime.refusing(),
