@@ -41,6 +41,7 @@ wanted='
 /usr/bin/mmdebstrap mmdebstrap
 /usr/share/keyrings/debian-archive-keyring.gpg debian-archive-keyring
 /usr/bin/faketime faketime
+/usr/bin/systemd-nspawn systemd-container
 /usr/bin/cc gcc
 /usr/bin/make make
 '

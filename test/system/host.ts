@@ -1,0 +1,103 @@
+// A Debian 13 that boots systemd in a container: nothing that happens there outlasts it.
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { TOP } from './machine.ts'
+import { until } from './processes.ts'
+import { must, type Ran, run } from './run.ts'
+
+export interface Host {
+  readonly run: (words: readonly string[], input?: string) => Promise<Ran>
+  /** A script of sh that has to succeed; gives what it said on stdout. */
+  readonly sh: (script: string) => Promise<string>
+  readonly end: () => Promise<void>
+}
+
+/** What tells apt and the cache where they are. */
+export function aptEnvironment(): Readonly<Record<string, string>> {
+  const names = ['ACCEPTD_TEST_CACHE', 'http_proxy', 'https_proxy', 'no_proxy']
+  return Object.fromEntries(
+    names.flatMap((name) => (process.env[name] === undefined ? [] : [[name, process.env[name]]])),
+  )
+}
+
+function childNamed(parent: number, name: string): number | undefined {
+  for (const pid of readdirSync('/proc').filter((entry) => /^\d+$/.test(entry))) {
+    try {
+      const [, comm, above] = /\((.*)\) \S+ (\d+)/s.exec(readFileSync(`/proc/${pid}/stat`, 'latin1')) ?? []
+      if (comm === name && Number(above) === parent) return Number(pid)
+    } catch {
+      // It has ended.
+    }
+  }
+  return undefined
+}
+
+const OPTIONS = [
+  '--quiet',
+  '--volatile=overlay',
+  // Nobody here has to run systemd-machined.
+  '--register=no',
+  '--keep-unit',
+  '--private-network',
+  '--boot',
+]
+
+/** `share` is /mnt there. */
+export async function bootHost(share: string): Promise<Host> {
+  const maker = join(TOP, 'test/system/debian.sh')
+  const root = (await must(['sh', maker, 'systemd'], { timeout: 900_000, env: aptEnvironment() })).trim()
+  const name = `--machine=acceptd${process.pid}`
+  const container: ChildProcess = spawn(
+    'systemd-nspawn',
+    [...OPTIONS, name, `--directory=${root}`, `--bind-ro=${share}:/mnt`],
+    // Where the machine has the old hierarchy of control groups, the container still gets the one that systemd needs.
+    {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: { ...process.env, SYSTEMD_NSPAWN_UNIFIED_HIERARCHY: '1' },
+      detached: true,
+    },
+  )
+  let said = ''
+  for (const stream of [container.stdout, container.stderr])
+    stream?.setEncoding('latin1').on('data', (text: string) => {
+      said += text
+    })
+  const leader = await until(
+    'systemd in the container',
+    () => {
+      if (container.exitCode !== null) throw new Error(`systemd-nspawn: exit ${container.exitCode}\n${said}`)
+      return childNamed(container.pid ?? 0, 'systemd')
+    },
+    { timeout: 30_000, show: () => said },
+  )
+  const inside = (words: readonly string[], input = ''): Promise<Ran> =>
+    run(
+      [
+        ...`nsenter -t ${leader} -m -u -i -n -p -C env -i PATH=/usr/sbin:/usr/bin HOME=/root LC_ALL=C`.split(' '),
+        ...words,
+      ],
+      { input, timeout: 120_000 },
+    )
+  const sh = async (script: string): Promise<string> => {
+    const ran = await inside(['sh', '-ec', script])
+    if (ran.code !== 0) throw new Error(`${script}\nexit ${ran.code ?? ran.signal}\n${ran.transcript}`)
+    return ran.stdout
+  }
+  await sh('until systemctl is-system-running | grep -qE "running|degraded"; do sleep 0.2; done; ip link set lo up')
+  return {
+    run: inside,
+    sh,
+    end: async () => {
+      if (container.exitCode !== null) return
+      container.kill('SIGKILL')
+      await once(container, 'exit')
+      try {
+        process.kill(leader, 'SIGKILL')
+      } catch {
+        // It has ended with its container.
+      }
+    },
+  }
+}
