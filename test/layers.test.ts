@@ -55,7 +55,7 @@ const files = readdirSync('src', { recursive: true, encoding: 'utf8' })
   .filter((name) => name.endsWith('.ts'))
   .map((name) => join('src', name))
 
-/** Everything a source names behind `from`, `import` or `import(`, with its line. */
+/** Everything a source names after `from`, `import` or `import(`, with its line. */
 function imports(file: string): readonly { readonly line: number; readonly name: string }[] {
   return readFileSync(file, 'utf8')
     .split('\n')

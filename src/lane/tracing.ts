@@ -1,4 +1,4 @@
-// session.trace in a lane: which sessions are followed, and what is told of them. Never an argument of AUTH, a password or a body.
+// session.trace in a lane: which sessions are followed, and what is shown of them. Never an argument of AUTH, a password or a body.
 
 import type { TraceLine, TraceRequest } from '../contract/daemon.ts'
 import { sessionMatcher } from '../contract/pages.ts'

@@ -40,7 +40,7 @@ export function attach(socket: Socket, child: ChildProcess): void {
   child.stdout?.pipe(socket)
 }
 
-/** Runs the load generator to its end; the options stand in one string, none with a space in its value. */
+/** Runs the load generator to its end; the options are in one string, none with a space in its value. */
 export function loadgen(
   port: number,
   options: string,

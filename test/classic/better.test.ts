@@ -87,7 +87,7 @@ const ROWS: readonly Row[] = [
   },
   {
     original:
-      'end of DATA is looked for at the end of each read only: commands pipelined behind the dot bypass the rules',
+      'end of DATA is looked for at the end of each read only: commands pipelined after the dot bypass the rules',
     here: 'one byte-level scanner that keeps its state over reads',
     play: fixsmtpio(
       [hello, C('DATA\r\n'), S('354 go\r\n'), C('a\r\n.\r\nVRFY x\r\n'), S('250 ok queued\r\n502 no\r\n'), ...quit],
@@ -117,7 +117,7 @@ const ROWS: readonly Row[] = [
     result: { exit: 14, stderr: 'fixsmtpio: mail program spoke nonsense said="warning: blah"\n' },
   },
   {
-    original: 'a dot split over reads loses the commands behind it',
+    original: 'a dot split over reads loses the commands after it',
     here: 'its state is kept over reads',
     play: fixsmtpio([
       hello,
@@ -559,7 +559,7 @@ const ROWS: readonly Row[] = [
     result: { exit: 14, backend_received: 'DATA\r\n' },
   },
   {
-    original: 'a request pipelined behind AUTH is lost',
+    original: 'a request pipelined after AUTH is lost',
     here: 'handed to the backend after success',
     play: authup(
       [S(GREETING), C(`${LOGIN}MAIL FROM:<a@b>\r\nQUIT\r\n`), S('235 ok\r\n250 ok\r\n')],
@@ -569,7 +569,7 @@ const ROWS: readonly Row[] = [
     check: ({ child_runs = [] }) => assert.equal(child_runs[0]?.stdin, 'MAIL FROM:<a@b>\r\nQUIT\r\n'),
   },
   {
-    original: 'a request pipelined behind a refused AUTH is lost as well',
+    original: 'a request pipelined after a refused AUTH is lost as well',
     here: 'answered by authup',
     play: authup(
       [

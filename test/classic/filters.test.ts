@@ -74,7 +74,7 @@ void test('QMAILQUEUEFILTERS names another file, and qmail-qfilter-queue is the 
   assert.deepEqual(message(), MESSAGE)
 })
 
-void test('control/ofmipqueue names what comes behind, and it does not come back to us', () => {
+void test('control/ofmipqueue names what comes after, and it does not come back to us', () => {
   script(
     join(home, 'next'),
     `[ -z "\${QMAILQUEUE+x}" ] || exit 81\ncat > ${queued}.message; cat <&1 > ${queued}.envelope; exit 0`,

@@ -1,4 +1,4 @@
-// A dual-purpose port: behind `--` stands the service for peers that do not authenticate.
+// A dual-purpose port: what follows `--` is the service for peers that do not authenticate.
 
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
@@ -179,7 +179,7 @@ void test('a guest that goes away in DATA leaves nothing half queued', async () 
   assert.equal(result.backend_received, 'DATA\r\nhalf\r\n')
 })
 
-void test('AUTH needs TLS as soon as TLS can be had; a guest does not, even where it is required', async () => {
+void test('AUTH needs TLS as soon as TLS is available; a guest does not, even where it is required', async () => {
   for (const UCSPITLS of ['', '!']) {
     await dialogue(
       `tls ${UCSPITLS}`,

@@ -45,7 +45,7 @@ async function loggedIn(
 for (const chained of [false, true]) {
   const where = chained ? 'authup behind it' : 'fixsmtpio'
   for (const end of [0, 1, 2, 16, 111, 'signal:9'] as const)
-    void test(`${where}: a mail program that ends with ${end} after 235 is told as 421, and exit code 14`, async () => {
+    void test(`${where}: a mail program that ends with ${end} after 235 is reported as 421, and exit code 14`, async () => {
       const result = await loggedIn(
         { ...BACKEND, replies: { ...BACKEND.replies, NOOP: null }, exits: { NOOP: end } },
         [ACCEPTED, C('MAIL FROM:<a@b>\r\n'), S('250 ok\r\n'), C('NOOP\r\n'), DIED],

@@ -175,7 +175,7 @@ void test('fixsmtpio: after a login STARTTLS is not offered, since authup has of
   })
 })
 
-void test('fixsmtpio: what keeps a backend from STARTTLS, or from a request before it, stands in front of what a rule prepends', async () => {
+void test('fixsmtpio: what keeps a backend from STARTTLS, or from a request before it, comes before what a rule prepends', async () => {
   const { backend_received } = await played({
     control: { me: 'me.example\n', fixsmtpio: ':starttls:RULE :*::\n:vrfy:RULE :*::\n' },
     backend: BACKEND,

@@ -1,4 +1,4 @@
-// A control directory is compiled whole: every error with its file, line and column, all at once.
+// A control directory is compiled whole: every error with its file, line and column, all together.
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { compileConfig } from '../../src/config/config.ts'
@@ -45,7 +45,7 @@ void describe('the control directory', () => {
       { timeoutsmtpd: '0\n' },
       ['control/timeoutsmtpd:1:1: `0` is not a number from 1 to 86400'],
     ],
-    ['a number with blanks behind it', { timeoutsmtpd: '7 \t\n' }, []],
+    ['a number with blanks after it', { timeoutsmtpd: '7 \t\n' }, []],
     ['an empty file, which means its default', { timeoutsmtpd: '' }, []],
     ['a word that is not known', { barelineend: 'maybe\n' }, ['control/barelineend:1:1: `maybe` is not known']],
     [
@@ -77,7 +77,7 @@ void describe('the control directory', () => {
       ],
     ],
     [
-      'errors in several files, all at once',
+      'errors in several files, all together',
       { timeoutsmtpd: 'x\n', listeners: 'here smtp submission\n', fixsmtpio: `${good['fixsmtpio']}:bad\n` },
       ['control/listeners:1:1', 'control/fixsmtpio:', 'control/timeoutsmtpd:1:1'],
     ],

@@ -1,4 +1,4 @@
-// The two programs that a case's program runs: a mail program, and a checkpassword with whatever stands behind it.
+// The two programs that a case's program runs: a mail program, and a checkpassword with whatever follows it.
 // Started as `node fakes.js backend|child DIRECTORY [ARGUMENT ...]`; they read their part from, and report into, the directory.
 
 import { spawnSync } from 'node:child_process'

@@ -73,7 +73,7 @@ void describe('a listener on [::]', () => {
       assert.equal(isIpv6Only(six, [six, ...all]), only)
     })
 
-  void it('on a port that the kernel chooses takes both, whatever stands beside it', () => {
+  void it('on a port that the kernel chooses takes both, whatever else is there', () => {
     const all = [
       { address: '::', port: 0 },
       { address: '0.0.0.0', port: 0 },

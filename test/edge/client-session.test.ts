@@ -117,7 +117,7 @@ void describe('ends', () => {
     assert.equal(one.end(), '')
   })
 
-  void it('a client that goes away behind a refused bare line end, before its final dot, ends the session at once', () => {
+  void it('a client that goes away after a refused bare line end, before its final dot, ends the session immediately', () => {
     const { one, backend } = served('bare=refuse')
     send(one, 'DATA\r\n')
     backend.send('354 go\r\n')

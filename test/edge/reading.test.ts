@@ -68,7 +68,7 @@ async function lazily(port: number, bytes: Uint8Array): Promise<string> {
 }
 
 void describe('reading into common memory', () => {
-  void it('gives each of eight slow peers back what it sent, 2 MB each at once', async () => {
+  void it('gives each of eight slow peers back what it sent, 2 MB each at the same time', async () => {
     const server = echo()
     try {
       const sent = Array.from({ length: 8 }, () => randomBytes(2_000_000))

@@ -130,7 +130,7 @@ void describe('accept-helper attacked', () => {
     assert.match(await helper.answer({ chain: 'submission' }), /^ok /)
   })
 
-  void test('the ends of a hundred backends at once are all told', async () => {
+  void test('the ends of a hundred backends at the same time are all reported', async () => {
     const news = await helper.watch()
     const sessions = Array.from({ length: 100 }, (_, i) => `many-${i}`)
     const lines = await Promise.all(

@@ -161,7 +161,7 @@ export class Bed {
     return join(this.bin, 'accept-helper')
   }
 
-  /** Writes the chains file; the words of `more` stand before the chains. */
+  /** Writes the chains file; the words of `more` come before the chains. */
   chains(more = '', chains = ''): void {
     const check = `${this.bin}/checkpassword -f ${this.folder}/passwd`
     const chain = (name: string, checkpassword: string, backend = `${this.folder}/backend a b`) =>

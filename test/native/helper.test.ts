@@ -178,8 +178,8 @@ for (const [build, make] of [
       ['no credentials', frame('auth\0s\0submission\0\0')],
       ['two fields only', frame('auth\0s\0submission\0\0demo\0secret\0')],
       ['four fields', frame('auth\0s\0submission\0\0demo\0secret\0\0\0')],
-      ['a watch with more behind it', frame('watch\0x\0')],
-      ['a byte behind the request', Buffer.concat([loginFrame({ chain: 'submission' }), Buffer.from('x')])],
+      ['a watch with more after it', frame('watch\0x\0')],
+      ['a byte after the request', Buffer.concat([loginFrame({ chain: 'submission' }), Buffer.from('x')])],
       ['sixty-four thousand bytes of nothing', frame(Buffer.alloc(65536))],
       ['noise', frame(Buffer.from(Array.from({ length: 300 }, (_, i) => (i * 37) & 255)))],
     ] as const)
@@ -236,7 +236,7 @@ for (const [build, make] of [
       assert.equal(await watcher.line(), '')
     })
 
-    void test('three hundred logins at once are all answered, and nothing is left behind', async () => {
+    void test('three hundred logins at the same time are all answered, and nothing is left behind', async () => {
       bed.chains('login-timeout 30')
       const server = helper.server()
       await until('earlier processes to end', () => helper.children(server).length === 0)

@@ -245,7 +245,7 @@ void describe('authup-helper', () => {
     control.socket.end()
     assert.equal(await new Promise((resolve) => child.once('exit', resolve)), 0)
   })
-  void test('with relay the chain talks to authup, and its end is told after its last byte', async () => {
+  void test('with relay the chain talks to authup, and its end is reported after its last byte', async () => {
     const { control, relay } = start(['/bin/sh', '-c', chain])
     control.socket.write(request('auth', 'relay', ['AUTHUP_USER=me'], 'me\0x\0\0'))
     assert.match(await control.line(), /^pid \d+$/)

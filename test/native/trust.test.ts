@@ -16,7 +16,7 @@ const modeOf = (path: string) => {
 
 void describe("the socket's folder", { skip: !isRoot }, () => {
   const path = at('socket-chains')
-  /** What `serve` says and ends with; by its own socket, so that it ends at once where it begins at all. */
+  /** What `serve` says and ends with; by its own socket, so that it ends immediately where it begins at all. */
   const serve = (socket: string) => {
     const text = `account ${account.uid}\ngroup ${account.gid}\nsocket ${socket}\nchain a\n checkpassword builtin\n backend /bin/true\n`
     writeFileSync(path, text, { mode: 0o644 })

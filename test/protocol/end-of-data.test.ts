@@ -10,7 +10,7 @@ const search = createLineEndSearch()
 
 interface Scanned {
   readonly out: string
-  /** What stands behind the final dot line; undefined: it has not come. */
+  /** What follows the final dot line; undefined: it has not come. */
   readonly rest: string | undefined
   readonly fault: BodyFault
 }
@@ -43,7 +43,7 @@ const CASES: readonly (readonly [
   ['a message ends with CR LF . CR LF', 'a\r\n.\r\nNOOP\r\n', 'a\r\n.\r\n', 'NOOP\r\n', 'a\r\n.\r\n'],
   ['an empty message is a dot line', '.\r\n', '.\r\n', '', '.\r\n'],
   [
-    'a dot with something behind it is no end',
+    'a dot with something after it is no end',
     '..\r\n.x\r\n.  x\r\n.\r\n',
     '..\r\n.x\r\n.  x\r\n.\r\n',
     '',
@@ -64,7 +64,7 @@ const CASES: readonly (readonly [
   ['. LF at the very start is no end', '.\nb\r\n.\r\n', '..\r\nb\r\n.\r\n', '', ''],
   ['LF . at the very start is stuffed', '\n.b\r\n.\r\n', '\r\n..b\r\n.\r\n', '', ''],
   ['CR at the end of what has come waits for LF', 'a\r', 'a\r', undefined, 'a\r'],
-  ['CR behind a lone dot is held back', 'a\r\n.\r', 'a\r\n.', undefined, 'a\r\n.'],
+  ['CR after a lone dot is held back', 'a\r\n.\r', 'a\r\n.', undefined, 'a\r\n.'],
   ['CR LF . NUL is no end for anybody', 'a\r\n.\0x\r\n.\r\n', 'a\r\n..\0x\r\n.\r\n', '', 'a\r\n..\0x\r\n.\r\n'],
   ['CR LF . blank is no end for anybody', 'a\r\n. \r\n.\r\n', 'a\r\n.. \r\n.\r\n', '', 'a\r\n.. \r\n.\r\n'],
   ['CR LF . and a high octet is no end for anybody', '.\x8d\r\n.\r\n', '..\x8d\r\n.\r\n', '', '..\x8d\r\n.\r\n'],
@@ -98,7 +98,7 @@ function endOf(input: string): number | undefined {
   return at < 0 ? undefined : at + 3
 }
 
-/** What a backend finds behind what it takes for the end of the message; undefined: it has seen no end. */
+/** What a backend finds after what it takes for the end of the message; undefined: it has seen no end. */
 type Reading = (out: string) => string | undefined
 
 const behind =
@@ -135,7 +135,7 @@ const READINGS: readonly (readonly [name: string, reading: Reading])[] = [
   ['strict', strictly],
   ['CR, LF and CR LF end a line', behind(/(?:^|\r\n|\r|\n)\.(?:\r\n|\r|\n)/)],
   [
-    'LF ends a line, white space, controls and high octets behind the dot are trimmed',
+    'LF ends a line, white space, controls and high octets after the dot are trimmed',
     behind(/(?:^|\n)\.[\0-\x20\x7f-\xa0\xff]*?\n/),
   ],
   ['NULs are dropped', (out) => strictly(out.replaceAll('\0', ''))],
@@ -187,7 +187,7 @@ const BEHIND = [
 ]
 const AFTER = ['\r\n', '\n', '\r', '\r\r\n', '\n\r', '\0\r\n', '\r\0\n', '\x8d\x8a']
 
-void test('whatever stands before a dot and behind it, every backend sees the end that the client means, or none', () => {
+void test('whatever comes before a dot and after it, every backend sees the end that the client means, or none', () => {
   const lines = [
     '',
     'a',

@@ -13,8 +13,8 @@ const CASES: readonly (readonly [hazard: string, input: string, lines: readonly 
   ['eight bits and NUL come through', '\xff\0\xe9\n', ['\xff\0\xe9\n']],
   ['a line of exactly the limit is taken', '123456\r\n', ['123456\r\n']],
   ['one octet more is too long, and the next line is read', '1234567\r\nok\r\n', ['TOO LONG', 'ok\r\n']],
-  ['a line over many reads is told once', `${'x'.repeat(50)}\nok\n`, ['TOO LONG', 'ok\n']],
-  ['a line at the limit without its LF is too long at once', '12345678', ['TOO LONG']],
+  ['a line over many reads is reported once', `${'x'.repeat(50)}\nok\n`, ['TOO LONG', 'ok\n']],
+  ['a line at the limit without its LF is too long immediately', '12345678', ['TOO LONG']],
   ['one octet below the limit is waited for', '1234567', []],
 ]
 

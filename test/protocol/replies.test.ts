@@ -25,13 +25,13 @@ const CASES: readonly (readonly [hazard: string, input: string, replies: readonl
   ['two replies in one read', '250 ok\r\n354 go\r\n', ['250 ok\r\n', '354 go\r\n'], ''],
   ['a reply of three lines', '250-a\r\n250-b\r\n250 c\r\n', ['250-a\r\n250-b\r\n250 c\r\n'], ''],
   ['bare LF endings are kept', '250-a\n250 b\n', ['250-a\n250 b\n'], ''],
-  ['a code with nothing behind it ends a reply', '250\r\n250\n', ['250\r\n', '250\n'], ''],
+  ['a code with nothing after it ends a reply', '250\r\n250\n', ['250\r\n', '250\n'], ''],
   ['a code and a space', '250 \r\n', ['250 \r\n'], ''],
   ['a code and a mark without text continue', '250-\r\n250 ok\r\n', ['250-\r\n250 ok\r\n'], ''],
   ['a line that has not ended waits', '250 ok', [], '250 ok'],
   ['a reply that has not ended waits', '250-a\r\n250-b\r\n', [], '250-a\r\n250-b\r\n'],
   [
-    'anything but a space behind a code continues',
+    'anything but a space after a code continues',
     '250xa\r\n250\tb\r\n2501\r\n250 c\r\n',
     ['250xa\r\n250\tb\r\n2501\r\n250 c\r\n'],
     '',
@@ -71,7 +71,7 @@ void test('a line without a code is no reply, and what came before it is not los
         assert.deepEqual(repliesOf(reads), { replies: ['250 ok\r\n'], left: '', nonsense: line })
 })
 
-void test('a reply over the limit is told, and what came before it is not lost', () => {
+void test('a reply over the limit is reported, and what came before it is not lost', () => {
   const input = `220 hi\r\n${'250-x\r\n'.repeat(20)}250 end\r\n`
   for (const reads of [[bytesOf(input)], byteByByte(input)]) {
     const { replies, nonsense } = repliesOf(reads, 64)

@@ -1,4 +1,4 @@
-// The scripts of docs/examples, run as they stand against a daemon in memory.
+// The scripts of docs/examples, run as they are against a daemon in memory.
 import assert from 'node:assert/strict'
 import { execFile, spawn, spawnSync } from 'node:child_process'
 import { writeFileSync } from 'node:fs'

@@ -61,7 +61,7 @@ export function deaf(path: string): Socket {
   const socket = connect(path)
   socket.pause()
   socket.on('error', () => {})
-  // Every reply may be half a megabyte, the requests behind the first wait in the kernel.
+  // Every reply may be half a megabyte, the requests after the first wait in the kernel.
   const ask = `{"jsonrpc":"2.0","id":1,"method":"session.list","params":{"limit":1000}}\n`
   socket.write('{"jsonrpc":"2.0","id":1,"method":"event.subscribe"}\n'.repeat(8))
   for (let n = 0; n < 50; n++) socket.write(ask)

@@ -184,12 +184,12 @@ void test('metrics as Prometheus reads them', () => {
   assert.match(text, /^acceptd_login_seconds_bucket\{lane="1",outcome="accepted",le="0\.016384"\} 1$/m)
   assert.match(text, /^acceptd_login_seconds_bucket\{lane="1",outcome="accepted",le="\+Inf"\} 1$/m)
   assert.match(text, /^acceptd_login_seconds_sum\{lane="1",outcome="accepted"\} 0\.01$/m)
-  // Each family stands together, after its own help and type.
+  // Each family comes together, after its own help and type.
   const families = text.split('\n').flatMap((line) => /^# TYPE (\S+)/.exec(line)?.[1] ?? [])
   assert.equal(new Set(families).size, families.length)
 })
 
-void test('a reader who is behind gets what fits in the queue, in order, and hears how many were lost', () => {
+void test('a reader that is behind gets what fits in the queue, in order, and hears how many were lost', () => {
   const written: string[] = []
   let full = true
   let lost = 0

@@ -185,7 +185,7 @@ void test('HTTP on the same socket: POST, metrics, and what is neither', async (
   assert.match(refused.stdout, /^POST \/ with one/)
 })
 
-void test('events are numbered notifications behind the reply, filtered, until they are ended', async (t) => {
+void test('events are numbered notifications after the reply, filtered, until they are ended', async (t) => {
   const { control, host } = await fixture(t)
   const c = wire(control)
   const { result } = await c.call('event.subscribe', { topics: ['session'], user: 'a*' })

@@ -99,7 +99,7 @@ for (const [pattern, text, matches] of SHAPES) {
   })
 }
 
-void test('what stands behind a NUL is not part of the pattern', () => {
+void test('what follows a NUL is not part of the pattern', () => {
   assert.equal(compileGlob('a\0b')('a'), true)
 })
 

@@ -30,7 +30,7 @@ const REFUSED: readonly (readonly [hazard: string, text: string, errors: readonl
   ['an exit code that wraps to 0 in 32 bits', ':noop::*:4294967296:x', [`1:10 ${CODE('4294967296')}`]],
   ['an exit code with a sign', ':noop::*:+5:x', [`1:10 ${CODE('+5')}`]],
   ['an exit code below 0', ':noop::*:-1:x', [`1:10 ${CODE('-1')}`]],
-  ['an exit code with more behind it', ':noop::*:12x:x', [`1:10 ${CODE('12x')}`]],
+  ['an exit code with more after it', ':noop::*:12x:x', [`1:10 ${CODE('12x')}`]],
   ['an exit code with a space', ':noop::*: 5:x', [`1:10 ${CODE(' 5')}`]],
   [
     'a response to a client that is gone',
@@ -51,13 +51,13 @@ const REFUSED: readonly (readonly [hazard: string, text: string, errors: readonl
   ],
   ['a reserved response', ':ehlo::*::&fixsmtpio', ['1:11 the response &fixsmtpio is not known']],
   [
-    'a reserved response with more behind it',
+    'a reserved response with more after it',
     ':ehlo::*::&fixsmtpio_noop x',
     ['1:11 the response &fixsmtpio_noop x is not known'],
   ],
   ['a reserved response and a CR', ':ehlo::*::&fixsmtpio_noop\r', ['1:11 the response &fixsmtpio_noop\r is not known']],
   [
-    'an old name with more behind it',
+    'an old name with more after it',
     ':ehlo::*::&qmail-fixsmtpio x',
     ['1:11 the response &qmail-fixsmtpio x is not known'],
   ],

@@ -92,7 +92,7 @@ const CASES: Readonly<Record<string, Case>> = {
     hits: [0],
   },
   'a glob sees the line ending': { rules: [':noop::250 ok::250 x'], reply: '250 ok\r\n', becomes: '250 ok\r\n' },
-  'a glob sees nothing behind a NUL': { rules: [':noop::250 a::250 x'], reply: '250 a\0b\r\n', becomes: '250 x\r\n' },
+  'a glob sees nothing after a NUL': { rules: [':noop::250 a::250 x'], reply: '250 a\0b\r\n', becomes: '250 x\r\n' },
   'a removed first line': {
     rules: [':ehlo::*be*::'],
     event: 'ehlo',
@@ -168,7 +168,7 @@ const CASES: Readonly<Record<string, Case>> = {
     becomes: '250 mx.example\r\n',
     who: OFFER,
   },
-  'a backend has its STARTTLS dropped, wherever it stands': {
+  'a backend has its STARTTLS dropped, wherever it is': {
     rules: [FIX],
     event: 'ehlo',
     reply: '250-be\r\n250-X\r\n250-STARTTLS\r\n250 STARTTLS\r\n',
@@ -244,7 +244,7 @@ const CASES: Readonly<Record<string, Case>> = {
     reply: '250-be\r\n250-StartTLS\r\n250-STARTTLS\n250-starttls x\r\n250xSTARTTLS\r\n250 STARTTLSX\n',
     becomes: '250-mx.example\r\n250 STARTTLSX\n',
   },
-  'a status in brackets stands in front where EHLO has promised it': {
+  'a status in brackets comes first where EHLO has promised it': {
     rules: [':noop::*::503 already there (#5.5.1)'],
     reply: '250 ok\r\n',
     becomes: '503 5.5.1 already there\r\n',
@@ -293,7 +293,7 @@ void test('a rule that matches several lines of a reply is counted once', () => 
 const PREPENDS: readonly (readonly [what: string, rules: readonly string[], line: string, sent: string])[] = [
   ['a prepend', [':vrfy:NOOP :*::502 no'], 'VRFY u\r\n', 'NOOP VRFY u\r\n'],
   ['a prepend whose glob matches nothing', [':vrfy:NOOP :nothing::502 no'], 'VRFY\n', 'NOOP VRFY\n'],
-  ['of two the later stands in front', [':vrfy:A :*::', ':vrfy:B :*::'], 'VRFY\r\n', 'B A VRFY\r\n'],
+  ['of two the later comes first', [':vrfy:A :*::', ':vrfy:B :*::'], 'VRFY\r\n', 'B A VRFY\r\n'],
   ['a rule without a prepend', [':vrfy::*::'], 'VRFY\r\n', 'VRFY\r\n'],
   ['another verb', [':vrfy:NOOP :*::'], 'EXPN\r\n', 'EXPN\r\n'],
   ['a variable that is not set', ['X:vrfy:NOOP :*::'], 'VRFY\r\n', 'VRFY\r\n'],

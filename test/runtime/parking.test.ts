@@ -346,7 +346,7 @@ void describe('not parked is a backend', () => {
     ['of a client gone in DATA', 'DATA\r\n'],
     ['of a client gone within a transaction', 'MAIL FROM:<a@b>\r\n'],
     ['whose client says QUIT within a transaction', 'MAIL FROM:<a@b>\r\nQUIT\r\n'],
-    ['whose client pipelines a mail command behind QUIT', 'QUIT\r\nMAIL FROM:<smuggled@b>\r\n'],
+    ['whose client pipelines a mail command after QUIT', 'QUIT\r\nMAIL FROM:<smuggled@b>\r\n'],
     ['with half a line from the client', 'NOOP\r\nMAIL FR'],
   ] as const)
     void it(what, async () => {

@@ -283,7 +283,7 @@ void describe('a listening descriptor', () => {
     assert.doesNotMatch(runtime.log(), /listener-failed|descriptors-used-up/)
   })
 
-  void it('that cannot be had is an error of who asked, and nothing else', async () => {
+  void it('that cannot be opened is an error for who asked, and nothing else', async () => {
     runtime = await startRuntime(helper, {}, () => undefined)
     assert.equal(await runtime.tell({ do: 'recycle', place: 1 }), true)
     assert.equal(await runtime.tell({ do: 'recycle', place: 2 }), true)

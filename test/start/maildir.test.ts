@@ -43,7 +43,7 @@ function box(t: TestContext): Box {
 /** The code of each reply, `-` for lines that are continued. */
 const codes = (ran: Ran): string =>
   ran.stdout.replace(/^(\d{3})([ -]).*\r\n/gm, (_, code, mark) => `${code}${mark.trim()} `).trim()
-/** Everything behind the greeting, with LF. */
+/** Everything after the greeting, with LF. */
 const answers = (ran: Ran): string => ran.stdout.replaceAll('\r\n', '\n').replace(/^.*\n/, '')
 
 const ENVELOPE = ['EHLO client.example', 'MAIL FROM:<a@example.org>', 'RCPT TO:<b@example.org>']
@@ -105,7 +105,7 @@ void test('verbs out of turn are answered one by one and change nothing', async 
   assert.deepEqual(filed(), [])
 })
 
-void test('commands behind the final dot are commands, and a message follows a message', async (t) => {
+void test('commands after the final dot are commands, and a message follows a message', async (t) => {
   const { smtp, filed } = box(t)
   const one = ['MAIL FROM:<>', 'RCPT TO:<postmaster>', 'DATA', 'one', '.']
   const two = ['MAIL FROM:<a@example.org>', 'RCPT TO:<b@example.org>', 'DATA', '.', 'QUIT']
@@ -226,7 +226,7 @@ void test('POP3 answers nonsense with one -ERR each', async (t) => {
   assert.match(answers(ran), /^(-ERR .*\n){12}\+OK bye\n$/)
 })
 
-void test('a message that cannot be removed is told at QUIT', async (t) => {
+void test('a message that cannot be removed is reported at QUIT', async (t) => {
   const { home } = box(t)
   fill(home)
   chmodSync(home, 0o755)

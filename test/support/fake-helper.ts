@@ -20,7 +20,7 @@ export interface FakeHelper {
   readonly path: string
   readonly asked: readonly Asked[]
   readonly backends: readonly StreamEnd[]
-  /** Answers every request at once; undefined: the test does. */
+  /** Answers every request immediately; undefined: the test does. */
   answering: ((asked: Asked) => void) | undefined
   readonly close: () => void
 }

@@ -8,10 +8,10 @@
 //   B> 250 ok                           the backend says; lines in a row are one write
 //   H< auth me secret                   the helper is asked: kind, user, password; H< guest
 //   H> ok 1000 1000 42                  its status line; H> (closes): it goes away without one
-//   .. 50ms                             time goes by; `.. shutdown`: the daemon is told to stop
+//   .. 50ms                             time goes by; `.. shutdown`: the daemon has to stop
 //
 // Each line ends with CR LF unless it ends with an escaped one (\r \n \t \\ \xHH) or with (no newline). {x*600} is 600 times x,
-// {base64 a\0b} is its base64, {any} stands for any text in what is heard. (closes), (resets) and (closed) instead of a text.
+// {base64 a\0b} is its base64, {any} means any text in what is heard. (closes), (resets) and (closed) instead of a text.
 
 import { readFileSync } from 'node:fs'
 
@@ -34,7 +34,7 @@ export interface Settings {
   readonly offers: readonly string[]
   /** Seconds. */
   readonly timeout: number
-  /** Lines of control/fixsmtpio behind the recommended ones. */
+  /** Lines of control/fixsmtpio after the recommended ones. */
   readonly rules: string
 }
 

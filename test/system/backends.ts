@@ -1,4 +1,4 @@
-// The real mail programs that serve behind a login: how each is run on stdin and stdout by an ordinary user, what it needs for
+// The real mail programs that serve after a login: how each is run on stdin and stdout by an ordinary user, what it needs for
 // that, and where to look for what it took.
 import { execFileSync } from 'node:child_process'
 import {
@@ -55,7 +55,7 @@ export interface Pop3Backend {
   readonly greeting: RegExp
   /** The name of the process, as ps shows it: 15 characters at most. */
   readonly comm: string
-  /** What it puts behind each message, as qmail-pop3d does. */
+  /** What it puts after each message, as qmail-pop3d does. */
   readonly tail: string
   readonly prepare: () => Promise<void>
   readonly clean: () => Promise<void>
@@ -112,8 +112,8 @@ function postfix(): SmtpBackend {
 }
 
 /**
- * exim is setuid root and becomes its own account at once; the -H file of each message in its spool notes who called it. For callers other
- * than root and its own account it believes the compiled-in configuration path only, so ours stands there while the tests run.
+ * exim is setuid root and becomes its own account immediately; the -H file of each message in its spool notes who called it. For callers other
+ * than root and its own account it believes the compiled-in configuration path only, so ours is there while the tests run.
  */
 function exim(): SmtpBackend {
   const program = join(UNPACKED, 'usr/sbin/exim4')

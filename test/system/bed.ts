@@ -1,4 +1,4 @@
-// Everything that a test of the whole system stands on: the machine claimed, people with accounts, backends ready, acceptd installed
+// Everything that a test of the whole system needs: the machine claimed, people with accounts, backends ready, acceptd installed
 // and running with a listener for each chain. A test file makes one in `before` and ends it in `after`.
 import { chmodSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'

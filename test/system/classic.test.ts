@@ -70,7 +70,7 @@ async function arrived(backend: SmtpBackend, user: TestUser, subject: string): P
   )
 }
 
-// As behind the original, a backend hears no EHLO from a client that has said it to authup and does not say it again. ofmipd and postfix
+// As with the original, a backend hears no EHLO from a client that has said it to authup and does not say it again. ofmipd and postfix
 // can do without; exim and msmtpd insist on one, so they serve a client here that repeats it, or a guest.
 for (const name of ['postfix', 'exim'] as const)
   void describe(`under tcpserver, ${name} in the place of ofmipd`, () => {
@@ -99,7 +99,7 @@ for (const name of ['postfix', 'exim'] as const)
         await server.stop()
       })
 
-    void it('fifty sessions at once', async () => {
+    void it('fifty sessions at the same time', async () => {
       const backend = smtpBackend(name, claim)
       const server = await tcpserver(
         [...here(), 'authup', 'smtp', ...login(), ...backend.argv],
@@ -249,7 +249,7 @@ void describe('under a UCSPI-TLS parent', () => {
         delivered.transcript,
       )
     }
-    // AUTH is not to be had in plaintext on such a port.
+    // AUTH is not available in plaintext on such a port.
     const plain = await swaks(job(server, user, 'dual plain'))
     assert.equal(plain.code, 28, plain.transcript)
   })

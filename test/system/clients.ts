@@ -68,7 +68,7 @@ export function swaks(job: Submission): Promise<Outcome> {
         : ['--auth', login.mechanism ?? 'PLAIN', '--auth-user', login.user, '--auth-password', login.password]),
       ...(tls === undefined ? [] : [job.implicit ? '--tlsc' : '--tls', '--tls-verify', '--tls-ca-path', tls]),
     ],
-    // It puts CR LF and the dot behind what it reads.
+    // It puts CR LF and the dot after what it reads.
     { input: job.message.replace(/\n$/, ''), ...limits(job) },
   )
 }

@@ -135,7 +135,7 @@ void it('a thousand sessions lose and double nothing over a hundred reloads, and
   }
   const started = Date.now()
   const everybody = talks.map(steadily)
-  // Whatever fails, nobody goes on for ever.
+  // Whatever fails, nobody goes on forever.
   const ended = Promise.all([Promise.all(everybody), look(), change().finally(() => (storm.going = false))])
   await ended.finally(() => (storm.going = false))
 

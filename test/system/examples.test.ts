@@ -1,4 +1,4 @@
-// The scripts of docs/examples as they stand, against a running acceptd with people logged in.
+// The scripts of docs/examples as they are, against a running acceptd with people logged in.
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { readFileSync } from 'node:fs'

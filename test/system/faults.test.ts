@@ -1,4 +1,4 @@
-// Many clients at once, half of them wrong, and many that go away in the middle: nothing half is filed, nothing leaks, nobody else notices.
+// Many clients at the same time, half of them wrong, and many that go away in the middle: nothing half is filed, nothing leaks, nobody else notices.
 import assert from 'node:assert/strict'
 import { chmodSync, mkdirSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
@@ -116,7 +116,7 @@ async function half(order: number): Promise<void> {
   }
 }
 
-void describe('200 clients at once', () => {
+void describe('200 clients at the same time', () => {
   void it('half with wrong passwords, half gone in DATA: no half message, no leak, nobody else notices', async () => {
     const [user] = bed.people
     const storm = async () => {

@@ -1,4 +1,4 @@
-// Many clients at once, most of them badly behaved, and what is left when they have gone.
+// Many clients at the same time, most of them badly behaved, and what is left when they have gone.
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -42,7 +42,7 @@ async function wrong(port: number, name: string): Promise<void> {
 async function half(port: number, name: string, password: string, way: number): Promise<void> {
   const talk = await loggedIn(port, name, password)
   await intoData(talk)
-  // Once in the middle of a line, once behind a line, once behind what is nearly the end of the message.
+  // Once in the middle of a line, once after a line, once after what is nearly the end of the message.
   talk.send(`${crlf(messageFrom('me@example.org', 'half'))}${['a line cut', 'a line\r\n', '.\r'][way] ?? ''}`)
   await sleep(20)
   if (way === 0) talk.cut()
@@ -76,7 +76,7 @@ const held = (): Readonly<Record<string, number>> =>
 const isNoMoreThan = (now: Readonly<Record<string, number>>, then: Readonly<Record<string, number>>): boolean =>
   Object.entries(then).every(([name, count]) => (now[name] ?? 0) <= count)
 
-void describe('two hundred clients at once', () => {
+void describe('two hundred clients at the same time', () => {
   const storm = async (port: number): Promise<void> => {
     const [user] = bed.people
     await Promise.all(

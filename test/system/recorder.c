@@ -1,4 +1,4 @@
-/* recorder FILE: an SMTP server on stdin and stdout. The subject of a message is written to FILE, in one write behind what is there,
+/* recorder FILE: an SMTP server on stdin and stdout. The subject of a message is written to FILE, in one write after what is there,
  * before its 250. */
 #include <fcntl.h>
 #include <stdbool.h>

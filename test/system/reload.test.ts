@@ -1,4 +1,4 @@
-// New rules while a hundred sessions are alive, and rules that cannot be had.
+// New rules while a hundred sessions are alive, and rules that are refused.
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'

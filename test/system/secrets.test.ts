@@ -104,7 +104,7 @@ async function look(talk: Conversation): Promise<void> {
       }
 }
 
-/** Says the lines in turn, each after the reply to the one before, and looks at the session behind each. */
+/** Says the lines in turn, each after the reply to the one before, and looks at the session after each. */
 async function conversation(chain: string, lines: readonly (readonly [string, RegExp])[]): Promise<void> {
   const talk = await converse(bed.daemon.port(chain))
   await talk.reply()
@@ -163,7 +163,7 @@ void describe('SMTP', () => {
     ])
   }
 
-  void it('AUTH again, and without need, behind the right password', async () => {
+  void it('AUTH again, and without need, after the right password', async () => {
     const talk = await converse(bed.daemon.port('mail'))
     await talk.reply()
     await talk.say('EHLO client.example')

@@ -105,7 +105,7 @@ void describe('HUP while acceptd starts', () => {
 })
 
 void describe('TERM while acceptd starts', () => {
-  void it('behind the first login has its session told, and ends with 0', async () => {
+  void it('after the first login has its session told, and ends with 0', async () => {
     const [{ name, password }] = bed.people
     for (let n = 0; n < ROUNDS; n += 1) {
       const one = await start()

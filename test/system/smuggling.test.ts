@@ -1,4 +1,4 @@
-// Whatever stands around a dot in a message, no real backend takes it for the end: nothing that follows runs as a command.
+// Whatever is around a dot in a message, no real backend takes it for the end: nothing that follows runs as a command.
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
 import { SMTP_BACKENDS } from './backends.ts'
