@@ -7,26 +7,26 @@ import type { Socket } from 'node:net'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { account, Bed, contents, frame, gone, type Helper, isRoot, loginFrame, until, user } from './bed.ts'
+import { account, contents, Fixture, frame, gone, type Helper, isRoot, loginFrame, until, user } from './fixture.ts'
 
 const ROOT_ONLY = 'needs root: without it there is no boundary to attack'
 
 void describe('accept-helper attacked', () => {
-  let bed: Bed
+  let fixture: Fixture
   let helper: Helper
   before(async () => {
-    bed = new Bed()
-    bed.chains(
+    fixture = new Fixture()
+    fixture.chains(
       'max-processes 4000',
       `chain quick\n kind guest ${isRoot ? '54323 54324' : `${account.uid} ${account.gid}`}\n backend /bin/true\n`,
     )
-    helper = await bed.serve(
+    helper = await fixture.serve(
       "ulimit -Sn 12; ulimit -Sf 0; ulimit -Sc unlimited; ulimit -Ss 256; ulimit -St 1; trap '' TERM CHLD PIPE HUP INT; umask 0; sleep 0.2 & exec 2>&2",
     )
   })
   after(async () => {
     assert.equal(await helper.stop(), 0)
-    bed.remove()
+    fixture.remove()
   })
 
   const inTime = async <T>(what: string, promise: Promise<T>, milliseconds = 10_000): Promise<T> => {
@@ -56,12 +56,12 @@ void describe('accept-helper attacked', () => {
 
   void test('a hard link to the helper in a folder of the account does not start', (t) => {
     if (!isRoot) return t.diagnostic(ROOT_ONLY)
-    const own = join(bed.folder, 'own')
+    const own = join(fixture.folder, 'own')
     mkdirSync(own)
     chownSync(own, account.uid, account.gid)
-    linkSync(bed.helperPath, join(own, 'accept-helper'))
+    linkSync(fixture.helperPath, join(own, 'accept-helper'))
     writeFileSync(join(own, 'checknotroot'), '#!/bin/sh\nid >&2\n', { mode: 0o755 })
-    const started = bed.run(['check'], account, join(own, 'accept-helper'))
+    const started = fixture.run(['check'], account, join(own, 'accept-helper'))
     assert.equal(started.status, 78)
     assert.match(started.stderr, /own\/checknotroot: it or a folder above it does not belong to root/)
   })
@@ -84,7 +84,7 @@ void describe('accept-helper attacked', () => {
     const request = loginFrame({ chain: 'submission' }).subarray(0, -1).toString('hex')
     const server = helper.server()
     process.kill(server, 'SIGSTOP')
-    const sender = spawn('perl', ['-e', script, bed.socketPath, request], { ...account, stdio: 'ignore' })
+    const sender = spawn('perl', ['-e', script, fixture.socketPath, request], { ...account, stdio: 'ignore' })
     try {
       await sleep(500)
       assert.equal(sender.exitCode, null)
@@ -154,7 +154,7 @@ void describe('accept-helper attacked', () => {
 
   void test('a stderr that nobody reads stops nothing', async (t) => {
     if (!isRoot) return t.diagnostic(ROOT_ONLY)
-    const quiet = new Bed()
+    const quiet = new Fixture()
     const deaf = await quiet.serve()
     deaf.child.stderr?.removeAllListeners('data').pause()
     for (let i = 0; i < 30; i++)
@@ -166,8 +166,8 @@ void describe('accept-helper attacked', () => {
   })
 
   const runOnce = async (first: string) => {
-    const args = isRoot ? ['run', '3'] : ['run', '3', '-c', bed.chainsPath]
-    const child = spawn('/bin/sh', ['-c', `${first}; exec "$0" "$@"`, bed.helperPath, ...args], {
+    const args = isRoot ? ['run', '3'] : ['run', '3', '-c', fixture.chainsPath]
+    const child = spawn('/bin/sh', ['-c', `${first}; exec "$0" "$@"`, fixture.helperPath, ...args], {
       ...account,
       stdio: ['ignore', 'ignore', 'ignore', 'pipe'],
     })
@@ -187,16 +187,16 @@ void describe('accept-helper attacked', () => {
   })
 
   void test('starting again gives no more attempts a second, neither with run nor with serve', async () => {
-    bed.chains('attempts-per-second 1')
+    fixture.chains('attempts-per-second 1')
     const started = performance.now()
     const answers: string[] = []
     while (performance.now() < started + 2500) {
       answers.push(await runOnce(':'))
       assert.equal(await helper.stop(), 0)
-      helper = await bed.serve()
+      helper = await fixture.serve()
       answers.push(await helper.answer({ chain: 'builtin', password: 'wrong' }))
     }
-    bed.chains()
+    fixture.chains()
     const seconds = (performance.now() - started) / 1000
     const tried = answers.filter((line) => line === 'exit 1').length
     assert.ok(tried >= 1 && tried <= seconds + 2, `${tried} attempts in ${seconds} s: ${answers.join(', ')}`)
@@ -244,7 +244,7 @@ void describe('accept-helper attacked', () => {
     assert.equal(await slow.line(), 'exit 1')
     for (const pid of [helper.child.pid ?? 0, helper.server()]) {
       const memory = memoryOf(pid)
-      assert.ok(memory.includes(bed.socketPath), 'this is its memory')
+      assert.ok(memory.includes(fixture.socketPath), 'this is its memory')
       assert.ok(!memory.includes(planted.slice(2, -2)), `the password is in process ${pid}`)
     }
   })
@@ -258,7 +258,7 @@ void describe('accept-helper attacked', () => {
     if (!isRoot) return t.diagnostic(ROOT_ONLY)
     const tried = spawn(
       '/bin/sh',
-      ['-c', `kill -9 ${helper.server()} || cd ${join(bed.folder, 'run')} || exec ${bed.helperPath} check`],
+      ['-c', `kill -9 ${helper.server()} || cd ${join(fixture.folder, 'run')} || exec ${fixture.helperPath} check`],
       {
         ...user,
         stdio: 'ignore',

@@ -4,7 +4,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, describe, test } from 'node:test'
 import { parseChains } from '../../src/config/chains.ts'
-import { Bed } from './bed.ts'
+import { Fixture } from './fixture.ts'
 
 interface Row {
   readonly what: string
@@ -23,14 +23,14 @@ const rows: readonly Row[] = [
 ]
 
 void describe('control/chains', () => {
-  const bed = new Bed()
-  after(() => bed.remove())
-  const path = join(bed.folder, 'table')
+  const fixture = new Fixture()
+  after(() => fixture.remove())
+  const path = join(fixture.folder, 'table')
 
   for (const { what, file, refusedAt } of rows)
     void test(`both readers ${refusedAt === undefined ? 'take' : 'refuse'}: ${what}`, () => {
       writeFileSync(path, file, { encoding: 'latin1', mode: 0o644 })
-      const checked = bed.check(path)
+      const checked = fixture.check(path)
       const ours = parseChains(file, 'control/chains')
       const lines = checked.stderr.split('\n').filter((line) => line.startsWith(`${path}:`))
       assert.equal(checked.status, refusedAt === undefined ? 0 : 78, checked.stderr)

@@ -16,8 +16,8 @@ import { after, before, describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import {
   account,
-  Bed,
   contents,
+  Fixture,
   frame,
   gone,
   guest,
@@ -28,7 +28,7 @@ import {
   type Request,
   until,
   user,
-} from './bed.ts'
+} from './fixture.ts'
 
 for (const [build, make] of [
   ['as installed', []],
@@ -41,22 +41,22 @@ for (const [build, make] of [
   }
 
   void describe(`accept-helper ${privilege}, ${build}`, () => {
-    let bed: Bed
+    let fixture: Fixture
     let helper: Helper
     before(async () => {
-      bed = new Bed(make)
-      helper = await bed.serve()
+      fixture = new Fixture(make)
+      helper = await fixture.serve()
     })
     after(async () => {
       const code = await helper.stop()
       const noise = helper.stderr
-      bed.remove()
+      fixture.remove()
       assert.equal(code, 0)
       assert.doesNotMatch(noise, /Sanitizer|runtime error/)
     })
 
     void test('it says where it serves and with which rights', () => {
-      assert.match(helper.stderr, new RegExp(`accept-helper: serving ${bed.socketPath} ${privilege}\n`))
+      assert.match(helper.stderr, new RegExp(`accept-helper: serving ${fixture.socketPath} ${privilege}\n`))
       assert.equal(/without privileges/.test(helper.stderr), !isRoot)
     })
 
@@ -200,7 +200,7 @@ for (const [build, make] of [
     void test('a client of another uid is turned away', async (t) => {
       if (!isRoot) {
         t.diagnostic('needs root; without it only the file modes can be seen')
-        assert.equal(spawnSync('stat', ['-c', '%a', join(bed.folder, 'run')], { encoding: 'utf8' }).stdout, '700\n')
+        assert.equal(spawnSync('stat', ['-c', '%a', join(fixture.folder, 'run')], { encoding: 'utf8' }).stdout, '700\n')
         return
       }
       for (const uid of [0, user.uid]) {
@@ -210,7 +210,8 @@ for (const [build, make] of [
         assert.match(helper.stderr, new RegExp(`refused a connection of uid ${uid}\n`))
       }
       assert.equal(
-        spawnSync('stat', ['-c', '%u %g %a', join(bed.folder, 'run'), bed.socketPath], { encoding: 'utf8' }).stdout,
+        spawnSync('stat', ['-c', '%u %g %a', join(fixture.folder, 'run'), fixture.socketPath], { encoding: 'utf8' })
+          .stdout,
         `0 ${account.gid} 750\n0 ${account.gid} 660\n`,
       )
     })
@@ -237,7 +238,7 @@ for (const [build, make] of [
     })
 
     void test('three hundred logins at the same time are all answered, and nothing is left behind', async () => {
-      bed.chains('login-timeout 30')
+      fixture.chains('login-timeout 30')
       const server = helper.server()
       await until('earlier processes to end', () => helper.children(server).length === 0)
       const descriptors = () => readdirSync(`/proc/${server}/fd`).length
@@ -260,11 +261,11 @@ for (const [build, make] of [
       assert.equal(answers.filter((line) => line === 'exit ').length, 100)
       await until('the processes to end', () => helper.children(server).length === 0)
       await until('the descriptors to be closed', () => descriptors() === idle)
-      bed.chains()
+      fixture.chains()
     })
 
     void test('run serves one login on a descriptor of its own and ends as its backend does', async () => {
-      const child = spawn(bed.helperPath, isRoot ? ['run', '3'] : ['run', '3', '-c', bed.chainsPath], {
+      const child = spawn(fixture.helperPath, isRoot ? ['run', '3'] : ['run', '3', '-c', fixture.chainsPath], {
         ...account,
         stdio: ['ignore', 'ignore', 'inherit', 'pipe'],
       })
@@ -280,10 +281,10 @@ for (const [build, make] of [
     })
 
     void test('a second helper for the same socket gives up, and does not harm the first', () => {
-      const second = bed.run(['serve'])
+      const second = fixture.run(['serve'])
       assert.equal(second.status, 75)
       assert.match(second.stderr, /another helper serves here/)
-      assert.ok(existsSync(bed.socketPath))
+      assert.ok(existsSync(fixture.socketPath))
     })
 
     void test('a killed server is replaced, and running sessions go on', async () => {
@@ -299,36 +300,39 @@ for (const [build, make] of [
     })
 
     void test('a changed chains file is used by the next login; a bad one changes nothing and is reported', async () => {
-      bed.chains('', `chain later\n  checkpassword builtin ${bed.folder}/passwd\n  backend ${bed.folder}/backend\n`)
+      fixture.chains(
+        '',
+        `chain later\n  checkpassword builtin ${fixture.folder}/passwd\n  backend ${fixture.folder}/backend\n`,
+      )
       assert.match(await helper.answer({ chain: 'later' }), /^ok /)
-      bed.chains('nonsense 1')
+      fixture.chains('nonsense 1')
       assert.match(await helper.answer({ chain: 'later' }), /^ok /)
-      await helper.stderrHas(`${bed.chainsPath}:6: nonsense 1: unknown word`)
+      await helper.stderrHas(`${fixture.chainsPath}:6: nonsense 1: unknown word`)
       await helper.stderrHas('keeping the chains that were read before')
-      bed.chains()
+      fixture.chains()
       assert.equal(await helper.answer({ chain: 'later' }), 'bad no such chain')
     })
 
     void test('more processes than allowed, or more attempts a second, are busy', async () => {
       await until('earlier processes to end', () => helper.children(helper.server()).length === 0)
-      bed.chains('max-processes 2')
+      fixture.chains('max-processes 2')
       const two = [helper.login({ chain: 'builtin' }), helper.login({ chain: 'builtin' })]
       for (const session of two) assert.match(await session.line(), /^ok /)
       assert.equal(await helper.answer({ chain: 'builtin' }), 'busy')
       for (const session of two) session.socket.destroy()
       await until('both to end', () => helper.children(helper.server()).length === 0)
       await sleep(1100) // a second that nobody has asked in
-      bed.chains('attempts-per-second 3')
+      fixture.chains('attempts-per-second 3')
       const lines = await Promise.all(
         Array.from({ length: 30 }, async () => helper.answer({ chain: 'builtin', password: 'no' })),
       )
       assert.ok(lines.includes('busy'))
       assert.ok(lines.includes('exit 1'))
-      bed.chains()
+      fixture.chains()
     })
 
     void test('no second has more attempts than it may have, whoever is at its edge', async () => {
-      bed.chains('attempts-per-second 20')
+      fixture.chains('attempts-per-second 20')
       const began = performance.now()
       let tried = 0
       const some = async () => {
@@ -336,7 +340,7 @@ for (const [build, make] of [
           if ((await helper.answer({ chain: 'builtin', password: 'no' })) === 'exit 1') tried += 1
       }
       await Promise.all(Array.from({ length: 12 }, some))
-      bed.chains()
+      fixture.chains()
       const seconds = (performance.now() - began) / 1000
       while ((await helper.answer({ chain: 'builtin', password: 'no' })) === 'busy') await sleep(50) // what was refused counts, too
       assert.ok(tried >= 20 && tried <= 20 * (Math.ceil(seconds) + 1), `${tried} attempts in ${seconds} s`)
@@ -345,10 +349,10 @@ for (const [build, make] of [
     void test('a name has one value: the chain sets it before the daemon, and the login before the chain', async () => {
       const sets = ['PATH=/bin', 'TCPREMOTEIP=chain', 'AUTHUP_USER=chain', 'USER=chain', 'HOME=chain']
       const lines = sets.map((variable) => `  set ${variable}\n`).join('')
-      const check = `${bed.bin}/checkpassword -f ${bed.folder}/passwd`
-      bed.chains(
+      const check = `${fixture.bin}/checkpassword -f ${fixture.folder}/passwd`
+      fixture.chains(
         '',
-        [`builtin ${bed.folder}/passwd`, check]
+        [`builtin ${fixture.folder}/passwd`, check]
           .map((how, i) => `chain set${i}\n  checkpassword ${how}\n${lines}  backend /usr/bin/env\n`)
           .join(''),
       )
@@ -367,26 +371,26 @@ for (const [build, make] of [
           'USER=demo',
         ])
       }
-      bed.chains()
+      fixture.chains()
     })
 
     void test('a uid below the minimum is like root', async (t) => {
-      bed.chains(`min-uid ${user.uid + 1}`)
+      fixture.chains(`min-uid ${user.uid + 1}`)
       const lines = await Promise.all(['submission', 'builtin'].map(async (chain) => helper.answer({ chain })))
       if (!isRoot) t.diagnostic('without privileges there is nobody else to become: the minimum is not asked')
       for (const line of lines) assert.match(line, isRoot ? /^root$/ : /^ok /)
-      bed.chains()
+      fixture.chains()
     })
 
     void test('check says what is wrong, each with file and line', () => {
-      assert.equal(bed.run(['check']).stdout, `ok ${privilege}\n`)
-      bed.chains(
+      assert.equal(fixture.run(['check']).stdout, `ok ${privilege}\n`)
+      fixture.chains(
         '',
         'chain submission\n backend relative\nfoo\nchain two\n kind guest 0 0\n checkpassword builtin x\n set A-B=1\n warm often\n',
       )
-      const checked = bed.run(['check'])
+      const checked = fixture.run(['check'])
       assert.equal(checked.status, 78)
-      const problems = checked.stderr.split('\n').filter((line) => line.startsWith(`${bed.chainsPath}:`))
+      const problems = checked.stderr.split('\n').filter((line) => line.startsWith(`${fixture.chainsPath}:`))
       for (const part of [
         'second one of that name',
         'must be absolute',
@@ -401,51 +405,51 @@ for (const [build, make] of [
           problems.some((line) => line.includes(part)),
           `${part} in ${checked.stderr}`,
         )
-      bed.chains()
+      fixture.chains()
     })
 
     void test("the chains file must be root's, and so must every folder above it", (t) => {
       if (!isRoot) {
         t.diagnostic('without privileges any file of ours will do')
-        assert.equal(bed.run(['check']).status, 0)
+        assert.equal(fixture.run(['check']).status, 0)
         return
       }
       const refused = (why: RegExp) => {
-        const checked = bed.run(['check'])
+        const checked = fixture.run(['check'])
         assert.equal(checked.status, 78, checked.stderr)
         assert.match(checked.stderr, why)
       }
-      chmodSync(bed.chainsPath, 0o664)
+      chmodSync(fixture.chainsPath, 0o664)
       refused(/can be written by others than root/)
-      chmodSync(bed.chainsPath, 0o644)
-      chownSync(bed.chainsPath, account.uid, 0)
+      chmodSync(fixture.chainsPath, 0o644)
+      chownSync(fixture.chainsPath, account.uid, 0)
       refused(/does not belong to root/)
-      chownSync(bed.chainsPath, 0, 0)
-      chmodSync(bed.folder, 0o1777)
+      chownSync(fixture.chainsPath, 0, 0)
+      chmodSync(fixture.folder, 0o1777)
       refused(/can be written by others than root/)
-      chmodSync(bed.folder, 0o755)
-      renameSync(bed.chainsPath, `${bed.chainsPath}.real`)
-      symlinkSync(`${bed.chainsPath}.real`, bed.chainsPath)
+      chmodSync(fixture.folder, 0o755)
+      renameSync(fixture.chainsPath, `${fixture.chainsPath}.real`)
+      symlinkSync(`${fixture.chainsPath}.real`, fixture.chainsPath)
       refused(/symbolic links/)
-      renameSync(`${bed.chainsPath}.real`, bed.chainsPath)
-      assert.equal(bed.run(['check']).status, 0)
+      renameSync(`${fixture.chainsPath}.real`, fixture.chainsPath)
+      assert.equal(fixture.run(['check']).status, 0)
     })
 
     void test('borrowed rights are for the account only, and for its own file only', (t) => {
       if (!isRoot) {
         t.diagnostic('needs root to borrow from')
-        assert.equal(bed.run(['nonsense']).status, 100)
+        assert.equal(fixture.run(['nonsense']).status, 100)
         return
       }
-      assert.equal(bed.run(['check'], { uid: user.uid, gid: account.gid }).status, 77)
-      const own = join(bed.folder, 'own')
+      assert.equal(fixture.run(['check'], { uid: user.uid, gid: account.gid }).status, 77)
+      const own = join(fixture.folder, 'own')
       mkdirSync(own)
       writeFileSync(join(own, 'chains'), '')
       for (const args of [
         ['serve', '-c', join(own, 'chains')],
         ['run', '-s', '/tmp/x.sock'],
       ])
-        assert.equal(bed.run(args).status, 100)
+        assert.equal(fixture.run(args).status, 100)
     })
 
     void test('the account cannot signal the helper, and its end of file ends it', async (t) => {
@@ -466,7 +470,7 @@ for (const [build, make] of [
       const server = helper.server()
       assert.equal(await helper.stop(), 0)
       await until('the server to be gone', () => gone(server))
-      assert.equal(existsSync(bed.socketPath), false)
+      assert.equal(existsSync(fixture.socketPath), false)
       assert.match(await session.ask('limits'), /^1024 /)
       session.socket.destroy()
     })

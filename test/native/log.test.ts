@@ -5,25 +5,25 @@ import { closeSync, constants, openSync, readSync, writeSync } from 'node:fs'
 import { connect } from 'node:net'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
-import { account, Bed, contents, Helper, isRoot, until } from './bed.ts'
+import { account, contents, Fixture, Helper, isRoot, until } from './fixture.ts'
 
 void describe('a log that cannot be written', () => {
-  let bed: Bed
+  let fixture: Fixture
   before(() => {
-    bed = new Bed()
+    fixture = new Fixture()
   })
-  after(() => bed.remove())
+  after(() => fixture.remove())
 
   /** Starts the helper with its descriptor 2 on this one. */
   const serve = async (log: number | string): Promise<{ helper: Helper; child: ChildProcess }> => {
     const fd = typeof log === 'number' ? log : openSync(log, 'w')
-    const args = isRoot ? ['serve'] : ['serve', '-c', bed.chainsPath]
-    const child = spawn(bed.helperPath, args, { ...account, stdio: ['pipe', 'ignore', fd] })
+    const args = isRoot ? ['serve'] : ['serve', '-c', fixture.chainsPath]
+    const child = spawn(fixture.helperPath, args, { ...account, stdio: ['pipe', 'ignore', fd] })
     if (typeof log === 'string') closeSync(fd)
-    const helper = new Helper(bed, child)
+    const helper = new Helper(fixture, child)
     let up = false
     while (!up) {
-      const probe = connect(bed.socketPath)
+      const probe = connect(fixture.socketPath)
       up = await new Promise<boolean>((resolve) => {
         probe.on('connect', () => resolve(true)).on('error', () => resolve(false))
       })
@@ -35,14 +35,14 @@ void describe('a log that cannot be written', () => {
 
   /** What the helper has something to say about: a chains file with an error, and a login of an entry that is of no use. */
   const provoke = async (helper: Helper): Promise<void> => {
-    bed.chains('nonsense 1')
+    fixture.chains('nonsense 1')
     for (let i = 0; i < 20; i++) {
       assert.equal(await helper.answer({ chain: 'builtin', name: 'homeless' }), 'exit 111')
       assert.equal(await helper.answer({ chain: 'submission', name: 'homeless' }), 'exit 111')
     }
     assert.match(await helper.answer({ chain: 'builtin' }), /^ok /)
     assert.match(await helper.answer({ chain: 'submission' }), /^ok /)
-    bed.chains()
+    fixture.chains()
   }
 
   void test('a full disk (ENOSPC)', async () => {
@@ -52,7 +52,7 @@ void describe('a log that cannot be written', () => {
   })
 
   void test('a pipe whose reader is gone (EPIPE)', async () => {
-    const fifo = join(bed.folder, 'gone')
+    const fifo = join(fixture.folder, 'gone')
     assert.equal(spawnSync('mkfifo', [fifo]).status, 0)
     const reader = openSync(fifo, constants.O_RDONLY | constants.O_NONBLOCK)
     const writer = openSync(fifo, 'w')
@@ -64,7 +64,7 @@ void describe('a log that cannot be written', () => {
   })
 
   void test('a full pipe: it stays as it is, blocking, and the lines are counted', async () => {
-    const fifo = join(bed.folder, 'full')
+    const fifo = join(fixture.folder, 'full')
     assert.equal(spawnSync('mkfifo', [fifo]).status, 0)
     const reader = openSync(fifo, constants.O_RDONLY | constants.O_NONBLOCK)
     const writer = openSync(fifo, constants.O_WRONLY)

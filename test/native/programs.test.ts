@@ -4,19 +4,19 @@ import { chmodSync, openSync, writeFileSync } from 'node:fs'
 import type { Socket } from 'node:net'
 import { join } from 'node:path'
 import { after, describe, test } from 'node:test'
-import { Bed, frame, gone, isRoot, Lines, until, user } from './bed.ts'
+import { Fixture, frame, gone, isRoot, Lines, until, user } from './fixture.ts'
 
-const bed = new Bed()
-after(() => bed.remove())
-const program = (name: string) => join(bed.bin, name)
+const fixture = new Fixture()
+after(() => fixture.remove())
+const program = (name: string) => join(fixture.bin, name)
 
 const ask = (
   credentials: string,
   args: readonly string[] = ['/bin/sh', '-c', 'echo $USER $HOME $SHELL; id -u; id -g'],
 ): SpawnSyncReturns<string> => {
-  const path = join(bed.folder, 'credentials')
+  const path = join(fixture.folder, 'credentials')
   writeFileSync(path, Buffer.from(credentials, 'latin1'))
-  return spawnSync(program('checkpassword'), ['-f', join(bed.folder, 'passwd'), ...args], {
+  return spawnSync(program('checkpassword'), ['-f', join(fixture.folder, 'passwd'), ...args], {
     encoding: 'utf8',
     stdio: ['ignore', 'pipe', 'pipe', openSync(path, 'r')],
   })
@@ -75,14 +75,14 @@ void describe('checkpassword', () => {
   ]
   for (const hash of hashes)
     void test(`of ${hash.slice(0, 9)} takes the password and no other`, () => {
-      const path = join(bed.folder, 'hash')
+      const path = join(fixture.folder, 'hash')
       writeFileSync(path, `demo:${hash}:${user.uid}:${user.gid}::/tmp:/bin/sh\n`, { mode: 0o600 })
       assert.equal(ask('demo\0secret\0\0', ['-f', path, 'true']).status, 0)
       assert.equal(ask('demo\0secres\0\0', ['-f', path, 'true']).status, 1)
       assert.equal(ask('demo\0\0\0', ['-f', path, 'true']).status, 1)
     })
   void test('the program has the environment that was there, with its own variables in place of what had their names', () => {
-    const path = join(bed.folder, 'credentials')
+    const path = join(fixture.folder, 'credentials')
     writeFileSync(path, 'demo\0secret\0\0')
     const ran = spawnSync(program('checkpassword'), ['--', 'env'], {
       encoding: 'utf8',
@@ -90,7 +90,7 @@ void describe('checkpassword', () => {
         USER: 'root',
         KEPT: 'as it is',
         HOME: '/root',
-        CHECKPASSWORD_FILE: join(bed.folder, 'passwd'),
+        CHECKPASSWORD_FILE: join(fixture.folder, 'passwd'),
         PATH: '/x:/usr/bin',
       },
       stdio: ['ignore', 'pipe', 'pipe', openSync(path, 'r')],
@@ -113,11 +113,11 @@ void describe('checkpassword', () => {
     )
   })
   void test('options are those of its synopsis', () => {
-    for (const args of [['-x', 'true'], ['-f'], ['-f', join(bed.folder, 'passwd')], ['--']])
+    for (const args of [['-x', 'true'], ['-f'], ['-f', join(fixture.folder, 'passwd')], ['--']])
       assert.equal(ask('demo\0secret\0\0', args).status, 2, args.join(' '))
     for (const args of [
       ['--', 'true'],
-      [`-f${join(bed.folder, 'passwd')}`, 'true'],
+      [`-f${join(fixture.folder, 'passwd')}`, 'true'],
     ])
       assert.equal(ask('demo\0secret\0\0', args).status, 0, args.join(' '))
   })
@@ -126,16 +126,16 @@ void describe('checkpassword', () => {
     assert.equal(spawnSync('/bin/sh', ['-c', `exec ${program('checkpassword')} true 3<&-`]).status, 2)
   })
   void test('a password file that others can write is exit 111', () => {
-    chmodSync(join(bed.folder, 'passwd'), 0o622)
+    chmodSync(join(fixture.folder, 'passwd'), 0o622)
     assert.equal(ask('demo\0secret\0\0').status, 111)
-    chmodSync(join(bed.folder, 'passwd'), 0o600)
+    chmodSync(join(fixture.folder, 'passwd'), 0o600)
   })
   void test('somebody else cannot log in without root rights', () => {
     const who = isRoot ? { uid: 54329, gid: 54329 } : {}
-    const file = join(bed.folder, 'passwd.open')
+    const file = join(fixture.folder, 'passwd.open')
     writeFileSync(
       file,
-      spawnSync('sed', ['s/^demo:\\([^:]*\\):[0-9]*/demo:\\1:54399/', join(bed.folder, 'passwd')]).stdout,
+      spawnSync('sed', ['s/^demo:\\([^:]*\\):[0-9]*/demo:\\1:54399/', join(fixture.folder, 'passwd')]).stdout,
       { mode: 0o644 },
     )
     const ran = spawnSync(
@@ -149,7 +149,7 @@ void describe('checkpassword', () => {
 })
 
 void describe('checkpassword with hashes of many costs', () => {
-  const file = join(bed.folder, 'passwd.costs')
+  const file = join(fixture.folder, 'passwd.costs')
   const cheap = '$5$rounds=1000$acceptd$FJ68jbbmLzBIIbt0HgQlZ/Pv681t24c0tIFq1EDCNVA'
   const dear = `$6$rounds=400000$acceptd$${'x'.repeat(86)}`
   writeFileSync(

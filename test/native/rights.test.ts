@@ -5,7 +5,7 @@ import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
-import { account, Bed, contents, type Helper, isRoot, loginFrame, until } from './bed.ts'
+import { account, contents, Fixture, type Helper, isRoot, loginFrame, until } from './fixture.ts'
 
 const BEFORE_6_16 = 'CPPFLAGS=-DSO_PASSRIGHTS=-1'
 
@@ -14,26 +14,26 @@ for (const [kernel, make] of [
   ['a kernel that cannot refuse them', [BEFORE_6_16]],
 ] as const)
   void describe(`descriptors that the account sends, on ${kernel}`, () => {
-    let bed: Bed
+    let fixture: Fixture
     let helper: Helper
     const senders: ChildProcess[] = []
     before(async () => {
-      bed = new Bed(make)
-      const cc = spawnSync('cc', ['-O1', '-o', join(bed.folder, 'rights'), 'test/native/rights.c'], {
+      fixture = new Fixture(make)
+      const cc = spawnSync('cc', ['-O1', '-o', join(fixture.folder, 'rights'), 'test/native/rights.c'], {
         encoding: 'utf8',
       })
       assert.equal(cc.status, 0, cc.stderr)
-      helper = await bed.serve()
+      helper = await fixture.serve()
     })
     after(async () => {
       for (const sender of senders) sender.kill('SIGKILL')
       assert.equal(await helper.stop(), 0)
-      bed.remove()
+      fixture.remove()
     })
 
     const send = async (when: string, request: Uint8Array): Promise<string> => {
       const hex = Buffer.from(request).toString('hex')
-      const sender = spawn(join(bed.folder, 'rights'), [bed.socketPath, when, hex], {
+      const sender = spawn(join(fixture.folder, 'rights'), [fixture.socketPath, when, hex], {
         ...account,
         stdio: ['ignore', 'pipe', 'pipe'],
       })

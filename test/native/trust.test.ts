@@ -4,11 +4,11 @@ import { spawnSync } from 'node:child_process'
 import { chmodSync, chownSync, copyFileSync, mkdirSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, describe, test } from 'node:test'
-import { account, Bed, isRoot, user } from './bed.ts'
+import { account, Fixture, isRoot, user } from './fixture.ts'
 
-const bed = new Bed()
-after(() => bed.remove())
-const at = (...parts: string[]) => join(bed.folder, ...parts)
+const fixture = new Fixture()
+after(() => fixture.remove())
+const at = (...parts: string[]) => join(fixture.folder, ...parts)
 const modeOf = (path: string) => {
   const { uid, gid, mode } = statSync(path)
   return `${uid}:${gid} ${(mode & 0o7777).toString(8)}`
@@ -20,7 +20,7 @@ void describe("the socket's folder", { skip: !isRoot }, () => {
   const serve = (socket: string) => {
     const text = `account ${account.uid}\ngroup ${account.gid}\nsocket ${socket}\nchain a\n checkpassword builtin\n backend /bin/true\n`
     writeFileSync(path, text, { mode: 0o644 })
-    return spawnSync(bed.helperPath, ['serve', '-c', path], { encoding: 'utf8', input: '', timeout: 10_000 })
+    return spawnSync(fixture.helperPath, ['serve', '-c', path], { encoding: 'utf8', input: '', timeout: 10_000 })
   }
 
   for (const [what, owner, group, mode] of [
@@ -67,7 +67,7 @@ void describe("the socket's folder", { skip: !isRoot }, () => {
     ['a thousand bytes', `/${'x'.repeat(1000)}`],
   ] as const)
     void test(`-s with ${what} is a usage error`, () => {
-      const ran = spawnSync(bed.helperPath, ['serve', '-c', bed.chainsPath, '-s', socket], { encoding: 'utf8' })
+      const ran = spawnSync(fixture.helperPath, ['serve', '-c', fixture.chainsPath, '-s', socket], { encoding: 'utf8' })
       assert.equal(ran.status, 100, `${ran.signal} ${ran.stderr}`)
       assert.match(ran.stderr, /not an absolute path/)
     })
@@ -79,7 +79,7 @@ void describe('what root runs', { skip: !isRoot }, () => {
     writeFileSync(path, `account ${account.uid}\nchain a\n checkpassword ${program}\n backend /bin/true\n`, {
       mode: 0o644,
     })
-    return bed.check(path)
+    return fixture.check(path)
   }
   const folder = at('programs')
   mkdirSync(join(folder, 'inner'), { recursive: true })

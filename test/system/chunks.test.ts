@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
 import { SMTP_BACKENDS } from './backends.ts'
-import { type Bed, makeBed } from './bed.ts'
 import { type Conversation, converse, loggedIn, plain } from './conversation.ts'
+import { type Fixture, makeFixture } from './fixture.ts'
 
 const START = 'Date: Fri, 27 Nov 2026 12:00:00 +0000\r\n'
 const HEADERS = `${START}From: me@example.org\r\nMessage-ID: <1@example.org>\r\nSubject: chunks\r\n\r\n`
@@ -54,17 +54,17 @@ async function login(port: number, user: string, password: string, hello: 'EHLO'
   return talk
 }
 
-let bed: Bed
+let fixture: Fixture
 before(async () => {
-  bed = await makeBed({
+  fixture = await makeFixture({
     smtp: SMTP_BACKENDS,
     control: { smtpcapabilities: '8BITMIME\nPIPELINING\nCHUNKING\nBINARYMIME\nSIZE 5000000\n' },
   })
 })
-after(() => bed.end())
+after(() => fixture.end())
 
 void it('EHLO offers CHUNKING, and not BINARYMIME', async () => {
-  const talk = await converse(bed.daemon.port('msmtpd'))
+  const talk = await converse(fixture.daemon.port('msmtpd'))
   await talk.reply()
   const reply = await talk.say('EHLO me')
   assert.match(reply, /^250.CHUNKING\r$/m)
@@ -77,9 +77,9 @@ for (const name of SMTP_BACKENDS)
     for (const hello of ['EHLO', 'HELO'] as const)
       for (const [what, message] of Object.entries(MESSAGES))
         void it(`after ${hello}, ${what}: the same message as by DATA, however it is cut`, async () => {
-          const backend = bed.backend(name)
-          const [user] = bed.people
-          const talk = await login(bed.daemon.port(name), user.name, user.password, hello)
+          const backend = fixture.backend(name)
+          const [user] = fixture.people
+          const talk = await login(fixture.daemon.port(name), user.name, user.password, hello)
           const tag = `${hello}-${what.replaceAll(' ', '-')}`.toLowerCase()
           await envelope(talk, `${tag}@data.example`)
           assert.match(await byData(talk, message), backend.queued)
@@ -109,21 +109,21 @@ for (const name of SMTP_BACKENDS)
       ['RSET', '421'],
     ] as const)
       void it(`${command} between chunks: no message`, async () => {
-        const [user] = bed.people
-        const talk = await login(bed.daemon.port(name), user.name, user.password, 'HELO')
+        const [user] = fixture.people
+        const talk = await login(fixture.daemon.port(name), user.name, user.password, 'HELO')
         await envelope(talk, `${command.toLowerCase()}@half.example`)
         assert.match(await talk.say(`BDAT 15\r\nSubject: half\r`), /^250/)
         assert.equal((await talk.say(command)).slice(0, 3), code)
         await talk.rest()
-        const halves = (await bed.backend(name).delivered(user)).filter(({ sender }) =>
+        const halves = (await fixture.backend(name).delivered(user)).filter(({ sender }) =>
           sender.endsWith('@half.example'),
         )
-        if (bed.backend(name).dropsHalves) assert.deepEqual(halves, [])
+        if (fixture.backend(name).dropsHalves) assert.deepEqual(halves, [])
       })
 
     void it('a message over SIZE is refused before the backend sees it', async () => {
-      const [user] = bed.people
-      const talk = await loggedIn(bed.daemon.port(name), user.name, user.password)
+      const [user] = fixture.people
+      const talk = await loggedIn(fixture.daemon.port(name), user.name, user.password)
       assert.match(await talk.say('MAIL FROM:<me@example.org> SIZE=5000001'), /^552 .*5\.3\.4/)
       assert.match(await talk.say('MAIL FROM:<me@example.org>'), /^250/)
       assert.match(await talk.say('QUIT'), /^221/)

@@ -4,8 +4,8 @@ import { readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, afterEach, before, describe, it } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type Bed, makeBed } from './bed.ts'
 import { type Conversation, converse, loggedIn } from './conversation.ts'
+import { type Fixture, makeFixture } from './fixture.ts'
 import { until } from './processes.ts'
 import { makeRecorder } from './recorder.ts'
 import { writePasswordFile } from './users.ts'
@@ -13,7 +13,7 @@ import { writePasswordFile } from './users.ts'
 const HOUR = 3600
 const WARM_SECONDS = 3
 
-let bed: Bed
+let fixture: Fixture
 let clock: string
 let passwords: string
 
@@ -29,7 +29,7 @@ function library(): string {
 }
 
 before(async () => {
-  bed = await makeBed({
+  fixture = await makeFixture({
     control: { timeoutsmtpd: '600\n', lanes: '1\n' },
     chains: async ({ claim, people }) => {
       passwords = join(claim.dir, 'passwords')
@@ -50,16 +50,16 @@ before(async () => {
     },
   })
 })
-after(() => bed.end())
+after(() => fixture.end())
 afterEach(() => setClock(0))
 
 const login = (): Promise<Conversation> => {
-  const [{ name, password }] = bed.people
-  return loggedIn(bed.daemon.port('warm'), name, password)
+  const [{ name, password }] = fixture.people
+  return loggedIn(fixture.daemon.port('warm'), name, password)
 }
 
 async function daemonsHour(): Promise<number> {
-  const answer = await bed.daemon.call('server.ping')
+  const answer = await fixture.daemon.call('server.ping')
   const now = typeof answer === 'object' && answer !== null && 'now' in answer ? String(answer.now) : ''
   return Math.round((Date.parse(now) - Date.now()) / 1000 / HOUR)
 }
@@ -79,28 +79,28 @@ async function park(talk: Conversation): Promise<void> {
 
 /** How many logins were served by a parked backend. */
 async function warmLogins(): Promise<number> {
-  const stats = JSON.stringify(await bed.daemon.call('server.stats'))
+  const stats = JSON.stringify(await fixture.daemon.call('server.stats'))
   return Number(/"acceptd_warm_logins_total","labels":\{"outcome":"taken"\},"value":(\d+)/.exec(stats)?.[1] ?? 0)
 }
 
 void describe('the clock set forward by an hour', () => {
   void it('cuts no idle session, before login or after, and makes none look older', async () => {
-    const [talk, greeted] = [await login(), await converse(bed.daemon.port('warm'))]
+    const [talk, greeted] = [await login(), await converse(fixture.daemon.port('warm'))]
     await greeted.reply()
     await step(HOUR)
     assert.match(await greeted.say('NOOP'), /^250 /)
     greeted.cut()
     assert.match(await talk.say('NOOP'), /^250 /)
-    const old = await bed.daemon.call('session.list', { olderThan: 600 })
+    const old = await fixture.daemon.call('session.list', { olderThan: 600 })
     assert.match(JSON.stringify(old), /"matched":0/)
     await park(talk)
-    assert.doesNotMatch(bed.daemon.log(), / timeout |why=timeout/)
+    assert.doesNotMatch(fixture.daemon.log(), / timeout |why=timeout/)
   })
 })
 
 void describe('the clock set back by an hour', () => {
   void it('lets nobody in warm for longer, and so not somebody whose account is gone', async () => {
-    const [{ name, password }, ...others] = bed.people
+    const [{ name, password }, ...others] = fixture.people
     const already = await warmLogins()
     await park(await login())
     await park(await login())
@@ -109,7 +109,7 @@ void describe('the clock set back by an hour', () => {
     await step(-HOUR)
     await writePasswordFile(passwords, others)
     await sleep(WARM_SECONDS * 1000)
-    await assert.rejects(loggedIn(bed.daemon.port('warm'), name, password), / 535 /)
+    await assert.rejects(loggedIn(fixture.daemon.port('warm'), name, password), / 535 /)
     assert.equal(await warmLogins(), warm)
   })
 })

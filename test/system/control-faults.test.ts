@@ -8,9 +8,9 @@ import { after, before, describe, it } from 'node:test'
 import { METHODS } from '../../src/rpc/methods.ts'
 import { assertAnswers, deaf, exchange, HOSTILE } from '../rpc/hostile.ts'
 import { wire } from '../rpc/wire.ts'
-import { type Bed, makeBed } from './bed.ts'
 import { loggedIn } from './conversation.ts'
 import { type Daemon, type Start, startDaemon } from './daemon.ts'
+import { type Fixture, makeFixture } from './fixture.ts'
 import {
   cpuSeconds,
   isAlive,
@@ -30,12 +30,12 @@ import { type Ran, run } from './run.ts'
 /** Of status.sock; nobody's group but that of the test's reader. */
 const STATUS_GROUP = 61_357
 
-let bed: Bed
+let fixture: Fixture
 let recorder: Recorder
-/** The one after the bed's. */
+/** The one after the fixture's. */
 let running: Daemon | undefined
 before(async () => {
-  bed = await makeBed({
+  fixture = await makeFixture({
     control: { lanes: '2\n', statusgroup: `${STATUS_GROUP}\n` },
     chains: async ({ claim, people }) => {
       recorder = await makeRecorder(claim.dir, people)
@@ -45,16 +45,16 @@ before(async () => {
 })
 after(async () => {
   await running?.stop()
-  await bed.end()
+  await fixture.end()
 })
 
-const login = (n: number, port = bed.daemon.port('mail')) => {
-  const { name, password } = bed.people[n % 3] ?? bed.people[0]
+const login = (n: number, port = fixture.daemon.port('mail')) => {
+  const { name, password } = fixture.people[n % 3] ?? fixture.people[0]
   return loggedIn(port, name, password, 30_000)
 }
 
 const acceptctl = (socket: string, words: readonly string[], as: { uid?: number; gid?: number } = {}): Promise<Ran> =>
-  run([join(bed.place.programs, 'acceptctl'), '--socket', join(bed.place.run, socket), ...words], as)
+  run([join(fixture.place.programs, 'acceptctl'), '--socket', join(fixture.place.run, socket), ...words], as)
 
 /** Twenty sessions submit for as long as `what` takes; nothing of theirs is lost, doubled or refused. */
 async function whileMailFlows(name: string, what: () => Promise<void>): Promise<number> {
@@ -85,7 +85,7 @@ const MISFITS = Object.entries(METHODS).flatMap(([method, { params, changes }]) 
 
 void describe('a hostile client', () => {
   const round = async (): Promise<void> => {
-    const path = bed.daemon.controlSocket
+    const path = fixture.daemon.controlSocket
     for (const text of HOSTILE) assertAnswers(await exchange(path, [Buffer.from(text), Buffer.from('\n')], 20_000))
     for (let n = 1; n <= 30; n += 1) assertAnswers(await exchange(path, [randomBytes(n * 300)], 20_000))
     for (const text of ['x'.repeat(3_000_000), `${'y'.repeat(3_000_000)}\n`]) {
@@ -109,7 +109,7 @@ void describe('a hostile client', () => {
   }
 
   void it('is answered or closed, costs no memory for good, and nobody who submits mail notices', async (t) => {
-    const pid = runtimeOf(bed.daemon.pid)?.pid ?? 0
+    const pid = runtimeOf(fixture.daemon.pid)?.pid ?? 0
     const rss: number[] = []
     const messages = await whileMailFlows('among hostile clients', async () => {
       for (let n = 0; n < 8; n += 1) {
@@ -120,23 +120,23 @@ void describe('a hostile client', () => {
     t.diagnostic(`${messages} messages meanwhile; MB resident after each round: ${rss.join(', ')}`)
     const [, first = 0] = rss
     assert.ok((rss.at(-1) ?? Infinity) < first + 128, rss.join(' '))
-    assert.equal(runtimeOf(bed.daemon.pid)?.pid, pid)
-    assert.doesNotMatch(bed.daemon.log(), / (?:bug|lane-died|child-ended) /)
+    assert.equal(runtimeOf(fixture.daemon.pid)?.pid, pid)
+    assert.doesNotMatch(fixture.daemon.log(), / (?:bug|lane-died|child-ended) /)
   })
 })
 
 void it('ten thousand sessions are listed in pages with a second of the processor', async (t) => {
   const sockets: Socket[] = []
   const come = async (): Promise<void> => {
-    const socket = connect(bed.daemon.port('mail'), '127.0.0.1')
+    const socket = connect(fixture.daemon.port('mail'), '127.0.0.1')
     sockets.push(socket)
     const [greeting] = await once(socket, 'data')
     assert.match(String(greeting), /^220 /)
   }
   try {
     while (sockets.length < 10_000) await Promise.all(Array.from({ length: 250 }, come))
-    const control = wire(bed.daemon.controlSocket)
-    const runtime = runtimeOf(bed.daemon.pid)?.pid ?? 0
+    const control = wire(fixture.daemon.controlSocket)
+    const runtime = runtimeOf(fixture.daemon.pid)?.pid ?? 0
     const times: number[] = []
     for (const sort of ['started', 'ip', 'id']) {
       const began = cpuSeconds(runtime)
@@ -164,13 +164,13 @@ void it('ten thousand sessions are listed in pages with a second of the processo
 })
 
 void describe('who is only in the group of status.sock', () => {
-  const reader = () => ({ uid: bed.people[2].uid, gid: STATUS_GROUP })
+  const reader = () => ({ uid: fixture.people[2].uid, gid: STATUS_GROUP })
 
   void it('may look', async () => {
     const talk = await login(0)
     const { code, stdout } = await acceptctl('status.sock', ['session', 'list', '-o', 'jsonl'], reader())
     assert.equal(code, 0)
-    assert.equal(JSON.parse(stdout).user, bed.people[0].name)
+    assert.equal(JSON.parse(stdout).user, fixture.people[0].name)
     talk.cut()
   })
 
@@ -181,7 +181,7 @@ void describe('who is only in the group of status.sock', () => {
   })
 
   void it('cannot open control.sock, and others can open neither', async () => {
-    const outsider = { uid: bed.people[2].uid, gid: bed.people[2].gid }
+    const outsider = { uid: fixture.people[2].uid, gid: fixture.people[2].gid }
     for (const [socket, as] of [
       ['control.sock', reader()],
       ['control.sock', outsider],
@@ -204,32 +204,32 @@ void it('acceptctl rules eval shows the reply that comes of it', async () => {
 
 void it('a second acceptd on the same control and run directory says why it ends, and the first goes on', async () => {
   const talk = await login(0)
-  const argv = [join(bed.place.programs, 'acceptd'), '--control', bed.place.control, '--run', bed.place.run]
+  const argv = [join(fixture.place.programs, 'acceptd'), '--control', fixture.place.control, '--run', fixture.place.run]
   const { code, transcript } = await run(argv)
   assert.equal(code, 71, transcript)
   assert.match(transcript, /control\.sock is answered by another process/)
   assert.match((await transact(talk, 'beside a second daemon')).at(-1) ?? '', /^250 /)
-  assert.ok(await bed.daemon.call('server.ping'))
+  assert.ok(await fixture.daemon.call('server.ping'))
   await talk.say('QUIT')
   const newcomer = await login(1)
   assert.match(await newcomer.say('QUIT'), /^221 /)
 })
 
 void it('a runtime that dies forgets what was changed over its socket', async () => {
-  const [user] = bed.people
-  const { listeners } = (await bed.daemon.call('listener.list')) as { listeners: { name: string }[] }
+  const [user] = fixture.people
+  const { listeners } = (await fixture.daemon.call('listener.list')) as { listeners: { name: string }[] }
   const listener = listeners[0]?.name
-  await bed.daemon.call('user.block', { user: user.name, ttl: 3600 })
-  await bed.daemon.call('listener.pause', { listener, ttl: 3600 })
+  await fixture.daemon.call('user.block', { user: user.name, ttl: 3600 })
+  await fixture.daemon.call('listener.pause', { listener, ttl: 3600 })
   await assert.rejects(login(0), /closed instead of a reply|login of/)
-  const { operations } = (await bed.daemon.call('op.list')) as { operations: unknown[] }
+  const { operations } = (await fixture.daemon.call('op.list')) as { operations: unknown[] }
   assert.equal(operations.length, 2)
-  const old = runtimeOf(bed.daemon.pid)
+  const old = runtimeOf(fixture.daemon.pid)
   assert.ok(old !== undefined)
   signal(old.pid, 'SIGKILL')
-  await until('another runtime', () => bed.daemon.call('server.ping').catch(() => undefined))
-  assert.notEqual(runtimeOf(bed.daemon.pid)?.pid, old.pid)
-  assert.deepEqual(await bed.daemon.call('op.list'), { operations: [] })
+  await until('another runtime', () => fixture.daemon.call('server.ping').catch(() => undefined))
+  assert.notEqual(runtimeOf(fixture.daemon.pid)?.pid, old.pid)
+  assert.deepEqual(await fixture.daemon.call('op.list'), { operations: [] })
   const talk = await login(0)
   assert.match(await talk.say('QUIT'), /^221 /)
 })
@@ -242,13 +242,13 @@ const KILLED = {
 // The last, for the first daemon is gone afterwards.
 for (const [what, whom] of Object.entries(KILLED))
   void it(`${what} killed: nothing stays, and the next one takes the dead sockets' place`, async () => {
-    const { pid } = running ?? bed.daemon
+    const { pid } = running ?? fixture.daemon
     const all = treeOf(pid)
     for (const one of whom(all)) signal(one.pid, 'SIGKILL')
     const left = () => all.filter((one) => isAlive(one.pid))
     await until('the rest to end', () => left().length === 0, { show: () => picture(left()) })
     assert.equal((await acceptctl('control.sock', ['server', 'ping'])).code, 69)
-    running = await startDaemon(bed.place, ['127.0.0.1:0 smtp mail'])
+    running = await startDaemon(fixture.place, ['127.0.0.1:0 smtp mail'])
     assert.equal((await acceptctl('control.sock', ['server', 'ping'])).code, 0)
     const talk = await login(0, running.port('mail'))
     assert.match((await transact(talk, `after ${what} was killed`)).at(-1) ?? '', /^250 /)
@@ -278,8 +278,8 @@ const SCHEDULINGS: readonly Scheduling[] = [
 ]
 for (const { sentence, start, policy, says } of SCHEDULINGS)
   void it(`acceptd ${sentence}, its children with it, and serves`, async () => {
-    await (running ?? bed.daemon).stop()
-    running = await startDaemon(bed.place, ['127.0.0.1:0 smtp mail'], start)
+    await (running ?? fixture.daemon).stop()
+    running = await startDaemon(fixture.place, ['127.0.0.1:0 smtp mail'], start)
     const all = treeOf(running.pid)
     assert.ok(all.length >= 3, picture(all))
     // The first, which passes signals on, sleeps.

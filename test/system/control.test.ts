@@ -5,8 +5,8 @@ import { join } from 'node:path'
 import { after, before, it } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { wire } from '../rpc/wire.ts'
-import { type Bed, makeBed } from './bed.ts'
 import { type Conversation, loggedIn } from './conversation.ts'
+import { type Fixture, makeFixture } from './fixture.ts'
 import { TOP } from './machine.ts'
 import { until } from './processes.ts'
 import { makeRecorder, type Recorder, transact } from './recorder.ts'
@@ -23,10 +23,10 @@ const recommended = readFileSync(join(TOP, 'control/fixsmtpio'), 'latin1')
 const rules = (n: number): string =>
   `${recommended}:mail::2*::250 2.1.0 rules ${n}\n:rcpt::2*::250 2.1.5 rules ${n}\n:in_data::2*::250 2.0.0 rules ${n}\n`
 
-let bed: Bed
+let fixture: Fixture
 let recorder: Recorder
 before(async () => {
-  bed = await makeBed({
+  fixture = await makeFixture({
     globals: { 'attempts-per-second': 100_000 },
     control: { fixsmtpio: rules(0) },
     chains: async ({ claim, people }) => {
@@ -35,11 +35,11 @@ before(async () => {
     },
   })
 })
-after(() => bed.end())
+after(() => fixture.end())
 
 const login = (n: number): Promise<Conversation> => {
-  const { name, password } = bed.people[n % 3] ?? bed.people[0]
-  return loggedIn(bed.daemon.port('mail'), name, password, 60_000)
+  const { name, password } = fixture.people[n % 3] ?? fixture.people[0]
+  return loggedIn(fixture.daemon.port('mail'), name, password, 60_000)
 }
 
 /** Which rules a transaction was served by; throws unless all of it was by the same. */
@@ -86,7 +86,7 @@ void it('a thousand sessions lose and double nothing over a hundred reloads, and
 
   const ports = talks.map(({ socket }) => socket.localPort)
   const look = async (): Promise<void> => {
-    const control = wire(bed.daemon.controlSocket)
+    const control = wire(fixture.daemon.controlSocket)
     for (; storm.going; storm.passes += 1) {
       const [ids, seen] = [new Set<string>(), new Set<number>()]
       let cursor: string | undefined
@@ -110,12 +110,12 @@ void it('a thousand sessions lose and double nothing over a hundred reloads, and
 
   const [times, own]: [number[], number[]] = [[], []]
   const change = async (): Promise<void> => {
-    const control = wire(bed.daemon.controlSocket)
+    const control = wire(fixture.daemon.controlSocket)
     while (storm.begun < RELOADS) {
       const due = acknowledged.length + PACE
       await until('messages between two reloads', () => acknowledged.length >= due, { every: 1, timeout: 30_000 })
       storm.begun += 1
-      bed.place.write('fixsmtpio', rules(storm.begun))
+      fixture.place.write('fixsmtpio', rules(storm.begun))
       const asked = performance.now()
       const apply = storm.begun % 2 === 1 ? 'next-transaction' : 'new-sessions'
       const { result, error } = await control.call('config.reload', { apply })
@@ -149,5 +149,5 @@ void it('a thousand sessions lose and double nothing over a hundred reloads, and
   assert.deepEqual(taken.toSorted(), acknowledged.toSorted())
   assert.ok(acknowledged.length >= SESSIONS * 3)
   assert.ok(storm.passes > 0)
-  assert.doesNotMatch(bed.daemon.log(), /^\S+ (?:warn|error) /m)
+  assert.doesNotMatch(fixture.daemon.log(), /^\S+ (?:warn|error) /m)
 })

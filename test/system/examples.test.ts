@@ -5,23 +5,23 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { wire } from '../rpc/wire.ts'
-import { type Bed, makeBed } from './bed.ts'
 import { type Conversation, converse, loggedIn } from './conversation.ts'
+import { type Fixture, makeFixture } from './fixture.ts'
 import { TOP } from './machine.ts'
 import { isAlive, until } from './processes.ts'
 import { makeRecorder, transact } from './recorder.ts'
 import { type Ran, run } from './run.ts'
 
-let bed: Bed
+let fixture: Fixture
 let rules: string
 before(async () => {
-  bed = await makeBed({ chains: async ({ claim, people }) => [(await makeRecorder(claim.dir, people)).chain] })
-  rules = readFileSync(join(bed.place.control, 'fixsmtpio'), 'latin1')
+  fixture = await makeFixture({ chains: async ({ claim, people }) => [(await makeRecorder(claim.dir, people)).chain] })
+  rules = readFileSync(join(fixture.place.control, 'fixsmtpio'), 'latin1')
 })
-after(() => bed.end())
+after(() => fixture.end())
 
 const example = (name: string, ...args: readonly string[]): Promise<Ran> =>
-  run([join(TOP, 'docs/examples', name), bed.daemon.controlSocket, ...args])
+  run([join(TOP, 'docs/examples', name), fixture.daemon.controlSocket, ...args])
 
 /** What curl printed, if it was content. */
 async function curled(name: string, ...args: readonly string[]) {
@@ -78,7 +78,7 @@ const withSocat: Scripts = {
       })
   },
   check: async () => {
-    const { code, stdout } = await example('check.sh', 'fixsmtpio', join(bed.place.control, 'fixsmtpio'))
+    const { code, stdout } = await example('check.sh', 'fixsmtpio', join(fixture.place.control, 'fixsmtpio'))
     assert.notEqual(code, 0)
     assert.match(stdout, /\nfalse\n$/)
     return places(stdout.split('\n'))
@@ -125,7 +125,7 @@ const withCurl: Scripts = {
 
 /** A script that prints until it is interrupted. */
 function follow(name: string): { readonly text: () => string; readonly end: () => Promise<void> } {
-  const child = spawn(join(TOP, 'docs/examples', name), [bed.daemon.controlSocket], {
+  const child = spawn(join(TOP, 'docs/examples', name), [fixture.daemon.controlSocket], {
     stdio: ['ignore', 'pipe', 'inherit'],
     detached: true,
   })
@@ -144,8 +144,8 @@ function follow(name: string): { readonly text: () => string; readonly end: () =
 }
 
 const login = (n: 0 | 1): Promise<Conversation> => {
-  const { name, password } = bed.people[n]
-  return loggedIn(bed.daemon.port('mail'), name, password)
+  const { name, password } = fixture.people[n]
+  return loggedIn(fixture.daemon.port('mail'), name, password)
 }
 
 /** What NOOP is answered in a session that begins now. */
@@ -163,10 +163,10 @@ for (const [tool, scripts] of [
   void describe(`with ${tool}`, () => {
     let events: ReturnType<typeof follow>
     before(async () => {
-      bed.place.write('fixsmtpio', rules)
+      fixture.place.write('fixsmtpio', rules)
       events = follow(scripts.events)
       await until('events', async () => {
-        ;(await converse(bed.daemon.port('mail'))).cut()
+        ;(await converse(fixture.daemon.port('mail'))).cut()
         return scripts.shown('session', 'accepted').test(events.text())
       })
     })
@@ -175,11 +175,11 @@ for (const [tool, scripts] of [
     void it('lists the sessions of one user', async () => {
       const [mine, other] = [await login(0), await login(1)]
       await transact(mine, 'one of mine')
-      const control = wire(bed.daemon.controlSocket)
+      const control = wire(fixture.daemon.controlSocket)
       const { result } = await control.call('session.list', {})
       control.end()
       const { id } = result.sessions.find(({ port }: { port: number }) => port === mine.socket.localPort)
-      const listed = await scripts.sessions(bed.people[0].name)
+      const listed = await scripts.sessions(fixture.people[0].name)
       const of = ({ id: name, state, ip, messages }: Listed) => ({ id: name, state, ip, messages })
       assert.deepEqual(listed.map(of), [{ id, state: 'ready', ip: '127.0.0.1', messages: 1 }])
       assert.deepEqual(await scripts.sessions('nobody'), [])
@@ -187,7 +187,7 @@ for (const [tool, scripts] of [
     })
 
     void it('checks and refuses a bad file by its line and column', async () => {
-      bed.place.write('fixsmtpio', `${rules}:noop::*:12x:250 never\n`)
+      fixture.place.write('fixsmtpio', `${rules}:noop::*:12x:250 never\n`)
       const place = `control/fixsmtpio:${rules.split('\n').length}:10`
       assert.deepEqual(await scripts.check(), [place])
       assert.equal(await noop(), '250 2.0.0 fine\r\n')
@@ -197,7 +197,7 @@ for (const [tool, scripts] of [
 
     void it('publishes new rules for new sessions, and the ones before again', async () => {
       const old = await login(0)
-      bed.place.write('fixsmtpio', `${rules}:noop::*::250 by ${tool}\n`)
+      fixture.place.write('fixsmtpio', `${rules}:noop::*::250 by ${tool}\n`)
       const { generation, previous } = await scripts.reload()
       assert.equal(generation, previous + 1)
       assert.equal(await noop(), `250 by ${tool}\r\n`)
@@ -210,11 +210,11 @@ for (const [tool, scripts] of [
 
     void it('ends the sessions of one user', async () => {
       const [mine, again, other] = [await login(0), await login(0), await login(1)]
-      const ids = (await scripts.sessions(bed.people[0].name)).map(({ id }) => id)
+      const ids = (await scripts.sessions(fixture.people[0].name)).map(({ id }) => id)
       assert.equal(ids.length, 2)
-      assert.deepEqual((await scripts.kill(bed.people[0].name)).toSorted(), ids.toSorted())
+      assert.deepEqual((await scripts.kill(fixture.people[0].name)).toSorted(), ids.toSorted())
       for (const talk of [mine, again]) assert.equal(await talk.rest(), '421 closed by the operator (#4.3.2)\r\n')
-      assert.deepEqual(await scripts.sessions(bed.people[0].name), [])
+      assert.deepEqual(await scripts.sessions(fixture.people[0].name), [])
       assert.match(await other.say('NOOP'), /^250 /)
       await other.say('QUIT')
     })
@@ -227,7 +227,7 @@ for (const [tool, scripts] of [
       ['config', 'refused', false],
     ] as const)
       void it(`printed that ${topic} ${name}`, async () => {
-        const line = scripts.shown(topic, name, of ? bed.people[0].name : undefined)
+        const line = scripts.shown(topic, name, of ? fixture.people[0].name : undefined)
         await until('the line', () => line.test(events.text()), { show: events.text })
       })
   })

@@ -3,19 +3,19 @@ import assert from 'node:assert/strict'
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
-import { type Bed, makeBed, script } from './bed.ts'
 import { messageFrom } from './clients.ts'
 import { type Conversation, converse, loggedIn, plain } from './conversation.ts'
 import { call } from './daemon.ts'
+import { type Fixture, makeFixture, script } from './fixture.ts'
 import { isAlive, type Process, picture, runtimeOf, signal, supervisorOf, treeOf, until } from './processes.ts'
 import { writePasswordFile } from './users.ts'
 
-let bed: Bed
+let fixture: Fixture
 /** Wrong passwords a session may send. */
 const TRIES = 3
 
 before(async () => {
-  bed = await makeBed({
+  fixture = await makeFixture({
     smtp: ['postfix'],
     options: `tries=${TRIES}`,
     globals: { 'login-timeout': 1 },
@@ -49,10 +49,10 @@ exit 1`,
     },
   })
 })
-after(() => bed.end())
+after(() => fixture.end())
 
 async function introduced(chain: string): Promise<Conversation> {
-  const talk = await converse(bed.daemon.port(chain))
+  const talk = await converse(fixture.daemon.port(chain))
   await talk.reply()
   await talk.say('EHLO client.example')
   return talk
@@ -72,13 +72,13 @@ async function exhausted(chain: string, user: string, password: string): Promise
 void describe('root', () => {
   for (const name of ['root', 'toor'])
     void it(`${name}'s right password gets what a wrong one gets, and a log line in capitals`, async () => {
-      const start = bed.daemon.log().length
+      const start = fixture.daemon.log().length
       const right = await exhausted('file', name, 'right')
       const line = await until(
         'the log line',
-        () => new RegExp(` [A-Z][A-Z-]{9,} .*\\b${name}\\b.*$`, 'm').exec(bed.daemon.log().slice(start))?.[0],
+        () => new RegExp(` [A-Z][A-Z-]{9,} .*\\b${name}\\b.*$`, 'm').exec(fixture.daemon.log().slice(start))?.[0],
         {
-          show: () => bed.daemon.log().slice(start),
+          show: () => fixture.daemon.log().slice(start),
         },
       )
       assert.match(line, new RegExp(`\\b${name}\\b`))
@@ -105,14 +105,14 @@ void describe('what is not the client\u2019s fault', () => {
     const talk = await introduced('moody')
     assert.match(await login(talk, 'hang', 'any'), /^454 /)
     assert.match(await talk.say('NOOP'), /^250 /)
-    await until('the sleeper to be gone', () => treeOf(bed.daemon.pid).every((one) => one.comm !== 'sleep'), {
-      show: () => picture(treeOf(bed.daemon.pid)),
+    await until('the sleeper to be gone', () => treeOf(fixture.daemon.pid).every((one) => one.comm !== 'sleep'), {
+      show: () => picture(treeOf(fixture.daemon.pid)),
     })
     talk.cut()
   })
 
   void it('a missing backend is 454', async () => {
-    const [user] = bed.people
+    const [user] = fixture.people
     const talk = await introduced('nobackend')
     assert.match(await login(talk, user.name, user.password), /^454 /)
     talk.cut()
@@ -129,7 +129,7 @@ void describe('what is not the client\u2019s fault', () => {
 })
 
 const helpers = (): readonly Process[] =>
-  treeOf(bed.daemon.pid).filter((one) => one.argv[0]?.endsWith('/accept-helper') === true)
+  treeOf(fixture.daemon.pid).filter((one) => one.argv[0]?.endsWith('/accept-helper') === true)
 
 void describe('the helper', () => {
   const submit = async (talk: Conversation, subject: string): Promise<void> => {
@@ -138,16 +138,16 @@ void describe('the helper', () => {
     assert.match(await talk.say('DATA'), /^354 /)
     assert.match(
       await talk.say(`${messageFrom('me@example.org', subject).replaceAll('\n', '\r\n')}.`),
-      bed.backend('postfix').queued,
+      fixture.backend('postfix').queued,
     )
   }
 
   void it('killed: 454 and no try lost while it is away, running sessions go on, and it comes back', async () => {
-    const [user] = bed.people
-    const running = await loggedIn(bed.daemon.port('postfix'), user.name, user.password)
+    const [user] = fixture.people
+    const running = await loggedIn(fixture.daemon.port('postfix'), user.name, user.password)
     const talk = await introduced('postfix')
     // Stopped, the supervisor cannot start another helper before we have seen that there is none.
-    const supervisor = supervisorOf(bed.daemon.pid)?.pid ?? 0
+    const supervisor = supervisorOf(fixture.daemon.pid)?.pid ?? 0
     signal(supervisor, 'SIGSTOP')
     try {
       const all = helpers()
@@ -164,14 +164,14 @@ void describe('the helper', () => {
       return answer.startsWith('235')
     })
     await submit(talk, 'after the helper came back')
-    const queued = await bed.backend('postfix').delivered(user)
+    const queued = await fixture.backend('postfix').delivered(user)
     assert.equal(queued.length, 2)
     running.cut()
     talk.cut()
   })
 
   void it('its server process killed: its monitor starts another', async () => {
-    const [user] = bed.people
+    const [user] = fixture.people
     const [monitor, server] = helpers()
     assert.ok(monitor !== undefined && server !== undefined)
     signal(server.pid, 'SIGKILL')
@@ -183,11 +183,11 @@ void describe('the helper', () => {
 })
 
 void describe('the runtime', () => {
-  const runtime = (): Process | undefined => runtimeOf(bed.daemon.pid)
+  const runtime = (): Process | undefined => runtimeOf(fixture.daemon.pid)
 
   void it('killed: its backends end, connections wait in the kernel and are served by the next one', async () => {
-    const [user] = bed.people
-    const port = bed.daemon.port('postfix')
+    const [user] = fixture.people
+    const port = fixture.daemon.port('postfix')
     const cut = await loggedIn(port, user.name, user.password)
     await cut.say('MAIL FROM:<me@example.org>')
     await cut.say('RCPT TO:<you@example.org>')
@@ -203,36 +203,38 @@ void describe('the runtime', () => {
     await waiting.say('EHLO client.example')
     assert.match(await login(waiting, user.name, user.password), /^235 /)
     assert.equal((await waiting.say('QUIT')).slice(0, 3), '221')
-    await until('the backends to end', () => treeOf(bed.daemon.pid).every((one) => one.comm !== 'smtpd'), {
-      show: () => picture(treeOf(bed.daemon.pid)),
+    await until('the backends to end', () => treeOf(fixture.daemon.pid).every((one) => one.comm !== 'smtpd'), {
+      show: () => picture(treeOf(fixture.daemon.pid)),
     })
-    const queued = await bed.backend('postfix').delivered(user)
+    const queued = await fixture.backend('postfix').delivered(user)
     assert.ok(queued.every(({ content }) => !content.includes('cut by the death')))
     assert.notEqual(runtime()?.pid, first.pid)
   })
 
   void it('killed with a bad file on disk: rules, blocks and pauses are back within two seconds', async () => {
-    const [user] = bed.people
-    const path = join(bed.place.control, 'fixsmtpio')
+    const [user] = fixture.people
+    const path = join(fixture.place.control, 'fixsmtpio')
     const rules = readFileSync(path, 'latin1')
     const told = async () => [
-      await bed.daemon.call('user.list', { user: 'mallory' }),
-      await bed.daemon.call('op.list'),
-      await bed.daemon.call('rules.eval', { event: 'noop', reply: '250 theirs' }),
+      await fixture.daemon.call('user.list', { user: 'mallory' }),
+      await fixture.daemon.call('op.list'),
+      await fixture.daemon.call('rules.eval', { event: 'noop', reply: '250 theirs' }),
     ]
     writeFileSync(path, `${rules}:noop::*::250 mine\n`)
-    await bed.daemon.call('config.reload', { reason: 'the test' })
-    await bed.daemon.call('user.block', { user: 'mallory', reason: 'stolen', ttl: 600 })
-    const { listeners } = (await bed.daemon.call('listener.list')) as { listeners: { name: string; chain: string }[] }
+    await fixture.daemon.call('config.reload', { reason: 'the test' })
+    await fixture.daemon.call('user.block', { user: 'mallory', reason: 'stolen', ttl: 600 })
+    const { listeners } = (await fixture.daemon.call('listener.list')) as {
+      listeners: { name: string; chain: string }[]
+    }
     const listener = listeners.find(({ chain }) => chain === 'moody')?.name
-    await bed.daemon.call('listener.pause', { listener, mode: '421', ttl: 600 })
+    await fixture.daemon.call('listener.pause', { listener, mode: '421', ttl: 600 })
     const earlier = await told()
     writeFileSync(path, 'so bad\n')
     const first = runtime()
     assert.ok(first !== undefined)
     signal(first.pid, 'SIGKILL')
     const killed = Date.now()
-    const waiting = await converse(bed.daemon.port('postfix'))
+    const waiting = await converse(fixture.daemon.port('postfix'))
     assert.match(await waiting.reply(), /^220 /)
     assert.ok(Date.now() - killed < 2000, `${Date.now() - killed} ms`)
     await waiting.say('EHLO client.example')
@@ -241,32 +243,32 @@ void describe('the runtime', () => {
     await waiting.say('QUIT')
     const again = await until('the control socket', () => told().catch(() => undefined))
     assert.deepEqual(again, earlier)
-    assert.match(await (await converse(bed.daemon.port('moody'))).reply(), /^421 /)
-    assert.match(bed.daemon.log(), / error last-good-runs /)
+    assert.match(await (await converse(fixture.daemon.port('moody'))).reply(), /^421 /)
+    assert.match(fixture.daemon.log(), / error last-good-runs /)
     writeFileSync(path, rules)
-    await bed.daemon.call('config.reload')
-    for (const { id } of ((await bed.daemon.call('op.list')) as { operations: { id: string }[] }).operations)
-      await bed.daemon.call('op.cancel', { id })
+    await fixture.daemon.call('config.reload')
+    for (const { id } of ((await fixture.daemon.call('op.list')) as { operations: { id: string }[] }).operations)
+      await fixture.daemon.call('op.cancel', { id })
   })
 })
 
 void describe('a socket that is deleted', () => {
   void it('of the helper is back within a second; sessions go on, and new logins', async () => {
-    const [{ name, password }] = bed.people
-    const already = await loggedIn(bed.daemon.port('postfix'), name, password)
-    const path = bed.place.helperSocket
+    const [{ name, password }] = fixture.people
+    const already = await loggedIn(fixture.daemon.port('postfix'), name, password)
+    const path = fixture.place.helperSocket
     rmSync(path)
     await until('another helper', () => existsSync(path), { timeout: 1000 })
     assert.match(await already.say('NOOP'), /^250 /)
     const talk = await until('a login', () =>
-      loggedIn(bed.daemon.port('postfix'), name, password).catch(() => undefined),
+      loggedIn(fixture.daemon.port('postfix'), name, password).catch(() => undefined),
     )
     assert.match(await talk.say('NOOP'), /^250 /)
-    assert.match(bed.daemon.log(), / info helper-socket-gone path=/)
+    assert.match(fixture.daemon.log(), / info helper-socket-gone path=/)
   })
   for (const name of ['control.sock', 'status.sock'])
     void it(`of the control plane, ${name}, is back within a second`, async () => {
-      const path = join(bed.place.run, name)
+      const path = join(fixture.place.run, name)
       rmSync(path)
       await until('another socket', () => existsSync(path), { timeout: 1000 })
       assert.ok(await call(path, 'server.ping', {}))

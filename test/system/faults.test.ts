@@ -3,16 +3,16 @@ import assert from 'node:assert/strict'
 import { chmodSync, mkdirSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
-import { type Bed, makeBed, script } from './bed.ts'
 import { type Conversation, converse, loggedIn, plain } from './conversation.ts'
+import { type Fixture, makeFixture, script } from './fixture.ts'
 import { descriptors, memory, type Process, picture, runtimeOf, treeOf, until } from './processes.ts'
 import { writePasswordFile } from './users.ts'
 
-let bed: Bed
+let fixture: Fixture
 let filed: string
 
 before(async () => {
-  bed = await makeBed({
+  fixture = await makeFixture({
     options: 'tries=2',
     control: { lanes: '2\n', loglevel: 'info\n' },
     chains: async ({ claim: { dir }, people }) => {
@@ -52,10 +52,10 @@ done`,
     },
   })
 })
-after(() => bed.end())
+after(() => fixture.end())
 
 const runtime = (): Process => {
-  const found = runtimeOf(bed.daemon.pid)
+  const found = runtimeOf(fixture.daemon.pid)
   assert.ok(found !== undefined)
   return found
 }
@@ -68,20 +68,20 @@ async function atRest(): Promise<{ readonly descriptors: number; readonly proces
   await until(
     'a standstill',
     () => {
-      const now = descriptors(pid) + 10_000 * treeOf(bed.daemon.pid).length
+      const now = descriptors(pid) + 10_000 * treeOf(fixture.daemon.pid).length
       const still = now === last
       last = now
       return still
     },
     { every: 300 },
   )
-  return { descriptors: descriptors(pid), processes: treeOf(bed.daemon.pid).length, rss: memory(pid).rss }
+  return { descriptors: descriptors(pid), processes: treeOf(fixture.daemon.pid).length, rss: memory(pid).rss }
 }
 
 const subjects = (): readonly string[] => readdirSync(filed).map((name) => name.replace(/^\d+\./, ''))
 
 async function introduced(): Promise<Conversation> {
-  const talk = await converse(bed.daemon.port('filing'), 60_000)
+  const talk = await converse(fixture.daemon.port('filing'), 60_000)
   await talk.reply()
   await talk.say('EHLO client.example')
   return talk
@@ -89,14 +89,14 @@ async function introduced(): Promise<Conversation> {
 
 async function wrong(): Promise<void> {
   const talk = await introduced()
-  assert.match(await talk.say(`AUTH PLAIN ${plain(bed.people[0].name, 'wrong')}`), /^535 /)
+  assert.match(await talk.say(`AUTH PLAIN ${plain(fixture.people[0].name, 'wrong')}`), /^535 /)
   assert.match(await talk.say(`AUTH PLAIN ${plain('nobody-at-all', 'wrong')}`), /^535 /)
   assert.equal(await talk.rest(), '')
 }
 
 async function openMessage(subject: string): Promise<Conversation> {
   const talk = await introduced()
-  const [user] = bed.people
+  const [user] = fixture.people
   assert.match(await talk.say(`AUTH PLAIN ${plain(user.name, user.password)}`), /^235 /)
   assert.match(await talk.say('MAIL FROM:<me@example.org>'), /^250 /)
   assert.match(await talk.say('RCPT TO:<you@example.org>'), /^250 /)
@@ -118,13 +118,13 @@ async function half(order: number): Promise<void> {
 
 void describe('200 clients at the same time', () => {
   void it('half with wrong passwords, half gone in DATA: no half message, no leak, nobody else notices', async () => {
-    const [user] = bed.people
+    const [user] = fixture.people
     const storm = async () => {
       await Promise.all(Array.from({ length: 200 }, (_none, i) => (i % 2 === 0 ? wrong() : half(i))))
     }
     await storm()
     const first = await atRest()
-    const others = [await loggedIn(bed.daemon.port('filing'), user.name, user.password), await openMessage('whole')]
+    const others = [await loggedIn(fixture.daemon.port('filing'), user.name, user.password), await openMessage('whole')]
     let answers = 0
     const storms = { over: false }
     const chatter = (async () => {
@@ -146,9 +146,9 @@ void describe('200 clients at the same time', () => {
     }
     const last = await atRest()
     assert.deepEqual(subjects(), ['whole'])
-    assert.deepEqual({ ...last, rss: 0 }, { ...first, rss: 0 }, picture(treeOf(bed.daemon.pid)))
+    assert.deepEqual({ ...last, rss: 0 }, { ...first, rss: 0 }, picture(treeOf(fixture.daemon.pid)))
     assert.ok(last.rss < first.rss * 1.5, `${first.rss} kB, then ${last.rss} kB`)
-    const { sessions } = (await bed.daemon.call('session.list')) as { sessions: readonly unknown[] }
+    const { sessions } = (await fixture.daemon.call('session.list')) as { sessions: readonly unknown[] }
     assert.deepEqual(sessions, [])
   })
 })

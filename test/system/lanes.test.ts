@@ -2,30 +2,30 @@
 import assert from 'node:assert/strict'
 import { after, before, it } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type Bed, makeBed } from './bed.ts'
 import { messageFrom } from './clients.ts'
 import { type Conversation, converse, loggedIn } from './conversation.ts'
+import { type Fixture, makeFixture } from './fixture.ts'
 import { inOneLane } from './inspector.ts'
 import { picture, runtimeOf, treeOf, until } from './processes.ts'
 
-let bed: Bed
+let fixture: Fixture
 before(async () => {
-  bed = await makeBed({ smtp: ['postfix'], control: { lanes: '2\n', loglevel: 'debug\n' } })
+  fixture = await makeFixture({ smtp: ['postfix'], control: { lanes: '2\n', loglevel: 'debug\n' } })
 })
-after(() => bed.end())
+after(() => fixture.end())
 
-const runtime = (): number => runtimeOf(bed.daemon.pid)?.pid ?? 0
+const runtime = (): number => runtimeOf(fixture.daemon.pid)?.pid ?? 0
 
 const rows = (answer: unknown, name: string): readonly Readonly<Record<string, unknown>>[] => {
   const list = typeof answer === 'object' && answer !== null ? new Map(Object.entries(answer)).get(name) : undefined
   return Array.isArray(list) ? list : []
 }
 const lanes = async (): Promise<readonly Readonly<Record<string, unknown>>[]> =>
-  rows(await bed.daemon.call('lane.list'), 'lanes')
+  rows(await fixture.daemon.call('lane.list'), 'lanes')
 
 /** The lane of each of these, by the port of the client. */
 async function lanesOf(talks: readonly Conversation[]): Promise<ReadonlyMap<Conversation, unknown>> {
-  const sessions = rows(await bed.daemon.call('session.list', { limit: 500 }), 'sessions')
+  const sessions = rows(await fixture.daemon.call('session.list', { limit: 500 }), 'sessions')
   return new Map(
     talks.map((talk) => [talk, sessions.find((session) => session['port'] === talk.socket.localPort)?.['lane']]),
   )
@@ -33,11 +33,13 @@ async function lanesOf(talks: readonly Conversation[]): Promise<ReadonlyMap<Conv
 
 /** Sessions on both lanes, each in the middle of a message; the lanes they are on. */
 async function spread(): Promise<ReadonlyMap<Conversation, unknown>> {
-  const [user] = bed.people
+  const [user] = fixture.people
   const talks: Conversation[] = []
   return until('sessions on both lanes', async () => {
     talks.push(
-      ...(await Promise.all([0, 1, 2, 3].map(() => loggedIn(bed.daemon.port('postfix'), user.name, user.password)))),
+      ...(await Promise.all(
+        [0, 1, 2, 3].map(() => loggedIn(fixture.daemon.port('postfix'), user.name, user.password)),
+      )),
     )
     const where = await lanesOf(talks)
     if (new Set(where.values()).size < 2) return undefined
@@ -59,13 +61,13 @@ for (const [what, expression, notice] of [
   ['spins', 'for (;;);', 6],
 ] as const)
   void it(`a lane that ${what} ends its own sessions only, and is replaced within a second`, async (t) => {
-    const [user] = bed.people
-    const port = bed.daemon.port('postfix')
+    const [user] = fixture.people
+    const port = fixture.daemon.port('postfix')
     const deaths = async (): Promise<number> => (await lanes()).reduce((sum, lane) => sum + Number(lane['deaths']), 0)
     const [pid, died] = [runtime(), await deaths()]
     const where = await spread()
 
-    await inOneLane(pid, bed.daemon.log, expression)
+    await inOneLane(pid, fixture.daemon.log, expression)
     const started = Date.now()
     // Newcomers are served all the while, by the other lane.
     const waits: number[] = []
@@ -80,12 +82,12 @@ for (const [what, expression, notice] of [
         const now = await lanes()
         return now.length === 2 && now.every((lane) => lane['state'] === 'running') && (await deaths()) === died + 1
       },
-      { timeout: 15_000, every: 50, show: () => bed.daemon.log().split('\n').slice(-12).join('\n') },
+      { timeout: 15_000, every: 50, show: () => fixture.daemon.log().split('\n').slice(-12).join('\n') },
     )
     // On a busy machine our own turns come late: the daemon's clock tells.
     const last = (event: string): number =>
       Math.max(
-        ...[...bed.daemon.log().matchAll(new RegExp(`^(\\S+) \\w+ ${event} `, 'gm'))].map(([, at]) =>
+        ...[...fixture.daemon.log().matchAll(new RegExp(`^(\\S+) \\w+ ${event} `, 'gm'))].map(([, at]) =>
           Date.parse(at ?? ''),
         ),
       )
@@ -105,15 +107,15 @@ for (const [what, expression, notice] of [
     assert.equal(new Set(left.map(([, lane]) => lane)).size, 1)
     const lost = [...where].filter(([{ socket }]) => socket.closed)
     assert.equal(new Set(lost.map(([, lane]) => lane)).size, 1)
-    const queued = (await bed.backend('postfix').delivered(user)).length
+    const queued = (await fixture.backend('postfix').delivered(user)).length
     for (const [talk] of left) {
       assert.match(await talk.say('second half\r\n.'), /^250 2\.0\.0 Ok/)
       assert.match(await talk.say('QUIT'), /^221 /)
     }
-    await until('every backend to end', () => treeOf(bed.daemon.pid).every((one) => one.comm !== 'smtpd'), {
-      show: () => picture(treeOf(bed.daemon.pid)),
+    await until('every backend to end', () => treeOf(fixture.daemon.pid).every((one) => one.comm !== 'smtpd'), {
+      show: () => picture(treeOf(fixture.daemon.pid)),
     })
-    const messages = await bed.backend('postfix').delivered(user)
+    const messages = await fixture.backend('postfix').delivered(user)
     assert.equal(messages.length, queued + left.length)
     assert.ok(messages.every(({ content }) => content.endsWith('second half\n')))
   })

@@ -2,34 +2,40 @@
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
-import { type Bed, makeBed } from './bed.ts'
 import { converse, loggedIn } from './conversation.ts'
 import { type Daemon, startDaemon } from './daemon.ts'
+import { type Fixture, makeFixture } from './fixture.ts'
 import { makeRecorder, transact } from './recorder.ts'
 import { run } from './run.ts'
 
 /** For a listener and two lanes. */
 const LEAST = 186
 
-let bed: Bed
+let fixture: Fixture
 let running: Daemon | undefined
 before(async () => {
-  bed = await makeBed({
+  fixture = await makeFixture({
     control: { lanes: '2\n' },
     chains: async ({ claim, people }) => [(await makeRecorder(claim.dir, people)).chain],
   })
-  await bed.daemon.stop()
+  await fixture.daemon.stop()
 })
 after(async () => {
   await running?.stop()
-  await bed.end()
+  await fixture.end()
 })
 
 const limited = (files: number): readonly string[] => ['/bin/sh', '-c', `ulimit -n ${files}; exec "$@"`, 'sh']
 
 void describe('acceptd with few open files', () => {
   void it('says how many it needs, and ends with 78', async () => {
-    const command = [join(bed.place.programs, 'acceptd'), '--control', bed.place.control, '--run', bed.place.run]
+    const command = [
+      join(fixture.place.programs, 'acceptd'),
+      '--control',
+      fixture.place.control,
+      '--run',
+      fixture.place.run,
+    ]
     const said = (files: number) =>
       `acceptd: ${files} open files (nofile, ulimit -Hn) are too few: at least ${LEAST} for listeners: 1, lanes: 2\n`
     for (const files of [...Array.from({ length: 89 }, (_, n) => 40 + n), LEAST - 1]) {
@@ -39,9 +45,9 @@ void describe('acceptd with few open files', () => {
   })
 
   void it('serves with as many as it says, and refuses clients before it runs out', async () => {
-    running = await startDaemon(bed.place, ['127.0.0.1:0 smtp mail'], { under: limited(LEAST) })
+    running = await startDaemon(fixture.place, ['127.0.0.1:0 smtp mail'], { under: limited(LEAST) })
     const port = running.port('mail')
-    const [{ name, password }] = bed.people
+    const [{ name, password }] = fixture.people
     const talks = await Promise.all(Array.from({ length: 10 }, () => loggedIn(port, name, password)))
     for (const [n, talk] of talks.entries())
       for (const reply of await transact(talk, `limit ${n}`)) assert.match(reply, /^(?:250|354) /)

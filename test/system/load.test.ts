@@ -2,18 +2,18 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type Bed, makeBed } from './bed.ts'
 import { messageFrom } from './clients.ts'
 import { type Conversation, converse, loggedIn, plain } from './conversation.ts'
+import { type Fixture, makeFixture } from './fixture.ts'
 import { descriptors, memory, type Process, picture, runtimeOf, treeOf, until } from './processes.ts'
 
-let bed: Bed
+let fixture: Fixture
 before(async () => {
-  bed = await makeBed({ smtp: ['postfix', 'exim'] })
+  fixture = await makeFixture({ smtp: ['postfix', 'exim'] })
 })
-after(() => bed.end())
+after(() => fixture.end())
 
-const processes = (): readonly Process[] => treeOf(bed.daemon.pid)
+const processes = (): readonly Process[] => treeOf(fixture.daemon.pid)
 const daemons = (): readonly Process[] =>
   processes().filter((one) => /(node|accept-helper)$/.test(one.argv[0] ?? '') && one.argv.length > 1)
 const backends = (): readonly Process[] => {
@@ -78,7 +78,7 @@ const isNoMoreThan = (now: Readonly<Record<string, number>>, then: Readonly<Reco
 
 void describe('two hundred clients at the same time', () => {
   const storm = async (port: number): Promise<void> => {
-    const [user] = bed.people
+    const [user] = fixture.people
     await Promise.all(
       Array.from({ length: 200 }, (_, n) =>
         n % 2 === 0 ? wrong(port, user.name) : half(port, user.name, user.password, Math.floor(n / 2) % 3),
@@ -87,12 +87,12 @@ void describe('two hundred clients at the same time', () => {
   }
 
   void it('half wrong passwords, half cut in DATA: nothing half is queued, nothing leaks, others do not notice', async (t) => {
-    const [user, steady] = bed.people
-    const port = bed.daemon.port('postfix')
+    const [user, steady] = fixture.people
+    const port = fixture.daemon.port('postfix')
     await storm(port)
     await quiet()
     const base = { held: held(), processes: processes().length }
-    const runtime = runtimeOf(bed.daemon.pid)?.pid ?? 0
+    const runtime = runtimeOf(fixture.daemon.pid)?.pid ?? 0
     const pss = [memory(runtime).pss]
 
     let going = true
@@ -105,8 +105,8 @@ void describe('two hundred clients at the same time', () => {
     const subjects = await steadily1
     await quiet()
 
-    assert.deepEqual(await bed.backend('postfix').delivered(user), [])
-    const queued = await bed.backend('postfix').delivered(steady)
+    assert.deepEqual(await fixture.backend('postfix').delivered(user), [])
+    const queued = await fixture.backend('postfix').delivered(steady)
     assert.deepEqual(new Set(queued.map(({ content }) => /^Subject: (.*)$/m.exec(content)?.[1])), new Set(subjects))
     assert.equal(queued.length, subjects.length)
     t.diagnostic(`PSS of the runtime after each storm: ${pss.join(', ')} kB; ${subjects.length} messages beside them`)
@@ -120,9 +120,9 @@ void describe('two hundred clients at the same time', () => {
 })
 
 void it('sessions that end in good order leave no descriptor and no process behind', async () => {
-  const [, user] = bed.people
+  const [, user] = fixture.people
   const submit = async (): Promise<void> => {
-    const talk = await loggedIn(bed.daemon.port('postfix'), user.name, user.password)
+    const talk = await loggedIn(fixture.daemon.port('postfix'), user.name, user.password)
     await intoData(talk)
     assert.match(await talk.say(`${crlf(messageFrom('me@example.org', 'in good order'))}.`), /^250 /)
     assert.match(await talk.say('QUIT'), /^221 /)
@@ -141,16 +141,16 @@ void it('sessions that end in good order leave no descriptor and no process behi
 // Not msmtpd: it hands on what it has when its input ends (backends.test.ts).
 for (const name of ['postfix', 'exim'] as const)
   void it(`a client that dies in DATA leaves nothing half in the queue of ${name}`, async () => {
-    const [user] = bed.people
-    for (const way of [0, 1, 2]) await half(bed.daemon.port(name), user.name, user.password, way)
+    const [user] = fixture.people
+    for (const way of [0, 1, 2]) await half(fixture.daemon.port(name), user.name, user.password, way)
     await quiet()
-    const queued = await bed.backend(name).delivered(user)
+    const queued = await fixture.backend(name).delivered(user)
     assert.ok(queued.every(({ content }) => !content.includes('Subject: half')))
   })
 
 void it('a pipelined burst of commands and two messages in one write is answered in order', async () => {
-  const [, user] = bed.people
-  const talk = await loggedIn(bed.daemon.port('exim'), user.name, user.password)
+  const [, user] = fixture.people
+  const talk = await loggedIn(fixture.daemon.port('exim'), user.name, user.password)
   const message = (subject: string): string => crlf(messageFrom('me@example.org', subject, '.dot\nbody\n'))
   const envelope = 'MAIL FROM:<me@example.org>\r\nRCPT TO:<you@example.org>\r\nDATA\r\n'
   await talk.say('NOOP')
@@ -162,7 +162,9 @@ void it('a pipelined burst of commands and two messages in one write is answered
   talk.send(`${stuffed('burst two')}.\r\nNOOP\r\nQUIT\r\n`)
   for (const code of [250, 250, 221]) assert.match(await talk.reply(), new RegExp(`^${code} `))
   await talk.rest()
-  const queued = (await bed.backend('exim').delivered(user)).filter(({ content }) => content.includes('Subject: burst'))
+  const queued = (await fixture.backend('exim').delivered(user)).filter(({ content }) =>
+    content.includes('Subject: burst'),
+  )
   assert.equal(queued.length, 2)
   for (const { content } of queued) assert.ok(content.endsWith('\n\n.dot\nbody\n'), content)
 })

@@ -4,24 +4,24 @@ import { spawnSync } from 'node:child_process'
 import { closeSync, constants, openSync, readSync, rmSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
-import { type Bed, makeBed } from './bed.ts'
 import { loggedIn } from './conversation.ts'
 import { type Daemon, startDaemon } from './daemon.ts'
+import { type Fixture, makeFixture } from './fixture.ts'
 import { runtimeOf, signal, supervisorOf, treeOf, until } from './processes.ts'
 import { makeRecorder } from './recorder.ts'
 
-let bed: Bed
+let fixture: Fixture
 let running: Daemon | undefined
 before(async () => {
-  bed = await makeBed({
+  fixture = await makeFixture({
     control: { lanes: '1\n', loglevel: 'debug\n' },
     chains: async ({ claim, people }) => [(await makeRecorder(claim.dir, people)).chain],
   })
-  await bed.daemon.stop()
+  await fixture.daemon.stop()
 })
 after(async () => {
   await running?.stop()
-  await bed.end()
+  await fixture.end()
 })
 
 const attempt = (action: () => number): number => {
@@ -34,7 +34,7 @@ const attempt = (action: () => number): number => {
 
 /** A pipe, its writing end one that waits. */
 function pipe(): { readonly reader: number; readonly writer: number } {
-  const path = join(bed.claim.dir, 'pipe')
+  const path = join(fixture.claim.dir, 'pipe')
   assert.equal(spawnSync('mkfifo', [path]).status, 0)
   const reader = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK)
   const writer = openSync(path, constants.O_WRONLY)
@@ -57,11 +57,11 @@ const take = (fd: number): string =>
     attempt(() => readSync(fd, bytes)),
   )
 
-const session = () => loggedIn(running?.port('mail') ?? 0, bed.people[0].name, bed.people[0].password)
+const session = () => loggedIn(running?.port('mail') ?? 0, fixture.people[0].name, fixture.people[0].password)
 
 /** Everything that a daemon has to do beside serving, each with lines in the log. */
 async function assertLives(stderr: number): Promise<void> {
-  const daemon = await startDaemon(bed.place, ['127.0.0.1:0 smtp mail'], { stderr })
+  const daemon = await startDaemon(fixture.place, ['127.0.0.1:0 smtp mail'], { stderr })
   running = daemon
   for (let n = 0; n < 20; n += 1) {
     const talk = await session()

@@ -3,27 +3,27 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
-import { type Bed, makeBed } from './bed.ts'
 import { messageFrom } from './clients.ts'
 import { type Conversation, loggedIn } from './conversation.ts'
+import { type Fixture, makeFixture } from './fixture.ts'
 
-let bed: Bed
+let fixture: Fixture
 let rules: string
 before(async () => {
-  bed = await makeBed({ smtp: ['postfix'] })
-  rules = readFileSync(join(bed.place.control, 'fixsmtpio'), 'latin1')
+  fixture = await makeFixture({ smtp: ['postfix'] })
+  rules = readFileSync(join(fixture.place.control, 'fixsmtpio'), 'latin1')
 })
-after(() => bed.end())
+after(() => fixture.end())
 
-const port = (): number => bed.daemon.port('postfix')
+const port = (): number => fixture.daemon.port('postfix')
 const log = (count: number): Promise<readonly Conversation[]> => {
-  const [user] = bed.people
+  const [user] = fixture.people
   return Promise.all(Array.from({ length: count }, () => loggedIn(port(), user.name, user.password)))
 }
 
 /** How many sessions are on which generation. */
 async function generations(): Promise<Readonly<Record<string, number>>> {
-  const answer = await bed.daemon.call('session.list', { limit: 500, fields: ['id', 'generation'] })
+  const answer = await fixture.daemon.call('session.list', { limit: 500, fields: ['id', 'generation'] })
   const sessions = typeof answer === 'object' && answer !== null && 'sessions' in answer ? answer.sessions : []
   const counts: Record<string, number> = {}
   for (const session of Array.isArray(sessions) ? sessions : []) {
@@ -35,7 +35,7 @@ async function generations(): Promise<Readonly<Record<string, number>>> {
 
 void describe('a reload', () => {
   void it('during 100 live sessions: nobody loses a byte, old sessions keep the old rules, new ones have the new', async () => {
-    const [user] = bed.people
+    const [user] = fixture.people
     const old = await log(100)
     // Half of them are in the middle of a message.
     const writing = old.filter((_, n) => n % 2 === 0)
@@ -49,8 +49,8 @@ void describe('a reload', () => {
         talk.send(message(n).slice(0, 4321))
       }),
     )
-    bed.place.write('fixsmtpio', `${rules}:noop::*::250 new rules\n`)
-    const answer = await bed.daemon.call('config.reload')
+    fixture.place.write('fixsmtpio', `${rules}:noop::*::250 new rules\n`)
+    const answer = await fixture.daemon.call('config.reload')
     assert.ok(typeof answer === 'object' && answer !== null && 'generation' in answer)
     assert.equal(answer.generation, 2)
     const young = await log(10)
@@ -62,17 +62,17 @@ void describe('a reload', () => {
     for (const talk of old) assert.equal(await talk.say('NOOP'), '250 2.0.0 Ok\r\n')
     for (const talk of young) assert.equal(await talk.say('NOOP'), '250 new rules\r\n')
     for (const talk of [...old, ...young]) assert.match(await talk.say('QUIT'), /^221 /)
-    const queued = await bed.backend('postfix').delivered(user)
+    const queued = await fixture.backend('postfix').delivered(user)
     assert.equal(queued.length, writing.length)
     const bodies = new Set(queued.map(({ content }) => content.replace(/^.*?\n\n/s, '')))
     assert.deepEqual([...bodies], ['line of the body\n'.repeat(500)])
   })
 
   void it('of a bad file names file, line and column and changes nothing', async () => {
-    const earlier = await bed.daemon.call('config.status')
-    bed.place.write('fixsmtpio', `${rules}:noop::*:12x:250 never\n`)
+    const earlier = await fixture.daemon.call('config.status')
+    fixture.place.write('fixsmtpio', `${rules}:noop::*:12x:250 never\n`)
     const line = rules.split('\n').length
-    await assert.rejects(bed.daemon.call('config.reload'), (error: Error) => {
+    await assert.rejects(fixture.daemon.call('config.reload'), (error: Error) => {
       assert.match(error.message, /-32010/)
       assert.match(error.message, /fixsmtpio/)
       assert.match(error.message, new RegExp(`"line":${line}\\b`))
@@ -83,11 +83,11 @@ void describe('a reload', () => {
     assert.equal(await talk?.say('NOOP'), '250 new rules\r\n')
     talk?.cut()
     const generation = (status: unknown): unknown => JSON.stringify(status).match(/"generation":\d+/)?.[0]
-    assert.equal(generation(await bed.daemon.call('config.status')), generation(earlier))
+    assert.equal(generation(await fixture.daemon.call('config.status')), generation(earlier))
   })
 
   void it('and a login are told in the metrics: how often, and how long they took', async () => {
-    const answer = await bed.daemon.call('server.metrics')
+    const answer = await fixture.daemon.call('server.metrics')
     assert.ok(typeof answer === 'object' && answer !== null && 'text' in answer)
     const text = String(answer.text)
     assert.match(text, /^acceptd_reloads_total\{by="control",outcome="ok"\} 1$/m)
@@ -100,20 +100,20 @@ void describe('a reload', () => {
   })
 
   void it('and a rollback do not touch the chains, which the helper follows on the disk', async () => {
-    const path = join(bed.place.control, 'chains')
+    const path = join(fixture.place.control, 'chains')
     const chains = readFileSync(path, 'latin1')
     const refused = async () => assert.rejects(log(1))
-    bed.place.write('fixsmtpio', rules)
-    bed.place.write('chains', `min-uid 4000000000\n${chains}`)
+    fixture.place.write('fixsmtpio', rules)
+    fixture.place.write('chains', `min-uid 4000000000\n${chains}`)
     await refused()
-    const reloaded = JSON.stringify(await bed.daemon.call('config.reload'))
+    const reloaded = JSON.stringify(await fixture.daemon.call('config.reload'))
     assert.match(reloaded, /accept-helper has run these chains since the file was written/)
-    const back = JSON.stringify(await bed.daemon.call('config.rollback', { generation: 2 }))
+    const back = JSON.stringify(await fixture.daemon.call('config.rollback', { generation: 2 }))
     assert.match(back, /chains stays as it is, since accept-helper runs the file on disk/)
     await refused()
-    bed.place.write('chains', chains)
+    fixture.place.write('chains', chains)
     const [talk] = await log(1)
     talk?.cut()
-    await bed.daemon.call('config.reload')
+    await fixture.daemon.call('config.reload')
   })
 })

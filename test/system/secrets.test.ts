@@ -5,8 +5,8 @@ import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { METHODS } from '../../src/rpc/methods.ts'
 import { type Wire, wire } from '../rpc/wire.ts'
-import { type Bed, makeBed } from './bed.ts'
 import { type Conversation, converse, plain } from './conversation.ts'
+import { type Fixture, makeFixture } from './fixture.ts'
 import { treeOf, until } from './processes.ts'
 import { makeRecorder, transact } from './recorder.ts'
 import { must } from './run.ts'
@@ -51,20 +51,20 @@ function assertNothing(from: string, text: string): void {
   assert.equal(found, undefined, `${from}: ...${text.slice(Math.max(0, at - 200), at + 100)}...`)
 }
 
-let bed: Bed
+let fixture: Fixture
 let user: TestUser
 /** Asks and listens; everything that it hears is kept. */
 let listener: Wire
 let asker: Wire
 
 function hearing(name: string): Wire {
-  const one = wire(bed.daemon.controlSocket)
+  const one = wire(fixture.daemon.controlSocket)
   one.socket.on('data', (text: string) => said.set(name, (said.get(name) ?? '') + text))
   return one
 }
 
 before(async () => {
-  bed = await makeBed({
+  fixture = await makeFixture({
     control: { loglevel: 'debug\n' },
     pop3: ['mailfront'],
     chains: async ({ claim, people: [one, ...others] }) => {
@@ -88,14 +88,14 @@ before(async () => {
   const { result } = await asker.call('log.set', { component: 'acceptd', level: 'debug' })
   assert.equal(result.level, 'debug')
 })
-after(() => bed.end())
+after(() => fixture.end())
 
 /** What session.list and session.get show of the session, and /proc of every process of acceptd's. */
 async function look(talk: Conversation): Promise<void> {
   const { result } = await asker.call('session.list', { limit: 1000 })
   const found = result.sessions.find(({ port }: { port: number }) => port === talk.socket.localPort)
   if (found !== undefined) await asker.call('session.get', { id: found.id })
-  for (const { pid } of treeOf(bed.daemon.pid))
+  for (const { pid } of treeOf(fixture.daemon.pid))
     for (const name of ['cmdline', 'environ'])
       try {
         assertNothing(`/proc/PID/${name}`, readFileSync(`/proc/${pid}/${name}`, 'latin1'))
@@ -106,7 +106,7 @@ async function look(talk: Conversation): Promise<void> {
 
 /** Says the lines in turn, each after the reply to the one before, and looks at the session after each. */
 async function conversation(chain: string, lines: readonly (readonly [string, RegExp])[]): Promise<void> {
-  const talk = await converse(bed.daemon.port(chain))
+  const talk = await converse(fixture.daemon.port(chain))
   await talk.reply()
   for (const [line, reply] of lines) {
     assert.match(await talk.say(line), reply, line)
@@ -164,7 +164,7 @@ void describe('SMTP', () => {
   }
 
   void it('AUTH again, and without need, after the right password', async () => {
-    const talk = await converse(bed.daemon.port('mail'))
+    const talk = await converse(fixture.daemon.port('mail'))
     await talk.reply()
     await talk.say('EHLO client.example')
     assert.match(await talk.say(`AUTH PLAIN ${blob(RIGHT)}`), /^235 /)
@@ -186,7 +186,7 @@ void describe('SMTP', () => {
   })
 
   void it('a client that dies in the middle of a line', async () => {
-    const talk = await converse(bed.daemon.port('mail'))
+    const talk = await converse(fixture.daemon.port('mail'))
     await talk.reply()
     await talk.say('EHLO client.example')
     talk.send(`AUTH PLAIN ${blob(RIGHT).slice(0, -2)}`)
@@ -264,7 +264,7 @@ void describe('auth.test', () => {
 
 void it('nothing of it is to be found', async () => {
   await until('every session to be told of', () => {
-    const count = (event: string): number => bed.daemon.log().split(` ${event} `).length
+    const count = (event: string): number => fixture.daemon.log().split(` ${event} `).length
     return count('session-ended') === count('session-begins')
   })
   for (const [name, method] of Object.entries(METHODS))
@@ -274,8 +274,8 @@ void it('nothing of it is to be found', async () => {
     }
   for (const one of [listener, asker]) one.socket.destroy()
 
-  said.set('log', bed.daemon.log())
-  for (const dir of [bed.place.run, bed.place.control, bed.claim.dir])
+  said.set('log', fixture.daemon.log())
+  for (const dir of [fixture.place.run, fixture.place.control, fixture.claim.dir])
     for (const name of readdirSync(dir))
       if (statSync(join(dir, name)).isFile()) said.set(name, readFileSync(join(dir, name), 'latin1'))
 

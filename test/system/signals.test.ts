@@ -6,8 +6,8 @@ import { readFileSync } from 'node:fs'
 import { type AddressInfo, createServer } from 'node:net'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
-import { type Bed, makeBed } from './bed.ts'
 import { type Conversation, converse, loggedIn, plain } from './conversation.ts'
+import { type Fixture, makeFixture } from './fixture.ts'
 import { endAll, isAlive, signal, treeOf, until } from './processes.ts'
 import { makeRecorder } from './recorder.ts'
 
@@ -16,15 +16,15 @@ const ROUNDS = 5
 const HUP = 1n
 const PIPE = 1n << 12n
 
-let bed: Bed
+let fixture: Fixture
 before(async () => {
-  bed = await makeBed({
+  fixture = await makeFixture({
     control: { lanes: '2\n' },
     chains: async ({ claim, people }) => [(await makeRecorder(claim.dir, people)).chain],
   })
-  await bed.daemon.stop()
+  await fixture.daemon.stop()
 })
-after(() => bed.end())
+after(() => fixture.end())
 
 interface Starting {
   readonly pid: number
@@ -45,12 +45,16 @@ async function freePort(): Promise<number> {
 /** Does not wait for anything. */
 async function start(): Promise<Starting> {
   const port = await freePort()
-  bed.place.write('listeners', `127.0.0.1:${port} smtp mail\n`)
-  const child = spawn(join(bed.place.programs, 'acceptd'), ['--control', bed.place.control, '--run', bed.place.run], {
-    cwd: '/',
-    stdio: ['ignore', 'ignore', 'pipe'],
-    env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin' },
-  })
+  fixture.place.write('listeners', `127.0.0.1:${port} smtp mail\n`)
+  const child = spawn(
+    join(fixture.place.programs, 'acceptd'),
+    ['--control', fixture.place.control, '--run', fixture.place.run],
+    {
+      cwd: '/',
+      stdio: ['ignore', 'ignore', 'pipe'],
+      env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin' },
+    },
+  )
   let log = ''
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
     log += text
@@ -96,7 +100,7 @@ void describe('HUP while acceptd starts', () => {
       await until('the end of the start', () => / info started /.test(one.log()), { show: one.log })
       clearInterval(storm)
       assert.match(await talk.say('NOOP'), /^250 /)
-      const [{ name, password }] = bed.people
+      const [{ name, password }] = fixture.people
       await loggedIn(one.port, name, password)
       assert.doesNotMatch(one.log(), / child-ended | error /)
       await stop(one)
@@ -106,7 +110,7 @@ void describe('HUP while acceptd starts', () => {
 
 void describe('TERM while acceptd starts', () => {
   void it('after the first login has its session told, and ends with 0', async () => {
-    const [{ name, password }] = bed.people
+    const [{ name, password }] = fixture.people
     for (let n = 0; n < ROUNDS; n += 1) {
       const one = await start()
       const talk = await firstClient(one)

@@ -2,15 +2,15 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
 import { SMTP_BACKENDS } from './backends.ts'
-import { type Bed, makeBed } from './bed.ts'
 import { messageFrom } from './clients.ts'
+import { type Fixture, makeFixture } from './fixture.ts'
 import { run } from './run.ts'
 
-let bed: Bed
+let fixture: Fixture
 before(async () => {
-  bed = await makeBed({ smtp: SMTP_BACKENDS })
+  fixture = await makeFixture({ smtp: SMTP_BACKENDS })
 })
-after(() => bed.end())
+after(() => fixture.end())
 
 const SCRIPT = `
 import smtplib, sys
@@ -31,7 +31,7 @@ for (const name of SMTP_BACKENDS)
     for (const order of ['ehlo', 'none'] as const)
       for (const host of ['client.example', 'my_laptop', 'two words', 'caf\xe9', '[127.0.0.1]'])
         void it(`as ${host}, ${order === 'ehlo' ? 'with EHLO' : 'without EHLO'} after the login`, async () => {
-          const [user] = bed.people
+          const [user] = fixture.people
           const subject = `smtplib ${order} ${host} ${name}`
           const sent = await run(
             [
@@ -40,7 +40,7 @@ for (const name of SMTP_BACKENDS)
               'utf8=0',
               '-c',
               SCRIPT,
-              `${bed.daemon.port(name)}`,
+              `${fixture.daemon.port(name)}`,
               user.name,
               user.password,
               host,
@@ -51,11 +51,11 @@ for (const name of SMTP_BACKENDS)
           // smtplib itself sends nothing but ASCII.
           if (/[^ -~]/.test(host)) return assert.match(sent.transcript, /UnicodeEncodeError/)
           assert.equal(sent.code, 0, sent.transcript)
-          const queued = await bed.backend(name).delivered(user)
+          const queued = await fixture.backend(name).delivered(user)
           assert.equal(queued.filter(({ content }) => content.includes(`Subject: ${subject}\n`)).length, 1)
         })
   })
 
 void it('a refused name is in the log, with what the backend said', () => {
-  assert.match(bed.daemon.log(), / info ehlo-refused session=\S+ .* helo=my_laptop said="501 /)
+  assert.match(fixture.daemon.log(), / info ehlo-refused session=\S+ .* helo=my_laptop said="501 /)
 })

@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
 import { SMTP_BACKENDS } from './backends.ts'
-import { type Bed, makeBed } from './bed.ts'
 import { loggedIn } from './conversation.ts'
+import { type Fixture, makeFixture } from './fixture.ts'
 
 const BEFORE = ['\r\n', '\n', '\r', '\r\r\n', '\n\r']
 const BEHIND = ['', '\0', ' ', '\t', '\xff', '\x8d', '.', '\0.']
@@ -21,18 +21,18 @@ const AT_ONCE = 4
 
 for (const setting of ['fix', 'refuse'] as const)
   void describe(`with barelineend ${setting}`, () => {
-    let bed: Bed
+    let fixture: Fixture
     before(async () => {
-      bed = await makeBed({ smtp: SMTP_BACKENDS, control: { barelineend: `${setting}\n` } })
+      fixture = await makeFixture({ smtp: SMTP_BACKENDS, control: { barelineend: `${setting}\n` } })
     })
-    after(() => bed.end())
+    after(() => fixture.end())
 
     for (const name of SMTP_BACKENDS)
       void it(`${name} sees one message, or none, in each of ${VARIANTS.length} variants`, async () => {
-        const [user] = bed.people
+        const [user] = fixture.people
         const answers: string[] = []
         const submit = async (variant: string, number: number): Promise<void> => {
-          const talk = await loggedIn(bed.daemon.port(name), user.name, user.password, 30_000)
+          const talk = await loggedIn(fixture.daemon.port(name), user.name, user.password, 30_000)
           for (const line of ['MAIL FROM:<me@example.org>', 'RCPT TO:<you@example.org>', 'DATA']) await talk.say(line)
           talk.send(`Subject: variant ${number}\r\n\r\n${variant}${SMUGGLED}\r\n.\r\n`)
           answers[number] = await talk.reply()
@@ -41,7 +41,7 @@ for (const setting of ['fix', 'refuse'] as const)
         }
         for (let from = 0; from < VARIANTS.length; from += AT_ONCE)
           await Promise.all(VARIANTS.slice(from, from + AT_ONCE).map((variant, i) => submit(variant, from + i)))
-        const backend = bed.backend(name)
+        const backend = fixture.backend(name)
         const messages = await backend.delivered(user)
         assert.deepEqual(
           messages.filter(({ sender }) => sender !== 'me@example.org').map(({ content }) => content),

@@ -5,8 +5,8 @@ import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { splitCommand } from '../../src/protocol/command.ts'
 import { SMTP_BACKENDS } from './backends.ts'
-import { type Bed, makeBed } from './bed.ts'
 import { converse, loggedIn } from './conversation.ts'
+import { type Fixture, makeFixture } from './fixture.ts'
 import { PROGRAMS, TOP } from './machine.ts'
 import { asUser, socat, stopPipeServers } from './pipe-servers.ts'
 import { run } from './run.ts'
@@ -27,13 +27,13 @@ const SPELLINGS = OCTETS.flatMap((octet) => [
 
 const AT_A_TIME = 8
 
-let bed: Bed
+let fixture: Fixture
 before(async () => {
-  bed = await makeBed({ smtp: SMTP_BACKENDS, control: { fixsmtpio: rules } })
+  fixture = await makeFixture({ smtp: SMTP_BACKENDS, control: { fixsmtpio: rules } })
 })
 after(async () => {
   await stopPipeServers()
-  await bed.end()
+  await fixture.end()
 })
 
 /** The mail program takes the line for a MAIL, and would begin a message. */
@@ -51,7 +51,7 @@ for (const name of SMTP_BACKENDS)
     const endsAtNoop = name === 'msmtpd'
 
     void it('what it takes for a verb is one for acceptd', async () => {
-      const program = asUser(bed.people[0], bed.backend(name).argv, bed.claim.dir)
+      const program = asUser(fixture.people[0], fixture.backend(name).argv, fixture.claim.dir)
       const taken: string[] = []
       for (let at = 0; at < SPELLINGS.length; at += AT_A_TIME) {
         const some = SPELLINGS.slice(at, at + AT_A_TIME)
@@ -64,16 +64,16 @@ for (const name of SMTP_BACKENDS)
     })
 
     void it('and no rule of acceptd is passed by', async () => {
-      const [{ name: user, password }] = bed.people
+      const [{ name: user, password }] = fixture.people
       const odd = (takenBy.get(name) ?? []).filter((line) => !/^mail +FROM/i.test(line))
       // Exim and msmtpd take white space at the end only.
       if (name === 'postfix') assert.ok(odd.length > 10, JSON.stringify(odd))
-      let talk = await loggedIn(bed.daemon.port(name), user, password)
+      let talk = await loggedIn(fixture.daemon.port(name), user, password)
       for (const line of [...odd, ' MAIL FROM:<a@b.example>', 'MAIL\tFROM:<a@b.example>', 'mail\vFROM:<a@b.example>']) {
         assert.equal(await talk.say(line), '550 hidden by a rule\r\n', JSON.stringify(line))
         if (!endsAtNoop) continue
         talk.cut()
-        talk = await loggedIn(bed.daemon.port(name), user, password)
+        talk = await loggedIn(fixture.daemon.port(name), user, password)
       }
       if (endsAtNoop) return
       for (const line of [' AUTH LOGIN', 'AUTH\tPLAIN', 'auth\0'])
@@ -85,14 +85,14 @@ for (const name of SMTP_BACKENDS)
     })
 
     void it('nor one of the program fixsmtpio', async () => {
-      const home = join(bed.claim.dir, `qmail-${name}`)
+      const home = join(fixture.claim.dir, `qmail-${name}`)
       mkdirSync(join(home, 'control'), { recursive: true })
       chmodSync(home, 0o755)
       writeFileSync(join(home, 'control/me'), 'mx.example\n')
       writeFileSync(join(home, 'control/fixsmtpio'), rules)
       const program = join(PROGRAMS, 'fixsmtpio')
-      const argv = ['env', `QMAILHOME=${home}`, program, ...bed.backend(name).argv]
-      const server = await socat(asUser(bed.people[0], argv, bed.claim.dir))
+      const argv = ['env', `QMAILHOME=${home}`, program, ...fixture.backend(name).argv]
+      const server = await socat(asUser(fixture.people[0], argv, fixture.claim.dir))
       for (const line of takenBy.get(name) ?? []) {
         const talk = await converse(server.port)
         await talk.reply()

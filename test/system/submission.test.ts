@@ -5,14 +5,14 @@ import { getPriority } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { SMTP_BACKENDS } from './backends.ts'
-import { type Bed, makeBed, script } from './bed.ts'
 import { curlSmtp, messageFrom, msmtp, nodemailer, swaks } from './clients.ts'
 import { converse, loggedIn, plain } from './conversation.ts'
+import { type Fixture, makeFixture, script } from './fixture.ts'
 import { picture, SCHED_BATCH, schedulingOf, treeOf, until } from './processes.ts'
 
-let bed: Bed
+let fixture: Fixture
 before(async () => {
-  bed = await makeBed({
+  fixture = await makeFixture({
     smtp: SMTP_BACKENDS,
     chains: ({ claim: { dir } }) => [
       {
@@ -29,7 +29,7 @@ before(async () => {
     ],
   })
 })
-after(() => bed.end())
+after(() => fixture.end())
 
 const BODY = '.a line with a dot\nGr\xfc\xdfe\n\n..\nlast\n'
 
@@ -46,17 +46,17 @@ for (const name of SMTP_BACKENDS)
       ['nodemailer', nodemailer, 'LOGIN'],
     ] as const)
       void it(`${client} with AUTH ${mechanism} has its message queued once, whole, as the user`, async () => {
-        const [user, other] = bed.people
+        const [user, other] = fixture.people
         const subject = `${client} ${mechanism} ${name}`
         const job = {
-          port: bed.daemon.port(name),
+          port: fixture.daemon.port(name),
           from: 'me@example.org',
           to: ['one@example.org', 'two@example.net'],
           message: messageFrom('me@example.org', subject, BODY),
         }
         const sent = await send({ ...job, login: { user: user.name, password: user.password, mechanism } })
         assert.ok(sent.ok, sent.transcript)
-        const queued = (await bed.backend(name).delivered(user)).filter(({ content }) =>
+        const queued = (await fixture.backend(name).delivered(user)).filter(({ content }) =>
           content.includes(`Subject: ${subject}\n`),
         )
         assert.equal(queued.length, 1)
@@ -65,15 +65,15 @@ for (const name of SMTP_BACKENDS)
         assert.equal(message?.sender, 'me@example.org')
         assert.deepEqual(message?.recipients, ['one@example.org', 'two@example.net'])
         assert.ok(message?.content.replaceAll('\r\n', '\n').endsWith(`\n\n${BODY}`), JSON.stringify(message?.content))
-        assert.deepEqual(await bed.backend(name).delivered(other), [])
+        assert.deepEqual(await fixture.backend(name).delivered(other), [])
       })
 
     for (const [client, send] of Object.entries({ swaks, curl: curlSmtp, msmtp, nodemailer }))
       void it(`${client} with a wrong password is told so and queues nothing`, async () => {
-        const [user] = bed.people
+        const [user] = fixture.people
         const subject = `wrong ${client} ${name}`
         const sent = await send({
-          port: bed.daemon.port(name),
+          port: fixture.daemon.port(name),
           from: 'me@example.org',
           to: ['you@example.org'],
           message: messageFrom('me@example.org', subject),
@@ -81,18 +81,18 @@ for (const name of SMTP_BACKENDS)
         })
         assert.equal(sent.ok, false)
         assert.match(sent.transcript, /535/)
-        const queued = await bed.backend(name).delivered(user)
+        const queued = await fixture.backend(name).delivered(user)
         assert.ok(queued.every(({ content }) => !content.includes(`Subject: ${subject}\n`)))
       })
 
     void it('shows the backend under the uid of its user, acceptd under its own, and root only for the helper', async () => {
-      const { people, account, daemon } = bed
+      const { people, account, daemon } = fixture
       const talks = [
         await loggedIn(daemon.port(name), people[0].name, people[0].password),
         await loggedIn(daemon.port(name), people[1].name, people[1].password),
       ]
       const all = treeOf(daemon.pid)
-      const backend = bed.backend(name)
+      const backend = fixture.backend(name)
       assert.deepEqual(
         all.filter((one) => one.comm === backend.comm).map((one) => one.uid),
         [backend.runsAs(people[0]), backend.runsAs(people[1])],
@@ -100,7 +100,7 @@ for (const name of SMTP_BACKENDS)
       )
       for (const one of all.filter((each) => each.uids.includes(0)))
         assert.match(one.argv.join(' '), /accept-helper serve$/, picture(all))
-      const node = all.filter((one) => one.argv[1] === join(bed.place.programs, 'acceptd.js'))
+      const node = all.filter((one) => one.argv[1] === join(fixture.place.programs, 'acceptd.js'))
       assert.equal(node.length, 2, picture(all))
       for (const { pid } of node)
         for (const thread of readdirSync(`/proc/${pid}/task`)) {
@@ -129,8 +129,8 @@ for (const name of SMTP_BACKENDS)
   })
 
 async function authenticate(chain: string): Promise<{ readonly answer: string; readonly rest: string }> {
-  const [user] = bed.people
-  const talk = await converse(bed.daemon.port(chain))
+  const [user] = fixture.people
+  const talk = await converse(fixture.daemon.port(chain))
   assert.match(await talk.reply(), /^220 mx\.acceptd\.test\b/)
   assert.match(await talk.say('EHLO me'), /\r\n250[- ]AUTH LOGIN PLAIN\r\n/)
   const answer = await talk.say(`AUTH PLAIN ${plain(user.name, user.password)}`)

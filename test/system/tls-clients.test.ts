@@ -2,18 +2,18 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
 import { fillMaildir } from './backends.ts'
-import { type Bed, makeBed } from './bed.ts'
 import { type Certificate, makeCertificate } from './certificate.ts'
 import { curlPop3, curlSmtp, messageFrom, mpop, msmtp, nodemailer, swaks } from './clients.ts'
+import { type Fixture, makeFixture } from './fixture.ts'
 import { fetchmail, opensslPop3, opensslSmtp, poplib, smtplib, snail } from './tls-clients.ts'
 
 const SMTP = ['postfix', 'exim'] as const
 const MODES = ['require', 'implicit'] as const
 
-let bed: Bed
+let fixture: Fixture
 let stranger: Certificate
 before(async () => {
-  bed = await makeBed({
+  fixture = await makeFixture({
     smtp: SMTP,
     pop3: ['dovecot'],
     certificates: ['localhost'],
@@ -22,11 +22,11 @@ before(async () => {
       ...MODES.map((tls) => `127.0.0.1:0 pop3 dovecot tls=${tls} name=dovecot-${tls}`),
     ],
   })
-  stranger = await makeCertificate(bed.claim.dir, 'rsa:localhost')
+  stranger = await makeCertificate(fixture.claim.dir, 'rsa:localhost')
 })
-after(() => bed.end())
+after(() => fixture.end())
 
-const trusted = (): string => bed.certificates[0]?.certificate ?? ''
+const trusted = (): string => fixture.certificates[0]?.certificate ?? ''
 
 const BODY = '.a line with a dot\nlast\n'
 const SUBMITTING = {
@@ -46,11 +46,11 @@ for (const mode of MODES)
     for (const chain of SMTP)
       for (const [client, send] of Object.entries(SUBMITTING))
         void it(`${client} submits to ${chain}`, async () => {
-          const [user] = bed.people
+          const [user] = fixture.people
           const subject = `${client} ${mode} ${chain}`
           const body = client === BY_HAND ? 'last\n' : BODY
           const sent = await send({
-            port: bed.daemon.port(`${chain}-${mode}`),
+            port: fixture.daemon.port(`${chain}-${mode}`),
             from: 'me@example.org',
             to: ['one@example.org', 'two@example.net'],
             message: messageFrom('me@example.org', subject, body),
@@ -59,7 +59,7 @@ for (const mode of MODES)
             implicit: mode === 'implicit',
           })
           assert.ok(sent.ok, sent.transcript)
-          const queued = (await bed.backend(chain).delivered(user)).filter(({ content }) =>
+          const queued = (await fixture.backend(chain).delivered(user)).filter(({ content }) =>
             content.includes(`Subject: ${subject}\n`),
           )
           assert.equal(queued.length, 1)
@@ -68,9 +68,9 @@ for (const mode of MODES)
         })
     for (const [client, send] of Object.entries(SUBMITTING))
       void it(`${client} does not log in where the certificate is another's`, async () => {
-        const [user] = bed.people
+        const [user] = fixture.people
         const sent = await send({
-          port: bed.daemon.port(`postfix-${mode}`),
+          port: fixture.daemon.port(`postfix-${mode}`),
           from: 'me@example.org',
           to: ['one@example.org'],
           message: messageFrom('me@example.org', `${client} stranger ${mode}`, BODY),
@@ -79,7 +79,7 @@ for (const mode of MODES)
           implicit: mode === 'implicit',
         })
         assert.equal(sent.ok, false, sent.transcript)
-        const queued = await bed.backend('postfix').delivered(user)
+        const queued = await fixture.backend('postfix').delivered(user)
         assert.ok(queued.every(({ content }) => !content.includes(`Subject: ${client} stranger ${mode}\n`)))
       })
 
@@ -91,10 +91,10 @@ for (const mode of MODES)
       'openssl s_client': opensslPop3,
     }))
       void it(`${client} fetches from dovecot`, async () => {
-        const [user] = bed.people
+        const [user] = fixture.people
         await fillMaildir(user, [messageFrom('me@example.org', 'kept', 'Gr\xfc\xdfe\n')])
         const job = {
-          port: bed.daemon.port(`dovecot-${mode}`),
+          port: fixture.daemon.port(`dovecot-${mode}`),
           user: user.name,
           password: user.password,
           implicit: mode === 'implicit',
@@ -109,6 +109,6 @@ for (const mode of MODES)
   })
 
 void it('no client got a password through before TLS, and the log has every login', () => {
-  assert.doesNotMatch(bed.daemon.log(), /login-(failed|tempfail)/)
-  assert.ok(bed.daemon.log().split(' login-accepted ').length > 30)
+  assert.doesNotMatch(fixture.daemon.log(), /login-(failed|tempfail)/)
+  assert.ok(fixture.daemon.log().split(' login-accepted ').length > 30)
 })

@@ -16,7 +16,7 @@ import { type Chain, type Installation, install } from './installation.ts'
 import { type Claim, claimMachine } from './machine.ts'
 import { makeUsers, removeUsers, type TestUser } from './users.ts'
 
-export interface Bed {
+export interface Fixture {
   readonly claim: Claim
   readonly people: readonly [TestUser, TestUser, TestUser]
   readonly account: Omit<TestUser, 'password'>
@@ -27,12 +27,14 @@ export interface Bed {
   readonly end: () => Promise<void>
 }
 
-export interface BedOptions {
+export interface FixtureOptions {
   /** Each becomes a chain of its name that asks /etc/shadow. */
   readonly smtp?: readonly SmtpBackendName[]
   readonly pop3?: readonly Pop3BackendName[]
   /** Further chains, for SMTP; made when the people and the folder are there. */
-  readonly chains?: (bed: Pick<Bed, 'claim' | 'people' | 'account'>) => readonly Chain[] | Promise<readonly Chain[]>
+  readonly chains?: (
+    fixture: Pick<Fixture, 'claim' | 'people' | 'account'>,
+  ) => readonly Chain[] | Promise<readonly Chain[]>
   /** First lines of control/chains. */
   readonly globals?: Readonly<Record<string, string | number>>
   /** Further files of the control directory. */
@@ -42,7 +44,7 @@ export interface BedOptions {
   /** Lines of control/listeners, instead of one for each chain. */
   readonly listeners?: readonly string[]
   /** How acceptd is started. */
-  readonly start?: (bed: Pick<Bed, 'claim'>) => Start
+  readonly start?: (fixture: Pick<Fixture, 'claim'>) => Start
   /** Behind each listener: `tries=2`. */
   readonly options?: string
 }
@@ -55,7 +57,7 @@ export function script(dir: string, name: string, text: string): string {
   return file
 }
 
-export async function makeBed(options: BedOptions): Promise<Bed> {
+export async function makeFixture(options: FixtureOptions): Promise<Fixture> {
   const {
     smtp = [],
     pop3 = [],

@@ -119,7 +119,7 @@ export function loginFrame({ kind = 'auth', session = 's1', chain, env = [], nam
   return frame(strings + (kind === 'auth' ? `${name ?? 'demo'}\0${password ?? 'secret'}\0\0` : ''))
 }
 
-export class Bed {
+export class Fixture {
   readonly folder: string
   readonly bin: string
   readonly chainsPath: string
@@ -223,10 +223,10 @@ export class Bed {
 
 export class Helper {
   readonly child: ChildProcess
-  readonly #bed: Bed
+  readonly #fixture: Fixture
   stderr = ''
-  constructor(bed: Bed, child: ChildProcess) {
-    this.#bed = bed
+  constructor(fixture: Fixture, child: ChildProcess) {
+    this.#fixture = fixture
     this.child = child
     child.stderr?.on('data', (data) => {
       this.stderr += String(data)
@@ -245,7 +245,7 @@ export class Helper {
     }
     try {
       // Node's own default grows with its versions, and what waits there is read.
-      const options = { path: this.#bed.socketPath, highWaterMark: 16_384 }
+      const options = { path: this.#fixture.socketPath, highWaterMark: 16_384 }
       return new Lines(connect(options as NetConnectOpts))
     } finally {
       if (isRoot) {
