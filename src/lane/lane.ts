@@ -55,6 +55,7 @@ export default function runLane({ start, port, usage, slot }: LaneTask): Promise
       sessions: new Map(),
       byName: new Map(),
       asking: new Map(),
+      delayed: new Set(),
       blocked: new Set(start.blocked),
       generations: createGenerations(start.published),
       counters,

@@ -183,6 +183,7 @@ class LimitedLogin {
       wipe(login.credentials)
       this.settle({ is: 'timeout' })
     }
+    lane.delayed.add(session)
     const hash = passwordHash(lane.start.secret, login.credentials)
     const who = whoOf(session)
     lane.limits.ask(
@@ -204,12 +205,15 @@ class LimitedLogin {
     }
     if (!('limit' in verdict)) {
       this.after(verdict.wait, () => {
+        // A source looks for room before this login takes some.
         this.stop = source.open(this.login, (outcome) => this.answered(outcome))
+        this.lane.delayed.delete(this.session)
       })
       return
     }
     wipe(this.login.credentials)
     this.over = true
+    this.lane.delayed.delete(this.session)
     this.done({ is: verdict.inUse ? 'in-use' : 'limited', text: verdict.text })
   }
 
@@ -220,6 +224,7 @@ class LimitedLogin {
     }
     const { id } = this.session
     this.stop = () => this.finish(outcome)
+    this.lane.delayed.add(this.session)
     this.lane.limits.ask(
       (n) => ['failed', id, n],
       '',
@@ -244,6 +249,7 @@ class LimitedLogin {
   private finish(outcome: Opened | NotOpened): void {
     if (this.over) return
     this.over = true
+    this.lane.delayed.delete(this.session)
     this.done(outcome)
   }
 }

@@ -30,6 +30,8 @@ export interface Lane {
   readonly byName: Map<string, ClientSession>
   /** Logins that wait for the helper, each with the function that gives up. */
   readonly asking: Map<ClientSession, () => void>
+  /** Those of them that control/limits lets wait: they have no process and no second descriptor. */
+  readonly delayed: Set<ClientSession>
   /** Users who may not log in. */
   readonly blocked: Set<string>
   readonly generations: Generations
@@ -73,13 +75,15 @@ export const placeOf = (lane: Lane, session: ClientSession) => ({
   generation: lane.generations.numberOf(session),
 })
 
+const helpersAsked = ({ asking, delayed }: Lane): number => asking.size - delayed.size
+
 export function publishUse(lane: Lane): void {
   const sessions = lane.sessions.size + lane.entering
   setUse(
     lane.usage,
     lane.slot,
     sessions,
-    sessions + lane.asking.size + lane.serving + lane.warm.size(),
+    sessions + helpersAsked(lane) + lane.serving + lane.warm.size(),
     sessions - lane.serving,
   )
 }
@@ -109,13 +113,13 @@ const FOR_BACKENDS = 0.9
 /** One more backend would exceed this lane's share of processes. */
 export function outOfProcesses(lane: Lane): boolean {
   const share = (lane.generations.published().config.chains.maxProcesses * FOR_BACKENDS) / lane.start.lanes
-  return lane.asking.size + lane.serving + lane.warm.size() + 1 > share
+  return helpersAsked(lane) + lane.serving + lane.warm.size() + 1 > share
 }
 
 /** Logins under way take no more than half of the lane's share: those who have logged in keep theirs. */
 export function tooManyLogins(lane: Lane): boolean {
   const share = lane.generations.published().config.chains.maxProcesses / 2 / lane.start.lanes
-  return lane.asking.size >= Math.max(1, share)
+  return helpersAsked(lane) >= Math.max(1, share)
 }
 
 /** Ends the parked backends that have waited longest while `short` holds. */

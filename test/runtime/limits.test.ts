@@ -95,6 +95,23 @@ void describe('limits', () => {
     assert.ok(waited > 1900 && waited < 4000, `${waited}`)
   })
 
+  void it('let a guess wait without a process: with two processes in all, others log in meanwhile', async (t) => {
+    const host = await startHost(t)
+    host.write('chains', `max-processes 4\n${host.text('chains')}`)
+    await useLimits(host, 'slow user failed-logins delay=15\n')
+    const waiting = await Promise.all([1, 1, 1].map((lane) => host.greeted(lane)))
+    for (const [n, client] of waiting.entries()) {
+      client.send(auth('ann', `wrong ${n}`))
+      await until('the helper to be asked', () => host.helper.asked.some(({ text }) => text.includes(`wrong ${n}`)))
+      await until('the delay', async () => {
+        const [delay] = await host.daemon.limits.penalties()
+        return delay?.failures === n + 1
+      })
+    }
+    await host.login('bob', 1)
+    assert.ok(waiting.every((client) => !client.heard().includes('535')))
+  })
+
   void it('log a guess whose sender has hung up before the answer, and keep it from hurrying on', async (t) => {
     const host = await limitedHost(t, 'slow address failed-logins delay=15\n')
     const client = await host.greeted(1)
