@@ -11,7 +11,7 @@ import type { CommandLine } from '../rpc/row.ts'
 import { cell, type Format, isRecord, plain, show, showEvent, showTrace } from '../rpc/show.ts'
 import { type TopCounters, topCounters, topPicture } from '../rpc/top.ts'
 
-const EXIT = { done: 0, error: 1, usage: 2, nothing: 3, unreachable: 69, temporary: 75, invalid: 78 } as const
+const EXIT = { done: 0, error: 1, usage: 2, nothing: 3, unreachable: 69, lost: 74, temporary: 75, invalid: 78 } as const
 
 /** What ends a command early: for stderr, or as JSON for -o json. */
 interface Failure {
@@ -143,10 +143,13 @@ async function ask(
   }
 }
 
-function exitOf(result: unknown, cli: CommandLine): number {
+/** Parameters that say how to list, not what. */
+const UNFILTERED = new Set(['fields', 'sort', 'descending', 'limit', 'cursor', 'all'])
+
+function exitOf(result: unknown, cli: CommandLine, isSearch: boolean): number {
   if (!isRecord(result)) return EXIT.done
   if (cli.valid !== undefined && result[cli.valid] === false) return EXIT.invalid
-  if (cli.matched !== undefined && result[cli.matched] === 0) {
+  if (isSearch && cli.matched !== undefined && result[cli.matched] === 0) {
     process.stderr.write('acceptctl: nothing matches\n')
     return EXIT.nothing
   }
@@ -278,11 +281,17 @@ async function main(argv: readonly string[]): Promise<number> {
   }
   if (command.do === 'call') await write(show(result, cli ?? {}, output === 'table' ? 'json' : output, terminalWidth()))
   else await write(show(result, cli ?? {}, output, terminalWidth()))
-  return exitOf(result, cli ?? {})
+  // Without a filter nothing was looked for: an idle host is no failure.
+  const isSearch = command.do === 'call' || Object.keys(command.request.params).some((param) => !UNFILTERED.has(param))
+  return exitOf(result, cli ?? {}, isSearch)
 }
 
-// A reader that has enough (head, less) ends us without a word.
-process.stdout.on('error', () => process.exit(EXIT.done))
+// A reader that has enough (head, less) ends us without a word; a full disk does not.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code === 'EPIPE') process.exit(EXIT.done)
+  process.stderr.write(`acceptctl: the output cannot be written: ${error.message}\n`)
+  process.exit(EXIT.lost)
+})
 main(process.argv.slice(2)).then(
   (exit) => process.exit(exit),
   (error: unknown) => {

@@ -7,6 +7,7 @@ import { dirname, join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import type { Config } from '../config/config.ts'
 import type { Findings } from '../config/plan.ts'
+import { VERSION } from '../contract/version.ts'
 import { type Launch, PLAN_FD, parseLaunch, planText } from '../edge/launcher.ts'
 import { logLine, openStderr } from '../edge/log.ts'
 import { hostFacts, leastDescriptors, sizingWarnings } from '../edge/sizing.ts'
@@ -44,8 +45,6 @@ Signals: HUP reads the control directory again, TERM lets the running sessions f
 Exit codes: 0 stopped, 1 error, 64 usage, 71 an address cannot be bound, 78 the configuration is wrong.
 Manual: acceptd(8), acceptd-control(5), acceptctl(1).
 `
-
-export const VERSION = '0.1.0'
 
 interface Values {
   readonly control?: string

@@ -90,14 +90,22 @@ function sortKey(session: SessionSummary, sort: SessionSort): string | number {
       return -session.idle
     case 'user':
       return session.user ?? ''
-    case 'started':
     case 'ip':
+      return inOrder(session.ip)
+    case 'started':
     case 'bytesIn':
     case 'bytesOut':
     case 'messages':
     case 'id':
       return session[sort]
   }
+}
+
+/** IPv4 first, each by its octets. */
+function inOrder(ip: string): string {
+  const octets = plainIp(ip) ?? []
+  const digits = octets.map((octet) => octet.toString(16).padStart(2, '0')).join('')
+  return `${octets.length === 16 ? 6 : 4}${digits}`
 }
 
 function compareKeys(a: readonly [string | number, string], b: readonly [string | number, string]): number {

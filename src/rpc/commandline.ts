@@ -1,5 +1,6 @@
 // What acceptctl's words mean: a request, a call, a picture or a text to be printed. Pure: no terminal, no socket.
 import { err, ok, type Result } from 'neverthrow'
+import { VERSION } from '../contract/version.ts'
 import { nearestName } from '../protocol/nearest.ts'
 import { bashCompletion, zshCompletion } from './completion.ts'
 import { helpFor, helpText, methodHelp, nounHelp, specialHelp } from './help.ts'
@@ -48,11 +49,16 @@ interface Words {
   readonly help: boolean
 }
 
+/** Seconds: a day. */
+const LONGEST_TIMEOUT = 86_400
+
 function readValue(option: Option, text: string): Result<unknown, string> {
   if (option.values.length > 0 && option.kind !== 'list' && !option.values.includes(text))
     return err(`--${option.name} is one of ${option.values.join(', ')}`)
   switch (option.kind) {
     case 'number':
+      if (option.param === 'timeout' && !(Number(text) > 0 && Number(text) <= LONGEST_TIMEOUT))
+        return err(`--timeout is more than 0 and at most ${LONGEST_TIMEOUT} seconds`)
       return text.trim() !== '' && Number.isFinite(Number(text))
         ? ok(Number(text))
         : err(`--${option.name} is a number`)
@@ -195,6 +201,7 @@ function globalWords(argv: readonly string[]): number {
 const SPECIAL_COMMANDS: Readonly<Record<string, (given: Invocation) => Parsed>> = {
   '--help': (given) => print(given, helpText()),
   '-h': (given) => print(given, helpText()),
+  '--version': (given) => print(given, `acceptctl ${VERSION}\n`),
   help: (given) =>
     helpFor(given.others).match(
       (text) => print(given, text),
@@ -222,10 +229,12 @@ function topCommand(given: Invocation): Parsed {
   const { values, help, rest } = words.value
   if (help) return print(given, specialHelp('top'))
   if (rest.length > 0) return wrong(given, `top takes no ${rest.join(' ')}`, 'acceptctl top --help')
-  const { interval, once } = values
+  const { interval = 1, once } = values
+  if (typeof interval !== 'number' || interval < 0.1 || interval > 3600)
+    return wrong(given, '--interval is 0.1 to 3600 seconds', 'acceptctl top --help')
   return ok({
     do: 'top',
-    interval: typeof interval === 'number' && interval >= 0.1 ? interval : 1,
+    interval,
     once: once === true,
     globals: globalsOf(values),
   })

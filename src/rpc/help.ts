@@ -5,7 +5,7 @@ import type { Method } from './row.ts'
 import { GLOBAL_OPTIONS, kebab, nouns, type Option, optionsOf, pathsParam, SPECIAL, TOP_OPTIONS } from './vocabulary.ts'
 
 const EXITS = `Exit codes: 0 done, 1 error, 2 usage, 3 nothing matched, 4 conflict (ifSha256), 69 daemon not reachable,
-75 temporary failure, 78 configuration invalid.`
+74 output cannot be written, 75 temporary failure, 78 configuration invalid.`
 
 export function helpText(): string {
   const lines = [...nouns()].map(([noun, verbs]) => `  ${noun.padEnd(11)} ${[...verbs.keys()].join(', ')}`)
@@ -21,6 +21,7 @@ ${special.join('\n')}
 Options:
 ${optionLines(GLOBAL_OPTIONS)}
 
+acceptctl --version says which acceptd it is from.
 acceptctl COMMAND --help and acceptctl COMMAND VERB --help say more.
 ${EXITS}
 `

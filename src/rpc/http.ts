@@ -38,13 +38,21 @@ export function createHttp(context: Context, level: Level, dispatch: Dispatch): 
 
 async function answerGet(context: Context, request: IncomingMessage, response: ServerResponse): Promise<void> {
   request.resume()
-  if ((request.method === 'GET' || request.method === 'HEAD') && request.url === '/metrics') {
+  const path = (request.url ?? '').replace(/\?.*$/s, '')
+  if ((request.method === 'GET' || request.method === 'HEAD') && path === '/metrics') {
     const text = prometheusText([...(await context.daemon.server.measure()), ...context.measure()])
     send(response, 200, PROMETHEUS_TYPE, request.method === 'HEAD' ? '' : text)
     return
   }
-  const known = request.url === '/metrics' || request.url === '/'
-  send(response, known ? 405 : 404, 'text/plain; charset=utf-8', 'POST / with one JSON-RPC 2.0 text, or GET /metrics\n')
+  const allowed = path === '/metrics' ? 'GET, HEAD' : path === '/' ? 'POST' : undefined
+  // RFC 9110 section 15.5.6: a 405 says what is allowed.
+  if (allowed !== undefined) response.setHeader('Allow', allowed)
+  send(
+    response,
+    allowed === undefined ? 404 : 405,
+    'text/plain; charset=utf-8',
+    'POST / with one JSON-RPC 2.0 text, or GET /metrics\n',
+  )
 }
 
 function send(response: ServerResponse, status: number, type: string, text: string): void {

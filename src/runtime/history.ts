@@ -48,7 +48,7 @@ export function createHistory(hear: (event: NumberedEvent) => void, now: () => n
   return {
     add(event) {
       waiting.push(event)
-      timer ??= setTimeout(settle, SETTLED_MILLISECONDS + 1).unref()
+      if (timer === undefined) timer = setTimeout(settle, SETTLED_MILLISECONDS + 1).unref()
     },
     after(seq, most = EVENTS_KEPT) {
       const from = Math.max(0, ring.length - EVENTS_KEPT)

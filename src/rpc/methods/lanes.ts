@@ -181,7 +181,8 @@ export const laneMethods = {
     },
     cli: { args: ['component', 'level'] },
     run: async ({ daemon, context }, { component, level, ...params }) => {
-      const before = (await daemon.log.levels())[component]
+      const levels = await daemon.log.levels()
+      const before = Object.hasOwn(levels, component) ? levels[component] : undefined
       if (before === undefined)
         return err({ failure: 'not-found', reason: 'no-such-component', message: `No component ${component}` })
       if (params.dryRun) return ok({ component, level, previous: before, dryRun: true })

@@ -180,7 +180,8 @@ export const sessionMethods = {
           filter: of,
           sort: 'id',
           descending: false,
-          limit: PAGE,
+          // All of them, as the kill itself would name them.
+          limit: Number.MAX_SAFE_INTEGER,
           now: Date.now(),
         })
         return ok({

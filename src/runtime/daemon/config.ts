@@ -19,6 +19,7 @@ import { failure, notFound } from '../../contract/failure.ts'
 import type { Sample } from '../../contract/metrics.ts'
 import { sha256Of } from '../../edge/control-files.ts'
 import { bytesOf } from '../../protocol/bytes.ts'
+import { controlLines } from '../../protocol/control-lines.ts'
 import type { RuleSet } from '../../rules/ruleset.ts'
 import type { KeptGeneration } from '../memory.ts'
 import { lastDifferent, planFor, type Refusal, refusalErrors, reloadSamples } from '../publishing.ts'
@@ -60,8 +61,10 @@ function knobs({ publishing, options }: Runtime): readonly Knob[] {
     const text = texts[name]
     const row = { name, secret: false, changes }
     if (text === undefined) return { ...row, value: fallback ?? '', source: { from: 'default' } }
-    const source = { from: 'file' as const, file: `${options.control}/${name}`, line: 1 }
-    return { ...row, value: text.replace(/\n$/, ''), source }
+    // What is in force, without its comments, and where it stands.
+    const lines = controlLines(text)
+    const source = { from: 'file' as const, file: `${options.control}/${name}`, line: lines[0]?.line ?? 1 }
+    return { ...row, value: lines.map((line) => line.text).join('\n'), source }
   })
 }
 

@@ -1,0 +1,90 @@
+// Small answers that were wrong once, over the real daemon.
+import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
+import { describe, it } from 'node:test'
+import { parseCommand } from '../../src/rpc/commandline.ts'
+import { fixture } from './fixture.ts'
+import { wire } from './wire.ts'
+
+const program = 'dist/src/bin/acceptctl.js'
+
+const acceptctl = (control: string, words: readonly string[]): Promise<number> =>
+  new Promise((resolve) => {
+    const child = execFile(process.execPath, [program, '--socket', control, ...words])
+    child.on('exit', (code) => resolve(code ?? -1))
+  })
+
+void describe('answers', () => {
+  void it('log.set knows no component of Object', async (t) => {
+    const { control } = await fixture(t)
+    const client = wire(control)
+    t.after(() => client.socket.destroy())
+    for (const component of ['__proto__', 'constructor', 'toString']) {
+      const { error } = await client.call('log.set', { component, level: 'debug' })
+      assert.equal(error.code, -32002)
+    }
+  })
+
+  void it('config.get shows the value in force and its line, not the comments before it', async (t) => {
+    const { control, host } = await fixture(t)
+    const client = wire(control)
+    t.after(() => client.socket.destroy())
+    const rules = host
+      .text('fixsmtpio')
+      .split('\n')
+      .filter((line) => line !== '' && !line.startsWith('#'))
+    host.write('fixsmtpio', `# rules\n\n${rules.join('\n')}\n`)
+    await client.call('config.reload', {})
+    const { result } = await client.call('config.get', { name: 'fixsmtpio' })
+    assert.deepEqual([result.knobs[0].value, result.knobs[0].source.line], [rules.join('\n'), 3])
+  })
+
+  void it('a dry run of session.kill names every session, however many', async (t) => {
+    const { control } = await fixture(t, 1100)
+    const client = wire(control)
+    t.after(() => client.socket.destroy())
+    const { result } = await client.call('session.kill', { all: true, dryRun: true })
+    assert.equal(result.ids.length, result.matched)
+    assert.ok(result.matched > 1000)
+  })
+
+  void it('metrics come with a query string too, and a 405 says what is allowed', async (t) => {
+    const { metrics } = await fixture(t)
+    const got = await fetch(`http://${metrics}/metrics?x=1`)
+    assert.equal(got.status, 200)
+    const posted = await fetch(`http://${metrics}/metrics`, { method: 'POST' })
+    assert.deepEqual([posted.status, posted.headers.get('allow')], [405, 'GET, HEAD'])
+  })
+})
+
+void describe('acceptctl', () => {
+  void it('exits 0 for a list without a filter that is empty, and 3 for a search', async (t) => {
+    const { control, clients, sessions } = await fixture(t)
+    for (const client of clients) client.socket.destroy()
+    while ((await sessions()) > 0) await new Promise((resolve) => setImmediate(resolve))
+    assert.equal(await acceptctl(control, ['session', 'list']), 0)
+    assert.equal(await acceptctl(control, ['session', 'list', '--user', 'nobody']), 3)
+  })
+
+  void it('exits 74 where its output cannot be written', async (t) => {
+    const { control } = await fixture(t)
+    const code = await new Promise((resolve) => {
+      execFile('sh', ['-c', `${process.execPath} ${program} --socket ${control} rpc discover >/dev/full`], (error) =>
+        resolve(error?.code ?? 0),
+      )
+    })
+    assert.equal(code, 74)
+  })
+
+  void it('has a version, and bounds for --timeout and --interval', () => {
+    const version = parseCommand(['--version'])
+    assert.ok(version.isOk() && version.value.do === 'print' && /^acceptctl \d/.test(version.value.text))
+    for (const words of [
+      'top --interval 0',
+      'top --interval 9999',
+      'server ping --timeout 0',
+      'server ping --timeout -1',
+    ])
+      assert.ok(parseCommand(words.split(' ')).isErr(), words)
+  })
+})
