@@ -96,7 +96,8 @@ function takeRequest(
   const line = asSpelt ? text : command.plain
   const chunk = event === 'bdat' ? chunkOf(command.argument) : NO_CHUNK
   const relayed = event === 'bdat' && settings.chunking && !state.chunking
-  if ((chunk === undefined || relayed) && state.awaited.length > 0) return false
+  const unwanted = event === 'mail' && !settings.classic ? unwantedMessage(state, command.argument) : undefined
+  if ((chunk === undefined || relayed || unwanted !== undefined) && state.awaited.length > 0) return false
   if (chunk === undefined) {
     // Where its chunk ends is anybody's guess, and the backend's may differ from ours.
     effects.push(say(own(state, SAYS.badChunk)))
@@ -105,6 +106,10 @@ function takeRequest(
   }
   if (state.relay === 'open' && !relayed) {
     betweenChunks(state, event, effects)
+    return true
+  }
+  if (unwanted !== undefined) {
+    effects.push(say(toClient(state, event, unwanted, effects).reply))
     return true
   }
   if (settings.asks.has(event) && state.allowance === undefined) {
@@ -188,6 +193,12 @@ function forBackend({ auth, settings }: FixsmtpioState, event: string, { argumen
   return kept === argument ? line : `MAIL ${kept}\r\n`
 }
 
+/** Our own reply to a MAIL that the backend must not see at all: not even a NOOP in its place, which msmtpd does not know. */
+function unwantedMessage(state: FixsmtpioState, argument: string): string | undefined {
+  if (isOver(argument, state.settings.size)) return own(state, SAYS.tooBig)
+  return isBinary(argument) ? own(state, SAYS.binary) : undefined
+}
+
 /** Our own reply to a request that is not for this backend; undefined: it gets the request. */
 function insteadOf(state: FixsmtpioState, event: string, { argument }: Command): string | undefined {
   switch (event) {
@@ -199,8 +210,7 @@ function insteadOf(state: FixsmtpioState, event: string, { argument }: Command):
       return state.chunking ? undefined : own(state, SAYS.unimplemented)
     case 'mail':
       // A backend of 32 bits takes what is over MOST_OCTETS for another size.
-      if (isOver(argument, Math.min(state.settings.size, MOST_OCTETS))) return own(state, SAYS.tooBig)
-      if (!state.settings.classic && isBinary(argument)) return own(state, SAYS.binary)
+      if (isOver(argument, MOST_OCTETS)) return own(state, SAYS.tooBig)
       if (state.settings.senders !== undefined && !maySend(state.settings.senders, argument))
         return own(state, SAYS.notYours)
       return state.refusal === '' ? undefined : state.refusal
