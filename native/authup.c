@@ -4,7 +4,6 @@
  * AUTHUP_CONTROLS is their names and descriptors. */
 #define _GNU_SOURCE
 #include "launch.h"
-#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -58,7 +57,8 @@ static void open_controls(void)
 static int descriptor(const char *variable)
 {
   const char *text = getenv(variable);
-  int fd = text != NULL && isdigit((unsigned char)*text) ? fcntl(atoi(text), F_DUPFD_CLOEXEC, HIGH) : -1;
+  size_t digits = text == NULL ? 0 : strspn(text, "0123456789");
+  int fd = digits > 0 && digits < 10 && text[digits] == '\0' ? fcntl(atoi(text), F_DUPFD_CLOEXEC, HIGH) : -1;
   return fd >= 0 ? fd : open("/dev/null", O_RDWR | O_CLOEXEC);
 }
 

@@ -44,15 +44,15 @@ static int decimal(const char *word, long least, long most, long *value)
 static int identity(const char *file, const char *name, uid_t *id, gid_t *group)
 {
   char line[4096];
-  long number;
-  int found = decimal(name, 0, 0xfffffffeL, &number), numeric = found;
+  long number, at, its;
+  int found = decimal(name, 0, MAX_ID, &number), numeric = found;
   FILE *in = fopen(file, "re");
   *id = *group = number;
   for (int here = 0; !here && in != NULL && fgets(line, sizeof line, in) != NULL;) {
-    char *next = line, *entry = strsep(&next, ":"), *third = (strsep(&next, ":"), strsep(&next, ":"));
-    if (third == NULL || (numeric ? strtol(third, NULL, 10) != number : strcmp(entry, name) != 0)) continue;
-    *id = strtoul(third, NULL, 10);
-    *group = strtoul(next == NULL ? "" : next, NULL, 10);
+    char *next = line, *entry = strsep(&next, ":"), *third = (strsep(&next, ":"), strsep(&next, ":")), *fourth = strsep(&next, ":\n");
+    if (third == NULL || !decimal(third, 0, MAX_ID, &at) || (numeric ? at != number : strcmp(entry, name) != 0)) continue;
+    *id = at;
+    *group = fourth != NULL && decimal(fourth, 0, MAX_ID, &its) ? its : NOBODY;
     here = found = 1;
   }
   if (in != NULL) fclose(in);
@@ -150,6 +150,7 @@ static const char *read_line(struct config *c, char **words, int count, int line
       return decimal(words[1], 1, numbers[i].most, numbers[i].value) ? NULL : "not a number, or not in reason";
   if (strcmp(words[0], "account") == 0) {
     if (!identity("/etc/passwd", words[1], &c->account, &group)) return "no such user";
+    if (group == NOBODY) return "its group is not a number";
     if (c->group == NOBODY) c->group = group;
     return c->account == 0 ? "the account cannot be root" : NULL;
   }

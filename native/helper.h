@@ -20,6 +20,7 @@
 
 enum { MAX_CHAINS = 64, MAX_WORDS = 64, MAX_CREDENTIALS = 512, MAX_REQUEST = 65536, MAX_VARIABLES = 128, MAX_SESSION = 64 };
 enum { REFUSED = 1, MISUSED = 2, TEMPORARY = 111 }; /* exit codes of checkpassword(8) */
+#define MAX_ID 0xfffffffeL /* a larger number is another id to the kernel */
 #define NOBODY ((uid_t)-1)                          /* no uid, or no gid, is named */
 
 /* One chain of the chains file; every pointer is into the text of that file. */

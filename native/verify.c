@@ -78,16 +78,25 @@ static int expired(char *field[9])
   return (expires > 0 && today >= expires) || changed == 0 || (changed > 0 && longest >= 0 && today > changed + longest);
 }
 
+static int is_id(const char *text, unsigned long *id)
+{
+  char *rest;
+  errno = 0;
+  *id = strtoul(text, &rest, 10);
+  return *text >= '0' && *text <= '9' && *rest == '\0' && errno == 0 && *id <= MAX_ID;
+}
+
 /* The groups of /etc/group; none where that cannot be read. */
 static void find_groups(const char *user, struct account *account)
 {
   char *text = slurp("/etc/group"), *next = text, *field[9];
+  unsigned long gid;
   account->groups[0] = account->gid;
   account->ngroups = 1;
   while (text != NULL && fields(&next, field))
     for (char *members = field[3], *member; (member = strsep(&members, ",")) != NULL;)
-      if (strcmp(member, user) == 0 && account->ngroups < 64 && (gid_t)atol(field[2]) != account->gid)
-        account->groups[account->ngroups++] = atol(field[2]);
+      if (strcmp(member, user) == 0 && account->ngroups < 64 && is_id(field[2], &gid) && gid != account->gid)
+        account->groups[account->ngroups++] = gid;
   free(text);
 }
 
@@ -95,11 +104,7 @@ static int found(struct account *account, const char *user, char *id[2], const c
 {
   unsigned long ids[2];
   int usable = strlen(home) < sizeof account->home && strlen(shell) < sizeof account->shell;
-  for (int i = 0; i < 2; i++) {
-    char *rest;
-    ids[i] = strtoul(id[i], &rest, 10);
-    usable = usable && *id[i] >= '0' && *id[i] <= '9' && *rest == '\0' && ids[i] <= 0xfffffffeUL;
-  }
+  for (int i = 0; i < 2; i++) usable = usable && is_id(id[i], &ids[i]);
   if (!usable) return say("checkpassword: the entry of %s cannot be used\n", user), TEMPORARY;
   account->uid = ids[0];
   account->gid = ids[1];

@@ -73,6 +73,63 @@ void describe("the socket's folder", { skip: !isRoot }, () => {
     })
 })
 
+void describe('ids of /etc/passwd and /etc/group', { skip: !isRoot }, () => {
+  const bed = new Bed()
+  after(() => bed.remove())
+  const [users, groups, chains] = ['users', 'groups', 'chains'].map((name) => join(bed.folder, `ids-${name}`))
+
+  /** With files of ours in the places of both, for this one process. */
+  const check = (user: string, group: string, lines: string) => {
+    writeFileSync(users ?? '', `${user}\n`)
+    writeFileSync(groups ?? '', `${group}\n`)
+    writeFileSync(chains ?? '', `${lines}\nchain b\n checkpassword builtin\n backend /bin/true\n`)
+    const script = 'mount --bind "$1" /etc/passwd && mount --bind "$2" /etc/group && exec "$0" check -c "$3"'
+    const args = ['-m', 'sh', '-c', script, bed.helperPath, users ?? '', groups ?? '', chains ?? '']
+    return spawnSync('unshare', args, { encoding: 'utf8' })
+  }
+
+  for (const [what, user, group, lines, said] of [
+    ['in range are taken', 'me:x:54321:54321:::', 'us:x:54321:', 'account me\ngroup us', undefined],
+    [
+      'as large as the kernel has them are taken',
+      'me:x:4294967294:7:::',
+      'us:x:4294967294:',
+      'account me\ngroup us',
+      undefined,
+    ],
+    ['of a user beyond 32 bits are no ids', 'me:x:4294967296:7:::', 'us:x:7:', 'account me', 'no such user'],
+    [
+      'of a user that mean none to the kernel are no ids',
+      'me:x:4294967295:7:::',
+      'us:x:7:',
+      'account me',
+      'no such user',
+    ],
+    ['of a user that are no number are no ids', 'me:x:7x:7:::', 'us:x:7:', 'account me', 'no such user'],
+    ['of a user beyond 64 bits are no ids', 'me:x:18446744073709551617:7:::', 'us:x:7:', 'account me', 'no such user'],
+    ['of a user’s group beyond 32 bits are no ids', 'me:x:7:4294967296:::', 'us:x:7:', 'account me', 'not a number'],
+    [
+      'of a group beyond 32 bits are no ids',
+      'me:x:7:7:::',
+      'us:x:4294967296:',
+      'account me\ngroup us',
+      'no such group',
+    ],
+    [
+      'of a guest beyond 32 bits are no ids',
+      'me:x:4294967297:7:::',
+      'us:x:7:',
+      'account 7\nchain a\n kind guest me us\n backend /bin/true',
+      'no such user',
+    ],
+  ] as const)
+    void test(what, () => {
+      const { status, stderr } = check(user, group, lines)
+      assert.equal(status, said === undefined ? 0 : 78, stderr)
+      if (said !== undefined) assert.ok(stderr.includes(said), stderr)
+    })
+})
+
 void describe('what root runs', { skip: !isRoot }, () => {
   const path = at('program-chains')
   const check = (program: string) => {
