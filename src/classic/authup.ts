@@ -277,9 +277,8 @@ class Authup {
     clearTimeout(this.timer)
     // The connection was the guest chain's: there is nothing left for another authup.
     const code = this.guest && this.program.once && this.exit !== 0 ? USELESS : (this.exit ?? FAILED)
-    this.relay.close()
     setTimeout(() => process.exit(code), Math.max(this.silence, 1000))
-    this.client.whenWritten(() => process.exit(code))
+    this.relay.close(() => process.exit(code))
   }
 }
 

@@ -1,9 +1,10 @@
 // The client of a classic program: two inherited descriptors, replaced by two others once TLS is on.
 
-import { fstatSync, readSync, writeSync } from 'node:fs'
+import { fstatSync, readSync } from 'node:fs'
 import { type OnReadOpts, Socket, type SocketConstructorOpts } from 'node:net'
 import { setBlocking } from '../edge/internals.ts'
 import { bytesOf, concat, copyOf, LF, NO_BYTES } from '../protocol/bytes.ts'
+import { writeAll } from './process.ts'
 
 export interface ClientEvents {
   readonly input: (bytes: Uint8Array) => void
@@ -22,6 +23,8 @@ export type Reading = 'lines' | 'stream'
 const READ_OCTETS = 65_536
 /** A line without an end is handed over in pieces of this size, so that its reader can refuse it. */
 const PIECE = 4096
+/** Milliseconds of silence after which a client whose message was refused is taken to have sent all of it. */
+const LINGER = 5000
 
 interface Source {
   pause(): void
@@ -40,6 +43,7 @@ export class Client {
   private buffer: Buffer = this.one
   private closed = false
   private discarding: { count: number } | undefined
+  private lingering: { readonly timer: NodeJS.Timeout; readonly done: () => void } | undefined
   /** Replies of one turn: what is said before TLS leaves only when nothing else is left to discard. */
   private unsaid: Uint8Array[] = []
 
@@ -130,6 +134,7 @@ export class Client {
   private took(bytes: Uint8Array): boolean {
     if (this.discarding !== undefined) {
       this.discarding.count += bytes.length
+      this.lingering?.timer.refresh()
       return true
     }
     if (this.reading === 'stream') {
@@ -155,6 +160,7 @@ export class Client {
     this.closed = true
     this.source?.pause()
     this.events.ended()
+    this.lingering?.done()
   }
 
   // ---- writing
@@ -182,15 +188,7 @@ export class Client {
   /** False: wait for `drained`. Every byte is written, however slowly the client takes them. */
   write(bytes: Uint8Array): boolean {
     if (this.sink !== undefined) return this.sink.destroyed || this.sink.write(bytes)
-    for (let at = 0; at < bytes.length; ) {
-      try {
-        at += writeSync(this.outFd, bytes, at)
-      } catch (error) {
-        if ((error as NodeJS.ErrnoException).code === 'EAGAIN') continue
-        this.end()
-        break
-      }
-    }
+    if (!writeAll(this.outFd, bytes)) this.end()
     return true
   }
 
@@ -204,6 +202,22 @@ export class Client {
     const { sink } = this
     if (sink === undefined || sink.destroyed || sink.writableLength === 0) done()
     else sink.write(NO_BYTES, () => done())
+  }
+
+  /**
+   * Calls back once everything said is in the kernel and a client that is in the middle of a message has closed, or sends no more:
+   * unread octets at our exit would have the reply thrown away by a reset.
+   */
+  whenHeard(done: () => void): void {
+    this.whenWritten(() => {
+      if (this.closed) {
+        done()
+        return
+      }
+      this.lingering = { timer: setTimeout(done, LINGER), done }
+      this.discarding = { count: 0 }
+      this.source?.resume()
+    })
   }
 
   // ---- TLS

@@ -59,6 +59,8 @@ class Fixsmtpio {
   private clientGone = false
   private exit: number | undefined
   private finishing = false
+  /** It has what was said. */
+  private clientDone = false
 
   constructor(program: FixsmtpioProgram) {
     this.program = program
@@ -201,13 +203,20 @@ class Fixsmtpio {
     clearTimeout(this.timer)
     if (!this.finishing) {
       this.finishing = true
-      this.relay.close()
+      this.relay.close(() => {
+        this.clientDone = true
+        if (this.mail.isGone) this.leave()
+      })
       if (!this.mail.isGone) this.mail.stop(TERM_AFTER)
     }
     if (!this.mail.isGone) return
     // A client that does not take its last bytes cannot keep us forever.
-    setTimeout(() => process.exit(this.exit ?? CRASHED), this.silence)
-    this.client.whenWritten(() => process.exit(this.exit ?? CRASHED))
+    if (this.clientDone) this.leave()
+    else setTimeout(() => this.leave(), this.silence)
+  }
+
+  private leave(): never {
+    process.exit(this.exit ?? CRASHED)
   }
 }
 

@@ -16,17 +16,26 @@ export function tell(line: string): void {
 }
 
 /** To a client that is not listened to yet. */
-export const say = (text: string): void => writeAll(1, text)
+export const say = (text: string): void => void writeAll(1, bytesOf(text))
 
-function writeAll(fd: number, text: string): void {
-  const bytes = bytesOf(text)
-  for (let at = 0; at < bytes.length; ) {
+/** Milliseconds: between tries at a descriptor that takes nothing, and until that is given up. */
+const PAUSE = 20
+const PATIENCE = 60_000
+const cell = new Int32Array(new SharedArrayBuffer(4))
+
+/** False: it cannot be written, or is not taken. It sleeps meanwhile: for what no event tells of. */
+export function writeAll(fd: number, bytes: Uint8Array): boolean {
+  for (let at = 0, waited = 0; at < bytes.length; ) {
     try {
       at += writeSync(fd, bytes, at)
+      waited = 0
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') return
+      if ((error as NodeJS.ErrnoException).code !== 'EAGAIN' || waited >= PATIENCE) return false
+      Atomics.wait(cell, 0, 0, PAUSE)
+      waited += PAUSE
     }
   }
+  return true
 }
 
 /** Tells and exits; for what is wrong before anything has begun. */

@@ -160,11 +160,15 @@ export class Relay {
     }
   }
 
-  /** Said what was to be said: neither end has anything more to tell. */
-  close(): void {
+  /** Said what was to be said: neither end has anything more to tell. `done`: the client has what was said, and may be left. */
+  close(done: () => void): void {
+    const { client } = this.host
+    const inMessage = this.mode === 'body'
     this.mode = 'closing'
-    this.host.client.pause()
+    client.pause()
     this.detach()
+    if (inMessage) client.whenHeard(done)
+    else client.whenWritten(done)
   }
 
   /** After the replies of one turn: a client that does not take them stops the backend. */

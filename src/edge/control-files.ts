@@ -1,7 +1,7 @@
 // The control directory: one knob per file, read with qmail's rules for comments and white space (qmail-control(5)).
 
 import { createHash } from 'node:crypto'
-import { closeSync, constants, fstatSync, openSync, readdirSync, readFileSync } from 'node:fs'
+import { closeSync, constants, existsSync, fstatSync, openSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 
 export interface ControlFile {
@@ -13,6 +13,9 @@ export interface ControlFile {
   /** Why an existing file cannot be read. */
   readonly trouble: string | undefined
 }
+
+/** Whether there is something at the path. */
+export const isThere = (path: string): boolean => existsSync(path)
 
 /** Reads one file of the control directory; a missing file is not trouble. */
 export function readControlFile(directory: string, name: string): ControlFile {

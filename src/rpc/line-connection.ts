@@ -13,6 +13,9 @@ import { type ClientHandle, createClient } from './streams.ts'
 
 /** Milliseconds between empty lines to a client that only listens. */
 const HALF_CLOSED_PROBE = 10_000
+/** A client that was refused and still sends: it is cut once it has been silent for this long, and after this long in any case. */
+const QUIET_MILLISECONDS = 1000
+const LAST_MILLISECONDS = 30_000
 
 const NOT_UTF8: RpcFailure = { failure: 'parse-error', reason: 'not-utf-8', message: 'The line is not UTF-8' }
 const TOO_LONG: RpcFailure = {
@@ -156,13 +159,19 @@ class LineConnection {
   }
 }
 
-/** Writes a last line; what still comes is read and dropped, for a second at most, so that the line is not lost to a reset. */
+/** A last line, and then nothing more is heard: what still comes is read and dropped, so that the line is not lost to a reset. */
 export function finish(socket: Socket, line: string): void {
+  const destroy = (): void => void socket.destroy()
+  const quiet = setTimeout(destroy, QUIET_MILLISECONDS).unref()
+  const last = setTimeout(destroy, LAST_MILLISECONDS).unref()
   socket.removeAllListeners('data')
-  socket.on('data', () => {})
+  socket.on('data', () => quiet.refresh())
+  socket.on('close', () => {
+    clearTimeout(quiet)
+    clearTimeout(last)
+  })
   socket.resume()
   socket.end(`${line}\n`)
-  setTimeout(() => socket.destroy(), 1000).unref()
 }
 
 function drained(socket: Socket): Promise<void> {

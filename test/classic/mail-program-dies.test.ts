@@ -1,7 +1,11 @@
 // After a login the exit codes 1 and 2 of fixsmtpio would tell authup that the password was wrong, and the client to ask for it again.
 
 import assert from 'node:assert/strict'
-import { readFileSync } from 'node:fs'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { type AddressInfo, connect, createServer } from 'node:net'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
@@ -94,3 +98,40 @@ for (const chained of [false, true]) {
     assert.match(unreadable.stderr, /^fixsmtpio: unable to read controls$/m)
   })
 }
+
+void test('fixsmtpio: a client that still sends its message hears why it was refused, and no reset takes that from it', {
+  timeout: 60_000,
+}, async () => {
+  const home = mkdtempSync(join(tmpdir(), 'dies.'))
+  mkdirSync(join(home, 'control'))
+  writeFileSync(join(home, 'control/me'), 'me.example\n')
+  writeFileSync(join(home, 'control/fixsmtpio'), RULES)
+  const backend = `printf '220 x\\r\\n'; read a; printf '354 go\\r\\n'; head -c 10000 >/dev/null; printf '552 too large\\r\\n'`
+  const server = createServer({ pauseOnConnect: true }, (socket) => {
+    const program = join(top, 'dist/programs/fixsmtpio')
+    spawn(program, ['sh', '-c', backend], {
+      stdio: [socket, socket, 'inherit'],
+      env: { ...process.env, QMAILHOME: home },
+    })
+    socket.destroy()
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const client = connect((server.address() as AddressInfo).port, '127.0.0.1')
+  try {
+    assert.match(String((await once(client, 'data'))[0]), /^220 /)
+    client.write('DATA\r\n')
+    assert.match(String((await once(client, 'data'))[0]), /^354 /)
+    client.pause()
+    const piece = `${'x'.repeat(998)}\r\n`.repeat(64)
+    for (let n = 0; n < 300; n += 1) if (!client.write(piece)) await once(client, 'drain')
+    client.end('.\r\n')
+    let heard = ''
+    for await (const bytes of client) heard += String(bytes)
+    assert.equal(heard, '552 too large\r\n')
+  } finally {
+    client.destroy()
+    server.close()
+    rmSync(home, { recursive: true })
+  }
+})

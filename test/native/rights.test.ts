@@ -63,7 +63,7 @@ for (const [kernel, make] of [
       if (!isRoot) return t.diagnostic('needs root: without it there are none')
       const isRoots = (pid: number) => /^Uid:\t0\t/m.test(contents(`/proc/${pid}/status`))
       // What an accepted one reads, its backend closes, as the user.
-      await until('their processes to end', () => !helper.children(helper.server()).some(isRoots))
+      await until('their processes to end', () => !helper.children(helper.server()).some(isRoots), 60_000)
       assert.match(await helper.answer({ chain: 'submission' }), /^ok /)
     })
   })

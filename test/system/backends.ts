@@ -90,7 +90,11 @@ function postfix(): SmtpBackend {
     delivered: async (user) => {
       const complete = readdirSync(queue)
         .map((name) => join(queue, name))
-        .filter((file) => statSync(file).uid === user.uid && (statSync(file).mode & 0o100) !== 0)
+        .filter((file) => {
+          // A postdrop that has just begun, or given up, takes its file away.
+          const { uid, mode = 0 } = statSync(file, { throwIfNoEntry: false }) ?? {}
+          return uid === user.uid && (mode & 0o100) !== 0
+        })
       const messages: Delivered[] = []
       for (const file of complete) {
         const { stdout } = await run(['postcat', file])

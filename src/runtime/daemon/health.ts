@@ -1,6 +1,8 @@
 // How the runtime and its host are: checks, each a sentence for people.
 
+import { join } from 'node:path'
 import type { HealthCheck } from '../../contract/daemon.ts'
+import { isThere } from '../../edge/control-files.ts'
 import { isPrivileged } from '../../edge/helper.ts'
 import { openDescriptors } from '../../edge/sizing.ts'
 import type { ConfigError } from '../../protocol/errors.ts'
@@ -17,7 +19,18 @@ export async function healthOf(runtime: Runtime): Promise<readonly HealthCheck[]
     lanesCheck(measured),
     filesCheck(runtime),
     stateCheck(runtime),
+    ...socketsCheck(runtime),
   ]
+}
+
+/** A deleted socket is made again, but not in a directory that is gone: the account may not make another. Nothing where all is well. */
+function socketsCheck(runtime: Runtime): readonly HealthCheck[] {
+  const { run } = runtime.options
+  const names = runtime.current().config.statusGroup === undefined ? ['control.sock'] : ['control.sock', 'status.sock']
+  const gone = names.map((name) => join(run, name)).filter((path) => !isThere(path))
+  if (gone.length === 0) return []
+  const why = isThere(run) ? 'it cannot be made again' : `${run} is gone, too`
+  return [{ name: 'sockets', state: 'failed', detail: `${gone.join(' and ')} is missing: ${why}; restart acceptd` }]
 }
 
 function helperCheck(runtime: Runtime): HealthCheck {
