@@ -79,16 +79,16 @@ void describe('ids of /etc/passwd and /etc/group', { skip: !isRoot }, () => {
   const [users, groups, chains] = ['users', 'groups', 'chains'].map((name) => join(bed.folder, `ids-${name}`))
 
   /** With files of ours in the places of both, for this one process. */
-  const check = (user: string, group: string, lines: string) => {
-    writeFileSync(users ?? '', `${user}\n`)
-    writeFileSync(groups ?? '', `${group}\n`)
+  const check = (userLine: string, groupLine: string, lines: string) => {
+    writeFileSync(users ?? '', `${userLine}\n`)
+    writeFileSync(groups ?? '', `${groupLine}\n`)
     writeFileSync(chains ?? '', `${lines}\nchain b\n checkpassword builtin\n backend /bin/true\n`)
     const script = 'mount --bind "$1" /etc/passwd && mount --bind "$2" /etc/group && exec "$0" check -c "$3"'
     const args = ['-m', 'sh', '-c', script, bed.helperPath, users ?? '', groups ?? '', chains ?? '']
     return spawnSync('unshare', args, { encoding: 'utf8' })
   }
 
-  for (const [what, user, group, lines, said] of [
+  for (const [what, userLine, groupLine, lines, said] of [
     ['in range are taken', 'me:x:54321:54321:::', 'us:x:54321:', 'account me\ngroup us', undefined],
     [
       'as large as the kernel has them are taken',
@@ -124,7 +124,7 @@ void describe('ids of /etc/passwd and /etc/group', { skip: !isRoot }, () => {
     ],
   ] as const)
     void test(what, () => {
-      const { status, stderr } = check(user, group, lines)
+      const { status, stderr } = check(userLine, groupLine, lines)
       assert.equal(status, said === undefined ? 0 : 78, stderr)
       if (said !== undefined) assert.ok(stderr.includes(said), stderr)
     })
