@@ -74,9 +74,7 @@ void describe("the socket's folder", { skip: !isRoot }, () => {
 })
 
 void describe('ids of /etc/passwd and /etc/group', { skip: !isRoot }, () => {
-  const bed = new Bed()
-  after(() => bed.remove())
-  const [users, groups, chains] = ['users', 'groups', 'chains'].map((name) => join(bed.folder, `ids-${name}`))
+  const [users, groups, chains] = ['users', 'groups', 'chains'].map((name) => at(`ids-${name}`))
 
   /** With files of ours in the places of both, for this one process. */
   const check = (userLine: string, groupLine: string, lines: string) => {
@@ -84,7 +82,7 @@ void describe('ids of /etc/passwd and /etc/group', { skip: !isRoot }, () => {
     writeFileSync(groups ?? '', `${groupLine}\n`)
     writeFileSync(chains ?? '', `${lines}\nchain b\n checkpassword builtin\n backend /bin/true\n`)
     const script = 'mount --bind "$1" /etc/passwd && mount --bind "$2" /etc/group && exec "$0" check -c "$3"'
-    const args = ['-m', 'sh', '-c', script, bed.helperPath, users ?? '', groups ?? '', chains ?? '']
+    const args = ['-m', 'sh', '-c', script, fixture.helperPath, users ?? '', groups ?? '', chains ?? '']
     return spawnSync('unshare', args, { encoding: 'utf8' })
   }
 
