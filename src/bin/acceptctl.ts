@@ -149,6 +149,8 @@ const UNFILTERED = new Set(['fields', 'sort', 'descending', 'limit', 'cursor', '
 function exitOf(result: unknown, cli: CommandLine, isSearch: boolean): number {
   if (!isRecord(result)) return EXIT.done
   if (cli.valid !== undefined && result[cli.valid] === false) return EXIT.invalid
+  const code = cli.exits?.codes[String(result[cli.exits.member])]
+  if (code !== undefined) return code
   if (isSearch && cli.matched !== undefined && result[cli.matched] === 0) {
     process.stderr.write('acceptctl: nothing matches\n')
     return EXIT.nothing

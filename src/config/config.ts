@@ -11,6 +11,7 @@ import { rewriteReply, rulesFor } from '../rules/rewrite.ts'
 import type { RuleSet } from '../rules/ruleset.ts'
 import { type AccessRules, NO_ACCESS_RULES, parseAccess } from './access.ts'
 import { type ChainsFile, parseChains } from './chains.ts'
+import { refuseContradictions } from './contradictions.ts'
 import { type ControlTexts, lineOf, linesOf, numberOf, type Reading, trouble, wordOf } from './knobs.ts'
 import { parseLimits } from './limits.ts'
 import { type ListenerConfig, parseListeners } from './listeners.ts'
@@ -68,6 +69,7 @@ export function compileConfig(texts: ControlTexts, known?: RuleSet): Result<Conf
   const names = namesOf(reading)
   const served = servedBy(reading, known)
   const config = { texts, ...names, ...scalars(reading) }
+  if (served !== undefined) refuseContradictions(reading, { ...config, ...served })
   if (reading.errors.length > 0 || served === undefined) return err(reading.errors)
   return ok({ ...config, ...served })
 }

@@ -1,4 +1,4 @@
-// HTTP/1.1 on a control socket: POST / with one JSON-RPC text, GET /metrics for Prometheus; the latter on a loopback address too.
+// HTTP/1.1 on a control socket: POST / with one JSON-RPC text, GET /metrics, /healthz and /readyz; these on a loopback address too.
 
 import {
   createServer as createHttpServer,
@@ -7,7 +7,7 @@ import {
   type ServerResponse,
 } from 'node:http'
 import { err, ok, type Result } from 'neverthrow'
-import type { RpcFailure } from '../contract/daemon.ts'
+import type { HealthCheck, RpcFailure } from '../contract/daemon.ts'
 import { addressMatcher } from '../contract/pages.ts'
 import type { Context } from './context.ts'
 import { type Dispatch, refusal } from './dispatch.ts'
@@ -36,23 +36,51 @@ export function createHttp(context: Context, level: Level, dispatch: Dispatch): 
   return server
 }
 
+const PLAIN_TEXT = 'text/plain; charset=utf-8'
+const HELP = 'POST / with one JSON-RPC 2.0 text, or GET /metrics, /healthz or /readyz\n'
+
+interface Page {
+  readonly status: number
+  readonly type: string
+  readonly text: string
+}
+
+/** What GET answers. */
+const PAGES: Readonly<Record<string, (context: Context) => Promise<Page>>> = {
+  '/metrics': async (context) => ({
+    status: 200,
+    type: PROMETHEUS_TYPE,
+    text: prometheusText([...(await context.daemon.server.measure()), ...context.measure()]),
+  }),
+  /** Whether it works: for whoever would start another one. */
+  '/healthz': async ({ daemon }) => healthPage(await daemon.server.health()),
+  /** Whether it is to be sent clients: for a balancer. */
+  '/readyz': async ({ daemon }) => {
+    const { draining } = await daemon.server.info()
+    const page = healthPage(await daemon.server.health())
+    return draining ? { ...page, status: 503, text: `draining\n${page.text}` } : page
+  },
+}
+
+function healthPage(checks: readonly HealthCheck[]): Page {
+  const failed = checks.some(({ state }) => state === 'failed')
+  const text = checks.map(({ name, state, detail }) => `${name} ${state}: ${detail}\n`).join('')
+  return { status: failed ? 503 : 200, type: PLAIN_TEXT, text }
+}
+
 async function answerGet(context: Context, request: IncomingMessage, response: ServerResponse): Promise<void> {
   request.resume()
   const path = (request.url ?? '').replace(/\?.*$/s, '')
-  if ((request.method === 'GET' || request.method === 'HEAD') && path === '/metrics') {
-    const text = prometheusText([...(await context.daemon.server.measure()), ...context.measure()])
-    send(response, 200, PROMETHEUS_TYPE, request.method === 'HEAD' ? '' : text)
+  const page = Object.hasOwn(PAGES, path) ? PAGES[path] : undefined
+  if (page !== undefined && (request.method === 'GET' || request.method === 'HEAD')) {
+    const { status, type, text } = await page(context)
+    send(response, status, type, request.method === 'HEAD' ? '' : text)
     return
   }
-  const allowed = path === '/metrics' ? 'GET, HEAD' : path === '/' ? 'POST' : undefined
+  const allowed = page !== undefined ? 'GET, HEAD' : path === '/' ? 'POST' : undefined
   // RFC 9110 section 15.5.6: a 405 says what is allowed.
   if (allowed !== undefined) response.setHeader('Allow', allowed)
-  send(
-    response,
-    allowed === undefined ? 404 : 405,
-    'text/plain; charset=utf-8',
-    'POST / with one JSON-RPC 2.0 text, or GET /metrics\n',
-  )
+  send(response, allowed === undefined ? 404 : 405, PLAIN_TEXT, HELP)
 }
 
 function send(response: ServerResponse, status: number, type: string, text: string): void {
@@ -127,7 +155,7 @@ function bodyOf(request: IncomingMessage): Promise<Result<string, 'too-long' | '
   })
 }
 
-/** Serves GET /metrics, and nothing else, on a loopback address: there is no permission to check on TCP. */
+/** Serves what GET answers, and nothing else, on a loopback address: there is no permission to check on TCP. */
 export async function listenMetrics(
   context: Context,
   host: string,

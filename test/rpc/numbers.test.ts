@@ -169,3 +169,24 @@ void test('deaths of lanes and restarts of the runtime are counted across restar
   assert.equal(series.get('acceptd_runtime_restarts_total'), 3)
   c.end()
 })
+
+void test('GET /healthz and /readyz say by their status what server.health and draining say', async (t) => {
+  const { control, metrics, host } = await fixture(t)
+  const c = wire(control)
+  const get = async (path: string) => {
+    const answer = await fetch(`http://${metrics}${path}`)
+    return [answer.status, await answer.text()] as const
+  }
+  await until('the helper', async () => (await c.call('server.health')).result.state !== 'failed')
+  assert.deepEqual([(await get('/healthz'))[0], (await get('/readyz'))[0]], [200, 200])
+  await c.call('server.drain')
+  const [status, text] = await get('/readyz')
+  assert.deepEqual([status, (await get('/healthz'))[0]], [503, 200])
+  assert.match(text, /^draining\n/)
+  await c.call('server.undrain')
+  host.helper.close()
+  await until('the helper to be missed', async () => (await get('/healthz'))[0] === 503)
+  assert.match((await get('/healthz'))[1], /^helper failed: /m)
+  assert.equal((await get('/other'))[0], 404)
+  c.end()
+})

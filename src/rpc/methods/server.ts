@@ -236,7 +236,11 @@ export const serverMethods = {
         checks: [{ name: 'helper', state: 'ok', detail: 'The helper answers and is privileged' }],
       },
     },
-    cli: { rows: 'checks', columns: ['name', 'state', 'detail'] },
+    cli: {
+      rows: 'checks',
+      columns: ['name', 'state', 'detail'],
+      exits: { member: 'state', codes: { failed: 1 } },
+    },
     run: async ({ daemon }) => {
       const checks = await daemon.server.health()
       const worst = (['failed', 'warning'] as const).find((state) => checks.some((check) => check.state === state))

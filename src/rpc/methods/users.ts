@@ -161,7 +161,14 @@ export const userMethods = {
       params: { user: 'alice', password: 'not a real one' },
       result: { verdict: 'refused', chain: 'ofmip', milliseconds: 12.5 },
     },
-    cli: { args: ['user'], secret: 'password' },
+    cli: {
+      args: ['user'],
+      secret: 'password',
+      exits: {
+        member: 'verdict',
+        codes: { refused: 1, misused: 1, blocked: 1, tempfail: 75, crashed: 75, timeout: 75 },
+      },
+    },
     run: async ({ daemon }, { user, password, chain, protocol: speaks }) => {
       const bytes = new TextEncoder().encode(password)
       try {

@@ -1,0 +1,48 @@
+// Control files that are good each by itself, and could not work together or at all.
+
+import type { Config } from './config.ts'
+import { type Reading, trouble } from './knobs.ts'
+
+type Together = Pick<Config, 'me' | 'listeners' | 'metrics' | 'smtpCapabilities'>
+
+export function refuseContradictions(reading: Reading, config: Together): void {
+  refuseBlanks(reading, config)
+  refuseOwnKeywords(reading, config)
+  refuseSameAddress(reading, config)
+}
+
+function refuseBlanks({ errors }: Reading, { me }: Together): void {
+  const at = me.search(/\s/)
+  if (at >= 0)
+    errors.push(trouble('me', 1, at + 1, 'the name of a host has no blanks', 'write one name, e.g. mail.example.org'))
+}
+
+/** acceptd adds these itself, where they hold. */
+const OWN = /^(STARTTLS|AUTH)\b/i
+
+function refuseOwnKeywords({ texts, errors }: Reading, { smtpCapabilities }: Together): void {
+  for (const keyword of smtpCapabilities) {
+    if (!OWN.test(keyword)) continue
+    const line = (texts['smtpcapabilities'] ?? '').split('\n').findIndex((text) => text.trim() === keyword.trim()) + 1
+    const problem = `acceptd itself says ${keyword.split(' ')[0]}, where it can be used`
+    errors.push(trouble('smtpcapabilities', Math.max(1, line), 1, problem, 'take the line out'))
+  }
+}
+
+/** Port 0 is another one each time. */
+function refuseSameAddress({ errors }: Reading, { listeners, metrics }: Together): void {
+  const taken = new Set<string>()
+  for (const { address, port, line } of listeners) {
+    const place = `${address} ${port}`
+    if (port !== 0 && taken.has(place))
+      errors.push(trouble('listeners', line, 1, `another listener has ${address}:${port}`, 'choose another port'))
+    taken.add(place)
+  }
+  if (metrics === undefined || metrics.port === 0) return
+  const host = metrics.host === 'localhost' ? '127.0.0.1' : metrics.host
+  const other = listeners.find(
+    ({ address, port }) => port === metrics.port && [host, '0.0.0.0', '::'].includes(address),
+  )
+  if (other !== undefined)
+    errors.push(trouble('metrics', 1, 1, `the listener ${other.name} has this port`, 'choose another port'))
+}

@@ -1,0 +1,42 @@
+// Control files that are good each by itself, and cannot be meant.
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { compileConfig } from '../../src/config/config.ts'
+import { controlTexts } from '../support/control.ts'
+import { parseTranscripts } from '../support/transcript.ts'
+
+const [plain] = parseTranscripts('# settings', '')
+if (plain === undefined) throw new Error('no settings')
+const good = controlTexts(plain.settings)
+
+const CASES: readonly [what: string, files: Readonly<Record<string, string>>, said: RegExp | undefined][] = [
+  ['nothing', {}, undefined],
+  ['a name with a blank', { me: 'mail example.org\n' }, /control\/me:1:5: the name of a host has no blanks/],
+  [
+    'STARTTLS of our own',
+    { smtpcapabilities: 'PIPELINING\nSTARTTLS\n' },
+    /smtpcapabilities:2:1: acceptd itself says STARTTLS/,
+  ],
+  ['AUTH of our own', { smtpcapabilities: 'auth LOGIN\n' }, /smtpcapabilities:1:1: acceptd itself says auth/],
+  ['a keyword that begins so', { smtpcapabilities: 'AUTHORITY\n' }, undefined],
+  [
+    'two listeners on one address',
+    { listeners: '127.0.0.1:587 smtp submission\n127.0.0.1:587 smtp submission name=b\n' },
+    /listeners:2:1: another listener has 127\.0\.0\.1:587/,
+  ],
+  ['two on any port', { listeners: '127.0.0.1:0 smtp submission\n127.0.0.1:0 smtp submission name=b\n' }, undefined],
+  [
+    'metrics on the port of a listener',
+    { listeners: '127.0.0.1:587 smtp submission\n', metrics: '127.0.0.1:587\n' },
+    /metrics:1:1: the listener \S+ has this port/,
+  ],
+]
+for (const [what, files, said] of CASES)
+  void test(`${what} is ${said === undefined ? 'taken' : 'an error'}`, () => {
+    const compiled = compileConfig({ ...good, ...files })
+    const text = compiled.isErr()
+      ? compiled.error.map((e) => `${e.file}:${e.line}:${e.column}: ${e.problem}`).join('\n')
+      : ''
+    if (said === undefined) assert.equal(text, '')
+    else assert.match(text, said)
+  })
