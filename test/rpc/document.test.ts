@@ -100,7 +100,7 @@ void test('docs/rpc.md is what the table says', () => {
 
 void test('the examples name methods that exist', () => {
   const directory = join(top, 'docs/examples')
-  for (const file of readdirSync(directory)) {
+  for (const { name: file } of readdirSync(directory, { withFileTypes: true }).filter((entry) => entry.isFile())) {
     const text = readFileSync(join(directory, file), 'utf8')
     for (const [, name = ''] of text.matchAll(/"?method"?: ?"([a-z.]+)"/g))
       assert.ok(METHOD_MAP.has(name), `${file}: ${name}`)
