@@ -95,7 +95,7 @@ export async function startHost(
   const started = await startRuntime(
     {
       control: directory,
-      run: directory,
+      run: join(directory, 'test', 'private'),
       helper: { mode: 'unit', place: { socket: helper.path }, privileged: false },
       descriptors: [bound.map(({ fd }) => fd)],
       ports: [bound[0]?.port ?? 0],
