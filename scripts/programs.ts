@@ -33,7 +33,9 @@ function bundled(compiled: string, minify: boolean): string {
     // Without its native half msgpackr loads in a third of the time, and a classic program decodes a few dozen frames.
     alias: { msgpackr: resolve('node_modules/msgpackr/index.js') },
     define: { 'import.meta.url': 'acceptdProgramUrl' },
-    banner: { js: "const acceptdProgramUrl = require('node:url').pathToFileURL(require('node:path').dirname(__filename) + '/src/').href;" },
+    banner: {
+      js: "const acceptdProgramUrl = require('node:url').pathToFileURL(require('node:path').dirname(__filename) + '/src/').href;",
+    },
     // The runtime is a part of its own; piscina has a native package only for nice(2), which nobody asks it for.
     external: ['*/acceptd-runtime.js', '@napi-rs/nice'],
     minify,
