@@ -15,9 +15,9 @@
 #include <fcntl.h>
 #include <getopt.h>
 #include <limits.h>
-#include <linux/capability.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -122,8 +122,9 @@ static void order(const char *what, const char *more)
 /* A unit may give an ordinary user the right to bind ports below 1024: it is for binding only, and never acceptd.js's. */
 static void drop_capabilities(void)
 {
-  struct __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
-  struct __user_cap_data_struct none[2] = {{0}};
+  /* capset(2), version 3. linux/capability.h is not among musl's headers. */
+  struct { uint32_t version; int pid; } header = {0x20080522, 0};
+  struct { uint32_t effective, permitted, inheritable; } none[2] = {{0}};
   if (syscall(SYS_capset, &header, none) != 0) fail(1, "capabilities: %s", strerror(errno));
 }
 
