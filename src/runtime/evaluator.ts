@@ -11,6 +11,9 @@ const PATIENCE_MILLISECONDS = 2000
 const WAITING = 32
 const HEAP_MB = 512
 
+/** No answer: it took too long, or its thread ended. */
+type Cut = 'late' | 'ended'
+
 export type Evaluate = (
   question: Evaluation & { readonly rules: string },
 ) => Promise<Result<RuleEvaluation, RpcFailure>>
@@ -28,24 +31,24 @@ export function createEvaluator(): Evaluate {
     known = undefined
   }
 
-  function ask(question: Evaluation & { readonly rules: string }): Promise<Evaluated | 'late'> {
+  function ask(question: Evaluation & { readonly rules: string }): Promise<Evaluated | Cut> {
     worker ??= started()
     const rules = question.rules === known ? undefined : question.rules
     known = question.rules
     const thread = worker
     return new Promise((resolve) => {
-      const over = (answer: Evaluated | 'late') => {
+      const over = (answer: Evaluated | Cut) => {
         clearTimeout(timer)
-        thread.off('message', over).off('error', late).off('exit', late)
-        if (answer === 'late') end()
+        thread.off('message', over).off('error', ended).off('exit', ended)
+        if (typeof answer === 'string') end()
         resolve(answer)
       }
-      const late = () => over('late')
-      const timer = setTimeout(late, PATIENCE_MILLISECONDS)
+      const ended = () => over('ended')
+      const timer = setTimeout(() => over('late'), PATIENCE_MILLISECONDS)
       thread.on('message', over)
       // Out of memory, for one.
-      thread.on('error', late)
-      thread.on('exit', late)
+      thread.on('error', ended)
+      thread.on('exit', ended)
       thread.postMessage({ ...question, rules })
     })
   }
@@ -58,6 +61,7 @@ export function createEvaluator(): Evaluate {
     const answer = await mine
     waiting -= 1
     if (answer === 'late') return err(tooMuch(`it took longer than ${PATIENCE_MILLISECONDS / 1000} s`))
+    if (answer === 'ended') return err(tooMuch('the thread that answers ended, as it does when memory runs out'))
     if (answer.is === 'done') return ok(answer.result)
     if (answer.is === 'too-much') return err(tooMuch(`it may take ${answer.steps} steps, of ${STEPS}`))
     return err(failure('config-invalid', 'config-invalid', 'the text has errors', { errors: answer.errors }))
@@ -65,7 +69,7 @@ export function createEvaluator(): Evaluate {
 }
 
 function started(): Worker {
-  const worker = new Worker(new URL('./evaluating.js', import.meta.url), {
+  const worker = new Worker(new URL('../runtime/evaluating.js', import.meta.url), {
     resourceLimits: { maxOldGenerationSizeMb: HEAP_MB },
   })
   // One that ends between two questions ends nothing else.
