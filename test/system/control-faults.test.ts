@@ -215,7 +215,7 @@ void it('a second acceptd on the same control and run directory says why it ends
   assert.match(await newcomer.say('QUIT'), /^221 /)
 })
 
-void it('a runtime that dies forgets what was changed over its socket', async () => {
+void it('a runtime that dies comes back with what was changed over its socket, until that is taken back', async () => {
   const [user] = fixture.people
   const { listeners } = (await fixture.daemon.call('listener.list')) as { listeners: { name: string }[] }
   const listener = listeners[0]?.name
@@ -229,7 +229,11 @@ void it('a runtime that dies forgets what was changed over its socket', async ()
   signal(old.pid, 'SIGKILL')
   await until('another runtime', () => fixture.daemon.call('server.ping').catch(() => undefined))
   assert.notEqual(runtimeOf(fixture.daemon.pid)?.pid, old.pid)
-  assert.deepEqual(await fixture.daemon.call('op.list'), { operations: [] })
+  const kept = (await fixture.daemon.call('op.list')) as { operations: unknown[] }
+  assert.deepEqual(kept.operations, operations)
+  await assert.rejects(login(0), /closed instead of a reply|login of/)
+  await fixture.daemon.call('user.unblock', { user: user.name })
+  await fixture.daemon.call('listener.resume', { listener })
   const talk = await login(0)
   assert.match(await talk.say('QUIT'), /^221 /)
 })
