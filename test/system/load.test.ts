@@ -15,7 +15,7 @@ after(() => fixture.end())
 
 const processes = (): readonly Process[] => treeOf(fixture.daemon.pid)
 const daemons = (): readonly Process[] =>
-  processes().filter((one) => /(node|accept-helper)$/.test(one.argv[0] ?? '') && one.argv.length > 1)
+  processes().filter((one) => /(node|accept-helper|acceptd)$/.test(one.argv[0] ?? '') && one.argv.length > 1)
 const backends = (): readonly Process[] => {
   const ours = new Set(daemons().map(({ pid }) => pid))
   return processes().filter(({ pid }) => !ours.has(pid))
