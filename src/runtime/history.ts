@@ -19,36 +19,56 @@ export interface History {
   readonly last: () => number
 }
 
+/** What the history takes from the machine: the wall clock in milliseconds, and a call after so many milliseconds. */
+export interface HistoryClock {
+  readonly now: () => number
+  readonly later: (run: () => void, milliseconds: number) => void
+}
+
+const CLOCK: HistoryClock = {
+  now: Date.now,
+  later: (run, milliseconds) => void setTimeout(run, milliseconds).unref(),
+}
+
 /** `hear` gets each event in order. Numbers begin with the time, so that a later runtime goes on above an earlier one. */
-export function createHistory(hear: (event: NumberedEvent) => void, now: () => number = Date.now): History {
-  const first = now() * 1000
+export function createHistory(hear: (event: NumberedEvent) => void, clock: HistoryClock = CLOCK): History {
+  const first = clock.now() * 1000
   let next = first + 1
   let ring: NumberedEvent[] = []
+  /** In order, to be told by turns. */
+  let settled: DaemonEvent[] = []
   let waiting: DaemonEvent[] = []
-  let timer: NodeJS.Timeout | undefined
+  let asleep = true
 
+  const wake = (milliseconds: number): void => {
+    asleep = false
+    clock.later(settle, milliseconds)
+  }
   const settle = (): void => {
-    timer = undefined
-    const until = now() - SETTLED_MILLISECONDS
-    // The sort is stable: events of one millisecond stay as they came.
-    const all = waiting.toSorted((a, b) => a.at - b.at)
-    const settled = all.filter(({ at }) => at <= until)
-    waiting = all.slice(Math.min(settled.length, TOGETHER))
-    for (const event of settled.slice(0, TOGETHER)) {
+    asleep = true
+    if (settled.length === 0) {
+      const until = clock.now() - SETTLED_MILLISECONDS
+      // The sort is stable: events of one millisecond stay as they came.
+      settled = waiting.filter(({ at }) => at <= until).toSorted((a, b) => a.at - b.at)
+      waiting = waiting.filter(({ at }) => at > until)
+    }
+    const told = settled.slice(0, TOGETHER)
+    settled = settled.slice(TOGETHER)
+    for (const event of told) {
       const numbered = { ...event, seq: next++ }
       ring.push(numbered)
       hear(numbered)
     }
     // Cut now and then, not at every event.
     if (ring.length > EVENTS_KEPT * 1.1) ring = ring.slice(-EVENTS_KEPT)
-    const more = settled.length > TOGETHER
-    if (waiting.length > 0) timer = setTimeout(settle, more ? 0 : SETTLED_MILLISECONDS / 3).unref()
+    if (settled.length > 0) wake(0)
+    else if (waiting.length > 0) wake(SETTLED_MILLISECONDS / 3)
   }
 
   return {
     add(event) {
       waiting.push(event)
-      if (timer === undefined) timer = setTimeout(settle, SETTLED_MILLISECONDS + 1).unref()
+      if (asleep) wake(SETTLED_MILLISECONDS + 1)
     },
     after(seq, most = EVENTS_KEPT) {
       const from = Math.max(0, ring.length - EVENTS_KEPT)
