@@ -92,6 +92,20 @@ export const EVENTS: Readonly<Record<Topic, Readonly<Record<string, EventRow>>>>
   },
 }
 
+const traced = { verb: text, milliseconds: count, text: optional(text) }
+
+/** What else comes as a notification `event`. */
+export const NOTICES: Readonly<Record<'trace' | 'events', Readonly<Record<string, EventRow>>>> = {
+  trace: {
+    client: of('A line of session.trace: what the client says, as it came.', true, traced),
+    'to-backend': of('The same after the rules, as the backend receives it.', true, traced),
+    backend: of('What the backend replies, as it came.', true, traced),
+    acceptd: of('What the client receives.', true, traced),
+    ended: of('The trace has come to its end.', false, { why: text }),
+  },
+  events: { dropped: of('The reader was too slow; `dropped` says how many events it has lost.', false) },
+}
+
 /** One of the rows above. Never holds a secret or a body. */
 export interface DaemonEvent {
   readonly at: number

@@ -37,6 +37,12 @@ and without the texts of control files.
   slow misses some: the next one has their number in \`dropped\`. Over HTTP they follow the reply as lines of the same body. A client that
   has closed its side of the connection receives an empty line now and then.
 
+In the OpenRPC document every schema has a title, and what several methods share stands in components.schemas. Generators that take the name
+of a method for a word of their language, such as @open-rpc/generator, need it without the dot: \`x-method-name\` has \`session_list\` for
+session.list. No name has an underscore, so that the transport of such a client tells the name back: it sends the first underscore as a dot.
+
+    acceptctl rpc discover -o json | jq '.methods[].name |= sub("[.]"; "_")' >openrpc.json
+
 docs/examples has scripts that need only socat and jq, or only curl.
 `
 

@@ -1,10 +1,11 @@
 // The method table as an OpenRPC document.
 import { z } from 'zod'
-import { EVENTS } from '../contract/events.ts'
+import { EVENTS, NOTICES } from '../contract/events.ts'
 import { FAILURES } from '../contract/failure.ts'
 import { record } from '../contract/shape.ts'
+import { type Components, placed, titleWord } from './components.ts'
 import type { Method } from './row.ts'
-import { schemaOf } from './session-schema.ts'
+import { schemaOf, sessionIdentity } from './session-schema.ts'
 
 /** JSON Schema of what a caller may send, or of what it will get: results may gain members, so they are not closed. */
 export function jsonSchema(schema: z.ZodType): Record<string, unknown> {
@@ -40,7 +41,12 @@ export function openrpcDocument(version: string): OpenrpcDocument {
   return document
 }
 
+/** Dots of names as the languages of callers take them; no name of ours has an underscore, so that it is told back. */
+export const methodWord = (name: string): string => name.replaceAll('.', '_')
+
 function makeDocument(version: string): OpenrpcDocument {
+  const schemas: Components = {}
+  const at = (schema: z.ZodType, title: string) => placed(schemas, jsonSchema(schema), title)
   return {
     openrpc: '1.3.2',
     info: {
@@ -48,14 +54,16 @@ function makeDocument(version: string): OpenrpcDocument {
       version,
       description: 'JSON-RPC 2.0 over Unix stream sockets, one JSON text per line each way, or HTTP/1.1 POST /.',
     },
-    'x-notifications': notifications(),
+    'x-session': at(sessionIdentity, ''),
+    'x-notifications': notifications(schemas),
     methods: [...methods].map(([name, method]) => ({
       name,
+      'x-method-name': methodWord(name),
       summary: method.sentence,
       paramStructure: 'by-name',
       tags: [{ name: method.level }, ...(method.changes ? [{ name: 'changes' }] : [])],
       params: Object.entries(method.params.shape).map(([param, schema]) => {
-        const { description, ...rest } = jsonSchema(schema)
+        const { description, ...rest } = at(schema, titleWord(`${name} ${param}`))
         return {
           name: param,
           ...(typeof description === 'string' && { description }),
@@ -63,7 +71,7 @@ function makeDocument(version: string): OpenrpcDocument {
           schema: rest,
         }
       }),
-      result: { name: 'result', schema: jsonSchema(method.result) },
+      result: { name: 'result', schema: at(method.result, titleWord(`${name} result`)) },
       errors: errorsOf(method),
       examples: [
         {
@@ -73,12 +81,13 @@ function makeDocument(version: string): OpenrpcDocument {
         },
       ],
     })),
+    components: { schemas },
   }
 }
 
-/** Each event: what event.subscribe sends as the notification `event`, and when. */
-function notifications(): readonly unknown[] {
-  return Object.entries(EVENTS).flatMap(([topic, rows]) =>
+/** Each event, and the lines of a trace: what comes as the notification `event`, and when. */
+function notifications(schemas: Components): readonly unknown[] {
+  return Object.entries({ ...EVENTS, ...NOTICES }).flatMap(([topic, rows]) =>
     Object.entries(rows).map(([name, { when, session, data, envelope = [] }]) => ({
       name: 'event',
       topic,
@@ -86,7 +95,7 @@ function notifications(): readonly unknown[] {
       summary: when,
       session,
       ...(envelope.length > 0 && { controlOnly: envelope }),
-      data: jsonSchema(schemaOf(record(data))),
+      data: placed(schemas, jsonSchema(schemaOf(record(data))), titleWord(`${topic} ${name} data`)),
     })),
   )
 }

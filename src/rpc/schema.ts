@@ -8,35 +8,47 @@ import { octetGlob, octets } from './octets.ts'
 export const time = z
   .string()
   .regex(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/)
-  .meta({ format: 'date-time' })
+  .meta({ format: 'date-time', title: 'Time' })
 /** Of a listener, a chain, a component. */
-export const name = octets(1, 255)
+export const name = octets(1, 255).meta({ title: 'Name' })
 /** As long as checkpassword(8) takes it. */
-export const userName = octets(1, 512)
-export const userGlob = octetGlob(512)
+export const userName = octets(1, 512).meta({ title: 'UserName' })
+export const userGlob = octetGlob(512).meta({ title: 'UserGlob' })
 export const ends = time.optional().describe('When it ends by itself.')
-export const count = z.int().nonnegative()
-export const seconds = z.number().nonnegative()
-export const sha256 = z.string().regex(/^[0-9a-f]{64}$/)
-export const id = z.string().min(1).max(100)
+export const count = z.int().nonnegative().meta({ title: 'Count' })
+export const seconds = z.number().nonnegative().meta({ title: 'Seconds' })
+export const sha256 = z
+  .string()
+  .regex(/^[0-9a-f]{64}$/)
+  .meta({ title: 'Sha256' })
+export const id = z.string().min(1).max(100).meta({ title: 'Id' })
 
 /** A list as results hold it. */
 export function list<T extends z.ZodType>(of: T): z.ZodReadonly<z.ZodArray<T>> {
   return z.array(of).readonly()
 }
 
-export const protocol = z.enum(PROTOCOLS)
-export const logLevel = z.enum(['error', 'warn', 'info', 'debug'])
-export const pauseMode = z.enum(['421', 'hold'])
+export const protocol = z.enum(PROTOCOLS).meta({ title: 'Protocol' })
+export const sessionState = z.enum(SESSION_STATES).meta({ title: 'SessionState' })
+export const logLevel = z.enum(['error', 'warn', 'info', 'debug']).meta({ title: 'LogLevel' })
+export const pauseMode = z.enum(['421', 'hold']).meta({ title: 'PauseMode' })
 export const apply = z
   .enum(['new-sessions', 'next-transaction'])
+  .meta({ title: 'Apply' })
   .default('new-sessions')
   .describe('Which sessions get it: new ones only, or running ones too, at their next transaction.')
-export const changedBy = z.enum(['start', 'signal', 'file', 'control'])
-export const topic = z.enum(TOPICS)
+export const changedBy = z.enum(['start', 'signal', 'file', 'control']).meta({ title: 'ChangedBy' })
+export const topic = z.enum(TOPICS).meta({ title: 'Topic' })
 
-export const dryRun = z.boolean().default(false).describe('Report what would happen and change nothing.')
-export const reason = octets(1, 500).exactOptional().describe('The reason, for the log and for later queries.')
+export const dryRun = z
+  .boolean()
+  .default(false)
+  .describe('Report what would happen and change nothing.')
+  .meta({ title: 'DryRun' })
+export const reason = octets(1, 500)
+  .exactOptional()
+  .describe('The reason, for the log and for later queries.')
+  .meta({ title: 'Reason' })
 /** At most a week, which a timer can hold. */
 export const ttl = z
   .number()
@@ -55,7 +67,7 @@ export const filter = {
     .describe('Users that match this glob (* and ?; \\* and \\? are the characters themselves).'),
   ip: z.string().min(2).max(49).exactOptional().describe('Clients at this address or in this CIDR block.'),
   protocol: protocol.exactOptional().describe('Sessions of this protocol.'),
-  state: z.enum(SESSION_STATES).exactOptional().describe('Sessions in this state.'),
+  state: sessionState.exactOptional().describe('Sessions in this state.'),
   listener: name.exactOptional().describe('Sessions accepted by this listener.'),
   lane: count.exactOptional().describe('Sessions in this lane.'),
   olderThan: seconds.exactOptional().describe('Sessions accepted at least so many seconds ago.'),
@@ -83,12 +95,8 @@ export const fileTexts = z
   .exactOptional()
   .describe('Texts to use instead of the control files of these names; by default those on disk.')
 
-export const configError = z.object({
-  file: z.string(),
-  line: count,
-  column: count,
-  message: z.string(),
-  hint: z.string(),
-})
+export const configError = z
+  .object({ file: z.string(), line: count, column: count, message: z.string(), hint: z.string() })
+  .meta({ title: 'ConfigError' })
 
 export const silentLanes = list(count).describe('Lanes that did not answer in time; their part is missing.')

@@ -1,11 +1,26 @@
 // The session's view (contract/session-view.ts) as schemas and as JSON.
 
 import { z } from 'zod'
-import { DETAIL_FIELDS, LIST_FIELDS, type Row, SESSION_VIEW, type SessionField } from '../contract/session-view.ts'
+import {
+  DETAIL_FIELDS,
+  EVENT_FIELDS,
+  LIST_FIELDS,
+  PROTOCOLS,
+  type Row,
+  SESSION_STATES,
+  SESSION_VIEW,
+  type SessionField,
+} from '../contract/session-view.ts'
 import type { Shape, Wire } from '../contract/shape.ts'
 import type { Level } from './row.ts'
-import { count, id, list, seconds, time } from './schema.ts'
+import { count, id, list, protocol, seconds, sessionState, time } from './schema.ts'
 import { timeOf } from './wire.ts'
+
+/** Those that have a schema of their own. */
+const WORDS: ReadonlyMap<readonly string[], z.ZodType> = new Map<readonly string[], z.ZodType>([
+  [PROTOCOLS, protocol],
+  [SESSION_STATES, sessionState],
+])
 
 export function schemaOf(shape: Shape): z.ZodType {
   switch (shape.is) {
@@ -20,7 +35,7 @@ export function schemaOf(shape: Shape): z.ZodType {
     case 'since':
       return seconds
     case 'one-of':
-      return z.enum(shape.values)
+      return WORDS.get(shape.values) ?? z.enum(shape.values)
     case 'optional':
       return schemaOf(shape.of).optional()
     case 'list':
@@ -38,8 +53,11 @@ type Schemas<F extends SessionField> = { readonly [N in F]: SchemaOf<(typeof SES
 const objectOf = <F extends SessionField>(fields: readonly F[]) =>
   z.object(Object.fromEntries(fields.map((field) => [field, schemaOf(SESSION_VIEW[field].shape)])) as Schemas<F>)
 
-export const sessionSummary = objectOf(LIST_FIELDS)
-export const sessionDetail = objectOf(DETAIL_FIELDS)
+/** With `fields` a member that was not asked for is left out. */
+export const sessionSummary = objectOf(LIST_FIELDS).partial().required({ id: true }).meta({ title: 'Session' })
+export const sessionDetail = objectOf(DETAIL_FIELDS).meta({ title: 'SessionDetail' })
+/** What an event or a trace says about its session. */
+export const sessionIdentity = objectOf(EVENT_FIELDS).meta({ title: 'SessionIdentity' })
 
 function wire(shape: Shape, value: unknown, now: number): unknown {
   switch (shape.is) {

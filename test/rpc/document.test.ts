@@ -7,6 +7,7 @@ import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { Ajv } from 'ajv'
 import { METRICS } from '../../src/contract/metrics.ts'
+import { componentOf } from '../../src/rpc/components.ts'
 import { rpcDocument } from '../../src/rpc/document.ts'
 import { METHOD_MAP } from '../../src/rpc/methods.ts'
 import { describeMethods, openrpcDocument } from '../../src/rpc/openrpc.ts'
@@ -38,6 +39,56 @@ void test('rpc.discover is a valid OpenRPC document', () => {
   assert.ok(!valid({ ...discovered(), methods: [{ name: 7 }] }), 'the check sees what is wrong')
 })
 
+const resolved = (schema: Json, document: Json): Json =>
+  schema.$ref === undefined ? schema : document.components.schemas[componentOf(schema.$ref) ?? '']
+
+/** A schema of the document with the components beside it, as its references want them. */
+const compiled = (schema: Json, { components }: Json) =>
+  ajv().compile(schema.$ref === undefined ? { ...schema, components } : { allOf: [schema], components })
+
+/** Every schema in there, with the path to it. */
+function schemasIn(value: Json, path = ''): readonly { readonly path: string; readonly schema: Json }[] {
+  if (typeof value !== 'object' || value === null) return []
+  const own = path !== '' && (value.$ref ?? value.type ?? value.anyOf ?? value.oneOf ?? value.const) !== undefined
+  const inside = Object.entries<Json>(value).flatMap(([key, member]) => {
+    if (['default', 'enum', 'required'].includes(key)) return []
+    if (key === 'properties')
+      return Object.entries<Json>(member).flatMap(([name, of]) => schemasIn(of, `${path}.${name}`))
+    return schemasIn(member, `${path}/${key}`)
+  })
+  return own ? [{ path, schema: value }, ...inside] : inside
+}
+
+void test('every schema has a title, each title one schema, and every reference resolves', () => {
+  const { methods, components, ...document } = discovered()
+  const all = [
+    ...methods.flatMap(({ name, params, result }: Json) =>
+      [...params, result].flatMap((one: Json) => schemasIn(one.schema, `${name} ${one.name}`)),
+    ),
+    ...document['x-notifications'].flatMap(({ topic, event, data }: Json) => schemasIn(data, `${topic} ${event}`)),
+    ...Object.entries(components.schemas).flatMap(([name, schema]) => schemasIn(schema, name)),
+  ]
+  assert.ok(all.length > 500)
+  const titles = new Map<string, string>()
+  for (const { path, schema } of all) {
+    if (schema.$ref !== undefined) {
+      assert.ok(componentOf(schema.$ref) !== undefined && resolved(schema, { components }), `${path}: ${schema.$ref}`)
+      continue
+    }
+    assert.match(schema.title ?? '', /^[A-Z][A-Za-z0-9]*$/, path)
+    assert.equal(titles.get(schema.title) ?? path, path, schema.title)
+    titles.set(schema.title, path)
+  }
+  for (const [name, { title }] of Object.entries<Json>(components.schemas)) assert.equal(title, name)
+})
+
+void test('names without dots are told back', () => {
+  for (const { name, 'x-method-name': word } of discovered().methods) {
+    assert.match(word, /^[a-z]+_[a-z]+$/)
+    assert.equal(word.replace('_', '.'), name)
+  }
+})
+
 void test('what comes with later features is not discovered', () => {
   const names: string[] = discovered().methods.map(({ name }: Json) => name)
   for (const later of ['server.upgrade']) assert.ok(!names.some((name) => name.startsWith(later)), later)
@@ -67,7 +118,8 @@ void test("every method's example is answered as its schema says", async (t) => 
   }
   await host.daemon.users.block('mallory', undefined)
   const c = wire(control)
-  const schemas = new Map<string, Json>(discovered().methods.map((method: Json) => [method.name, method]))
+  const document = discovered()
+  const schemas = new Map<string, Json>(document.methods.map((method: Json) => [method.name, method]))
   for (const [name, method] of METHOD_MAP) {
     const params: Json = { ...method.example.params }
     // Ids that only the running daemon knows.
@@ -81,12 +133,15 @@ void test("every method's example is answered as its schema says", async (t) => 
       ['the example', method.example.result],
     ]) {
       assert.deepEqual(method.result.safeParse(value).error?.issues, undefined, `${name}: ${what}`)
-      const valid = ajv().compile(schemas.get(name).result.schema)
+      const valid = compiled(schemas.get(name).result.schema, document)
       assert.ok(valid(value), `${name}: ${what}: ${JSON.stringify(valid.errors)}`)
     }
     if (name !== 'rpc.discover')
       for (const member of Object.keys(result))
-        assert.ok(member in (schemas.get(name).result.schema.properties ?? {}), `${name}: ${member} is in the schema`)
+        assert.ok(
+          member in (resolved(schemas.get(name).result.schema, document).properties ?? {}),
+          `${name}: ${member} is in the schema`,
+        )
   }
   c.end()
 })

@@ -11,15 +11,17 @@ import { wireConfigError, wireFailure, wireGeneration, without } from '../wire.t
 export const HASH = 'b7a1c0de'.repeat(8)
 export const OTHER = '0ddba115'.repeat(8)
 
-export const generationRow = z.object({
-  generation: count,
-  sha256,
-  published: time,
-  by: changedBy,
-  reason: z.string().optional(),
-  rules: count,
-  sessions: count,
-})
+export const generationRow = z
+  .object({
+    generation: count,
+    sha256,
+    published: time,
+    by: changedBy,
+    reason: z.string().optional(),
+    rules: count,
+    sessions: count,
+  })
+  .meta({ title: 'Generation' })
 export const exampleGeneration = {
   generation: 3,
   sha256: HASH,
@@ -30,20 +32,22 @@ export const exampleGeneration = {
   sessions: 40,
 } as const
 
-const published = z.object({
-  generation: count,
-  previous: count,
-  sha256,
-  unchanged: z.boolean().describe('Nothing was published, since nothing differs.'),
-  changed: list(z.string()).describe('Files whose content differs from the previous generation.'),
-  needsRestart: list(z.string()).describe('Files that differ and that only a restart of acceptd reads.'),
-  warnings: list(configError),
-  rules: count,
-  lanes: count.describe('Lanes that acknowledged it.'),
-  olderSessions: count.describe('Sessions that continue with an older generation.'),
-  milliseconds: z.number(),
-  dryRun: z.boolean(),
-})
+const published = z
+  .object({
+    generation: count,
+    previous: count,
+    sha256,
+    unchanged: z.boolean().describe('Nothing was published, since nothing differs.'),
+    changed: list(z.string()).describe('Files whose content differs from the previous generation.'),
+    needsRestart: list(z.string()).describe('Files that differ and that only a restart of acceptd reads.'),
+    warnings: list(configError),
+    rules: count,
+    lanes: count.describe('Lanes that acknowledged it.'),
+    olderSessions: count.describe('Sessions that continue with an older generation.'),
+    milliseconds: z.number(),
+    dryRun: z.boolean(),
+  })
+  .meta({ title: 'Publication' })
 const examplePublished = {
   generation: 4,
   previous: 3,

@@ -10,12 +10,14 @@ import { changedBy, configError, count, fileTexts, list, sha256, time } from '..
 import { placeOf, timeOf, wireConfigError, wireGeneration, without } from '../wire.ts'
 import { exampleGeneration, generationRow, HASH, OTHER } from './config-generations.ts'
 
-const fileDiff = z.object({
-  file: z.string(),
-  state: z.enum(['changed', 'added', 'removed']),
-  needsRestart: z.boolean().describe('A reload leaves it as it is; only a restart of acceptd reads it.'),
-  lines: list(z.object({ op: z.enum(['+', '-']), line: count, text: z.string().optional() })),
-})
+const fileDiff = z
+  .object({
+    file: z.string(),
+    state: z.enum(['changed', 'added', 'removed']),
+    needsRestart: z.boolean().describe('A reload leaves it as it is; only a restart of acceptd reads it.'),
+    lines: list(z.object({ op: z.enum(['+', '-']), line: count, text: z.string().optional() })),
+  })
+  .meta({ title: 'FileDifference' })
 
 const wireDifference = ({ name, loaded, wanted, needsRestart }: FileDifference): z.input<typeof fileDiff> => ({
   file: name,
@@ -34,16 +36,18 @@ export const configMethods = {
       generation: count,
       sha256,
       knobs: list(
-        z.object({
-          name: z.string(),
-          value: z.string().optional(),
-          secret: z.boolean(),
-          source: z.discriminatedUnion('from', [
-            z.object({ from: z.literal('file'), file: z.string(), line: count }),
-            z.object({ from: z.literal('default') }),
-          ]),
-          needsRestart: z.boolean().describe('Whether a change needs a restart of acceptd.'),
-        }),
+        z
+          .object({
+            name: z.string(),
+            value: z.string().optional(),
+            secret: z.boolean(),
+            source: z.discriminatedUnion('from', [
+              z.object({ from: z.literal('file'), file: z.string(), line: count }),
+              z.object({ from: z.literal('default') }),
+            ]),
+            needsRestart: z.boolean().describe('Whether a change needs a restart of acceptd.'),
+          })
+          .meta({ title: 'Knob' }),
       ),
     }),
     level: 'status',

@@ -8,14 +8,16 @@ import { count, dryRun, filter, filterNames, list, reason, time, topic } from '.
 import { filterOf, timeOf, without } from '../wire.ts'
 import { filterProblem, noStream } from './sessions.ts'
 
-const operation = z.object({
-  id: z.string(),
-  method: z.string(),
-  subject: z.string().describe('What it is about: a listener, a user, a component, a subscription.'),
-  reason: z.string().optional(),
-  since: time,
-  ends: time,
-})
+const operation = z
+  .object({
+    id: z.string(),
+    method: z.string(),
+    subject: z.string().describe('What it is about: a listener, a user, a component, a subscription.'),
+    reason: z.string().optional(),
+    since: time,
+    ends: time,
+  })
+  .meta({ title: 'Operation' })
 const EXAMPLE_OPERATION = {
   id: 'o1',
   method: 'listener.pause',

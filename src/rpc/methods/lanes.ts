@@ -42,17 +42,19 @@ export const laneMethods = {
     params: z.strictObject({}),
     result: z.object({
       lanes: list(
-        z.object({
-          lane: count,
-          place: count.describe('Lanes of one place replace each other; metrics are by place.'),
-          state: z.enum(['starting', 'running', 'draining', 'silent']),
-          sessions: count,
-          generation: count,
-          started: time,
-          memoryBytes: count,
-          lagSeconds: seconds,
-          deaths: count,
-        }),
+        z
+          .object({
+            lane: count,
+            place: count.describe('Lanes of one place replace each other; metrics are by place.'),
+            state: z.enum(['starting', 'running', 'draining', 'silent']),
+            sessions: count,
+            generation: count,
+            started: time,
+            memoryBytes: count,
+            lagSeconds: seconds,
+            deaths: count,
+          })
+          .meta({ title: 'Lane' }),
       ),
     }),
     level: 'status',
@@ -99,13 +101,15 @@ export const laneMethods = {
     params: z.strictObject({}),
     result: z.object({
       backends: list(
-        z.object({
-          chain: z.string(),
-          kind: z.enum(['auth', 'guest', 'probe']),
-          argv: list(z.string()).optional(),
-          sessions: count,
-          parked: count,
-        }),
+        z
+          .object({
+            chain: z.string(),
+            kind: z.enum(['auth', 'guest', 'probe']),
+            argv: list(z.string()).optional(),
+            sessions: count,
+            parked: count,
+          })
+          .meta({ title: 'Backend' }),
       ),
     }),
     level: 'status',

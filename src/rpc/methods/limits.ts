@@ -15,16 +15,18 @@ export const limitMethods = {
     params: z.strictObject({}),
     result: z.object({
       limits: list(
-        z.object({
-          name: z.string(),
-          line: count,
-          text: z.string().optional(),
-          rate: z.string(),
-          set: z.boolean().describe('By limit.set.'),
-          subjects: count.describe('Those that are counted now.'),
-          refused: count,
-          nearest: z.object(use).optional().describe('The subject that has most.'),
-        }),
+        z
+          .object({
+            name: z.string(),
+            line: count,
+            text: z.string().optional(),
+            rate: z.string(),
+            set: z.boolean().describe('By limit.set.'),
+            subjects: count.describe('Those that are counted now.'),
+            refused: count,
+            nearest: z.object(use).optional().describe('The subject that has most.'),
+          })
+          .meta({ title: 'Limit' }),
       ),
     }),
     level: 'status',
@@ -62,14 +64,16 @@ export const limitMethods = {
     }),
     result: z.object({
       limits: list(
-        z.object({
-          name: z.string(),
-          line: count,
-          text: z.string().optional(),
-          rate: z.string(),
-          ...use,
-          full: z.boolean().describe('One more would be refused.'),
-        }),
+        z
+          .object({
+            name: z.string(),
+            line: count,
+            text: z.string().optional(),
+            rate: z.string(),
+            ...use,
+            full: z.boolean().describe('One more would be refused.'),
+          })
+          .meta({ title: 'LimitUse' }),
       ),
     }),
     level: 'status',
@@ -168,15 +172,17 @@ export const limitMethods = {
     }),
     result: z.object({
       penalties: list(
-        z.object({
-          limit: z.string(),
-          scope: z.string(),
-          subject: z.string(),
-          kind: z.enum(['delay', 'ban']),
-          failures: count.optional().describe('In the last ten minutes.'),
-          delay: z.number().optional().describe('Seconds that the next wrong password waits for its answer.'),
-          ends: time.optional(),
-        }),
+        z
+          .object({
+            limit: z.string(),
+            scope: z.string(),
+            subject: z.string(),
+            kind: z.enum(['delay', 'ban']),
+            failures: count.optional().describe('In the last ten minutes.'),
+            delay: z.number().optional().describe('Seconds that the next wrong password waits for its answer.'),
+            ends: time.optional(),
+          })
+          .meta({ title: 'Penalty' }),
       ),
       matched: count,
     }),

@@ -6,17 +6,19 @@ import { method } from '../row.ts'
 import { count, dryRun, ends, list, name, pauseMode, protocol, reason, ttl } from '../schema.ts'
 import { timeOf } from '../wire.ts'
 
-const listener = z.object({
-  name,
-  address: z.string(),
-  port: count,
-  protocol,
-  tls: z.enum(['none', 'starttls', 'implicit']),
-  chain: z.string(),
-  paused: pauseMode.optional(),
-  accepted: count,
-  refused: count,
-})
+const listener = z
+  .object({
+    name,
+    address: z.string(),
+    port: count,
+    protocol,
+    tls: z.enum(['none', 'starttls', 'implicit']),
+    chain: z.string(),
+    paused: pauseMode.optional(),
+    accepted: count,
+    refused: count,
+  })
+  .meta({ title: 'Listener' })
 const exampleListener = {
   name: 'submission',
   address: '0.0.0.0',

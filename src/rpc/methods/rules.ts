@@ -8,7 +8,9 @@ import { timeOf, wireFailure, without } from '../wire.ts'
 
 const HASH = 'b7a1c0de'.repeat(8)
 
-const fields = z.object({ request: z.string().optional(), reply: z.string().optional(), exitcode: z.int().optional() })
+const fields = z
+  .object({ request: z.string().optional(), reply: z.string().optional(), exitcode: z.int().optional() })
+  .meta({ title: 'RuleFields' })
 
 export const rulesMethods = {
   'rules.list': method({
@@ -18,13 +20,15 @@ export const rulesMethods = {
       generation: count,
       sha256,
       rules: list(
-        z.object({
-          line: count,
-          text: z.string().optional(),
-          event: z.string(),
-          hits: count,
-          lastHit: time.optional(),
-        }),
+        z
+          .object({
+            line: count,
+            text: z.string().optional(),
+            event: z.string(),
+            hits: count,
+            lastHit: time.optional(),
+          })
+          .meta({ title: 'Rule' }),
       ),
     }),
     level: 'status',
@@ -72,13 +76,15 @@ export const rulesMethods = {
     }),
     result: fields.extend({
       trace: list(
-        z.object({
-          rule: z.string().optional(),
-          line: count,
-          matched: z.boolean(),
-          before: fields,
-          after: fields,
-        }),
+        z
+          .object({
+            rule: z.string().optional(),
+            line: count,
+            matched: z.boolean(),
+            before: fields,
+            after: fields,
+          })
+          .meta({ title: 'RuleStep' }),
       ),
     }),
     level: 'status',

@@ -18,16 +18,18 @@ async function samplesOf(call: Call): Promise<readonly Sample[]> {
 }
 
 const labels = z.record(z.string(), z.string()).readonly()
-const measured = z.object({ name: z.string(), labels, value: z.number() })
-const latency = z.object({
-  name: z.string(),
-  labels,
-  count,
-  sum: seconds,
-  p50: seconds,
-  p95: seconds,
-  p99: seconds,
-})
+const measured = z.object({ name: z.string(), labels, value: z.number() }).meta({ title: 'Sample' })
+const latency = z
+  .object({
+    name: z.string(),
+    labels,
+    count,
+    sum: seconds,
+    p50: seconds,
+    p95: seconds,
+    p99: seconds,
+  })
+  .meta({ title: 'Latency' })
 
 function latencyOf(samples: readonly Sample[]): z.input<typeof latency>[] {
   const rows = new Map<
@@ -218,13 +220,15 @@ export const serverMethods = {
     result: z.object({
       state: z.enum(['ok', 'warning', 'failed']),
       checks: list(
-        z.object({
-          name: z.string(),
-          state: z.enum(['ok', 'warning', 'failed']),
-          detail: z.string(),
-          value: z.number().optional(),
-          limit: z.number().optional(),
-        }),
+        z
+          .object({
+            name: z.string(),
+            state: z.enum(['ok', 'warning', 'failed']),
+            detail: z.string(),
+            value: z.number().optional(),
+            limit: z.number().optional(),
+          })
+          .meta({ title: 'HealthCheck' }),
       ),
     }),
     level: 'status',

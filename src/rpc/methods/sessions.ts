@@ -72,7 +72,7 @@ export const sessionMethods = {
       cursor: z.string().max(1000).exactOptional().describe('`next` of the previous page.'),
     }),
     result: z.object({
-      sessions: list(sessionSummary.partial().required({ id: true })),
+      sessions: list(sessionSummary),
       matched: count.describe('The total number of matches.'),
       next: z.string().optional().describe('Cursor of the next page; absent on the last one.'),
       silentLanes,

@@ -6,19 +6,21 @@ import { method } from '../row.ts'
 import { configError, count, dryRun, list, reason, sha256, silentLanes, time } from '../schema.ts'
 import { timeOf, wireConfigError, wireFailure } from '../wire.ts'
 
-const certificate = z.object({
-  names: list(z.string()).describe('In control/tls.'),
-  issuer: z.string(),
-  expires: time,
-  fingerprint: sha256.describe('SHA-256 of the certificate.'),
-  loaded: time,
-  keyType: z.string(),
-  begins: time,
-  subject: z.string(),
-  hosts: list(z.string()).describe('In the certificate.'),
-  certificate: z.string().describe('The file.'),
-  line: count.describe('Of control/tls.'),
-})
+const certificate = z
+  .object({
+    names: list(z.string()).describe('In control/tls.'),
+    issuer: z.string(),
+    expires: time,
+    fingerprint: sha256.describe('SHA-256 of the certificate.'),
+    loaded: time,
+    keyType: z.string(),
+    begins: time,
+    subject: z.string(),
+    hosts: list(z.string()).describe('In the certificate.'),
+    certificate: z.string().describe('The file.'),
+    line: count.describe('Of control/tls.'),
+  })
+  .meta({ title: 'Certificate' })
 
 const EXAMPLE = {
   names: ['mail.example.org'],

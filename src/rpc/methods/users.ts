@@ -28,12 +28,14 @@ export const userMethods = {
     }),
     result: z.object({
       users: list(
-        z.object({
-          user: z.string(),
-          sessions: count,
-          messages: count,
-          blocked: z.object({ since: time, reason: z.string().optional() }).optional(),
-        }),
+        z
+          .object({
+            user: z.string(),
+            sessions: count,
+            messages: count,
+            blocked: z.object({ since: time, reason: z.string().optional() }).optional(),
+          })
+          .meta({ title: 'User' }),
       ),
       matched: count,
       silentLanes,
