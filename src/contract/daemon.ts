@@ -17,6 +17,7 @@ import type {
 import type { Events } from './events.ts'
 import type { FailureName } from './failure.ts'
 import type { LimitsControl } from './limits.ts'
+import type { LogControl } from './log.ts'
 import type { Sample } from './metrics.ts'
 import type { SessionFilter, SessionQuery } from './pages.ts'
 import type { BackendProbe } from './probe.ts'
@@ -126,11 +127,7 @@ export interface Daemon {
     /** Runs a chain that needs no login; left out, the first of kind probe. */
     probe(chain: string | undefined): Answer<BackendProbe>
   }
-  readonly log: {
-    levels(): Soon<Readonly<Record<string, LogLevel>>>
-    /** Fails with `not-found` for an unknown component; answers the level before. */
-    set(component: string, level: LogLevel): Answer<LogLevel>
-  }
+  readonly log: LogControl
   readonly events: Events
   readonly overrides: {
     /** Those of the runtime before, with what is left of their time. */

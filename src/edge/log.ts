@@ -2,6 +2,7 @@
 
 import { fstatSync } from 'node:fs'
 import type { LogLevel } from '../contract/daemon.ts'
+import type { LogError } from '../contract/log.ts'
 import { type LogWriter, openLog } from './log-writer.ts'
 
 const ORDER: Readonly<Record<LogLevel, number>> = { error: 0, warn: 1, info: 2, debug: 3 }
@@ -29,6 +30,18 @@ const priorities = isJournal() ? PRIORITIES : NO_PRIORITIES
 /** `common` is the text of fields that go before the others. */
 export function logLine(level: LogLevel, event: string, fields: LogFields, common = ''): string {
   return `${priorities[level]}${new Date().toISOString()} ${level} ${event}${common}${fieldsText(fields)}\n`
+}
+
+/** Longer values are cut where they are kept in memory. */
+const MOST_KEPT = 1000
+
+/** A warning or an error as a value; undefined: it is neither. `more` overrides fields of the same name. */
+export function logError(at: LogLevel, event: string, fields: LogFields, more: LogFields = {}): LogError | undefined {
+  if (at !== 'error' && at !== 'warn') return undefined
+  const kept: Record<string, string | number> = {}
+  for (const [name, value] of Object.entries({ ...fields, ...more }))
+    if (value !== undefined && value !== '') kept[name] = typeof value === 'number' ? value : value.slice(0, MOST_KEPT)
+  return { at: Date.now(), level: at, event, fields: kept }
 }
 
 /** The log of a process of acceptd. */

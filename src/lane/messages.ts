@@ -3,6 +3,7 @@
 import type { ControlTexts } from '../config/knobs.ts'
 import type { LogLevel, PauseMode, TraceLine, TraceRequest } from '../contract/daemon.ts'
 import type { DaemonEvent } from '../contract/events.ts'
+import type { LogError } from '../contract/log.ts'
 import type { Sample } from '../contract/metrics.ts'
 import type { SessionFilter, SessionQuery } from '../contract/pages.ts'
 import type { SessionDetail, SessionSummary } from '../contract/session-view.ts'
@@ -105,5 +106,6 @@ export type FromLane =
   /** For the service actor `limits`. */
   | { readonly limits: readonly LimitsFrame[] }
   | { readonly log: string }
+  | { readonly errors: readonly LogError[] }
   | { readonly events: readonly DaemonEvent[] }
   | { readonly traces: readonly TraceLine[] }

@@ -2,8 +2,9 @@
 
 import type { LogLevel, TraceLine } from '../contract/daemon.ts'
 import type { DaemonEvent } from '../contract/events.ts'
+import { LOG_ERRORS_KEPT, type LogError } from '../contract/log.ts'
 import { identityOf, type Place } from '../contract/session-view.ts'
-import { fieldsText, isLogged, type LogFields, logLine } from '../edge/log.ts'
+import { fieldsText, isLogged, type LogFields, logError, logLine } from '../edge/log.ts'
 import type { ClientSession } from '../session/session.ts'
 import { viewed } from './describe.ts'
 import type { FromLane } from './messages.ts'
@@ -27,14 +28,20 @@ export interface Reporter {
   readonly flush: () => void
 }
 
+const fieldsOf = ({ name, ip, port, settings }: ClientSession): LogFields => ({
+  session: name,
+  ip,
+  port,
+  listener: settings.listener,
+})
+
 export function createReporter(tell: (message: FromLane) => void, place: (session: ClientSession) => Place): Reporter {
   /** What each of a session's log lines says of it, made once: nearly every session has two. */
   const who = new WeakMap<ClientSession, string>()
   const whoOf = (session: ClientSession): string => {
     const known = who.get(session)
     if (known !== undefined) return known
-    const { name, ip, port, settings } = session
-    const text = fieldsText({ session: name, ip, port, listener: settings.listener })
+    const text = fieldsText(fieldsOf(session))
     who.set(session, text)
     return text
   }
@@ -44,11 +51,19 @@ export function createReporter(tell: (message: FromLane) => void, place: (sessio
   let events: DaemonEvent[] = []
   let traces: TraceLine[] = []
   let kills: string[] = []
+  let errors: LogError[] = []
+  const keep = (error: LogError | undefined): void => {
+    if (error !== undefined) errors.push(error)
+    // The main thread keeps no more.
+    if (errors.length > 2 * LOG_ERRORS_KEPT) errors = errors.slice(-LOG_ERRORS_KEPT)
+  }
   return {
     log(at, what, fields) {
+      keep(logError(at, what, fields))
       if (isLogged(at, level)) logged += logLine(at, what, fields)
     },
     logOf(session, at, what, fields) {
+      if (at === 'warn' || at === 'error') keep(logError(at, what, fieldsOf(session), fields))
       if (!isLogged(at, level)) return
       logged += logLine(at, what, fields, whoOf(session))
     },
@@ -70,11 +85,13 @@ export function createReporter(tell: (message: FromLane) => void, place: (sessio
     },
     flush() {
       if (logged !== '') tell({ log: logged })
+      if (errors.length > 0) tell({ errors })
       // The end of a session comes after its last lines.
       if (traces.length > 0) tell({ traces })
       if (events.length > 0) tell({ events })
       if (kills.length > 0) tell({ kill: kills })
       logged = ''
+      errors = []
       events = []
       traces = []
       kills = []

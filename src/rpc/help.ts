@@ -3,6 +3,7 @@ import { err, ok, type Result } from 'neverthrow'
 import { METHOD_MAP } from './methods.ts'
 import type { Method } from './row.ts'
 import { GLOBAL_OPTIONS, kebab, nouns, type Option, optionsOf, pathsParam, SPECIAL, TOP_OPTIONS } from './vocabulary.ts'
+import { boundsText } from './words.ts'
 
 const EXITS = `Exit codes: 0 done, 1 error, 2 usage, 3 nothing matched, 4 conflict (ifSha256), 69 daemon not reachable,
 74 output cannot be written, 75 temporary failure, 78 configuration invalid.`
@@ -55,13 +56,14 @@ export function nounHelp(noun: string, verbs: ReadonlyMap<string, Method>): stri
 
 function optionLines(options: readonly Option[]): string {
   return options
-    .map(({ name, kind, values, sentence, fallback, needed }) => {
+    .map(({ name, kind, values, sentence, fallback, needed, bounds }) => {
       const value =
         kind === 'flag'
           ? ''
           : ` ${values.length > 0 && values.length < 9 ? values.join('|') : kind === 'map' ? 'NAME=TEXT' : kind === 'file' ? 'PATH' : kind.toUpperCase()}`
       const notes = [
         needed ? 'needed' : '',
+        kind === 'number' && bounds !== undefined ? boundsText(bounds) : '',
         fallback !== undefined && kind !== 'flag' ? `default ${fallback}` : '',
         kind === 'list' && values.length >= 9 ? values.join(', ') : '',
       ]

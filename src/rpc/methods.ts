@@ -10,6 +10,7 @@ import { eventMethods } from './methods/events.ts'
 import { laneMethods } from './methods/lanes.ts'
 import { limitMethods } from './methods/limits.ts'
 import { listenerMethods } from './methods/listeners.ts'
+import { logMethods } from './methods/log.ts'
 import { rulesMethods } from './methods/rules.ts'
 import { sendersMethods } from './methods/senders.ts'
 import { serverMethods } from './methods/server.ts'
@@ -35,7 +36,7 @@ export type MethodName =
   | 'auth.test'
   | `lane.${'list' | 'recycle'}`
   | `backend.${'list' | 'probe'}`
-  | `log.${'get' | 'set'}`
+  | `log.${'get' | 'set' | 'errors'}`
   | `event.${'subscribe' | 'unsubscribe'}`
   | `op.${'list' | 'cancel'}`
 
@@ -53,6 +54,7 @@ export const METHODS = {
   ...limitMethods,
   ...userMethods,
   ...laneMethods,
+  ...logMethods,
   ...eventMethods,
 } satisfies Readonly<Record<MethodName, Method>>
 

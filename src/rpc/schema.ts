@@ -9,6 +9,12 @@ export const time = z
   .string()
   .regex(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/)
   .meta({ format: 'date-time', title: 'Time' })
+/** Of a parameter: RFC 3339, in any zone. */
+export const moment = z
+  .string()
+  .regex(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)$/)
+  .refine((text) => !Number.isNaN(Date.parse(text)), 'there is no such day or hour')
+  .meta({ format: 'date-time', title: 'Moment' })
 /** Of a listener, a chain, a component. */
 export const name = octets(1, 255).meta({ title: 'Name' })
 /** As long as checkpassword(8) takes it. */

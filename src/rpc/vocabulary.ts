@@ -8,10 +8,18 @@ export interface Option {
   /** As it is written, without the dashes. */
   readonly name: string
   readonly param: string
-  readonly kind: 'text' | 'number' | 'flag' | 'list' | 'map' | 'file'
+  /** time: of RFC 3339, or how long ago. */
+  readonly kind: 'text' | 'number' | 'time' | 'flag' | 'list' | 'map' | 'file'
   readonly values: readonly string[]
   readonly needed: boolean
   readonly fallback?: string
+  /** Of a number; none where any will do. */
+  readonly bounds?: {
+    readonly least?: number
+    readonly above?: number
+    readonly most?: number
+    readonly whole?: boolean
+  }
   readonly sentence: string
 }
 
@@ -40,6 +48,7 @@ export const GLOBAL_OPTIONS: readonly Option[] = [
     values: [],
     needed: false,
     fallback: '60',
+    bounds: { above: 0, most: 86_400 },
     sentence: 'Seconds to wait for a reply.',
   },
 ]
@@ -60,6 +69,7 @@ export const TOP_OPTIONS: readonly Option[] = [
     values: [],
     needed: false,
     fallback: '1',
+    bounds: { least: 0.1, most: 3600 },
     sentence: 'Seconds between two refreshes.',
   },
   {
@@ -83,7 +93,8 @@ function texts(value: unknown): readonly string[] {
 export function optionsOf(method: Method): readonly Option[] {
   const needed = neededParams(method.params)
   return Object.entries(method.params.shape).flatMap(([param, schema]): Option[] => {
-    const { type, enum: values, items, default: fallback, description } = jsonSchema(schema)
+    const json = jsonSchema(schema)
+    const { type, enum: values, items, default: fallback, description, format } = json
     if (param === method.cli.secret) return []
     const itemValues = typeof items === 'object' && items !== null && 'enum' in items ? items.enum : undefined
     const common = {
@@ -107,9 +118,27 @@ export function optionsOf(method: Method): readonly Option[] {
             ? 'list'
             : type === 'object'
               ? 'map'
-              : 'text'
-    return [{ ...common, name: kebab(param), kind }]
+              : format === 'date-time'
+                ? 'time'
+                : 'text'
+    return [{ ...common, name: kebab(param), kind, ...(kind === 'number' && { bounds: boundsOf(json) }) }]
   })
+}
+
+/** Any number that JSON can hold is no bound. */
+function boundsOf({
+  type,
+  minimum,
+  exclusiveMinimum,
+  maximum,
+}: Record<string, unknown>): NonNullable<Option['bounds']> {
+  const isBound = (value: unknown): value is number => typeof value === 'number' && Math.abs(value) < 2 ** 52
+  return {
+    ...(isBound(minimum) && { least: minimum }),
+    ...(isBound(exclusiveMinimum) && { above: exclusiveMinimum }),
+    ...(isBound(maximum) && { most: maximum }),
+    ...(type === 'integer' && { whole: true }),
+  }
 }
 
 /** The texts-by-name parameter, given as paths after the options. */

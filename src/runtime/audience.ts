@@ -2,10 +2,12 @@
 
 import type { LogLevel, TraceLine, TraceRequest } from '../contract/daemon.ts'
 import type { DaemonEvent, NumberedEvent, Replay } from '../contract/events.ts'
+import type { LogErrors } from '../contract/log.ts'
 import { sessionMatcher } from '../contract/pages.ts'
 import { monotonic } from '../edge/clock.ts'
-import { isLogged, type LogFields, logLine } from '../edge/log.ts'
+import { isLogged, type LogFields, logError, logLine } from '../edge/log.ts'
 import { createHistory, type History } from './history.ts'
+import { createLogErrors, type KeptErrors } from './log-errors.ts'
 import type { LaneHandle } from './pool.ts'
 
 type Tracer = (lines: readonly TraceLine[]) => void
@@ -17,6 +19,7 @@ export interface Audience {
   readonly write: (text: string) => void
   readonly subscribers: Set<(event: NumberedEvent) => void>
   readonly history: History
+  readonly errors: KeptErrors
   /** Of the monotonic clock: lanes tell their events until then, though nobody hears them, for a subscriber who comes back. */
   keepUntil: number
   readonly tracers: Map<Tracer, Begun>
@@ -34,13 +37,16 @@ export function newAudience(write: (text: string) => void, level: LogLevel, isRe
     history: createHistory((event) => {
       for (const hear of subscribers) hear(event)
     }),
+    errors: createLogErrors(),
     keepUntil: isReplacement ? monotonic() + KEEP_MILLISECONDS : 0,
     tracers: new Map(),
     level,
   }
 }
 
-export function log({ write, level }: Audience, at: LogLevel, event: string, fields: LogFields): void {
+export function log({ write, level, errors }: Audience, at: LogLevel, event: string, fields: LogFields): void {
+  const error = logError(at, event, fields)
+  if (error !== undefined) errors.add([error])
   if (isLogged(at, level)) write(logLine(at, event, fields))
 }
 
@@ -67,6 +73,8 @@ export interface Listening {
   onEvent(listener: (event: NumberedEvent) => void): () => void
   eventsAfter(seq: number, most: number): Replay
   lastEvent(): number
+  /** The last warnings and errors. */
+  errors(): LogErrors
   /** Live verbs and replies of matching sessions, until the returned function is called. */
   trace(of: TraceRequest, listener: (lines: readonly TraceLine[]) => void): Promise<() => void>
 }
@@ -84,6 +92,7 @@ export const listeningTo = (audience: Audience, tellLanes: () => Promise<unknown
   },
   eventsAfter: (seq, most) => audience.history.after(seq, most),
   lastEvent: () => audience.history.last(),
+  errors: () => audience.errors.all(),
   async trace(of, listener) {
     const tracer: Begun = { ...of, begun: false }
     audience.tracers.set(listener, tracer)

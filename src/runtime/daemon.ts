@@ -49,6 +49,7 @@ const COMPONENT = 'acceptd'
 
 const logOf = (runtime: Runtime): Daemon['log'] => ({
   levels: () => ({ [COMPONENT]: runtime.level() }),
+  errors: () => runtime.errors(),
   async set(component, level) {
     if (component !== COMPONENT)
       return notFound('no-such-component', `there is no component ${component}; there is ${COMPONENT}`)

@@ -251,6 +251,7 @@ function crewOf({ options, publishing, audience, orders, watch, threads, certifi
     said: (lane, message) => {
       if ('limits' in message) limits.hear(lane, message.limits)
       else if ('log' in message) audience.write(message.log)
+      else if ('errors' in message) audience.errors.add(message.errors)
       else if ('kill' in message) for (const session of message.kill) watch?.kill(session)
       else if ('events' in message) for (const event of message.events) emit(audience, event)
       else if ('traces' in message) showTraces(audience, message.traces)

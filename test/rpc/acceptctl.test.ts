@@ -76,7 +76,7 @@ void test('exit codes', async (t) => {
     ['sesion list', 2, /did you mean session\?/],
     ['session lst', 2, /did you mean list\?/],
     ['session list --usr x', 2, /did you mean --user\?/],
-    ['session list --limit many', 2, /--limit is a number/],
+    ['session list --limit many', 2, /--limit is a whole number, 1 to 1000; not many/],
     ['session list --state asleep', 2, /--state is one of greeting, /],
     ['session list --user', 2, /--user needs a value/],
     ['session list alice', 2, /takes no alice/],

@@ -1,9 +1,9 @@
-// Lanes, the backends that their sessions have, and the level of the log.
+// Lanes, and the backends that their sessions have.
 import { err, ok } from 'neverthrow'
 import { z } from 'zod'
 import type { RpcFailure } from '../../contract/daemon.ts'
 import { method } from '../row.ts'
-import { count, dryRun, ends, list, logLevel, name, reason, seconds, time, ttl } from '../schema.ts'
+import { count, dryRun, list, name, reason, seconds, time } from '../schema.ts'
 import { timeOf, without } from '../wire.ts'
 
 const LANE_EXAMPLE = {
@@ -150,61 +150,5 @@ export const laneMethods = {
     },
     cli: { args: ['chain'], rows: 'advice' },
     run: async ({ daemon }, { chain }) => daemon.backends.probe(chain),
-  }),
-  'log.get': method({
-    sentence: 'Shows the log level of each component.',
-    params: z.strictObject({}),
-    result: z.object({ levels: z.record(z.string(), logLevel) }),
-    level: 'status',
-    changes: false,
-    example: { params: {}, result: { levels: { acceptd: 'info' } } },
-    cli: {},
-    run: async ({ daemon }) => ok({ levels: { ...(await daemon.log.levels()) } }),
-  }),
-  'log.set': method({
-    sentence: 'Changes the log level of a component, permanently or for a limited time.',
-    params: z.strictObject({
-      component: name.describe('One of log.get.'),
-      level: logLevel.describe('The new level.'),
-      reason,
-      ttl,
-      dryRun,
-    }),
-    result: z.object({ component: z.string(), level: logLevel, previous: logLevel, ends, dryRun: z.boolean() }),
-    level: 'control',
-    changes: true,
-    example: {
-      params: { component: 'acceptd', level: 'debug', ttl: 600 },
-      result: {
-        component: 'acceptd',
-        level: 'debug',
-        previous: 'info',
-        ends: '2026-11-22T09:10:00.000Z',
-        dryRun: false,
-      },
-    },
-    cli: { args: ['component', 'level'] },
-    run: async ({ daemon, context }, { component, level, ...params }) => {
-      const levels = await daemon.log.levels()
-      const before = Object.hasOwn(levels, component) ? levels[component] : undefined
-      if (before === undefined)
-        return err({ failure: 'not-found', reason: 'no-such-component', message: `No component ${component}` })
-      if (params.dryRun) return ok({ component, level, previous: before, dryRun: true })
-      const set = await daemon.log.set(component, level)
-      if (set.isErr()) return err(set.error)
-      const done = { component, level, previous: set.value, dryRun: false }
-      if (params.ttl === undefined) {
-        context.overrides.forget('log.set', component)
-        return ok(done)
-      }
-      const override = context.overrides.add({
-        method: 'log.set',
-        subject: component,
-        ttl: params.ttl,
-        reason: params.reason,
-        before: set.value,
-      })
-      return ok({ ...done, ends: timeOf(override.ends) })
-    },
   }),
 }

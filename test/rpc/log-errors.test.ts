@@ -1,0 +1,100 @@
+// log.errors: the last warnings and errors of the main thread and the lanes, over the real daemon.
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { LOG_ERRORS_KEPT } from '../../src/contract/log.ts'
+import { logError } from '../../src/edge/log.ts'
+import { createLogErrors } from '../../src/runtime/log-errors.ts'
+import { PASSWORD } from '../support/host.ts'
+import { until } from '../support/lane.ts'
+import { fixture } from './fixture.ts'
+import { type Json, wire } from './wire.ts'
+
+/** A wrong password that may not be seen anywhere. */
+const GUESS = 'hunter2-hunter2'
+
+const plain = (user: string, password: string): string =>
+  `AUTH PLAIN ${Buffer.from(`\0${user}\0${password}`, 'latin1').toString('base64')}\r\n`
+
+void test('what the lanes and the main thread warn of is kept, whatever the log level', async (t) => {
+  const { control, host } = await fixture(t)
+  const client = wire(control)
+  t.after(() => client.end())
+  await client.call('log.set', { component: 'acceptd', level: 'error' })
+  const guest = await host.greeted(2)
+  await host.say(guest, plain('m\u00e4x', GUESS), /^5\d\d /)
+  await client.call('user.block', { user: 'mallory', reason: 'stolen' })
+  host.write('fixsmtpio', 'so bad\n')
+  await client.call('config.reload', {})
+  let errors: readonly Json[] = []
+  await until('all three', async () => {
+    errors = (await client.call('log.errors', {})).result.errors
+    return errors.length === 3
+  })
+  assert.deepEqual(
+    errors.map(({ level, event }) => `${level} ${event}`),
+    ['warn login-failed', 'warn user-blocked', 'error reload-failed'],
+  )
+  const [failed, blocked] = errors
+  assert.deepEqual(
+    [failed.fields.user, failed.fields.ip, failed.fields.listener],
+    ['m\\xe4x', '127.0.0.1', 'submission'],
+  )
+  assert.deepEqual(blocked.fields, { user: 'mallory', reason: 'stolen', ended: 0 })
+  assert.doesNotMatch(host.log(), /login-failed/)
+  const only = (await client.call('log.errors', { level: 'error' })).result
+  assert.deepEqual([only.errors.length, only.matched, only.errors[0].event], [1, 1, 'reload-failed'])
+  const newest = (await client.call('log.errors', { limit: 1 })).result
+  assert.deepEqual([newest.errors[0].event, newest.matched], ['reload-failed', 3])
+})
+
+void test('since takes a time of any zone, and nothing else', async (t) => {
+  const { control, host } = await fixture(t)
+  const client = wire(control)
+  t.after(() => client.end())
+  await host.daemon.users.block('mallory', undefined)
+  const all = (await client.call('log.errors', {})).result
+  const at = Date.parse(all.errors[0].at)
+  const later = new Date(at + 1).toISOString()
+  const zone = `${new Date(at + 2 * 3_600_000).toISOString().slice(0, -1)}+02:00`
+  assert.equal((await client.call('log.errors', { since: later })).result.matched, 0)
+  assert.equal((await client.call('log.errors', { since: zone })).result.matched, 1)
+  assert.ok(Date.parse(all.since) <= at)
+  for (const since of ['yesterday', '2026-11-31T00:00:00', '2026-13-01T00:00:00Z', 12])
+    assert.equal((await client.call('log.errors', { since })).error.code, -32602, String(since))
+})
+
+void test('only control.sock has it, and no password is in it', async (t) => {
+  const { control, status, host } = await fixture(t)
+  const [client, watcher] = [wire(control), wire(status)]
+  t.after(() => client.end())
+  t.after(() => watcher.end())
+  assert.equal((await watcher.call('log.errors', {})).error.code, -32001)
+  const guest = await host.greeted()
+  await host.say(guest, plain('alice', GUESS), /^5\d\d /)
+  await host.say(guest, 'AUTH LOGIN\r\n', /^334 /)
+  await host.say(guest, `${Buffer.from('alice').toString('base64')}\r\n`, /^334 /)
+  await host.say(guest, `${Buffer.from(GUESS).toString('base64')}\r\n`, /^5\d\d /)
+  await client.call('auth.test', { user: 'alice', password: GUESS })
+  await client.call('auth.test', { user: 'alice', password: PASSWORD })
+  await until('both', async () => (await client.call('log.errors', {})).result.matched >= 2)
+  const text = JSON.stringify((await client.call('log.errors', {})).result)
+  for (const secret of [GUESS, PASSWORD, Buffer.from(GUESS).toString('base64')]) assert.ok(!text.includes(secret))
+})
+
+void test('a thousand are kept, the newest, and what is older is said to be missing', () => {
+  const kept = createLogErrors()
+  const began = kept.all().since
+  const error = (n: number) => ({ at: began + n, level: 'warn' as const, event: 'e', fields: { n } })
+  for (let n = 0; n < LOG_ERRORS_KEPT; n += 1) kept.add([error(n)])
+  assert.deepEqual([kept.all().errors.length, kept.all().since], [LOG_ERRORS_KEPT, began])
+  kept.add(Array.from({ length: 1500 }, (_, i) => error(LOG_ERRORS_KEPT + i)).toReversed())
+  const { errors, since } = kept.all()
+  assert.deepEqual([errors.length, errors[0]?.fields.n, errors.at(-1)?.fields.n], [LOG_ERRORS_KEPT, 1500, 2499])
+  assert.equal(since, began + 1500)
+})
+
+void test('a value as an error is kept: no field that is empty, none that is endless, and nothing that is no warning', () => {
+  const error = logError('warn', 'x', { a: 'b'.repeat(5000), c: undefined, d: '', n: 0 }, { n: 7 })
+  assert.deepEqual(error?.fields, { a: 'b'.repeat(1000), n: 7 })
+  assert.equal(logError('info', 'x', {}), undefined)
+})
