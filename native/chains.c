@@ -105,9 +105,10 @@ static const char *chain_line(struct config *c, char **words, int count)
   struct stat st;
   gid_t ignored;
   long number;
-  if (strcmp(word, "kind") == 0 && count == 2 && strcmp(words[1], "auth") == 0) return chain->guest = 0, NULL;
+  if (strcmp(word, "kind") == 0 && count == 2 && (strcmp(words[1], "auth") == 0 || strcmp(words[1], "certificate") == 0))
+    return chain->guest = 0, chain->certificate = *words[1] == 'c', NULL;
   if (strcmp(word, "kind") == 0 && count == 4 && (strcmp(words[1], "guest") == 0 || strcmp(words[1], "probe") == 0)) {
-    chain->guest = 1;
+    chain->guest = 1, chain->certificate = 0;
     if (!identity("/etc/passwd", words[2], &chain->uid, &ignored)) return "no such user";
     if (!identity("/etc/group", words[3], &chain->gid, &ignored)) return "no such group";
     return chain->uid == 0 || chain->gid == 0 ? "a guest cannot be root" : NULL;
@@ -120,6 +121,9 @@ static const char *chain_line(struct config *c, char **words, int count)
   }
   if (strcmp(word, "warm") == 0 && count == 2) /* the daemon's */
     return decimal(words[1], 0, 60, &number) ? NULL : "not a number of seconds from 0 to 60";
+  if (strcmp(word, "credentials") == 0 && count == 2)
+    return decimal(words[1], MAX_CREDENTIALS, MOST_CREDENTIALS, &chain->credentials) ? NULL : "not a number from 512 to 16384";
+  if (strcmp(word, "mechanisms") == 0 && count > 1) return NULL; /* the daemon's */
   char ***argv = strcmp(word, "checkpassword") == 0 ? &chain->checkpassword : strcmp(word, "backend") == 0 ? &chain->backend : NULL;
   if (argv == NULL || count < 2) return "unknown word, or not this many after it";
   if (*argv != NULL) return "a second one in this chain";
@@ -140,7 +144,7 @@ static const char *read_line(struct config *c, char **words, int count, int line
   if (strcmp(words[0], "chain") == 0 && count == 2) {
     int second = config_chain(c, words[1]) != NULL;
     if (c->count == MAX_CHAINS) return "too many chains";
-    c->chains[c->count++] = (struct chain){.name = words[1], .line = line};
+    c->chains[c->count++] = (struct chain){.name = words[1], .line = line, .credentials = MAX_CREDENTIALS};
     return second ? "a second one of that name" : is_name(words[1]) ? NULL : "not a name of up to 64 letters, digits and ._-";
   }
   if (c->count > 0) return chain_line(c, words, count);

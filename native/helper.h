@@ -18,7 +18,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { MAX_CHAINS = 64, MAX_WORDS = 64, MAX_CREDENTIALS = 512, MAX_REQUEST = 65536, MAX_VARIABLES = 128, MAX_SESSION = 64 };
+enum { MAX_CHAINS = 64, MAX_WORDS = 64, MAX_CREDENTIALS = 512, MOST_CREDENTIALS = 16384, MAX_REQUEST = 65536, MAX_VARIABLES = 128, MAX_SESSION = 64 };
 enum { REFUSED = 1, MISUSED = 2, TEMPORARY = 111 }; /* exit codes of checkpassword(8) */
 #define MAX_ID 0xfffffffeL /* a larger number is another id to the kernel */
 #define NOBODY ((uid_t)-1)                          /* no uid, or no gid, is named */
@@ -27,12 +27,14 @@ enum { REFUSED = 1, MISUSED = 2, TEMPORARY = 111 }; /* exit codes of checkpasswo
 struct chain {
   char *name;
   int guest; /* runs as uid, gid; asks for no password */
+  int certificate; /* the daemon has seen one of the user's; asks for no password */
   uid_t uid;
   gid_t gid;
   char **checkpassword; /* argv; of a builtin one only [0] "builtin" and [1], its file or NULL for /etc/shadow; NULL of a guest */
   char **backend;
   char *set[MAX_WORDS]; /* NAME=VALUE, each name once */
   int sets, line;
+  long credentials; /* bytes that its checkpassword reads */
 };
 
 struct config {
@@ -92,7 +94,7 @@ long now(void);
  * when the server has let go of stream, and then, to a watcher, its news. */
 _Noreturn void login(int stream, int up, int down);
 
-/* verify.c: 0, or an exit code with a line in the log. file NULL is /etc/shadow with /etc/passwd. */
+/* verify.c: 0, or an exit code with a line in the log. file NULL is /etc/shadow with /etc/passwd; password NULL: a certificate will do. */
 int verify(const char *file, const char *user, const char *password, struct account *account);
 /* Becomes the account, for good, and enters its home. */
 int become(const struct account *account);

@@ -208,7 +208,7 @@ static _Noreturn void run_checkpassword(const struct chain *chain, const char *b
 static _Noreturn void run_ourselves(const struct chain *chain, const char *user, const char *password)
 {
   struct account who = {.uid = privileged ? chain->uid : getuid(), .gid = chain->gid, .groups = {chain->gid}, .ngroups = 1, .home = "/"};
-  int code = chain->guest ? 0 : verify(chain->checkpassword[1], user, password, &who);
+  int code = chain->guest ? 0 : verify(chain->checkpassword[1], user, chain->certificate ? NULL : password, &who);
   if (code == 0 && !chain->guest) set("USER", user), set("HOME", who.home), set("SHELL", who.shell);
   if (code == 0) code = become(&who);
   if (code != 0) refuse(code == REFUSED ? "exit 1" : "exit 111", code);
@@ -231,23 +231,23 @@ void login(int stream, int up, int down)
   check_caller();
   read_request();
   const char *end = request + request_length, *what = string(&at, end);
-  int guest = strcmp(what, "guest") == 0;
+  int guest = strcmp(what, "guest") == 0, certificate = strcmp(what, "certificate") == 0;
   if (strcmp(what, "watch") == 0 && at == end) watch();
   step_back();
-  if (!guest && strcmp(what, "auth") != 0) refuse("bad request", MISUSED);
+  if (!guest && !certificate && strcmp(what, "auth") != 0) refuse("bad request", MISUSED);
   const char *name = string(&at, end);
   if (!is_name(name)) refuse("bad session name", MISUSED);
   strcpy(report.session, name);
   const struct chain *chain = config_chain(config, string(&at, end));
   if (chain == NULL) refuse("bad no such chain", MISUSED);
-  if (chain->guest != guest) refuse(guest ? "bad the chain needs a password" : "bad the chain is for guests", MISUSED);
+  if (chain->guest != guest || chain->certificate != certificate) refuse("bad the chain is of another kind", MISUSED);
   put("PATH=/usr/local/bin:/usr/bin:/bin", 1);
   for (int i = 0; i < chain->sets; i++) put(chain->set[i], 1);
   while (*(variable = string(&at, end)) != '\0')
     if (variable_allowed(variable)) put(variable, 0);
   size_t length = end - at;
   if (guest && length > 0) refuse("bad password of a guest", MISUSED);
-  if (length > MAX_CREDENTIALS) refuse("bad credentials over 512 bytes", MISUSED);
+  if (length > (size_t)chain->credentials) refuse("bad credentials over what the chain takes", MISUSED);
   if (!guest && !split_credentials(at, length, field)) refuse("bad credentials", MISUSED);
   if (running >= config->processes || too_many_attempts()) refuse("busy", MISUSED);
   if (guest) run_ourselves(chain, NULL, NULL);

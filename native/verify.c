@@ -127,7 +127,8 @@ int verify(const char *file, const char *user, const char *password, struct acco
   }
   if (mine[0] != NULL && cost(mine[1]) > 0 && (file != NULL || !expired(mine))) hash = mine[1];
   int answer = REFUSED;
-  int right = matches(hash != NULL ? hash : *dearest != '\0' ? dearest : "$6$acceptd.acceptd.$", password) && hash != NULL;
+  /* A certificate needs no password; but `!` closes the account, and `*` only its password. */
+  int right = password == NULL ? mine[0] != NULL && *mine[1] != '!' && (file != NULL || !expired(mine)) : matches(hash != NULL ? hash : *dearest != '\0' ? dearest : "$6$acceptd.acceptd.$", password) && hash != NULL;
   if (right && file != NULL) answer = found(account, user, mine + 2, mine[5], mine[6]);
   next = users = right && file == NULL ? slurp("/etc/passwd") : NULL;
   for (int here = 0; !here && next != NULL && fields(&next, field);)

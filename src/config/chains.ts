@@ -3,17 +3,22 @@
 import { err, ok, type Result } from 'neverthrow'
 import { controlLines } from '../protocol/control-lines.ts'
 import type { ConfigError } from '../protocol/errors.ts'
+import { CHECKED_MECHANISMS, type CheckedMechanism, CREDENTIALS_LIMIT } from '../protocol/sasl.ts'
 
 export interface ChainConfig {
   readonly name: string
   readonly line: number
-  /** probe: a guest's that no listener serves; backend.probe runs it. */
-  readonly kind: 'auth' | 'guest' | 'probe'
+  /** certificate: TLS has shown who the client is; probe: a guest's that no listener serves; backend.probe runs it. */
+  readonly kind: 'auth' | 'certificate' | 'guest' | 'probe'
   /** The program that serves after login, with its arguments. */
   readonly backend: readonly string[]
   readonly checkpassword: readonly string[]
   /** Fixed variables, NAME=VALUE. */
   readonly variables: readonly string[]
+  /** Octets that checkpassword reads: user, password and timestamp, each with a NUL. */
+  readonly credentials: number
+  /** What its checkpassword can check; undefined: plain passwords, as ever. */
+  readonly mechanisms: readonly CheckedMechanism[] | undefined
   /** Seconds a verified password may open a parked backend; 0: never. */
   readonly warm: number
 }
@@ -39,9 +44,19 @@ const TOP: Readonly<Record<string, { readonly without: string; readonly most?: n
   'login-timeout': { without: '30', most: 3600 },
 }
 
-const IN_CHAIN = ['kind', 'checkpassword', 'set', 'backend', 'warm']
+const IN_CHAIN = ['kind', 'checkpassword', 'mechanisms', 'credentials', 'set', 'backend', 'warm']
 
-const LIMITS = { bytes: 1 << 20, chains: 64, words: 64, variables: 64, warm: 60, socket: 100 }
+const LIMITS = { bytes: 1 << 20, chains: 64, words: 64, variables: 64, warm: 60, credentials: 16_384, socket: 100 }
+
+const NEW_CHAIN = {
+  kind: 'auth',
+  backend: [],
+  checkpassword: [],
+  variables: [],
+  credentials: CREDENTIALS_LIMIT,
+  mechanisms: undefined,
+  warm: 0,
+} as const
 
 type Draft = { -readonly [K in keyof ChainConfig]: ChainConfig[K] }
 /** What is wrong with a line, and what to do about it. */
@@ -81,15 +96,24 @@ function programTrouble(chain: Draft, word: 'checkpassword' | 'backend', values:
   return chain[word].length > 0 ? [`a second ${word} in this chain`, 'leave one of them out'] : undefined
 }
 
+function takeMechanisms(chain: Draft, values: readonly string[]): Trouble {
+  const known = values.flatMap((word) => CHECKED_MECHANISMS.find((name) => name === word.toUpperCase()) ?? [])
+  chain.mechanisms = known
+  if (known.length === values.length && values.length > 0) return undefined
+  const wrong = values.find((word) => !CHECKED_MECHANISMS.some((name) => name === word.toUpperCase())) ?? ''
+  return [`\`${wrong}\` is not a mechanism`, `write some of ${CHECKED_MECHANISMS.join(', ')}`]
+}
+
 /** Takes a line of a chain into the draft. */
 function takeLine(chain: Draft, word: string, values: readonly string[]): Trouble {
   const first = values[0] ?? ''
   switch (word) {
     case 'kind':
-      if (first === 'auth' && values.length === 1) chain.kind = 'auth'
+      if ((first === 'auth' || first === 'certificate') && values.length === 1) chain.kind = first
       else if ((first === 'guest' || first === 'probe') && values.length === 3 && !values.some(tooLarge))
         chain.kind = first
-      else return ['the kind is not known', 'write kind auth, kind guest UID GID or kind probe UID GID']
+      else
+        return ['the kind is not known', 'write kind auth, kind certificate, kind guest UID GID or kind probe UID GID']
       if (values.slice(1).some(isRoot)) return [`a ${first} cannot be root`, `write kind ${first} UID GID`]
       return undefined
     case 'set': {
@@ -102,6 +126,16 @@ function takeLine(chain: Draft, word: string, values: readonly string[]): Troubl
       chain.variables = [...chain.variables, first]
       return undefined
     }
+    case 'mechanisms':
+      return takeMechanisms(chain, values)
+    case 'credentials':
+      if (values.length !== 1 || !isNumber(first, CREDENTIALS_LIMIT, LIMITS.credentials))
+        return [
+          `credentials is not a number of octets from ${CREDENTIALS_LIMIT} to ${LIMITS.credentials}`,
+          'write how much the checkpassword reads, e.g. credentials 8192',
+        ]
+      chain.credentials = Number(first)
+      return undefined
     case 'warm':
       if (values.length !== 1 || !isNumber(first, 0, LIMITS.warm))
         return [`warm is not a number of seconds from 0 to ${LIMITS.warm}`, 'write e.g. warm 60']
@@ -130,12 +164,13 @@ function chainTrouble(chains: readonly Draft[], values: readonly string[]): Trou
 function wholeTrouble(chain: ChainConfig): Trouble {
   if (chain.backend.length === 0)
     return [`the chain ${chain.name} has no backend`, 'add a line backend /path/of/program']
-  if (chain.kind === 'auth' && chain.checkpassword.length === 0)
+  const checks = chain.kind === 'auth' || chain.kind === 'certificate'
+  if (checks && chain.checkpassword.length === 0)
     return [
       `the chain ${chain.name} has no checkpassword`,
       'add a line checkpassword builtin, or checkpassword /path/of/program',
     ]
-  if (chain.kind !== 'auth' && chain.checkpassword.length > 0)
+  if (!checks && chain.checkpassword.length > 0)
     return [`the chain ${chain.name} has no password to check`, 'leave its checkpassword out']
   return undefined
 }
@@ -161,7 +196,7 @@ export function parseChains(text: string | undefined, file: string): Result<Chai
       else if (word === 'chain') {
         fail(line, column, chainTrouble(chains, values))
         const name = values[0] ?? ''
-        chains.push({ name, line, kind: 'auth', backend: [], checkpassword: [], variables: [], warm: 0 })
+        chains.push({ ...NEW_CHAIN, name, line })
       } else if (chain === undefined) {
         fail(line, column, topTrouble(word, values))
         top[word] = values[0] ?? ''

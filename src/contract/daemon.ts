@@ -355,7 +355,7 @@ export interface LaneState {
 
 export interface BackendState {
   readonly chain: string
-  readonly kind: 'auth' | 'guest' | 'probe'
+  readonly kind: 'auth' | 'certificate' | 'guest' | 'probe'
   readonly argv: readonly string[]
   readonly sessions: number
   /** Warm streams waiting for their user. */

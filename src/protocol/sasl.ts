@@ -50,6 +50,10 @@ export function acceptablePassword(password: Uint8Array): boolean {
   return true
 }
 
+/** What a checkpassword may be able to check: plain passwords, answers to a challenge made with them, or tokens. */
+export const CHECKED_MECHANISMS = ['PLAIN', 'LOGIN', 'CRAM-MD5', 'APOP', 'XOAUTH2', 'OAUTHBEARER'] as const
+export type CheckedMechanism = (typeof CHECKED_MECHANISMS)[number]
+
 /** checkpassword(8): "There are at most 512 bytes of data before end of file." */
 export const CREDENTIALS_LIMIT = 512
 

@@ -45,6 +45,7 @@ esac; done`,
   crash: 'kill -SEGV $$',
   hang: 'trap "" TERM; sleep 300 & wait; sleep 300',
   talker: 'echo "ok 0 0 1"; cat <&3 >/dev/null; exit 1',
+  reads: 'test "$(tail -c 4 <&3 | tr "\\0" .)" = "xx.." && exit 1; exit 3',
   imposter: 'printf "*%064d" 0 >/proc/self/fd/11; exit 1',
 }
 
@@ -116,7 +117,9 @@ export function frame(body: Uint8Array | string): Buffer {
 
 export function loginFrame({ kind = 'auth', session = 's1', chain, env = [], name, password }: Request): Buffer {
   const strings = [kind, session, chain, ...env, ''].map((text) => `${text}\0`).join('')
-  return frame(strings + (kind === 'auth' ? `${name ?? 'demo'}\0${password ?? 'secret'}\0\0` : ''))
+  return frame(
+    strings + (kind === 'guest' ? '' : `${name ?? 'demo'}\0${password ?? (kind === 'auth' ? 'secret' : '')}\0\0`),
+  )
 }
 
 export class Fixture {
@@ -151,6 +154,7 @@ export class Fixture {
       `root:${hash}:0:0:Root:/root:/bin/sh`,
       `locked:!${hash}:${user.uid}:${user.gid}::/:/bin/sh`,
       `empty::${user.uid}:${user.gid}::/:/bin/sh`,
+      `nopassword:*:${user.uid}:${user.gid}::/tmp:/bin/sh`,
       `homeless:${hash}:${user.uid}:${user.gid}::/nonexistent:/bin/sh`,
     ]
     writeFileSync(join(this.folder, 'passwd'), `${entries.join('\n')}\n`, { mode: 0o600 })
@@ -173,6 +177,9 @@ export class Fixture {
       ...['foreign', 'careless', 'tempfail', 'misused', 'crash', 'hang', 'talker', 'imposter'].map((name) =>
         chain(name, `${this.folder}/${name}`),
       ),
+      chain('certificate', `builtin ${this.folder}/passwd\n  kind certificate`),
+      chain('looksup', `${this.folder}/foreign\n  kind certificate`),
+      chain('long', `${this.folder}/reads\n  credentials 8192`),
       chain('nothing', '/nonexistent/checkpassword'),
       chain('nobackend', check, '/nonexistent/backend'),
       chain('nobackend-builtin', `builtin ${this.folder}/passwd`, '/nonexistent/backend'),

@@ -104,6 +104,22 @@ for (const [build, make] of [
       if (isRoot) assert.equal(await helper.answer({ chain: 'careless' }), 'root')
     })
 
+    for (const [chain, name] of [
+      ['certificate', 'demo'],
+      ['certificate', 'nopassword'],
+      ['looksup', 'demo'],
+    ] as const)
+      void test(`${chain}: a certificate of ${name} gets the backend as that user, without a password`, async () => {
+        const session = helper.login({ kind: 'certificate', chain, name })
+        assert.match(await session.line(), new RegExp(`^ok ${user.uid} ${user.gid} \\d+$`))
+        assert.equal(await session.line(), '220 ready')
+        session.socket.write('env\n')
+        const seen: string[] = []
+        for (let line = await session.line(); line !== '.'; line = await session.line()) seen.push(line)
+        assert.ok(seen.includes(`AUTHUP_USER=${name}`), seen.join(' '))
+        session.socket.destroy()
+      })
+
     void test('logins that hang hold up nobody', async () => {
       const hanging = Array.from({ length: 60 }, () => helper.login({ chain: 'hang' }))
       const began = Date.now()
@@ -155,7 +171,21 @@ for (const [build, make] of [
       ['a session name over 64', { chain: 'submission', session: 'x'.repeat(65) }, /^bad /],
       ['a line feed in a variable', { chain: 'submission', env: ['TCPREMOTEIP=1\n2'] }, /^bad /],
       ['a line feed in the user name', { chain: 'submission', name: 'de\nmo' }, /^bad /],
-      ['credentials of 513 bytes', { chain: 'submission', password: 'x'.repeat(513 - 7) }, /^bad credentials over 512/],
+      ['credentials of 513 bytes', { chain: 'submission', password: 'x'.repeat(513 - 7) }, /^bad credentials over /],
+      ['more than a chain takes', { chain: 'long', password: 'x'.repeat(8193 - 7) }, /^bad credentials over /],
+      ['all that a chain takes', { chain: 'long', password: 'x'.repeat(8192 - 7) }, /^exit 1$/],
+      ['a right password for a chain of certificates', { chain: 'certificate' }, /^bad /],
+      ['a certificate for a chain of passwords', { kind: 'certificate', chain: 'builtin' }, /^bad /],
+      ['a certificate for guests', { kind: 'certificate', chain: 'guest' }, /^bad /],
+      ['a guest of a chain of certificates', { kind: 'guest', chain: 'certificate' }, /^bad /],
+      ['a certificate of nobody', { kind: 'certificate', chain: 'certificate', name: 'nobody-here' }, /^exit 1$/],
+      ['a certificate without a name', { kind: 'certificate', chain: 'certificate', name: '' }, /^exit 1$/],
+      ['a certificate of a closed account', { kind: 'certificate', chain: 'certificate', name: 'locked' }, /^exit 1$/],
+      [
+        "root's certificate",
+        { kind: 'certificate', chain: 'certificate', name: 'root' },
+        isRoot ? /^root$/ : /^exit 111$/,
+      ],
     ]
     for (const [what, request, answer] of refusals)
       void test(`refused with one line and the end of the stream: ${what}`, async () => {
@@ -376,7 +406,10 @@ for (const [build, make] of [
 
     void test('a uid below the minimum is like root', async (t) => {
       fixture.chains(`min-uid ${user.uid + 1}`)
-      const lines = await Promise.all(['submission', 'builtin'].map(async (chain) => helper.answer({ chain })))
+      const lines = await Promise.all([
+        ...['submission', 'builtin'].map(async (chain) => helper.answer({ chain })),
+        helper.answer({ kind: 'certificate', chain: 'certificate' }),
+      ])
       if (!isRoot) t.diagnostic('without privileges there is nobody else to become: the minimum is not asked')
       for (const line of lines) assert.match(line, isRoot ? /^root$/ : /^ok /)
       fixture.chains()

@@ -104,7 +104,7 @@ export const laneMethods = {
         z
           .object({
             chain: z.string(),
-            kind: z.enum(['auth', 'guest', 'probe']),
+            kind: z.enum(['auth', 'certificate', 'guest', 'probe']),
             argv: list(z.string()).optional(),
             sessions: count,
             parked: count,

@@ -22,7 +22,7 @@ export async function probeBackend(
 ): Promise<Result<BackendProbe, RpcFailure>> {
   const { chains, smtpCapabilities, smtpGreeting } = runtime.current().config
   const found = chains.chains.find(({ name, kind }) => (named === undefined ? kind === 'probe' : name === named))
-  if (found === undefined || found.kind === 'auth')
+  if (found === undefined || found.kind === 'auth' || found.kind === 'certificate')
     return notFound('no-such-chain', `There is no chain ${named ?? ''} that needs no login: add one of kind probe`)
   const told = await ask(runtime, found.name, smtpGreeting)
   return told.map(({ greeting, ehlo }) => {
