@@ -88,7 +88,7 @@ function takeReply(state: Draft, reply: string, effects: FixsmtpioEffect[]): voi
     return
   }
   const guarded = needsTls(state, event)
-  const original = guarded ? own(state, SAYS.needTls) : (awaited.instead ?? reply)
+  const original = guarded ? own(state, SAYS.needTls) : reply
   const told = toClient(state, event, original, effects)
   if (event === 'data') dataReply(state, told, original, code === 354, awaited.plain && !guarded, effects)
   else tell(state, awaited, told, code, effects)
@@ -205,7 +205,7 @@ function introduce(state: Draft, effects: FixsmtpioEffect[]): void {
 
 function ask(state: Draft, line: string, how: 'introduction' | 'literal', effects: FixsmtpioEffect[]): void {
   effects.push({ do: 'request', text: line })
-  state.awaited = [...state.awaited, awaiting(splitCommand(line).verb.toLowerCase(), true, undefined, how)]
+  state.awaited = [...state.awaited, awaiting(splitCommand(line).verb.toLowerCase(), true, how)]
 }
 
 function introduced(state: Draft, { swallow }: Awaited, code: number, reply: string, effects: FixsmtpioEffect[]): void {

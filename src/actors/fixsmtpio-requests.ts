@@ -96,8 +96,7 @@ function takeRequest(
   const line = asSpelt ? text : command.plain
   const chunk = event === 'bdat' ? chunkOf(command.argument) : NO_CHUNK
   const relayed = event === 'bdat' && settings.chunking && !state.chunking
-  const unwanted = event === 'mail' && !settings.classic ? unwantedMessage(state, command.argument) : undefined
-  if ((chunk === undefined || relayed || unwanted !== undefined) && state.awaited.length > 0) return false
+  if ((chunk === undefined || relayed) && state.awaited.length > 0) return false
   if (chunk === undefined) {
     // Where its chunk ends is anybody's guess, and the backend's may differ from ours.
     effects.push(say(own(state, SAYS.badChunk)))
@@ -108,49 +107,62 @@ function takeRequest(
     betweenChunks(state, event, effects)
     return true
   }
-  if (unwanted !== undefined) {
-    effects.push(say(toClient(state, event, unwanted, effects).reply))
-    return true
-  }
-  if (settings.asks.has(event) && state.allowance === undefined) {
+  // What keeps a request from the backend goes before what a rule prepends.
+  const request = tlsPrefix(state, event) + rewriteRequest(settings.rules, event, line)
+  const plain = request === line
+  const instead = relayed ? undefined : insteadOf(state, event, command, plain)
+  if (instead === undefined && settings.asks.has(event) && state.allowance === undefined) {
     state.asking = true
     effects.push({ do: 'ask-limits', what: event === 'mail' ? 'messages' : 'recipients' })
     return false
   }
-  const refused = settings.asks.has(event) ? state.allowance : undefined
+  const ours = instead ?? limited(state, event)
+  if (ours !== undefined && state.awaited.length > 0) return false
   state.allowance = undefined
   if (settings.debug) effects.push({ do: 'debug', mark: '1', event, text })
+  if (ours !== undefined) {
+    answer(state, event, ours, effects)
+    if (chunk.octets > 0 && state.at === 'commands') {
+      openBody(state, effects, { rest: input.slice(next), octets: chunk.octets, as: 'nothing', last: chunk.last })
+    }
+    return true
+  }
   if (event === 'mail' && !settings.classic) effects.push({ do: 'sender', address: senderOf(command.argument) })
-  // What keeps a request from the backend goes before what a rule prepends.
-  const request = tlsPrefix(state, event) + rewriteRequest(settings.rules, event, line)
-  const plain = request === line
   if (relayed && (plain || state.relay === 'open')) {
     relayChunk(state, chunk, input.slice(next), effects)
     return true
   }
   if (plain && answered(state, event, command, next === input.length, effects)) return true
-  const instead = refused
-    ? own(state, { ...SAYS.limited, text: refused })
-    : plain || event === 'auth'
-      ? insteadOf(state, event, command)
-      : undefined
   state.introduction = undefined
-  // The backend hears a NOOP, so that a reply of ours has its turn.
-  const passed = instead !== undefined ? 'NOOP\r\n' : plain ? forBackend(state, event, command, request) : request
+  const passed = plain ? forBackend(state, event, command, request) : request
   if (settings.debug) effects.push({ do: 'debug', mark: '2', event, text: passed })
   sent.push(passed)
-  state.awaited = [...state.awaited, awaiting(event, plain && instead === undefined, instead, 'no', chunk.last)]
+  state.awaited = [...state.awaited, awaiting(event, plain, 'no', chunk.last)]
   if (event === 'data') state.at = 'data'
   else if (event === 'quit') state.at = 'quit'
   else if (event === 'starttls') state.at = 'starttls'
   else if (chunk.octets > 0) {
     effects.push({ do: 'request', text: sent.join('') })
     state.relay = 'no'
-    const as = plain && instead === undefined ? 'itself' : 'nothing'
+    const as = plain ? 'itself' : 'nothing'
     openBody(state, effects, { rest: input.slice(next), octets: chunk.octets, as, last: chunk.last })
   }
   return true
 }
+
+/** A reply of ours in the place of the backend's. The backend hears nothing, not even a NOOP, which msmtpd does not know. */
+function answer(state: Draft, event: string, reply: string, effects: FixsmtpioEffect[]): void {
+  const told = toClient(state, event, reply, effects)
+  if (told.reply !== '') effects.push(say(told.reply))
+  promise(state, event, told.reply)
+  if (told.exit !== undefined) end(state, effects, told.exit, 'rule')
+}
+
+/** What control/limits has answered, if it refuses. */
+const limited = (state: FixsmtpioState, event: string): string | undefined =>
+  state.settings.asks.has(event) && state.allowance !== undefined && state.allowance !== ''
+    ? own(state, { ...SAYS.limited, text: state.allowance })
+    : undefined
 
 /** RFC 5321 section 4.1.1.2: the path of FROM, without its brackets. */
 const senderOf = (argument: string): string => {
@@ -174,10 +186,7 @@ function answered(
   const { introduction } = state
   if (introduction === undefined || command.verb !== introduction.verb || command.argument !== introduction.name)
     return false
-  const told = toClient(state, event, introduction.reply, effects)
-  if (told.reply !== '') effects.push(say(told.reply))
-  promise(state, event, told.reply)
-  if (told.exit !== undefined) end(state, effects, told.exit, 'rule')
+  answer(state, event, introduction.reply, effects)
   return true
 }
 
@@ -193,30 +202,37 @@ function forBackend({ auth, settings }: FixsmtpioState, event: string, { argumen
   return kept === argument ? line : `MAIL ${kept}\r\n`
 }
 
-/** Our own reply to a MAIL that the backend must not see at all: not even a NOOP in its place, which msmtpd does not know. */
-function unwantedMessage(state: FixsmtpioState, argument: string): string | undefined {
-  if (isOver(argument, state.settings.size)) return own(state, SAYS.tooBig)
-  return isBinary(argument) ? own(state, SAYS.binary) : undefined
-}
-
-/** Our own reply to a request that is not for this backend; undefined: it gets the request. */
-function insteadOf(state: FixsmtpioState, event: string, { argument }: Command): string | undefined {
+/**
+ * Our own reply to a request that is not for this backend; undefined: it gets the request. `plain`: no rule has put anything before it, which
+ * keeps it from acting on the request by itself.
+ */
+function insteadOf(state: FixsmtpioState, event: string, { argument }: Command, plain: boolean): string | undefined {
   switch (event) {
     case 'auth':
       // No password for the guests' backend.
       return state.guest ? own(state, SAYS.guestAuth) : undefined
     case 'bdat':
       // A backend that does not know BDAT would take the chunk for commands.
-      return state.chunking ? undefined : own(state, SAYS.unimplemented)
+      return plain && !state.chunking ? own(state, SAYS.unimplemented) : undefined
     case 'mail':
-      // A backend of 32 bits takes what is over MOST_OCTETS for another size.
-      if (isOver(argument, MOST_OCTETS)) return own(state, SAYS.tooBig)
-      if (state.settings.senders !== undefined && !maySend(state.settings.senders, argument))
-        return own(state, SAYS.notYours)
-      return state.refusal === '' ? undefined : state.refusal
+      return unwantedMessage(state, argument, plain)
+    case 'starttls':
+      // Only authup, or the program by itself, has TLS with the client.
+      return state.settings.classic ? undefined : own(state, SAYS.unimplemented)
     default:
       return undefined
   }
+}
+
+function unwantedMessage(state: FixsmtpioState, argument: string, plain: boolean): string | undefined {
+  const { classic, size, senders } = state.settings
+  if (!classic && isOver(argument, size)) return own(state, SAYS.tooBig)
+  if (!classic && isBinary(argument)) return own(state, SAYS.binary)
+  if (!plain) return undefined
+  // A backend of 32 bits takes what is over MOST_OCTETS for another size.
+  if (isOver(argument, MOST_OCTETS)) return own(state, SAYS.tooBig)
+  if (senders !== undefined && !maySend(senders, argument)) return own(state, SAYS.notYours)
+  return state.refusal === '' ? undefined : state.refusal
 }
 
 /** What is put before a request so that the backend does not act on it. */

@@ -58,8 +58,6 @@ export interface Awaited {
   readonly swallow: 'no' | 'introduction' | 'literal' | 'if-2xx'
   /** The request reached the backend as the client sent it, without anything prepended. */
   readonly plain: boolean
-  /** Said in the place of the backend's reply. */
-  readonly instead: string | undefined
   /** BDAT LAST: accepted, it ends the transaction. */
   readonly last: boolean
 }
@@ -190,17 +188,16 @@ export function newFixsmtpio(settings: FixsmtpioSettings): FixsmtpioState {
 /** The program's exit code where a session ends by our own doing; authup would take 1 for a refused password. */
 export const NOT_NOW = 14
 
-export const awaiting = (
-  event: string,
-  plain: boolean,
-  instead?: string,
-  swallow: Awaited['swallow'] = 'no',
-  last = false,
-): Awaited => ({ event, swallow, plain, instead, last })
+export const awaiting = (event: string, plain: boolean, swallow: Awaited['swallow'] = 'no', last = false): Awaited => ({
+  event,
+  swallow,
+  plain,
+  last,
+})
 
 export const GREETING = awaiting('greeting', true)
 /** After authup or TLS the client has been greeted: only a refusal is for it. */
-export const SECOND_GREETING = awaiting('greeting', true, undefined, 'if-2xx')
+export const SECOND_GREETING = awaiting('greeting', true, 'if-2xx')
 export const IN_DATA = awaiting('in_data', true)
 /** A reply that nobody asked for is the backend's timeout. */
 export const UNASKED = awaiting('timeout', true)

@@ -68,6 +68,8 @@ void describe('limits', () => {
       .split('\r\n')
       .map((line) => line.slice(0, 3))
     assert.deepEqual(codes, ['250', '250', '250', '250', '450', '250', '250'])
+    // The client's own: what is refused does not get there as anything.
+    assert.equal(host.helper.backends.at(-1)?.heard().match(/NOOP/g)?.length, 1)
     assert.match(client.heard(), /too many recipients of this user \(#limit recipients\)/)
     await host.say(client, 'MAIL FROM:<a@x>\r\n', /^250 /)
     await host.say(client, 'RSET\r\n', /^250 /)
