@@ -38,7 +38,8 @@ void test('HACKING.md has a reason for every dependency, and for nothing else', 
 })
 
 void test('CHANGES.md has a version and a date over each list, newest first, and begins with the version of the package', () => {
-  const heads = [...read('CHANGES.md').matchAll(/^## (.*)$/gm)].map(([, head = '']) => head)
+  const all = [...read('CHANGES.md').matchAll(/^## (.*)$/gm)].map(([, head = '']) => head)
+  const heads = all[0] === 'Unreleased' ? all.slice(1) : all
   for (const head of heads) assert.match(head, /^\d+\.\d+\.\d+, \d{4}-\d\d-\d\d$/)
   const dates = heads.map((head) => head.split(', ')[1] ?? '')
   assert.deepEqual(dates, dates.toSorted().toReversed())
