@@ -2,18 +2,23 @@ import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { test } from 'node:test'
 import { cpuOf, processTree, pssOf } from '../../bench/proc.ts'
+import { until } from '../support/until.ts'
 
 void test('CPU of children counts while they live and after they have been waited for', async () => {
   // Ten children that work for a moment: five stay, five end.
   const work = 'i=0; while [ $i -lt 3000 ]; do i=$((i+1)); done'
-  const script = `for n in 1 2 3 4 5; do (${work}) & (${work}; exec sleep 30) & done; sleep 1; echo ready; wait`
+  const script = `for n in 1 2 3 4 5; do (${work}; echo; exec sleep 30) & (${work}) & ended="$ended $!"; done; wait $ended; echo; wait`
   const child = spawn('sh', ['-c', script], { stdio: ['ignore', 'pipe', 'ignore'] })
   const roots = [child.pid ?? 0]
-  await new Promise((resolve) => child.stdout.once('data', resolve))
+  let lines = 0
+  child.stdout.on('data', (bytes: Buffer) => {
+    lines += bytes.length
+  })
+  const sleepers = () => processTree(roots).filter(({ command }) => command === 'sleep')
+  await until('five to have ended and five to sleep', () => lines === 6 && sleepers().length === 5)
   const tree = processTree(roots)
-  const sleeping = tree.filter(({ command }) => command === 'sleep')
+  const sleeping = sleepers()
   const ours = cpuOf(roots, (command) => command === 'sh')
-  assert.equal(sleeping.length, 5)
   assert.ok(
     sleeping.every(({ own }) => own > 0.0005 && own < 5),
     JSON.stringify(sleeping),

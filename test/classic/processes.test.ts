@@ -1,14 +1,15 @@
 // What only a running process shows: who it runs as, what it does with slow and dead clients, and what its child inherits.
 
 import assert from 'node:assert/strict'
-import { type ChildProcess, spawn } from 'node:child_process'
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
+import { until } from '../support/until.ts'
 
 const bin = join(fileURLToPath(new URL('../../..', import.meta.url)), 'dist/programs')
 const home = mkdtempSync(join(tmpdir(), 'classic.'))
@@ -75,64 +76,74 @@ void test('authup parses the network as root | started as root it drops to the a
 
 void test('a short write loses bytes | complete writes, to a client that takes its time', async () => {
   const lines = 2000
-  const script = `printf '220 x\\r\\n'; read a; i=0; while [ $i -lt ${lines} ]; do echo "250-$i ${'x'.repeat(900)}"; i=$((i+1)); done | head -c 60000; echo; echo '250 end'; read a; echo '221 x'`
+  const said = join(home, 'said')
+  const script = `printf '220 x\\r\\n'; read a; i=0; while [ $i -lt ${lines} ]; do echo "250-$i ${'x'.repeat(900)}"; i=$((i+1)); done | head -c 60000; echo; echo '250 end'; : >${said}; read a; echo '221 x'`
   const fixsmtpio = start('fixsmtpio', 'sh', '-c', script)
   assert.equal(await lineOf(fixsmtpio), '220 x\r\n')
   let out = ''
   fixsmtpio.stdout?.pause()
   fixsmtpio.stdin?.write('EHLO x\r\n')
-  await sleep(700)
+  await until('the mail program to have said it all', () => existsSync(said))
   fixsmtpio.stdout?.on('data', (bytes: Buffer) => {
     out += bytes.toString('latin1')
   })
   fixsmtpio.stdout?.resume()
-  while (!out.includes('250 end')) await sleep(20)
+  await until('the end', () => out.includes('250 end'))
   assert.ok(out.length > 60_000, `${out.length} octets`)
   fixsmtpio.stdin?.end('QUIT\r\n')
   assert.equal(await exitOf(fixsmtpio), 0)
 })
 
 void test('SIGPIPE kills fixsmtpio | clean end', async () => {
-  const report = join(home, 'seen')
+  const [report, gone] = [join(home, 'seen'), join(home, 'gone')]
+  assert.equal(spawnSync('mkfifo', [gone]).status, 0)
   const fixsmtpio = start(
     'fixsmtpio',
     'sh',
     '-c',
-    `printf '220 x\\r\\n'; read a; sleep 0.2; printf '250 one\\r\\n'; printf '250 two\\r\\n'; while read a; do :; done; echo eof > ${report}; exit 7`,
+    `printf '220 x\\r\\n'; read a; read a <${gone}; printf '250 one\\r\\n'; printf '250 two\\r\\n'; while read a; do :; done; echo eof > ${report}; exit 7`,
   )
   assert.equal(await lineOf(fixsmtpio), '220 x\r\n')
   fixsmtpio.stdin?.write('NOOP\r\n')
   fixsmtpio.stdout?.destroy()
   fixsmtpio.stdin?.destroy()
+  void writeFile(gone, '\n')
   assert.equal(await exitOf(fixsmtpio), 7)
   assert.equal(readFileSync(report, 'utf8'), 'eof\n', 'the mail program sees the end of its input')
 })
 
 void test('reup without -t re-runs a missing program in a tight loop | backs off', async () => {
+  const began = performance.now()
   const reup = start('reup', '/no/such/program')
   let lines = 0
   reup.stderr?.on('data', (bytes: Buffer) => {
     lines += bytes.toString('latin1').split('\n').length - 1
   })
-  await sleep(2000)
+  // A line of each try and one of why: it waits 0.1 s before the third, 0.8 s before the fourth.
+  await until('four tries', () => lines >= 8)
   reup.kill('SIGKILL')
-  assert.ok(lines >= 1 && lines <= 12, `${lines} attempts in two seconds`)
+  assert.ok(performance.now() - began > 890)
 })
 
 void test('authup waits without using the processor', async () => {
-  const authup = start('authup', 'smtp', 'true')
-  await lineOf(authup)
-  const ticks = (): number => {
-    const fields = readFileSync(`/proc/${authup.pid}/stat`, 'latin1').split(') ')[1]?.split(' ') ?? []
-    return Number(fields[11]) + Number(fields[12])
-  }
-  authup.stdin?.write('NO')
-  await sleep(200)
-  const before = ticks()
-  await sleep(1000)
-  assert.ok(ticks() - before <= 3, `${ticks() - before} ticks in a second`)
-  authup.stdin?.end('OP\r\nQUIT\r\n')
-  assert.equal(await exitOf(authup), 0)
+  control('timeoutsmtpd', '2\n')
+  // The shell tells what the processor did for its child, in minutes and seconds.
+  const shell = spawn('sh', ['-c', '"$@"; times >&2', '', join(bin, 'authup'), 'smtp', 'true'], { env, cwd: '/' })
+  started.push(shell)
+  let times = ''
+  shell.stderr.on('data', (bytes: Buffer) => {
+    times += bytes.toString('latin1')
+  })
+  await lineOf(shell)
+  shell.stdin.write('NO')
+  assert.equal(await lineOf(shell), '451 authup timeout (#4.4.2)\r\n')
+  await once(shell, 'close')
+  rmSync(join(home, 'control/timeoutsmtpd'))
+  const used = [...(times.split('\n')[1] ?? '').matchAll(/(\d+)m([\d.]+)s/g)].map(
+    ([, m, s]) => Number(m) * 60 + Number(s),
+  )
+  assert.equal(used.length, 2, times)
+  assert.ok((used[0] ?? 2) + (used[1] ?? 2) < 1, `${used.join(' + ')} of two seconds`)
 })
 
 void test('the timeout holds after a refused password as well', async () => {

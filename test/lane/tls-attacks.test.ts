@@ -185,7 +185,7 @@ void it('certificates that are replaced a hundred times under load fail no hands
   for (let i = 1; i <= 100; i += 1) {
     const sofar = done
     await one.ask('tls', materials[i % 2 === 0 ? 0 : 1])
-    await until('a handshake', () => done > sofar, 20_000)
+    await until('a handshake', () => done > sofar, { timeout: 20_000 })
   }
   over.abort()
   await Promise.all(clients)

@@ -16,7 +16,9 @@ import {
 import { connect, type NetConnectOpts, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
+import { until } from '../support/until.ts'
+
+export { until } from '../support/until.ts'
 
 export const isRoot = process.getuid?.() === 0
 const own = { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 }
@@ -228,6 +230,20 @@ export class Fixture {
   }
 }
 
+/** The builds that must do the same, with the arguments of make. */
+export const BUILDS = [
+  ['as installed', []],
+  ['under the sanitizers', ['sanitized']],
+] as const
+
+/** Ends a helper, which must exit 0 and must not have given a sanitizer anything to say. */
+export async function endWell(fixture: Fixture, helper: Helper): Promise<void> {
+  const code = await helper.stop()
+  fixture.remove()
+  assert.equal(code, 0)
+  assert.doesNotMatch(helper.stderr, /Sanitizer|runtime error/)
+}
+
 export class Helper {
   readonly child: ChildProcess
   readonly #fixture: Fixture
@@ -316,14 +332,6 @@ export function contents(path: string): string {
     return readFileSync(path, 'latin1')
   } catch {
     return ''
-  }
-}
-
-export async function until(what: string, is: () => boolean, milliseconds = 10_000): Promise<void> {
-  const end = Date.now() + milliseconds
-  while (!is()) {
-    if (Date.now() > end) throw new Error(`waited in vain for ${what}`)
-    await sleep(10)
   }
 }
 

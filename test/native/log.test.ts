@@ -21,15 +21,14 @@ void describe('a log that cannot be written', () => {
     const child = spawn(fixture.helperPath, args, { ...account, stdio: ['pipe', 'ignore', fd] })
     if (typeof log === 'string') closeSync(fd)
     const helper = new Helper(fixture, child)
-    let up = false
-    while (!up) {
+    await until('the helper', async () => {
       const probe = connect(fixture.socketPath)
-      up = await new Promise<boolean>((resolve) => {
+      const up = await new Promise<boolean>((resolve) => {
         probe.on('connect', () => resolve(true)).on('error', () => resolve(false))
       })
       probe.destroy()
-      if (!up) await new Promise((resolve) => setTimeout(resolve, 5))
-    }
+      return up
+    })
     return { helper, child }
   }
 

@@ -5,6 +5,7 @@ import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
+import { within } from '../support/until.ts'
 import { account, contents, Fixture, type Helper, isRoot, loginFrame, until } from './fixture.ts'
 
 const BEFORE_6_16 = 'CPPFLAGS=-DSO_PASSRIGHTS=-1'
@@ -53,17 +54,17 @@ for (const [kernel, make] of [
           const said = await Promise.all(Array.from({ length: 10 }, async () => send(when, request)))
           if (make.length > 0) assert.ok(said.includes('sent\n'), said.join(''))
           for (let i = 0; i < 5; i++) {
-            const began = performance.now()
-            assert.match(await helper.answer({ chain: i % 2 === 0 ? 'builtin' : 'submission' }), /^ok /)
-            assert.ok(performance.now() - began < 900, 'before any of the others has its timeout')
+            const answer = helper.answer({ chain: i % 2 === 0 ? 'builtin' : 'submission' })
+            assert.match(await within('an answer', answer), /^ok /)
           }
         })
 
     void test('no process with root rights outlives the time of a login', async (t) => {
       if (!isRoot) return t.diagnostic('needs root: without it there are none')
       const isRoots = (pid: number) => /^Uid:\t0\t/m.test(contents(`/proc/${pid}/status`))
-      // What an accepted one reads, its backend closes, as the user.
-      await until('their processes to end', () => !helper.children(helper.server()).some(isRoots), 60_000)
+      // What an accepted one reads, its backend closes, as the user; the process above it waits for it as for any backend.
+      const ofRoot = (pid: number) => isRoots(pid) && helper.children(pid).every(isRoots)
+      await until('their processes to end', () => !helper.children(helper.server()).some(ofRoot), { timeout: 60_000 })
       assert.match(await helper.answer({ chain: 'submission' }), /^ok /)
     })
   })

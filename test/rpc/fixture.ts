@@ -47,7 +47,7 @@ export async function fixture(t: TestContext, strangers = 0, begins: Begins = {}
   const clients: StreamEnd[] = []
   for (const [i, user] of USERS.entries()) clients.push(await host.login(user, 1 + (i % 2)))
   const others = Array.from({ length: strangers }, (_, i) => host.dial(1 + (i % 2)))
-  await until('the strangers', () => others.every((one) => one.heard() !== ''), 20_000)
+  await until('the strangers', () => others.every((one) => one.heard() !== ''), { timeout: 20_000 })
   const query = (user?: string) =>
     host.daemon.sessions.query({
       filter: user === undefined ? {} : { user },

@@ -308,7 +308,7 @@ void describe('a parked backend', () => {
     await say(client, 'EHLO client\r\n')
     const from = client.heard().length
     client.send(`AUTH PLAIN ${Buffer.from('\0me\0secret').toString('base64')}\r\n`)
-    await until('the answer', () => client.heard().length > from, 7000)
+    await until('the answer', () => client.heard().length > from, { timeout: 7000 })
     assert.match(client.heard().slice(from), /^235 /)
     assert.equal(lane.helper.backends.length, 2)
     assert.ok(end.closed())

@@ -116,7 +116,7 @@ void describe('a POP3 client that pauses', () => {
 
   void it('and takes nothing more is given up after the idle timeout, and only what left is counted', async () => {
     const { octets } = await fetch(2, 60)
-    await until('the end', () => endedWith() !== '', 10_000)
+    await until('the end', () => endedWith() !== '')
     const out = Number(/ out=(\d+)$/.exec(endedWith())?.[1])
     assert.ok(out > 8192 && out < octets, `${octets}: ${endedWith()}`)
   })

@@ -11,6 +11,9 @@ import { bindAddress } from './binding.ts'
 import { controlTexts } from './control.ts'
 import { type FakeHelper, fakeHelper, StreamEnd } from './fake-helper.ts'
 import type { Settings, World } from './transcript.ts'
+import { until } from './until.ts'
+
+export { until } from './until.ts'
 
 export interface Lane {
   readonly port: number
@@ -98,14 +101,6 @@ export async function startLane(texts: ControlTexts, more: Partial<LaneStart> = 
   return lane
 }
 
-export async function until(what: string, holds: () => boolean | Promise<boolean>, milliseconds = 5000): Promise<void> {
-  const deadline = Date.now() + milliseconds
-  while (!(await holds())) {
-    if (Date.now() > deadline) throw new Error(`waited ${milliseconds} ms in vain for ${what}`)
-    await sleep(3)
-  }
-}
-
 /** A transcript's world on a real lane. */
 export async function laneWorld(settings: Settings): Promise<World & { readonly lane: Lane }> {
   const lane = await startLane(controlTexts(settings))
@@ -131,7 +126,7 @@ export async function laneWorld(settings: Settings): Promise<World & { readonly 
     end: async () => {
       client.close()
       for (const one of lane.helper.backends) one.close()
-      const left = await until('the session to end', () => / session-ended /.test(lane.log()), 4000).then(
+      const left = await until('the session to end', () => / session-ended /.test(lane.log()), { timeout: 4000 }).then(
         () => '',
         () => 'the session has not ended',
       )

@@ -1,6 +1,8 @@
 // Who runs as whom and with what, straight from /proc.
 import { readdirSync, readFileSync } from 'node:fs'
-import { setTimeout as sleep } from 'node:timers/promises'
+import { until } from '../support/until.ts'
+
+export { until } from '../support/until.ts'
 
 export interface Process {
   readonly pid: number
@@ -104,22 +106,6 @@ export function cpuSeconds(pid: number): number {
     .replace(/^.*\) /s, '')
     .split(' ')
   return (Number(fields[11]) + Number(fields[12])) / 100
-}
-
-/** Asks until the answer is neither false nor undefined, and gives it; throws naming `what`, with the last answer of `show`. */
-export async function until<T>(
-  what: string,
-  ask: () => T | false | undefined | Promise<T | false | undefined>,
-  { timeout = 10_000, every = 20, show }: { timeout?: number; every?: number; show?: () => string } = {},
-): Promise<T> {
-  const end = Date.now() + timeout
-  for (;;) {
-    const answer = await ask()
-    if (answer !== false && answer !== undefined) return answer
-    if (Date.now() > end)
-      throw new Error(`waited ${timeout} ms in vain: ${what}${show === undefined ? '' : `\n${show()}`}`)
-    await sleep(every)
-  }
 }
 
 export function signal(pid: number, name: NodeJS.Signals): void {
