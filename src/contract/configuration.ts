@@ -1,6 +1,7 @@
 // The configuration as the control plane sees it: knobs, files, generations, and what a change of it would do or has done.
 
 import type { ConfigError } from '../protocol/errors.ts'
+import type { SessionFilter } from './pages.ts'
 
 export interface Knob {
   readonly name: string
@@ -45,6 +46,52 @@ export interface FileState {
   /** Left out when there is no such file now / was none when it was read. */
   readonly diskSha256?: string
   readonly loadedSha256?: string
+}
+
+export const EXPLAINED = [
+  'knob',
+  'value',
+  'rule',
+  'listener',
+  'chain',
+  'limit',
+  'access',
+  'sender',
+  'certificate',
+  'comment',
+] as const
+
+/** What a control file, or one of its lines, means. */
+export interface Meaning {
+  readonly kind: (typeof EXPLAINED)[number]
+  /** The line as it is written; of a knob the value in force, if it is a single one. */
+  readonly text?: string
+  /** Of a listener, a chain, a limit. */
+  readonly name?: string
+  /** Sentences. */
+  readonly does: readonly string[]
+  /** The sessions that it is about, where not all are. */
+  readonly filter?: SessionFilter
+  /** What of the configuration names it: `listener submission`. */
+  readonly usedBy?: readonly string[]
+}
+
+/** The same, with who uses it. */
+export interface Explanation extends Meaning {
+  readonly file: string
+  readonly line?: number
+  /** The first of the generations without a gap up to the published one that say the same there. */
+  readonly since: { readonly generation: number; readonly published: number }
+  /** The file on disk differs from the one that is explained. */
+  readonly drift: boolean
+  readonly needsRestart: boolean
+  /** Of a rule: replies that it matched; of a limit: what it refused; of a listener: sessions that it accepted. */
+  readonly hits?: number
+  readonly lastHit?: number
+  /** Generations that say the same there, with their sessions. */
+  readonly uses: readonly { readonly generation: number; readonly sessions: number }[]
+  /** Sessions that it is about. */
+  readonly sessions: number
 }
 
 export interface CheckReport {

@@ -9,6 +9,7 @@ import type {
   ChangeRequest,
   CheckReport,
   ConfigStatus,
+  Explanation,
   FileDifference,
   Generation,
   Knob,
@@ -70,6 +71,8 @@ export interface Daemon {
      */
     change(how: ChangeRequest): Answer<Published>
     history(): Soon<readonly Generation[]>
+    /** Of the published generation. Fails with `not-found`: an unknown file, or a line that it does not have. */
+    explain(file: string, line: number | undefined): Answer<Explanation>
   }
   readonly rules: {
     /** The published generation's, or a kept one's. */

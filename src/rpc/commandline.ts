@@ -199,7 +199,7 @@ function requestOf(name: string, method: Method, words: Words): Result<Request, 
   const options = optionsOf(method)
   const params: Record<string, unknown> = {}
   for (const { param } of options) if (words.values[param] !== undefined) params[param] = words.values[param]
-  const left = [...words.rest]
+  const left = method.cli.place === undefined ? [...words.rest] : placeWords(words.rest)
   for (const param of method.cli.args ?? []) {
     const option = options.find((one) => one.param === param)
     const text = option?.kind === 'list' ? left.splice(0).join(',') : left.shift()
@@ -217,6 +217,14 @@ function requestOf(name: string, method: Method, words: Words): Result<Request, 
       needed && kind !== 'file' && params[param] === undefined && !files.some((file) => file.param === param),
   )
   return missing ? err(`${missing.name} is missing`) : ok({ name, method, params, files })
+}
+
+/** `fixsmtpio:12` is two words. */
+const placeWords = ([first = '', ...more]: readonly string[]): string[] => {
+  const [, file, line] = /^(.+?):(\d+)(?::\d*)?$/.exec(first) ?? []
+  return file === undefined || line === undefined
+    ? [first, ...more].filter((word) => word !== '')
+    : [file, line, ...more]
 }
 
 /** `NAME=PATH`, or a path whose last part is the name. */

@@ -76,7 +76,10 @@ function optionLines(options: readonly Option[]): string {
 
 export function usageOf(name: string, method: Method): string {
   const options = optionsOf(method)
-  const args = (method.cli.args ?? []).map((param) => {
+  const { place } = method.cli
+  const args = (method.cli.args ?? []).flatMap((param) => {
+    if (param === place?.[1]) return []
+    if (param === place?.[0]) return place.map((each) => kebab(each).toUpperCase()).join('[:') + ']'
     const option = options.find((one) => one.param === param)
     const word = kebab(param).toUpperCase() + (option?.kind === 'list' ? '...' : '')
     return option?.needed ? word : `[${word}]`

@@ -5,6 +5,7 @@
 // then `npm run build && UPDATE_DOCS=1 node --test dist/test/rpc/document.test.js` writes docs/rpc.md. The tests fail until all agree.
 import { accessMethods } from './methods/access.ts'
 import { configMethods } from './methods/config.ts'
+import { explainMethods } from './methods/config-explain.ts'
 import { generationMethods } from './methods/config-generations.ts'
 import { eventMethods } from './methods/events.ts'
 import { laneMethods } from './methods/lanes.ts'
@@ -24,7 +25,7 @@ export type MethodName =
   | 'rpc.discover'
   | `server.${'info' | 'ping' | 'whoami' | 'stats' | 'metrics' | 'health' | 'drain' | 'undrain' | 'stop'}`
   | `listener.${'list' | 'pause' | 'resume'}`
-  | `config.${'get' | 'status' | 'check' | 'diff' | 'reload' | 'history' | 'rollback'}`
+  | `config.${'get' | 'status' | 'check' | 'diff' | 'reload' | 'history' | 'rollback' | 'explain'}`
   | `rules.${'list' | 'eval'}`
   | `session.${'list' | 'get' | 'kill' | 'trace'}`
   | `tls.${'list' | 'reload'}`
@@ -45,6 +46,7 @@ export const METHODS = {
   ...listenerMethods,
   ...configMethods,
   ...generationMethods,
+  ...explainMethods,
   ...rulesMethods,
   ...sessionMethods,
   ...traceMethods,

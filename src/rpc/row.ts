@@ -37,6 +37,8 @@ export interface CommandLine {
   readonly raw?: string
   /** A parameter that is never given on the command line but read from standard input. */
   readonly secret?: string
+  /** A file and a line of it, which may be one word FILE:LINE. */
+  readonly place?: readonly [file: string, line: string]
   /** The reply is followed by notifications until it ends. */
   readonly stream?: true
 }

@@ -24,6 +24,7 @@ import type { RuleSet } from '../../rules/ruleset.ts'
 import type { KeptGeneration } from '../memory.ts'
 import { lastDifferent, planFor, type Refusal, refusalErrors, reloadSamples } from '../publishing.ts'
 import type { Runtime } from '../runtime.ts'
+import { explainLine } from './explain.ts'
 import { type Uses, usesOf } from './uses.ts'
 
 type GivenTexts = Readonly<Record<string, string>> | undefined
@@ -34,6 +35,7 @@ export const configOf = (runtime: Runtime): Daemon['config'] => ({
   check: (files) => check(runtime, files),
   diff: (files) => differences(runtime, planFor(runtime.publishing, diskWith(runtime, files))),
   change: (how) => change(runtime, how),
+  explain: (file, line) => explainLine(runtime, file, line),
   async history() {
     const { sessions } = await usesOf(runtime)
     return runtime.publishing.kept.map((stored) => shown(stored, sessions))
