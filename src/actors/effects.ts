@@ -162,6 +162,7 @@ export type LogEvent =
   | 'dot-after-nul'
   | 'backend-died'
   | 'ehlo-refused'
+  | 'xclient-refused'
 
 export type ReupEffect = Send<AttemptFrame | OutcomeFrame> | Log
 export type CheckpasswordEffect = Send<VerdictFrame> | Log | AskHelper

@@ -4,6 +4,7 @@ import { NO_BYTES } from '../protocol/bytes.ts'
 import { splitCommand } from '../protocol/command.ts'
 import { addressLiteral } from '../protocol/ip.ts'
 import { noReply, replyCode, takeReplies } from '../protocol/replies.ts'
+import { proxyLine } from '../protocol/xclient.ts'
 import { type FixsmtpioEffect, log, say } from './effects.ts'
 import { relayGoes, relayRefused, spokeInMessage } from './fixsmtpio-chunks.ts'
 import { clientEnded } from './fixsmtpio-ends.ts'
@@ -15,6 +16,7 @@ import {
   awaiting,
   type Draft,
   end,
+  forwardOf,
   IN_DATA,
   NOT_NOW,
   NOTHING_AWAITED,
@@ -79,12 +81,8 @@ function takeReply(state: Draft, reply: string, effects: FixsmtpioEffect[]): voi
     return
   }
   follow(state, awaited, code, reply)
-  if (awaited.swallow === 'introduction' || awaited.swallow === 'literal') {
-    introduced(state, awaited, code, reply, effects)
-    return
-  }
-  if (awaited.swallow === 'if-2xx' && accepted(code)) {
-    introduce(state, effects)
+  if (awaited.swallow !== 'no' && (awaited.swallow !== 'if-2xx' || accepted(code))) {
+    unheard(state, awaited, code, reply, effects)
     return
   }
   const guarded = needsTls(state, event)
@@ -112,6 +110,7 @@ function follow(state: Draft, { event, plain, last }: Awaited, code: number, rep
       state.refusal = ''
       state.chunking = event === 'ehlo' && offers(reply, 'chunking')
       state.auth = event === 'ehlo' && offers(reply, 'auth')
+      state.forward = event === 'ehlo' ? forwardOf(state.settings, reply) : ''
       state.relay = 'no'
       break
     case 'rset':
@@ -192,18 +191,54 @@ function tell(state: Draft, { event }: Awaited, told: Told, code: number, effect
 
 // ---- the client's EHLO, said again
 
-/** After its greeting the backend hears the client's EHLO, if it has not; the client's requests wait for what it says to it. */
+/** A reply that the client does not hear. */
+function unheard(state: Draft, awaited: Awaited, code: number, reply: string, effects: FixsmtpioEffect[]): void {
+  switch (awaited.swallow) {
+    case 'if-2xx':
+      introduce(state, effects)
+      break
+    case 'offer':
+      tellClient(state, code, reply, effects)
+      break
+    case 'xclient':
+      if (!accepted(code)) effects.push(log('xclient-refused', '', 0, '', firstLine(reply)))
+      sayAgain(state, effects)
+      break
+    case 'xforward':
+      // Within a transaction, which a second MAIL does not end, it is refused like that MAIL.
+      if (!accepted(code) && !state.transaction) effects.push(log('xclient-refused', '', 0, '', firstLine(reply)))
+      break
+    default:
+      introduced(state, awaited, code, reply, effects)
+  }
+}
+
+/** After its greeting the backend hears who the client is, and the client's EHLO; the client's requests wait for what it says to them. */
 function introduce(state: Draft, effects: FixsmtpioEffect[]): void {
   if (state.at !== 'greeting') return
+  state.at = 'introducing'
+  const { client } = state.settings
+  if (client === undefined || state.introduction !== undefined) sayAgain(state, effects)
+  // Whatever the client has said, or has not: only EHLO is answered with what the backend takes.
+  else ask(state, `EHLO ${addressLiteral(client.ip)}\r\n`, 'offer', effects)
+}
+
+function tellClient(state: Draft, code: number, reply: string, effects: FixsmtpioEffect[]): void {
+  const { client } = state.settings
+  const line = client === undefined || !accepted(code) ? '' : proxyLine('XCLIENT', reply, client)
+  if (line === '') sayAgain(state, effects)
+  else ask(state, line, 'xclient', effects)
+}
+
+function sayAgain(state: Draft, effects: FixsmtpioEffect[]): void {
   if (state.replay === '') {
     state.at = 'commands'
     return
   }
-  state.at = 'introducing'
   ask(state, state.replay, 'introduction', effects)
 }
 
-function ask(state: Draft, line: string, how: 'introduction' | 'literal', effects: FixsmtpioEffect[]): void {
+function ask(state: Draft, line: string, how: Awaited['swallow'], effects: FixsmtpioEffect[]): void {
   effects.push({ do: 'request', text: line })
   state.awaited = [...state.awaited, awaiting(splitCommand(line).verb.toLowerCase(), true, how)]
 }

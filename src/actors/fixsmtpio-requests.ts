@@ -136,6 +136,10 @@ function takeRequest(
   state.introduction = undefined
   const passed = plain ? forBackend(state, event, command, request) : request
   if (settings.debug) effects.push({ do: 'debug', mark: '2', event, text: passed })
+  if (event === 'mail' && plain && state.forward !== '') {
+    sent.push(state.forward)
+    state.awaited = [...state.awaited, awaiting('xforward', true, 'xforward')]
+  }
   sent.push(passed)
   state.awaited = [...state.awaited, awaiting(event, plain, 'no', chunk.last)]
   if (event === 'data') state.at = 'data'
@@ -216,6 +220,9 @@ function insteadOf(state: FixsmtpioState, event: string, { argument }: Command, 
       return plain && !state.chunking ? own(state, SAYS.unimplemented) : undefined
     case 'mail':
       return unwantedMessage(state, argument, plain)
+    case 'xclient':
+    case 'xforward':
+      return state.settings.classic ? undefined : own(state, SAYS.notTrusted)
     case 'starttls':
       // Only authup, or the program by itself, has TLS with the client.
       return state.settings.classic ? undefined : own(state, SAYS.unimplemented)

@@ -5,6 +5,7 @@ import type { BodyFault } from '../protocol/end-of-data.ts'
 import { joinReply, noReply, type ReplyBuffer, replyCode } from '../protocol/replies.ts'
 import type { Senders } from '../protocol/senders.ts'
 import { type OwnReply, replyText } from '../protocol/status.ts'
+import { type ClientFacts, proxyLine } from '../protocol/xclient.ts'
 import { type Identity, rewriteReply, type SessionRules } from '../rules/rewrite.ts'
 import { type Body, close, type FixsmtpioEffect, say, send } from './effects.ts'
 import type { Why } from './endings.ts'
@@ -32,6 +33,8 @@ export interface FixsmtpioSettings {
   readonly introduced: string
   /** The client's address; empty if it is not known. */
   readonly peer: string
+  /** For a backend that offers XCLIENT or XFORWARD; undefined: it is not told. */
+  readonly client: ClientFacts | undefined
   /** What the user may give as the sender; undefined: any. */
   readonly senders: Senders | undefined
   /** Events that are asked about before they go on: `mail`, `rcpt`. */
@@ -54,8 +57,11 @@ export const NO_CHUNK: Chunk = { octets: 0, last: false }
 /** A request whose reply is awaited. */
 export interface Awaited {
   readonly event: string
-  /** The reply is not told: one to the client's EHLO said again, the same with its address, or a second greeting unless it refuses. */
-  readonly swallow: 'no' | 'introduction' | 'literal' | 'if-2xx'
+  /**
+   * The reply is not told: one to the client's EHLO said again, the same with its address, a second greeting unless it refuses; or to an
+   * EHLO of ours, XCLIENT and XFORWARD.
+   */
+  readonly swallow: 'no' | 'introduction' | 'literal' | 'if-2xx' | 'offer' | 'xclient' | 'xforward'
   /** The request reached the backend as the client sent it, without anything prepended. */
   readonly plain: boolean
   /** BDAT LAST: accepted, it ends the transaction. */
@@ -92,6 +98,8 @@ export interface FixsmtpioState {
   /** The backend has offered CHUNKING, AUTH. */
   readonly chunking: boolean
   readonly auth: boolean
+  /** The XFORWARD that goes before each MAIL, for a backend that has offered it and was told nothing by XCLIENT; else empty. */
+  readonly forward: string
   /** A message in chunks as DATA: DATA is asked for; it is open until LAST has gone by; or its chunks are discarded. */
   readonly relay: 'no' | 'asked' | 'open' | 'refused'
   /** The chunk that is asked for or goes by. */
@@ -137,6 +145,7 @@ export const draftOf = (state: FixsmtpioState): Draft => ({
   refusal: state.refusal,
   chunking: state.chunking,
   auth: state.auth,
+  forward: state.forward,
   relay: state.relay,
   chunk: state.chunk,
   verdict: state.verdict,
@@ -168,6 +177,7 @@ export function newFixsmtpio(settings: FixsmtpioSettings): FixsmtpioState {
     refusal: '',
     chunking: offers(settings.introduced, 'chunking'),
     auth: offers(settings.introduced, 'auth'),
+    forward: forwardOf(settings, settings.introduced),
     relay: 'no',
     chunk: NO_CHUNK,
     verdict: '',
@@ -224,6 +234,7 @@ export const SAYS = {
   guestAuth: { code: '503', status: '5.5.1', text: 'authup mail is being served without authentication' },
   limited: { code: '450', status: '4.7.1', text: 'too much' },
   binary: { code: '555', status: '5.5.4', text: 'BODY=BINARYMIME is not supported' },
+  notTrusted: { code: '550', status: '5.7.1', text: 'insufficient authorization' },
   chunkTaken: { code: '250', status: '2.0.0', text: 'octets taken', recorded: '' },
   chunkNotTaken: { code: '554', status: '5.5.0', text: 'mail program takes no message' },
   chunkOutOfTurn: { code: '503', status: '5.5.1', text: 'message was refused before' },
@@ -241,10 +252,13 @@ export const accepted = (code: number): boolean => code >= 200 && code < 300
 const KEYWORDS = {
   chunking: /\n\d{3}.CHUNKING(?![A-Z0-9-])/i,
   auth: /\n\d{3}.AUTH(?![A-Z0-9-])/i,
-  binary: /\n\d{3}.BINARYMIME(?![A-Z0-9-])/i,
+  unsaid: /\n\d{3}.(?:BINARYMIME|XCLIENT|XFORWARD)(?![A-Z0-9-])/i,
   enhanced: /\n\d{3}.ENHANCEDSTATUSCODES(?![A-Z0-9-])/i,
 } as const
 export const offers = (reply: string, keyword: keyof typeof KEYWORDS): boolean => KEYWORDS[keyword].test(reply)
+
+export const forwardOf = ({ client }: FixsmtpioSettings, ehlo: string): string =>
+  client === undefined || proxyLine('XCLIENT', ehlo, client) !== '' ? '' : proxyLine('XFORWARD', ehlo, client)
 
 export function end(state: Draft, effects: FixsmtpioEffect[], exit: number, why: Why, park = ''): void {
   effects.push(close(exit, why, park))
@@ -259,10 +273,13 @@ export interface Told {
   readonly exit: number | undefined
 }
 
-/** BINARYMIME is never offered: its messages have no lines, and a backend that was given DATA would see other ones. */
-function withoutBinary(reply: string): string {
-  if (!offers(reply, 'binary')) return reply
-  return joinReply(reply.split(/(?<=\n)/).filter((line, i) => i === 0 || !offers(`\n${line}`, 'binary')))
+/**
+ * BINARYMIME is never offered: its messages have no lines, and a backend that was given DATA would see other ones. XCLIENT and XFORWARD are
+ * between the backend and us: whoever may say them can be anybody.
+ */
+function withoutUnsaid(reply: string): string {
+  if (!offers(reply, 'unsaid')) return reply
+  return joinReply(reply.split(/(?<=\n)/).filter((line, i) => i === 0 || !offers(`\n${line}`, 'unsaid')))
 }
 
 /** The reply to a message is of interest itself: it may name it. */
@@ -285,7 +302,7 @@ export function toClient(state: FixsmtpioState, event: string, reply: string, ef
     enhanced: state.enhanced,
   }
   const done = rewriteReply(settings.rules, event, reply, who)
-  const told = event === 'ehlo' && !settings.classic ? withoutBinary(done.reply) : done.reply
+  const told = event === 'ehlo' && !settings.classic ? withoutUnsaid(done.reply) : done.reply
   effects.push(noteOf(event, told))
   if (done.hits.length > 0) effects.push({ do: 'hits', rules: done.hits })
   if (settings.debug) effects.push({ do: 'debug', mark: '4', event, text: told })

@@ -303,6 +303,7 @@ const guestActor = ({ greeting, capabilities }: DialogueSettings): FixsmtpioStat
     longest: REQUEST_LIMIT,
     warm: false,
     introduced: '',
+    client: undefined,
     senders: undefined,
     peer: process.env['TCPREMOTEIP'] ?? '',
     asks: NO_ASKS,

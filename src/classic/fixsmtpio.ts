@@ -232,6 +232,7 @@ const actorOf = (program: FixsmtpioProgram): FixsmtpioState =>
     warm: false,
     introduced: '',
     peer: '',
+    client: undefined,
     senders: undefined,
     asks: NO_ASKS,
     enhanced: false,

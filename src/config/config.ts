@@ -36,6 +36,8 @@ export interface Config {
   readonly minDataRate: number
   readonly access: AccessRules
   readonly senders: SenderRights
+  /** A backend that offers XCLIENT or XFORWARD is told who the client is. */
+  readonly xclient: boolean
   readonly bareLineEnd: 'fix' | 'refuse'
   readonly logLevel: 'error' | 'warn' | 'info' | 'debug'
   readonly maxSessions: number
@@ -173,6 +175,7 @@ function scalars(reading: Reading) {
     minDataRate: numberOf(reading, 'mindatarate', 0, 1_000_000),
     access: accessOf(reading),
     senders: sendersOf(reading),
+    xclient: numberOf(reading, 'xclient', 0, 1) === 1,
     bareLineEnd: wordOf(reading, 'barelineend', ['fix', 'refuse']),
     logLevel: wordOf(reading, 'loglevel', ['info', 'error', 'warn', 'debug']),
     maxSessions: numberOf(reading, 'maxsessions', 0, 10_000_000),

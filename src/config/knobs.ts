@@ -75,6 +75,12 @@ export const KNOBS = [
     about: 'USER ADDRESS...: which senders a user may give; without the file any.',
   },
   { name: 'fixsmtpio', changes: 'reload', fallback: '', about: 'Rules for requests, replies and exit codes.' },
+  {
+    name: 'xclient',
+    changes: 'reload',
+    fallback: '0',
+    about: '1: a backend that offers XCLIENT or XFORWARD is told who the client is.',
+  },
   { name: 'barelineend', changes: 'reload', fallback: 'fix', about: 'fix or refuse a bare CR or LF in a message.' },
   {
     name: 'tls',

@@ -89,6 +89,9 @@ function report(reporter: Reporter, session: ClientSession, effect: Log): void {
     case 'login-attempt':
       logOf(session, 'debug', 'login-attempt', { user })
       break
+    case 'xclient-refused':
+      logOf(session, 'warn', 'xclient-refused', { user: session.login.user, said: effect.said })
+      break
     case 'ehlo-refused':
       logOf(session, 'info', 'ehlo-refused', { user: session.login.user, helo: session.login.helo, said: effect.said })
       break

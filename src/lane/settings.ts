@@ -66,6 +66,7 @@ export function compileGeneration(
         longest: REQUEST_LIMIT,
         implicitTls: listener.tls === 'implicit',
         proxies: listener.proxies,
+        tells: config.xclient,
         dialogue: dialogueOf(config, listener),
       }
     }),

@@ -58,6 +58,8 @@ export interface SessionSettings {
   readonly implicitTls: boolean
   /** Peers that send a PROXY header first. */
   readonly proxies: readonly Network[]
+  /** A backend that offers XCLIENT or XFORWARD is told who the client is. */
+  readonly tells: boolean
   readonly dialogue: DialogueSettings
   readonly tries: number
   readonly chain: string

@@ -16,6 +16,7 @@ import type { TlsFacts } from '../edge/tls.ts'
 import type { Accepted } from '../protocol/helper.ts'
 import { hasKeyword, sizeLimit } from '../protocol/mail.ts'
 import { promisesStatus } from '../protocol/status.ts'
+import type { ClientFacts } from '../protocol/xclient.ts'
 import type { Opened, Refused } from './backends/backends.ts'
 import type { Address, Arrival } from './door.ts'
 import type { ServingRules, SessionHost, SessionSettings } from './host.ts'
@@ -249,12 +250,29 @@ export class ClientSession {
       warm: warm && this.login.user !== '',
       introduced: this.introduced,
       peer: this.ip,
+      client: this.settings.tells ? this.facts() : undefined,
       senders,
       asks,
       enhanced: promisesStatus(dialogue.capabilities),
       chunking: hasKeyword(dialogue.capabilities, 'CHUNKING'),
       size: sizeLimit(dialogue.capabilities),
     })
+  }
+
+  /** A backend that may serve another session of the user hears nothing that differs from one to the next. */
+  private facts(): ClientFacts {
+    const { login, settings, actors } = this
+    const warm = settings.warm && login.user !== ''
+    const local = this.local()
+    return {
+      ip: this.ip,
+      port: warm ? 0 : this.port,
+      name: '',
+      helo: login.helo,
+      proto: /^helo/i.test(actors.authup.helo) ? 'SMTP' : 'ESMTP',
+      login: login.user,
+      local: warm ? { ip: local.ip, port: 0 } : local,
+    }
   }
 
   private note(event: string, code: number): void {

@@ -52,6 +52,7 @@ export const sessionSettings = (settings: Settings): SessionSettings => ({
   listener: 'test',
   implicitTls: false,
   proxies: [],
+  tells: settings.tells,
   dialogue: dialogueOf(settings),
   tries: settings.tries,
   chain: 'submission',

@@ -25,6 +25,7 @@ const actors: Actors = {
     longest: 65_536,
     warm: false,
     introduced: '',
+    client: undefined,
     senders: undefined,
     peer: '192.0.2.1',
     asks: NO_ASKS,

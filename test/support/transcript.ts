@@ -32,6 +32,8 @@ export interface Settings {
   readonly enhanced: boolean
   /** What EHLO offers besides 8BITMIME: `with: offer SIZE 1000`. */
   readonly offers: readonly string[]
+  /** control/xclient. */
+  readonly tells: boolean
   /** Seconds. */
   readonly timeout: number
   /** Lines of control/fixsmtpio after the recommended ones. */
@@ -80,6 +82,7 @@ const OPTIONS: Settings = {
   broken: false,
   enhanced: false,
   offers: [],
+  tells: false,
   timeout: 1200,
   rules: '',
 }
@@ -100,7 +103,7 @@ function settingsOf(text: string, before: Settings): Settings {
   for (const word of text.split(' ')) {
     const [name = '', value = ''] = word.split('=')
     if (name === 'pop3') settings = { ...settings, protocol: 'pop3', tries: 1 }
-    else if (name === 'guest' || name === 'apop' || name === 'broken' || name === 'enhanced')
+    else if (name === 'guest' || name === 'apop' || name === 'broken' || name === 'enhanced' || name === 'tells')
       settings = { ...settings, [name]: true }
     else if (name === 'tries' || name === 'timeout') settings = { ...settings, [name]: Number(value) }
     else if (name === 'bare' && (value === 'fix' || value === 'refuse')) settings = { ...settings, bare: value }
