@@ -1,8 +1,8 @@
 /* acceptd: the part that may be root. It reads the root-owned files that say who acceptd is, binds, and becomes that account; everything
  * else is acceptd.js, which Node runs as the account: first to say what to bind, or what is wrong, then to supervise. It reads nothing from
  * a client, and of acceptd.js only addresses and ports. An ordinary user's acceptd takes the same way and stays who it is.
- *   plan      acceptd.js, in a child as the account: answers --check, --help and errors by itself, else writes FAMILY ADDRESS PORT lines
- *   bind      the addresses, in that order, as descriptors 3, 4, ...
+ *   plan      acceptd.js, in a child as the account: answers --check, --help and errors by itself, else writes FAMILY ADDRESS PORT NAME lines
+ *   bind      the addresses, in that order, as descriptors 3, 4, ..., or take what a service manager has bound: sd_listen_fds(3)
  *   directories of the control sockets, and of what the runtime keeps
  *   become    the account, for good
  *   serve     acceptd.js in a child; we stay, with nothing but its pid and a pipe, pass signals on, and end as it does */
@@ -28,7 +28,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { MAX_PLAN = 16384, MAX_LISTENERS = 256, FIRST = 3, NICE = -10, CANNOT_BIND = 71, NAME = 64 };
+enum { MAX_PLAN = 32768, MAX_LISTENERS = 256, FIRST = 3, NICE = -10, CANNOT_BIND = 71, NAME = 64 };
 
 static int root;
 static const char *control = "/etc/acceptd", *run = "/run/acceptd";
@@ -156,34 +156,101 @@ static void learn_plan(char *plan, char **argv)
   if (*problem != '\0') fail(78, "%s", problem);
 }
 
-/* A socket bound as FAMILY (4, 6, or 46 for both) ADDRESS PORT says, not listening: the lanes do that. Answers the port in use, also for 0. */
-static int bind_one(const char *family, const char *address, const char *port)
+/* Sockets that a service manager has bound, with their names: descriptors 3, 4, ... until they are taken, -1 then. */
+static int handed[MAX_LISTENERS], handed_count;
+static char *handed_names[MAX_LISTENERS];
+
+/* The variables are for this process only. */
+static void find_handed(void)
+{
+  const char *pid = getenv("LISTEN_PID"), *count = getenv("LISTEN_FDS"), *names = getenv("LISTEN_FDNAMES");
+  if (pid != NULL && count != NULL && atol(pid) == getpid()) handed_count = atoi(count);
+  if (handed_count < 0 || handed_count > MAX_LISTENERS) fail(1, "LISTEN_FDS: not 0 to %d", MAX_LISTENERS);
+  char *rest = strdup(names == NULL ? "" : names);
+  for (int i = 0; i < handed_count; i++) {
+    char *name = strsep(&rest, ":");
+    handed[i] = FIRST + i;
+    handed_names[i] = name == NULL ? "" : name;
+    if (fcntl(handed[i], F_SETFD, FD_CLOEXEC) != 0) fail(1, "LISTEN_FDS: descriptor %d: %s", handed[i], strerror(errno));
+  }
+  for (const char *const *name = (const char *const[]){"LISTEN_PID", "LISTEN_PIDFDID", "LISTEN_FDS", "LISTEN_FDNAMES", NULL}; *name != NULL; name++)
+    unsetenv(*name);
+}
+
+/* It listens at this address, port 0 being any, and with [::] on IPv4, too, where it should. */
+static int listens_at(int fd, const struct sockaddr *wanted, socklen_t size, int only)
+{
+  struct sockaddr_in6 is = {0};
+  int listens = 0, is_only = only;
+  if (getsockname(fd, (struct sockaddr *)&is, &(socklen_t){sizeof is}) != 0 || is.sin6_family != wanted->sa_family ||
+      getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &(socklen_t){sizeof listens}) != 0 || !listens)
+    return 0;
+  if (is.sin6_family == AF_INET6) getsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &is_only, &(socklen_t){sizeof is_only});
+  if (((const struct sockaddr_in *)wanted)->sin_port == 0) is.sin6_port = 0; /* where sin_port is */
+  return is_only == only && memcmp(&is, wanted, size) == 0;
+}
+
+/* The socket of this listener's name, which has to be right, or else one at its address; -1: none. */
+static int take_handed(const char *name, const struct sockaddr *wanted, socklen_t size, int only, const char *where)
+{
+  int found = -1, named = 0, is_named;
+  for (int i = 0; i < handed_count; i++) {
+    is_named = strcmp(handed_names[i], name) == 0;
+    if (handed[i] < 0 || (!is_named && ((const struct sockaddr_in *)wanted)->sin_port == 0)) continue;
+    named |= is_named;
+    if ((is_named || found < 0) && listens_at(handed[i], wanted, size, only)) found = i;
+  }
+  if (named && (found < 0 || strcmp(handed_names[found], name) != 0))
+    fail(CANNOT_BIND, "LISTEN_FDNAMES: the socket `%s` does not listen on %s, as control/listeners says", name, where);
+  if (found < 0) return -1;
+  int fd = handed[found];
+  handed[found] = -1;
+  return fd;
+}
+
+/* A socket bound as FAMILY (4, 6, or 46 for both) ADDRESS PORT says. Ours do not listen: the lanes do that. Puts the port in use, also for 0,
+ * into `got`. */
+static int bind_one(const char *family, const char *address, const char *port, const char *known, int *got)
 {
   struct sockaddr_in6 six = {.sin6_family = AF_INET6, .sin6_port = htons(atoi(port))};
   struct sockaddr_in four = {.sin_family = AF_INET, .sin_port = htons(atoi(port))};
   int is_four = strcmp(family, "4") == 0, only = strcmp(family, "6") == 0, on = 1;
   struct sockaddr *name = is_four ? (struct sockaddr *)&four : (struct sockaddr *)&six;
   socklen_t size = is_four ? sizeof four : sizeof six;
-  int fd = socket(name->sa_family, SOCK_STREAM | SOCK_NONBLOCK, 0);
-  if (inet_pton(name->sa_family, address, is_four ? (void *)&four.sin_addr : (void *)&six.sin6_addr) != 1 || fd < 0 ||
-      setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0 ||
-      (!is_four && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &only, sizeof only) != 0) || bind(fd, name, size) != 0 ||
+  char where[INET6_ADDRSTRLEN + 8];
+  snprintf(where, sizeof where, "%s:%s", address, port);
+  int valid = inet_pton(name->sa_family, address, is_four ? (void *)&four.sin_addr : (void *)&six.sin6_addr);
+  int fd = take_handed(known, name, size, only, where), is_handed = fd >= 0;
+  if (!is_handed) fd = socket(name->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  if (valid != 1 || fd < 0 ||
+      (!is_handed && (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0 ||
+                      (!is_four && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &only, sizeof only) != 0) || bind(fd, name, size) != 0)) ||
       getsockname(fd, name, &size) != 0)
-    fail(CANNOT_BIND, "control/listeners: cannot bind %s:%s: is another program using it, or does it need root?", address, port);
-  return ntohs(is_four ? four.sin_port : six.sin6_port);
+    fail(CANNOT_BIND, "control/listeners: cannot bind %s: is another program using it, or does it need root?", where);
+  *got = ntohs(is_four ? four.sin_port : six.sin6_port);
+  return fd;
 }
 
 /* Line by line; `bound` gets ADDRESS PORT PORT-IN-USE of the sockets 3, 4, ..., with commas between. */
 static void bind_all(char *plan, char *bound)
 {
-  char *line, *rest;
-  for (int count = 0; (line = strsep(&plan, "\n")) != NULL && *line != '\0'; count++) {
+  int fds[MAX_LISTENERS], count = 0, got;
+  for (char *line, *rest; (line = strsep(&plan, "\n")) != NULL && *line != '\0'; count++) {
     char *family = strtok_r(line, " ", &rest), *address = strtok_r(NULL, " ", &rest), *port = strtok_r(NULL, " ", &rest);
-    if (port == NULL || count == MAX_LISTENERS || strlen(address) >= INET6_ADDRSTRLEN || strlen(port) > 5 ||
+    char *name = strtok_r(NULL, " ", &rest);
+    if (name == NULL || count == MAX_LISTENERS || strlen(address) >= INET6_ADDRSTRLEN || strlen(port) > 5 ||
         port[strspn(port, "0123456789")] != '\0' || atoi(port) > 65535)
       fail(1, "not a plan");
-    bound += sprintf(bound, "%s%s %s %d", count == 0 ? "" : ",", address, port, bind_one(family, address, port));
+    fds[count] = bind_one(family, address, port, name, &got);
+    bound += sprintf(bound, "%s%s %s %d", count == 0 ? "" : ",", address, port, got);
   }
+  for (int i = 0; i < handed_count; i++)
+    if (handed[i] >= 0) say("acceptd: LISTEN_FDNAMES: the socket `%s` is that of no listener of control/listeners: it is closed\n", handed_names[i]);
+  /* None is to be overwritten before it has its number. */
+  for (int i = 0; i < count; i++)
+    if ((fds[i] = fcntl(fds[i], F_DUPFD_CLOEXEC, FIRST + count)) < 0) fail(1, "descriptors: %s", strerror(errno));
+  for (int i = 0; i < count; i++) dup2(fds[i], FIRST + i);
+  close_from(FIRST + count);
 }
 
 /* Makes a directory with those above it; answers a descriptor of it. */
@@ -257,7 +324,8 @@ int main(int argc, char **argv)
   int fd;
   root = geteuid() == 0;
   while ((fd = open("/dev/null", O_RDWR)) >= 0 && fd < FIRST) {}
-  close_from(FIRST);
+  find_handed();
+  close_from(FIRST + handed_count);
   sigemptyset(&hup);
   sigaddset(&hup, SIGHUP);
   signals = hup;

@@ -2,8 +2,12 @@
 //
 //   acceptd   stdio of the runtime: enough for its lanes and some replacements   <-   { descriptors: { listener, count } }
 //             one message with a duplicate for each that is asked for            ->   { descriptor: listener }
+//             it closes its own                                                  <-   { stopping: true }
+//
+// Once all of them are closed the kernel refuses clients, unless a service manager has the sockets, too: then they wait there.
 
 import type { ChildProcess, SendHandle } from 'node:child_process'
+import { closeSync } from 'node:fs'
 import net from 'node:net'
 
 /** More than one, since libuv accepts about one client a turn and descriptor. */
@@ -29,7 +33,7 @@ export function socketOn(fd: number): SendHandle | undefined {
   return typeof handle === 'number' ? undefined : handle
 }
 
-/** For acceptd: answers the runtime's requests. */
+/** For acceptd: answers the runtime's requests, for as long as there are sockets. */
 export function supplyDescriptors(runtime: ChildProcess, sockets: readonly (SendHandle | undefined)[]): void {
   runtime.on('message', (message: unknown) => {
     const { listener, count } = (message as Partial<Wanted>).descriptors ?? { listener: -1, count: 0 }
@@ -39,6 +43,20 @@ export function supplyDescriptors(runtime: ChildProcess, sockets: readonly (Send
     for (let sent = 0; sent < count && runtime.connected; sent += 1) runtime.send({ descriptor: listener }, socket)
   })
 }
+
+export function closeDescriptors(descriptors: Iterable<number>): void {
+  for (const fd of descriptors) closeSync(fd)
+}
+
+/** For acceptd: `stopping` is called when the runtime takes no more clients, because it was told to end. */
+export function hearStopping(runtime: ChildProcess, stopping: () => void): void {
+  runtime.on('message', (message: unknown) => {
+    if ((message as { readonly stopping?: boolean }).stopping === true) stopping()
+  })
+}
+
+/** For the runtime. */
+export const sayStopping = (): void => void process.send?.({ stopping: true })
 
 /** Asks for descriptors; they come one by one. */
 export type RequestDescriptors = (listener: number, count: number) => void

@@ -42,10 +42,14 @@ const isIpv6 = (address: string): boolean => address.includes(':')
 export const isIpv6Only = ({ port }: ListenerAddress, all: readonly ListenerAddress[]): boolean =>
   port !== 0 && all.some((other) => other.port === port && !isIpv6(other.address))
 
-/** FAMILY ADDRESS PORT for each listener; the family is 4, 6, or 46 for both. */
-export const planText = (listeners: readonly ListenerAddress[]): string =>
+const familyOf = (one: ListenerAddress, all: readonly ListenerAddress[]): string =>
+  isIpv6(one.address) ? (isIpv6Only(one, all) ? '6' : '46') : '4'
+
+/** In LISTEN_FDNAMES a colon ends a name. */
+const descriptorName = (listener: string): string => listener.replaceAll(':', '-')
+
+/** FAMILY ADDRESS PORT NAME for each listener; the family is 4, 6, or 46 for both, the name that of a descriptor that a service manager has opened. */
+export const planText = (listeners: readonly (ListenerAddress & { readonly name: string })[]): string =>
   listeners
-    .map(
-      (one) => `${isIpv6(one.address) ? (isIpv6Only(one, listeners) ? '6' : '46') : '4'} ${one.address} ${one.port}\n`,
-    )
+    .map((one) => `${familyOf(one, listeners)} ${one.address} ${one.port} ${descriptorName(one.name)}\n`)
     .join('')

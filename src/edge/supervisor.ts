@@ -3,11 +3,11 @@
 //   root      native/acceptd.c: binds, becomes the account of control/chains, passes signals on
 //   account   this: accept-helper serve (setuid root)      runtime (one Node process, listening descriptors in its stdio)
 
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
+import { type ChildProcess, type SendHandle, spawn, spawnSync } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { HelperMode } from '../protocol/helper.ts'
-import { descriptorsAtStart, socketOn, supplyDescriptors } from './descriptors.ts'
+import { closeDescriptors, descriptorsAtStart, hearStopping, socketOn, supplyDescriptors } from './descriptors.ts'
 import { KeptProgram } from './kept-program.ts'
 import type { Bound } from './launcher.ts'
 import { hearStarter, obeySignals } from './signals.ts'
@@ -62,16 +62,24 @@ export function supervise(options: SupervisorOptions, log: Log): void {
   if (!checked.ok) log('helper-refuses', { said: checked.said })
 
   let stopping = false
+  const sockets = options.bound.map(({ fd }) => socketOn(fd))
   const helper = new KeptProgram('helper', log, () => startHelper(options))
-  const runtime = new KeptProgram('runtime', log, runtimeStarter(options, checked.privileged), (code, signal) => {
-    // Whoever stops a whole group may end a runtime that has only begun to start.
-    if (stopping) end(code ?? (signal === 'SIGTERM' || signal === 'SIGINT' ? 0 : 1))
-    else if (LAST_WORDS.includes(code)) end(code ?? 0)
-    return stopping
-  })
+  const runtime = new KeptProgram(
+    'runtime',
+    log,
+    runtimeStarter(options, checked.privileged, sockets, stop),
+    (code, signal) => {
+      // Whoever stops a whole group may end a runtime that has only begun to start.
+      if (stopping) end(code ?? (signal === 'SIGTERM' || signal === 'SIGINT' ? 0 : 1))
+      else if (LAST_WORDS.includes(code)) end(code ?? 0)
+      return stopping
+    },
+  )
 
   function stop(): void {
+    if (!stopping) closeDescriptors(options.bound.map(({ fd }) => fd))
     stopping = true
+    sockets.length = 0
     helper.stop()
     runtime.stop()
   }
@@ -107,9 +115,13 @@ const startHelper = (options: SupervisorOptions): ChildProcess =>
   })
 
 /** Starts a runtime, which finds what it is given in ACCEPTD_RUNTIME, with listening descriptors for its lanes. */
-function runtimeStarter(options: SupervisorOptions, privileged: boolean): () => ChildProcess {
+function runtimeStarter(
+  options: SupervisorOptions,
+  privileged: boolean,
+  sockets: readonly (SendHandle | undefined)[],
+  stopping: () => void,
+): () => ChildProcess {
   const { bound, helperMode: mode, root } = options
-  const sockets = bound.map(({ fd }) => socketOn(fd))
   const place =
     mode === 'run'
       ? { program: options.helper, args: root ? [] : ['-c', chainsOf(options)] }
@@ -136,6 +148,7 @@ function runtimeStarter(options: SupervisorOptions, privileged: boolean): () => 
     stdio.push('ipc')
     const runtime = spawn(program, args, { stdio, env: { ...process.env, ACCEPTD_RUNTIME: JSON.stringify(handed) } })
     supplyDescriptors(runtime, sockets)
+    hearStopping(runtime, stopping)
     return runtime
   }
 }

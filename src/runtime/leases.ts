@@ -1,6 +1,6 @@
 // Listening descriptors that no lane has. A lane closes those it was given, and acceptd is asked for as many as were taken.
 
-import { DESCRIPTORS_A_LANE, type RequestDescriptors } from '../edge/descriptors.ts'
+import { closeDescriptors, DESCRIPTORS_A_LANE, type RequestDescriptors } from '../edge/descriptors.ts'
 
 export interface Leases {
   /** By listener. */
@@ -61,4 +61,10 @@ function more(leases: Leases): Promise<void> {
     const timer = setTimeout(done, PATIENCE_MILLISECONDS)
     leases.waiting.add(look)
   })
+}
+
+/** No lane will need them. */
+export function closeAll(leases: Leases): void {
+  leases.request = undefined
+  for (const list of leases.spare) closeDescriptors(list.splice(0))
 }

@@ -8,7 +8,7 @@ import type { KeptOverride, LogLevel, PauseMode } from '../contract/daemon.ts'
 import type { DaemonEvent } from '../contract/events.ts'
 import type { Sample } from '../contract/metrics.ts'
 import { monotonic } from '../edge/clock.ts'
-import { descriptorRequests } from '../edge/descriptors.ts'
+import { descriptorRequests, sayStopping } from '../edge/descriptors.ts'
 import { type HelperWatch, watchHelper } from '../edge/helper.ts'
 import type { LogFields } from '../edge/log.ts'
 import type { LogWriter } from '../edge/log-writer.ts'
@@ -33,7 +33,7 @@ import {
   startPings,
   stopCrew,
 } from './crew.ts'
-import { newLeases, supplied } from './leases.ts'
+import { closeAll, newLeases, supplied } from './leases.ts'
 import { createLimits, type LimitsService } from './limits.ts'
 import { type Block, contentOf, recall } from './memory.ts'
 import { memoryOf, type Orders, ordersOf } from './orders.ts'
@@ -178,6 +178,8 @@ export async function startRuntime(
       watch?.stop()
       certificates.stop()
       limits.stop()
+      sayStopping()
+      closeAll(crew.leases)
       await stopCrew(crew, graceSeconds)
       await store.saved()
     },

@@ -3,12 +3,23 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { chmodSync, chownSync, copyFileSync, mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs'
-import { type AddressInfo, createServer } from 'node:net'
+import {
+  chmodSync,
+  chownSync,
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readlinkSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
+import { type AddressInfo, createServer, type ListenOptions, type Server } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { after, beforeEach, describe, it } from 'node:test'
+import { after, afterEach, beforeEach, describe, it } from 'node:test'
 import { fileURLToPath } from 'node:url'
+import { bindAddress } from '../support/binding.ts'
 
 const programs = join(fileURLToPath(new URL('../../..', import.meta.url)), 'dist/programs')
 const root = process.getuid?.() === 0
@@ -64,7 +75,7 @@ esac`,
   const groups = root ? `${group}` : (process.getgroups?.() ?? []).join(' ')
 
   void it('is the account in both steps of its script, and hands on bound sockets from 3 on, and the arguments', () => {
-    planning("printf '4 127.0.0.1 0\\n46 :: 0\\n' >&3")
+    planning("printf '4 127.0.0.1 0 a\\n46 :: 0 b\\n' >&3")
     const { code, out, err } = acceptd('--helper', '/x')
     assert.deepEqual([code, err], [0, ''])
     const [plan, serve, args, ...descriptors] = out.trimEnd().split('\n')
@@ -83,7 +94,7 @@ esac`,
   void it('lets the group of control/statusgroup pass through the run directory', () => {
     const status = root ? 54_399 : group
     write('control/statusgroup', `${status}\n`)
-    planning("echo '4 127.0.0.1 0' >&3")
+    planning("echo '4 127.0.0.1 0 a' >&3")
     const { out } = acceptd()
     if (root) assert.match(out, new RegExp(`\n${account} ${group} ${group} ${status} root serve `))
     const made = statSync(join(place, 'run/below'))
@@ -93,7 +104,7 @@ esac`,
   void it('passes signals on as lines on standard input, which wait there, and ends as its script does', () => {
     script(
       'acceptd.js',
-      `case $ACCEPTD_LAUNCHER in *" plan"*) echo '4 127.0.0.1 0' >&3; exit;; esac
+      `case $ACCEPTD_LAUNCHER in *" plan"*) echo '4 127.0.0.1 0 a' >&3; exit;; esac
       for next in HUP TERM INT; do kill -$next $PPID; read -r line; echo "$line"; done
       grep Uid: /proc/$PPID/status; exit 9`,
     )
@@ -104,14 +115,14 @@ esac`,
   void it('ends the input of its script with itself', () => {
     script(
       'acceptd.js',
-      `case $ACCEPTD_LAUNCHER in *" plan"*) echo '4 127.0.0.1 0' >&3; exit;; esac
+      `case $ACCEPTD_LAUNCHER in *" plan"*) echo '4 127.0.0.1 0 a' >&3; exit;; esac
       kill -KILL $PPID; cat; echo over`,
     )
     assert.deepEqual(acceptd(), { code: null, out: 'over\n', err: '' })
   })
 
   void it('whose script is killed ends with 128 and the signal', () => {
-    script('acceptd.js', `case $ACCEPTD_LAUNCHER in *" plan"*) echo '4 127.0.0.1 0' >&3; exit;; esac; kill -KILL $$`)
+    script('acceptd.js', `case $ACCEPTD_LAUNCHER in *" plan"*) echo '4 127.0.0.1 0 a' >&3; exit;; esac; kill -KILL $$`)
     assert.equal(acceptd().code, 137)
   })
 
@@ -136,7 +147,7 @@ esac`,
     ['says all there is to say', 'echo usage', 0],
     ['finds errors', 'echo wrong >&2; exit 78', 78],
     ['is killed', 'kill -KILL $$', 137],
-    ['fails with a plan', "echo '4 127.0.0.1 0' >&3; exit 1", 1],
+    ['fails with a plan', "echo '4 127.0.0.1 0 a' >&3; exit 1", 1],
   ] as const)
     void it(`ends as its script does that ${what}`, () => {
       planning(end)
@@ -149,10 +160,11 @@ esac`,
     'nonsense',
     '4 127.0.0.1',
     'x ::1 1x',
-    '4 127.0.0.1 65536',
-    '4 127.0.0.1 1234567',
-    `4 ${'1'.repeat(60)} 1`,
-    Array.from({ length: 300 }, () => '4 127.0.0.1 0').join('\n'),
+    '4 127.0.0.1 25',
+    '4 127.0.0.1 65536 a',
+    '4 127.0.0.1 1234567 a',
+    `4 ${'1'.repeat(60)} 1 a`,
+    Array.from({ length: 300 }, () => '4 127.0.0.1 0 a').join('\n'),
     'x'.repeat(100_000),
   ])
     void it(`takes no plan like ${plan.split('\n')[0]?.slice(0, 30)} of ${plan.length} octets`, () => {
@@ -166,7 +178,7 @@ esac`,
 
   for (const address of ['4 999.0.0.1 25', '4 192.0.2.1 25', '4 localhost 25', '6 127.0.0.1 25'])
     void it(`says that it cannot bind ${address}`, () => {
-      planning(`echo '${address}' >&3`)
+      planning(`echo '${address} a' >&3`)
       const { code, err } = acceptd()
       const [, host = '', port = ''] = address.split(' ')
       assert.equal(code, 71)
@@ -180,7 +192,7 @@ esac`,
     const server = createServer().listen(0, '127.0.0.1')
     await once(server, 'listening')
     const { port } = server.address() as AddressInfo
-    planning(`echo '4 127.0.0.1 ${port}' >&3`)
+    planning(`echo '4 127.0.0.1 ${port} a' >&3`)
     assert.match(acceptd().err, new RegExp(`cannot bind 127\\.0\\.0\\.1:${port}: `))
     server.close()
   })
@@ -192,7 +204,7 @@ esac`,
     void it(`binds :: as ${family}: ${code === 0 ? 'beside' : 'not beside'} an IPv4 address on the same port`, async () => {
       const server = createServer().listen(0, '127.0.0.1')
       await once(server, 'listening')
-      planning(`echo '${family} :: ${(server.address() as AddressInfo).port}' >&3`)
+      planning(`echo '${family} :: ${(server.address() as AddressInfo).port} a' >&3`)
       assert.equal(acceptd().code, code)
       server.close()
     })
@@ -207,7 +219,7 @@ esac`,
     ] as const)
       void it(`with ${what} in control/chains its script hears so as nobody, and nothing is bound`, () => {
         write('control/chains', chains)
-        planning("echo '4 127.0.0.1 0' >&3")
+        planning("echo '4 127.0.0.1 0 a' >&3")
         const { code, out, err } = acceptd()
         assert.match(out, nobody)
         assert.ok(out.includes(`plan control/chains: ${problem}`), out)
@@ -222,7 +234,7 @@ esac`,
     ] as const)
       void it(`does not believe a control/${name} that others than root could have written`, () => {
         change()
-        planning("echo '4 127.0.0.1 0' >&3")
+        planning("echo '4 127.0.0.1 0 a' >&3")
         const { code, out, err } = acceptd()
         assert.match(out, nobody)
         assert.equal(code, 78)
@@ -236,7 +248,7 @@ esac`,
       chmodSync(join(place, 'precious'), 0o755)
       mkdirSync(join(place, 'run'))
       spawnSync('ln', ['-s', join(place, 'precious'), join(place, 'run/below')])
-      planning("echo '4 127.0.0.1 0' >&3")
+      planning("echo '4 127.0.0.1 0 a' >&3")
       assert.equal(acceptd().code, 1)
       assert.deepEqual(
         [statSync(join(place, 'precious')).uid, statSync(join(place, 'precious')).mode & 0o777],
@@ -244,6 +256,113 @@ esac`,
       )
     })
   }
+})
+
+void describe('sockets that a service manager has opened', () => {
+  interface Handed {
+    readonly fd: number
+    readonly inode: string
+    readonly port: number
+  }
+  const open: Server[] = []
+  const handed = async (address: string, options: ListenOptions = {}): Promise<Handed> => {
+    const server = createServer().listen({ host: address, port: 0, ...options })
+    await once(server, 'listening')
+    open.push(server)
+    const { fd } = (server as unknown as { _handle: { fd: number } })._handle
+    return { fd, inode: readlinkSync(`/proc/self/fd/${fd}`), port: (server.address() as AddressInfo).port }
+  }
+  beforeEach(() => {
+    for (const name of ['control', 'run']) rmSync(join(place, name), { recursive: true, force: true })
+    mkdirSync(join(place, 'control'))
+    write('control/chains', `account ${account}\nchain a\n`)
+  })
+  afterEach(() => {
+    for (const server of open.splice(0)) server.close()
+  })
+
+  /** Says which sockets the script has, and which variables of sd_listen_fds(3). */
+  const start = (plan: readonly string[], names: string, sockets: readonly Handed[], pid = '$$'): Ran => {
+    write('plan', `${plan.join('\n')}\n`)
+    script(
+      'acceptd.js',
+      `case $ACCEPTD_LAUNCHER in
+*" plan"*) cat ${place}/plan >&3 ;;
+*) env | grep ^LISTEN_; for fd in 3 4 5 6; do readlink /proc/$$/fd/$fd || echo none; done ;;
+esac`,
+    )
+    const words = `LISTEN_PID=${pid} LISTEN_FDS=${sockets.length} LISTEN_FDNAMES=${names} exec ${place}/acceptd --control ${place}/control --run ${place}/run/below`
+    const { status, stdout, stderr } = spawnSync('sh', ['-c', words], {
+      encoding: 'latin1',
+      timeout: 10_000,
+      stdio: ['ignore', 'pipe', 'pipe', ...sockets.map(({ fd }) => fd)],
+    })
+    return { code: status, out: stdout, err: stderr }
+  }
+
+  void it('are those of the listeners of their names, in the order of control/listeners; the others are bound', async () => {
+    const [a, c] = [await handed('127.0.0.1'), await handed('::')]
+    const plan = [`46 :: ${c.port} c`, '4 127.0.0.1 0 b', `4 127.0.0.1 ${a.port} a`]
+    const { code, out, err } = start(plan, 'a:c', [a, c])
+    assert.deepEqual([code, err], [0, ''])
+    const [first, second, third, fourth] = out.trimEnd().split('\n')
+    assert.deepEqual([first, third, fourth], [c.inode, a.inode, 'none'])
+    assert.match(second ?? '', /^socket:/)
+    assert.ok(second !== first && second !== third)
+  })
+
+  void it('are known by their addresses where no listener has the name, as all of one unit have the same', async () => {
+    const [a, b] = [await handed('127.0.0.1'), await handed('127.0.0.1')]
+    const { out, err } = start(
+      [`4 127.0.0.1 ${b.port} b`, `4 127.0.0.1 ${a.port} a`],
+      'acceptd.socket:acceptd.socket',
+      [a, b],
+    )
+    assert.deepEqual([out, err], [`${b.inode}\n${a.inode}\nnone\nnone\n`, ''])
+  })
+
+  void it('are closed and named where no listener wants them', async () => {
+    const [a, b] = [await handed('127.0.0.1'), await handed('127.0.0.1')]
+    const { code, out, err } = start([`4 127.0.0.1 ${a.port} a`], 'other:a', [b, a])
+    assert.deepEqual([code, out], [0, `${a.inode}\nnone\nnone\nnone\n`])
+    assert.equal(
+      err,
+      'acceptd: LISTEN_FDNAMES: the socket `other` is that of no listener of control/listeners: it is closed\n',
+    )
+  })
+
+  for (const [what, address, options, line] of [
+    ['at another address', '127.0.0.1', {}, '4 127.0.0.2 PORT a'],
+    ['on another port', '127.0.0.1', {}, '4 127.0.0.1 1 a'],
+    ['of another family', '::1', {}, '4 127.0.0.1 PORT a'],
+    ['that leaves IPv4 out', '::', { ipv6Only: true }, '46 :: PORT a'],
+    ['that takes IPv4, too', '::', {}, '6 :: PORT a'],
+  ] as const)
+    void it(`${what} than its listener has: nothing starts`, async () => {
+      const socket = await handed(address, options)
+      const { code, out, err } = start([line.replace('PORT', String(socket.port))], 'a', [socket])
+      assert.deepEqual([code, out], [71, ''])
+      assert.match(
+        err,
+        /^acceptd: LISTEN_FDNAMES: the socket `a` does not listen on \S+, as control\/listeners says\n$/,
+      )
+    })
+
+  void it('that does not listen is none', async () => {
+    const bound = bindAddress('127.0.0.1', 0)
+    assert.ok(bound !== undefined)
+    const { code } = start([`4 127.0.0.1 ${bound.port} a`], 'a', [{ ...bound, inode: '' }])
+    bound.close()
+    assert.equal(code, 71)
+  })
+
+  void it('for another process are not taken', async () => {
+    const a = await handed('127.0.0.1')
+    const { code, out } = start(['4 127.0.0.1 0 a'], 'a', [a], '1')
+    assert.equal(code, 0)
+    assert.doesNotMatch(out, new RegExp(a.inode.replaceAll(/[[\]]/g, '.')))
+    assert.doesNotMatch(out, /LISTEN_/)
+  })
 })
 
 void describe('the program authup', () => {
