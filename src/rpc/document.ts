@@ -34,8 +34,8 @@ and without the texts of control files.
 - A batch holds at most 100 requests and is answered in order. A line holds at most a megabyte. The requests of a connection are
   answered in turn.
 - Events and traces come as notifications named \`event\` after the reply that announces them, numbered by \`seq\`. A reader that is too
-  slow misses some: the next one has their number in \`dropped\`. Over HTTP they follow the reply as lines of the same body. A client that
-  has closed its side of the connection receives an empty line now and then.
+  slow misses some: the next one has their number in \`dropped\`. Over HTTP they follow the reply as lines of the same body. A client may
+  close its side of the connection and read on; one that is gone ends its streams, and what is left of its batch.
 
 In the OpenRPC document every schema has a title, and what several methods share stands in components.schemas. Generators that take the name
 of a method for a word of their language, such as @open-rpc/generator, need it without the dot: \`x-method-name\` has \`session_list\` for

@@ -1,6 +1,6 @@
 // One connection of a control socket that speaks lines of JSON, or, if its first line is an HTTP request, is given to the HTTP server.
 //
-//   read ─> lines ─> dispatch ─> reply      one request at a time; reading pauses meanwhile, and while the reader is behind
+//   read ─> lines ─> dispatch ─> reply      one request at a time; meanwhile at most a line's limit is read, so that its end is seen
 
 import type { Server as HttpServer } from 'node:http'
 import type { Socket } from 'node:net'
@@ -11,8 +11,8 @@ import { httpRequest, LINE_LIMIT, newLineInput, takeLast, takeRead, utf8Text } f
 import type { Level } from './row.ts'
 import { type ClientHandle, createClient } from './streams.ts'
 
-/** Milliseconds between empty lines to a client that only listens. */
-const HALF_CLOSED_PROBE = 10_000
+/** Milliseconds between looks whether a client that only listens is still there. */
+const HALF_CLOSED_PROBE = 1000
 /** A client that was refused and still sends: it is cut once it has been silent for this long, and after this long in any case. */
 const QUIET_MILLISECONDS = 1000
 const LAST_MILLISECONDS = 30_000
@@ -24,12 +24,32 @@ const TOO_LONG: RpcFailure = {
   message: `A line holds at most ${LINE_LIMIT} octets`,
 }
 
+/** What the sockets take from the machine, in milliseconds: a time that only grows, and calls; each gives what ends it. */
+export interface SocketClock {
+  readonly now: () => number
+  readonly later: (run: () => void, milliseconds: number) => () => void
+  readonly again: (run: () => void, milliseconds: number) => () => void
+}
+
+export const SOCKET_CLOCK: SocketClock = {
+  now: () => performance.now(),
+  later: (run, milliseconds) => {
+    const timer = setTimeout(run, milliseconds).unref()
+    return () => clearTimeout(timer)
+  },
+  again: (run, milliseconds) => {
+    const timer = setInterval(run, milliseconds).unref()
+    return () => clearInterval(timer)
+  },
+}
+
 /** What a control socket gives its connections. */
 export interface ConnectionHost {
   readonly context: Context
   readonly level: Level
   readonly dispatch: Dispatch
   readonly http: HttpServer
+  readonly clock: SocketClock
 }
 
 /** Serves it until either side ends. */
@@ -46,15 +66,17 @@ class LineConnection {
   private input = newLineInput()
   /** Whole lines that wait for their turn. */
   private lines: Buffer[] = []
+  private waitingOctets = 0
   private isFirst = true
   private working = false
   private inputEnded = false
-  private heard = performance.now()
+  private heard: number
   private isHttp = false
 
   constructor(socket: Socket, host: ConnectionHost) {
     this.socket = socket
     this.host = host
+    this.heard = host.clock.now()
     this.client = createClient(
       host.level,
       'lines',
@@ -69,7 +91,7 @@ class LineConnection {
   /** Since it asked for anything; 0 while it is answered or follows a stream. HTTP has limits of its own. */
   idleMilliseconds(): number {
     const { working, isHttp, client, heard } = this
-    return working || isHttp || client.streams > 0 ? 0 : performance.now() - heard
+    return working || isHttp || client.streams > 0 ? 0 : this.host.clock.now() - heard
   }
 
   listen(): void {
@@ -92,13 +114,14 @@ class LineConnection {
       return
     }
     if (lines.length > 0) this.isFirst = false
-    this.lines.push(...lines)
+    this.put(lines)
     if (this.lines.length > 0 && !this.working) void this.work()
   }
 
   private readonly onEnd = (): void => {
     this.inputEnded = true
-    this.lines.push(...takeLast(this.input))
+    this.put(takeLast(this.input))
+    this.probe()
     if (this.working) return
     if (this.lines.length > 0) void this.work()
     else this.goOn()
@@ -106,12 +129,24 @@ class LineConnection {
 
   private readonly onDrain = (): void => this.client.drained()
 
+  private put(lines: readonly Buffer[]): void {
+    this.lines.push(...lines)
+    for (const line of lines) this.waitingOctets += line.length
+    if (this.waitingOctets > LINE_LIMIT) this.socket.pause()
+  }
+
+  private take(): Buffer | undefined {
+    const line = this.lines.shift()
+    this.waitingOctets -= line?.length ?? 0
+    if (this.waitingOctets <= LINE_LIMIT && !this.inputEnded) this.socket.resume()
+    return line
+  }
+
   /** Answers the lines that have come, one after the other. */
   private async work(): Promise<void> {
     const { socket, client } = this
     this.working = true
-    socket.pause()
-    for (let line = this.lines.shift(); line !== undefined && !socket.destroyed; line = this.lines.shift()) {
+    for (let line = this.take(); line !== undefined && !socket.destroyed; line = this.take()) {
       const text = utf8Text(line)
       if (text?.trim() === '') continue
       const answer = text === undefined ? refusal(null, NOT_UTF8) : await this.host.dispatch(text, client)
@@ -119,28 +154,27 @@ class LineConnection {
       if (!client.reply(answer)) await drained(socket)
     }
     this.working = false
-    this.heard = performance.now()
+    this.heard = this.host.clock.now()
     if (!socket.destroyed) this.goOn()
   }
 
-  /** Reads on; or ends, unless a stream of events goes on. */
+  /** Ends what has been answered, unless a stream of events goes on. */
   private goOn(): void {
-    if (!this.inputEnded) this.socket.resume()
-    else if (this.client.streams === 0) this.socket.end()
-    else this.probe()
+    if (this.inputEnded && this.client.streams === 0) this.socket.end()
   }
 
-  /** A client that ended its side may still read events, or be gone: only writing tells. */
+  /** A client that ended its side may still read, or be gone: only writing tells, which nothing is enough for: EPIPE. */
   private probe(): void {
-    const timer = setInterval(() => this.socket.write('\n'), HALF_CLOSED_PROBE)
-    timer.unref()
-    this.socket.on('close', () => clearInterval(timer))
+    const look = (): void => void this.socket.write('')
+    look()
+    this.socket.on('close', this.host.clock.again(look, HALF_CLOSED_PROBE))
   }
 
   private tooLong(): void {
     const { context, level } = this.host
     context.count(level, 'invalid-request')
     this.lines = []
+    this.waitingOctets = 0
     this.input = newLineInput()
     this.client.closed()
     finish(this.socket, refusal(null, TOO_LONG))

@@ -7,7 +7,7 @@ import type { RpcFailure } from '../contract/daemon.ts'
 import type { Context } from './context.ts'
 import { createDispatch, refusal } from './dispatch.ts'
 import { createHttp } from './http.ts'
-import { finish, serveLines } from './line-connection.ts'
+import { finish, SOCKET_CLOCK, type SocketClock, serveLines } from './line-connection.ts'
 import { attempt, bindAt, type Listening, type SocketPath } from './socket-path.ts'
 
 const CLIENTS = 64
@@ -21,24 +21,23 @@ const GIVES_WAY_MILLISECONDS = 10_000
 const LOOK_MILLISECONDS = 300
 
 export interface SocketOptions extends SocketPath {
-  readonly maxClients?: number
+  readonly clock?: SocketClock
 }
 
 /** Binds a control socket; a live one of another process is left alone (`busy`), a dead one replaced, a deleted one made again. */
 export async function listenSocket(context: Context, options: SocketOptions): Promise<Result<Listening, RpcFailure>> {
-  const { path, level } = options
+  const { path, level, clock = SOCKET_CLOCK } = options
   const dispatch = createDispatch(context)
   const http = createHttp(context, level, dispatch)
-  const host = { context, level, dispatch, http }
+  const host = { context, level, dispatch, http, clock }
   const sockets = new Map<Socket, () => number>()
-  const most = options.maxClients ?? CLIENTS
   const closeIdle = (milliseconds: number) => {
     for (const [socket, idle] of sockets) if (idle() >= milliseconds) socket.destroy()
   }
   const accept = (socket: Socket): void => {
     socket.on('error', () => socket.destroy())
-    if (sockets.size >= most) closeIdle(GIVES_WAY_MILLISECONDS)
-    if (sockets.size >= most + RESERVED) {
+    if (sockets.size >= CLIENTS) closeIdle(GIVES_WAY_MILLISECONDS)
+    if (sockets.size >= CLIENTS + RESERVED) {
       finish(
         socket,
         refusal(null, {
@@ -49,7 +48,11 @@ export async function listenSocket(context: Context, options: SocketOptions): Pr
       )
       return
     }
-    if (sockets.size >= most) setTimeout(() => socket.destroy(), RESERVED_MILLISECONDS).unref()
+    if (sockets.size >= CLIENTS)
+      socket.on(
+        'close',
+        clock.later(() => socket.destroy(), RESERVED_MILLISECONDS),
+      )
     sockets.set(socket, () => 0)
     context.clients(level, 1)
     socket.on('close', () => {
@@ -75,15 +78,15 @@ export async function listenSocket(context: Context, options: SocketOptions): Pr
     bound.server.close()
     bound = again.value
   }
-  const watch = setInterval(() => {
+  const stopWatching = clock.again(() => {
     closeIdle(IDLE_MILLISECONDS)
     void restore()
-  }, LOOK_MILLISECONDS).unref()
+  }, LOOK_MILLISECONDS)
 
   return ok({
     address: path,
     async close() {
-      clearInterval(watch)
+      stopWatching()
       attempt(path, () => {
         if (lstatSync(path).ino === bound.inode) unlinkSync(path)
       })
