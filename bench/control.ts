@@ -1,5 +1,5 @@
 // One question to acceptd's control socket.
-import { type ClientProblem, openClient } from '../src/rpc/client.ts'
+import { Acceptd, AcceptdError } from '../src/client/client.ts'
 
 export interface ControlAnswer {
   readonly result?: unknown
@@ -8,30 +8,18 @@ export interface ControlAnswer {
 
 const TIMEOUT = 60
 
-function messageOf(problem: ClientProblem): string {
-  switch (problem.at) {
-    case 'connect':
-      return problem.message
-    case 'reply':
-      return problem.error.message
-    case 'closed':
-      return 'closed without an answer'
-    case 'timeout':
-      return `no answer in ${TIMEOUT} s`
-  }
-}
-
 export async function askControl(
   path: string,
   method: string,
   params: Readonly<Record<string, unknown>>,
 ): Promise<ControlAnswer> {
-  const client = await openClient(path)
-  if (client.isErr()) return { error: messageOf(client.error) }
-  const answer = await client.value.call(method, params, TIMEOUT)
-  client.value.close()
-  return answer.match<ControlAnswer>(
-    (result) => ({ result }),
-    (problem) => ({ error: messageOf(problem) }),
-  )
+  const acceptd = new Acceptd({ path, timeout: TIMEOUT })
+  try {
+    return { result: await acceptd.request(method, params) }
+  } catch (error) {
+    if (!(error instanceof AcceptdError)) throw error
+    return { error: error.message }
+  } finally {
+    acceptd.close()
+  }
 }

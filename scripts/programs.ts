@@ -2,6 +2,7 @@
 import { chmodSync, copyFileSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { buildSync } from 'esbuild'
+import { writeClient } from './clients/package.ts'
 import { type Session, writeWithCache } from './code-cache.ts'
 
 interface Program {
@@ -70,6 +71,7 @@ const { programs } = JSON.parse(readFileSync('scripts/programs.json', 'utf8')) a
   readonly programs: Readonly<Record<string, Program>>
 }
 mkdirSync(OUT, { recursive: true })
+writeClient()
 // Before the programs: those with a code cache are run to make it.
 writeFileSync(join(OUT, 'package.json'), '{ "type": "commonjs" }\n')
 for (const [name, program] of Object.entries(programs)) {

@@ -33,6 +33,7 @@ const MAY: Readonly<Record<string, Allowed>> = {
     packages: 'neverthrow piscina',
   },
   rpc: { folders: 'protocol contract', node: 'net http fs path', packages: 'neverthrow json-rpc-2.0 zod' },
+  client: { folders: '', node: 'net', packages: '' },
   classic: {
     folders: 'protocol rules actors edge session',
     node: 'net fs child_process path os',
@@ -40,16 +41,14 @@ const MAY: Readonly<Record<string, Allowed>> = {
   },
   trial: { folders: 'protocol', node: 'fs os path', packages: 'neverthrow' },
   bin: {
-    folders: 'protocol rules limits actors contract edge config session lane runtime rpc classic trial',
+    folders: 'protocol rules limits actors contract edge config session lane runtime rpc client classic trial',
     node: 'fs path os util',
     packages: 'neverthrow',
   },
 }
 
 /** Only these files of rpc talk on sockets of their own: the control plane's. */
-const RPC_SOCKETS = new Set(
-  ['socket', 'socket-path', 'line-connection', 'http', 'client'].map((name) => `src/rpc/${name}.ts`),
-)
+const RPC_SOCKETS = new Set(['socket', 'socket-path', 'line-connection', 'http'].map((name) => `src/rpc/${name}.ts`))
 
 const files = readdirSync('src', { recursive: true, encoding: 'utf8' })
   .filter((name) => name.endsWith('.ts'))

@@ -6,7 +6,7 @@ import { connect, createServer } from 'node:net'
 import { join } from 'node:path'
 import type { Readable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { openClient } from '../../src/rpc/client.ts'
+import { Acceptd as Control } from '../../src/client/client.ts'
 import { run } from '../command.mjs'
 import type { Place } from './place.ts'
 import { giveUp } from './say.ts'
@@ -54,11 +54,14 @@ export interface ServerInfo {
 
 /** The server.info of whoever answers on this control socket. */
 export async function serverInfo(path: string): Promise<ServerInfo | undefined> {
-  const client = await openClient(path)
-  if (client.isErr()) return undefined
-  const info = await client.value.call('server.info', {}, 5)
-  client.value.close()
-  return info.isOk() ? (info.value as ServerInfo) : undefined
+  const control = new Control({ path, timeout: 5 })
+  try {
+    return await control.call('server.info')
+  } catch {
+    return undefined
+  } finally {
+    control.close()
+  }
 }
 
 /** Says each line when an answer to what was said before has come; gives the answers, fewer if the other side ends early. */

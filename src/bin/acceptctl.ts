@@ -2,8 +2,8 @@
 // (src/rpc/commandline.ts); this file is the terminal, the files and the exit codes.
 import { existsSync, readFileSync } from 'node:fs'
 import { err, ok, type Result } from 'neverthrow'
+import { Acceptd, AcceptdError, type StreamName } from '../client/client.ts'
 import { FAILURES } from '../contract/failure.ts'
-import { type ClientProblem, openClient, type RpcClient } from '../rpc/client.ts'
 import { type Command, type Globals, parseCommand, type Request } from '../rpc/commandline.ts'
 import { METHOD_MAP } from '../rpc/methods.ts'
 import { shownOctets } from '../rpc/octets.ts'
@@ -23,20 +23,29 @@ function own(exit: number, reason: string, message: string): Failure {
   return { exit, error: { code: 0, message, data: { reason, retryable: exit === EXIT.temporary } } }
 }
 
-function failureOf(problem: ClientProblem): Failure {
-  switch (problem.at) {
-    case 'connect':
-      return own(EXIT.unreachable, 'unreachable', `acceptd is not reachable: ${problem.message}`)
+function failureOf({ failure, code, message, data }: AcceptdError): Failure {
+  switch (failure) {
+    case 'unreachable':
     case 'closed':
-      return own(EXIT.unreachable, 'closed', 'acceptd closed the connection')
-    case 'timeout':
-      return own(EXIT.temporary, 'timeout', 'acceptd did not answer in time')
-    case 'reply': {
-      const row = Object.values(FAILURES).find(({ code }) => code === problem.error.code)
-      return { exit: row?.exit ?? EXIT.error, error: problem.error }
-    }
+      return own(EXIT.unreachable, failure, message)
+    case 'unanswered':
+      return own(EXIT.temporary, 'timeout', message)
+    case 'unknown':
+      return { exit: EXIT.error, error: { code, message, data } }
+    default:
+      return { exit: FAILURES[failure].exit, error: { code, message, data } }
   }
 }
+
+/** An answer, or why there is none. */
+const answered = <T>(asked: Promise<T>): Promise<Result<T, AcceptdError>> =>
+  asked.then(
+    (answer) => ok(answer),
+    (error: unknown) => {
+      if (error instanceof AcceptdError) return err(error)
+      throw error
+    },
+  )
 
 function write(text: string): Promise<void> {
   return new Promise((resolve) => process.stdout.write(text, () => resolve()))
@@ -118,22 +127,19 @@ async function paramsOf({ method, params, files }: Request): Promise<Result<Reco
 
 /** Every page, if the words did not ask for one of them. */
 async function ask(
-  client: RpcClient,
+  client: Acceptd,
   request: Request,
   params: Record<string, unknown>,
-  timeout: number,
-): Promise<Result<unknown, ClientProblem>> {
+): Promise<Result<unknown, AcceptdError>> {
   const { rows } = request.method.cli
   const paged = rows !== undefined && 'cursor' in request.method.params.shape
   if (!paged || params.limit !== undefined || params.cursor !== undefined)
-    return client.call(request.name, params, timeout)
+    return answered(client.request(request.name, params))
   const entries: unknown[] = []
   let cursor: unknown
   for (;;) {
-    const answer = await client.call(
-      request.name,
-      { ...params, limit: 1000, ...(cursor !== undefined && { cursor }) },
-      timeout,
+    const answer = await answered(
+      client.request(request.name, { ...params, limit: 1000, ...(cursor !== undefined && { cursor }) }),
     )
     if (answer.isErr() || !isRecord(answer.value)) return answer
     const { [rows]: page, next, ...rest } = answer.value
@@ -158,21 +164,19 @@ function exitOf(result: unknown, cli: CommandLine, isSearch: boolean): number {
   return EXIT.done
 }
 
-/** Events until the connection or the stream ends. */
-async function follow(client: RpcClient, output: Format, result: unknown): Promise<number> {
+/** Events until the stream ends, or acceptd has been away for too long. */
+async function follow(stream: AsyncIterator<object, undefined>, output: Format, result: unknown): Promise<number> {
   const waits = isRecord(result) && result.matched === 0
   if (waits) process.stderr.write('acceptctl: no session matches yet; waiting for one\n')
   let seen = false
-  const over = new Promise<void>((resolve) => {
-    client.onEvent((params) => {
-      process.stdout.write(output === 'table' || output === 'tsv' ? lineOf(params) : `${JSON.stringify(params)}\n`)
-      if (!isRecord(params) || params.topic !== 'trace') return
-      if (params.name === 'ended') resolve()
-      else seen = true
-    })
-  })
-  const closed = client.closed.then(() => 'closed' as const)
-  if ((await Promise.race([over, closed])) === 'closed') return complain(failureOf({ at: 'closed' }), output)
+  for (;;) {
+    const next = await answered(stream.next())
+    if (next.isErr()) return complain(failureOf(next.error), output)
+    const { value: params, done } = next.value
+    if (done) break
+    await write(output === 'table' || output === 'tsv' ? lineOf(params) : `${JSON.stringify(params)}\n`)
+    if (isRecord(params) && params.topic === 'trace' && params.name !== 'ended') seen = true
+  }
   return waits && !seen ? EXIT.nothing : EXIT.done
 }
 
@@ -182,10 +186,10 @@ const colours = process.stdout.isTTY && (process.env.NO_COLOR ?? '') === ''
 const lineOf = (params: unknown): string =>
   isRecord(params) && params.topic === 'trace' ? showTrace(params, colours) : showEvent(params)
 
-async function top(client: RpcClient, command: Extract<Command, { do: 'top' }>): Promise<number> {
+async function top(client: Acceptd, command: Extract<Command, { do: 'top' }>): Promise<number> {
   const { stdout, stdin } = process
   const live = stdout.isTTY && !command.once
-  const { timeout, output } = command.globals
+  const { output } = command.globals
   let before: TopCounters | undefined
   let quit = false
   let wake: (() => void) | undefined
@@ -213,15 +217,17 @@ async function top(client: RpcClient, command: Extract<Command, { do: 'top' }>):
   for (;;) {
     const height = live ? stdout.rows : 1000
     const answers = await Promise.all([
-      client.call('server.info', {}, timeout),
-      client.call('server.stats', {}, timeout),
-      client.call('lane.list', {}, timeout),
-      client.call(
-        'session.list',
-        { sort: 'idle', descending: true, limit: Math.max(1, Math.min(1000, height)) },
-        timeout,
+      answered(client.call('server.info')),
+      answered(client.call('server.stats')),
+      answered(client.call('lane.list')),
+      answered(
+        client.call('session.list', {
+          sort: 'idle',
+          descending: true,
+          limit: Math.max(1, Math.min(1000, height)),
+        }),
       ),
-      client.call('limit.list', {}, timeout),
+      answered(client.call('limit.list')),
     ])
     const failed = answers.find((answer) => answer.isErr())
     if (failed?.isErr()) {
@@ -265,22 +271,23 @@ async function main(argv: readonly string[]): Promise<number> {
   const { output, timeout } = command.globals
   const read = command.do === 'request' ? await paramsOf(command.request) : ok({})
   if (read.isErr()) return complain(read.error, output)
-  const opened = await openClient(socketPath(command.globals))
-  if (opened.isErr()) return complain(failureOf(opened.error), output)
-  const client = opened.value
+  const client = new Acceptd({ path: socketPath(command.globals), timeout, patience: timeout })
   if (command.do === 'top') return top(client, command)
 
-  const answer =
-    command.do === 'call'
-      ? await client.call(command.name, command.params, timeout)
-      : await ask(client, command.request, read.value, timeout)
-  if (answer.isErr()) return complain(failureOf(answer.error), output)
   const cli = command.do === 'call' ? METHOD_MAP.get(command.name)?.cli : command.request.method.cli
-  const result = answer.value
   if (cli?.stream) {
-    if (command.do === 'call') await write(show(result, {}, output === 'table' ? 'json' : output, terminalWidth()))
-    return follow(client, output, result)
+    const [name, params] = command.do === 'call' ? [command.name, command.params] : [command.request.name, read.value]
+    const stream = client.stream(name as StreamName, params)
+    const begun = await answered(stream.ready)
+    if (begun.isErr()) return complain(failureOf(begun.error), output)
+    if (command.do === 'call') await write(show(begun.value, {}, output === 'table' ? 'json' : output, terminalWidth()))
+    return follow(stream, output, begun.value)
   }
+  const answer = await (command.do === 'call'
+    ? answered(client.request(command.name, command.params))
+    : ask(client, command.request, read.value))
+  if (answer.isErr()) return complain(failureOf(answer.error), output)
+  const result = answer.value
   if (command.do === 'call') await write(show(result, cli ?? {}, output === 'table' ? 'json' : output, terminalWidth()))
   else await write(show(result, cli ?? {}, output, terminalWidth()))
   // Without a filter nothing was looked for: an idle host is no failure.

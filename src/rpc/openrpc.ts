@@ -3,7 +3,7 @@ import { z } from 'zod'
 import { EVENTS, NOTICES } from '../contract/events.ts'
 import { FAILURES } from '../contract/failure.ts'
 import { record } from '../contract/shape.ts'
-import { type Components, placed, titleWord } from './components.ts'
+import { type Components, type JsonSchema, placed, titleWord } from './components.ts'
 import type { Method } from './row.ts'
 import { schemaOf, sessionIdentity } from './session-schema.ts'
 
@@ -25,10 +25,40 @@ export function describeMethods(table: ReadonlyMap<string, Method>): void {
   methods = table
 }
 
+export interface OpenrpcMethod {
+  readonly name: string
+  readonly 'x-method-name': string
+  /** Notifications follow the reply. */
+  readonly 'x-stream'?: true
+  readonly summary: string
+  readonly params: readonly {
+    readonly name: string
+    readonly description?: string
+    readonly required: boolean
+    readonly schema: JsonSchema
+  }[]
+  readonly result: { readonly name: string; readonly schema: JsonSchema }
+  readonly [more: string]: unknown
+}
+
+/** An event: what comes as the notification `event`. */
+export interface OpenrpcNotification {
+  readonly topic: string
+  readonly event: string
+  readonly summary: string
+  /** Whether it names a session. */
+  readonly session: boolean
+  /** Members of data that status.sock does not see. */
+  readonly controlOnly?: readonly string[]
+  readonly data: JsonSchema
+}
+
 export interface OpenrpcDocument {
   readonly openrpc: string
   readonly info: { readonly title: string; readonly version: string; readonly description: string }
-  readonly methods: readonly { readonly name: string }[]
+  readonly methods: readonly OpenrpcMethod[]
+  readonly 'x-notifications': readonly OpenrpcNotification[]
+  readonly components: { readonly schemas: Components }
   readonly [more: string]: unknown
 }
 
@@ -61,6 +91,7 @@ function makeDocument(version: string): OpenrpcDocument {
       'x-method-name': methodWord(name),
       summary: method.sentence,
       paramStructure: 'by-name',
+      ...(method.cli.stream && { 'x-stream': true }),
       tags: [{ name: method.level }, ...(method.changes ? [{ name: 'changes' }] : [])],
       params: Object.entries(method.params.shape).map(([param, schema]) => {
         const { description, ...rest } = at(schema, titleWord(`${name} ${param}`))
@@ -86,7 +117,7 @@ function makeDocument(version: string): OpenrpcDocument {
 }
 
 /** Each event, and the lines of a trace: what comes as the notification `event`, and when. */
-function notifications(schemas: Components): readonly unknown[] {
+function notifications(schemas: Components): readonly OpenrpcNotification[] {
   return Object.entries({ ...EVENTS, ...NOTICES }).flatMap(([topic, rows]) =>
     Object.entries(rows).map(([name, { when, session, data, envelope = [] }]) => ({
       name: 'event',

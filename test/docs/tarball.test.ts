@@ -32,7 +32,9 @@ void test('an installation by npm brings no other package, and neither sources n
   const { dependencies } = JSON.parse(read('package.json')) as { readonly dependencies?: unknown }
   assert.equal(dependencies, undefined)
   assert.deepEqual(
-    paths.filter((path) => /^(src|test|bench|node_modules)\/|^dist\/(?!programs\/)|\.cache$|\.map$/.test(path)),
+    paths.filter((path) =>
+      /^(src|test|bench|node_modules)\/|^dist\/(?!programs\/|client\/)|\.cache$|\.map$/.test(path),
+    ),
     [],
   )
 })

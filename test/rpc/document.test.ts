@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { Ajv } from 'ajv'
+import { typescriptTable } from '../../scripts/clients/typescript.ts'
 import { METRICS } from '../../src/contract/metrics.ts'
 import { componentOf } from '../../src/rpc/components.ts'
 import { rpcDocument } from '../../src/rpc/document.ts'
@@ -146,11 +147,15 @@ void test("every method's example is answered as its schema says", async (t) => 
   c.end()
 })
 
-void test('docs/rpc.md is what the table says', () => {
-  const path = join(top, 'docs/rpc.md')
-  const now = rpcDocument()
-  if (process.env.UPDATE_DOCS) writeFileSync(path, now)
-  assert.equal(readFileSync(path, 'utf8'), now, 'stale: UPDATE_DOCS=1 npm test -- rpc/document')
+void test('docs/rpc.md and the types of acceptd/client are what the table says', () => {
+  const files = Object.entries(typescriptTable(openrpcDocument('0.1.0'))).map(
+    ([name, text]) => [`src/client/table/${name}`, text] as const,
+  )
+  for (const [name, text] of [['docs/rpc.md', rpcDocument()] as const, ...files]) {
+    const path = join(top, name)
+    if (process.env.UPDATE_DOCS) writeFileSync(path, text)
+    assert.equal(readFileSync(path, 'utf8'), text, `${name} is stale: UPDATE_DOCS=1 npm test -- rpc/document`)
+  }
 })
 
 void test('the examples name methods that exist', () => {
