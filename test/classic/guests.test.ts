@@ -1,16 +1,9 @@
 // A dual-purpose port: what follows `--` is the service for peers that do not authenticate.
 
 import assert from 'node:assert/strict'
-import { join } from 'node:path'
 import { test } from 'node:test'
-import { fileURLToPath } from 'node:url'
-import type { BackendSpec, Case, ChildSpec, Result, Step } from '../conformance/case.ts'
-import { play } from '../conformance/replay.ts'
-
-const top = fileURLToPath(new URL('../../..', import.meta.url))
-const C = (send: string): Step => ({ send })
-const S = (expect: string): Step => ({ expect })
-const pause: Step = { sleep_ms: 120 }
+import type { BackendSpec, ChildSpec, Result, Step } from '../conformance/case.ts'
+import { C, eof, playAll, S, settled } from './dialogue.ts'
 
 const SMTPD: BackendSpec = {
   greeting: '220 smtpd ESMTP\r\n',
@@ -31,34 +24,23 @@ const GREETING = S('220 me.example ESMTP\r\n')
 const EHLO = [C('EHLO c\r\n'), S('250-me.example\r\n250-AUTH LOGIN PLAIN\r\n250 PIPELINING\r\n')]
 const SERVED = S('503 authup mail is being served without authentication (#5.5.1)\r\n')
 
-async function dialogue(
-  name: string,
+const dialogue = (
   steps: readonly Step[],
   more: { smtpd?: BackendSpec; child?: readonly ChildSpec[]; env?: Record<string, string>; tls?: boolean } = {},
-): Promise<Result> {
-  const played: Case = {
-    name,
+): Promise<Result> =>
+  playAll({
     program: 'authup',
     args: ['smtp', '{child}', '--', '{bin}/fixsmtpio', '{backend}'],
     control: { me: 'me.example\n', smtpcapabilities: 'PIPELINING\n' },
     backend: { ...SMTPD, ...more.smtpd },
     child: more.child ?? [{ exit: 1 }],
     steps,
-    result: { exit: 0, stdout: '', stderr: '' },
     ...(more.env === undefined ? {} : { env: more.env }),
     ...(more.tls === undefined ? {} : { tls: more.tls }),
-  }
-  const { trouble, result } = await play(
-    played,
-    join(top, 'dist/programs'),
-    join(top, 'dist/test/conformance/fakes.js'),
-  )
-  assert.deepEqual(trouble, [], JSON.stringify(result))
-  return result
-}
+  })
 
 void test('a guest delivers, and hears one greeting and one EHLO reply', async () => {
-  const result = await dialogue('deliver', [
+  const result = await dialogue([
     GREETING,
     ...EHLO,
     C('MAIL FROM:<a@b>\r\n'),
@@ -82,15 +64,9 @@ void test('a guest delivers, and hears one greeting and one EHLO reply', async (
 })
 
 void test('a guest without EHLO, and one that says HELO', async () => {
-  const plain = await dialogue('no-helo', [
-    GREETING,
-    C('VRFY x\r\n'),
-    S('252 try it\r\n'),
-    C('QUIT\r\n'),
-    S('221 smtpd\r\n'),
-  ])
+  const plain = await dialogue([GREETING, C('VRFY x\r\n'), S('252 try it\r\n'), C('QUIT\r\n'), S('221 smtpd\r\n')])
   assert.equal(plain.backend_received, 'VRFY x\r\nQUIT\r\n')
-  const helo = await dialogue('helo', [
+  const helo = await dialogue([
     GREETING,
     C('HELO c\r\n'),
     S('250 me.example\r\n'),
@@ -103,7 +79,7 @@ void test('a guest without EHLO, and one that says HELO', async () => {
 })
 
 void test('a guest that pipelines everything', async () => {
-  const result = await dialogue('pipelined', [
+  const result = await dialogue([
     GREETING,
     C('EHLO c\r\nMAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\nDATA\r\n'),
     S('250-me.example\r\n250-AUTH LOGIN PLAIN\r\n250 PIPELINING\r\n250 sender ok\r\n250 recipient ok\r\n354 go\r\n'),
@@ -114,7 +90,7 @@ void test('a guest that pipelines everything', async () => {
 })
 
 void test('once handed over, AUTH is a 503', async () => {
-  const result = await dialogue('auth-after', [
+  const result = await dialogue([
     GREETING,
     ...EHLO,
     C('MAIL FROM:<a@b>\r\n'),
@@ -129,7 +105,6 @@ void test('once handed over, AUTH is a 503', async () => {
 
 void test('an authenticated peer gets the other chain, also after a wrong password', async () => {
   const result = await dialogue(
-    'authenticated',
     [
       GREETING,
       ...EHLO,
@@ -145,7 +120,7 @@ void test('an authenticated peer gets the other chain, also after a wrong passwo
 })
 
 void test('a guest after a wrong password', async () => {
-  const result = await dialogue('wrong-then-guest', [
+  const result = await dialogue([
     GREETING,
     ...EHLO,
     C('AUTH PLAIN AHVzZXIAcGFzcw==\r\n'),
@@ -160,29 +135,26 @@ void test('a guest after a wrong password', async () => {
 })
 
 void test('the guest service refuses: the mail command hears it', async () => {
-  const result = await dialogue('refused', [GREETING, C('MAIL FROM:<a@b>\r\n'), S('421 too busy\r\n')], {
+  const result = await dialogue([GREETING, C('MAIL FROM:<a@b>\r\n'), S('421 too busy\r\n')], {
     smtpd: { greeting: '421 too busy\r\n' },
   })
   assert.notEqual(result.exit, 0)
 })
 
 void test('the guest service dies before its greeting: 454, and no 250 that it did not give', async () => {
-  await dialogue(
-    'dead',
-    [GREETING, C('MAIL FROM:<a@b>\r\n'), S('454 mail program ended before its greeting (#4.3.0)\r\n')],
-    { smtpd: { greeting: null, after_greeting: 3 } },
-  )
+  await dialogue([GREETING, C('MAIL FROM:<a@b>\r\n'), S('454 mail program ended before its greeting (#4.3.0)\r\n')], {
+    smtpd: { greeting: null, after_greeting: 3 },
+  })
 })
 
 void test('a guest that goes away in DATA leaves nothing half queued', async () => {
-  const result = await dialogue('gone', [GREETING, C('DATA\r\n'), S('354 go\r\n'), C('half\r\n'), pause, { eof: true }])
+  const result = await dialogue([GREETING, C('DATA\r\n'), S('354 go\r\n'), C('half\r\n'), settled, eof])
   assert.equal(result.backend_received, 'DATA\r\nhalf\r\n')
 })
 
 void test('AUTH needs TLS as soon as TLS is available; a guest does not, even where it is required', async () => {
   for (const UCSPITLS of ['', '!']) {
     await dialogue(
-      `tls ${UCSPITLS}`,
       [
         GREETING,
         C('EHLO c\r\n'),
@@ -201,7 +173,6 @@ void test('AUTH needs TLS as soon as TLS is available; a guest does not, even wh
 
 void test('a guest inside TLS: its greeting name is said again, and the service knows of TLS', async () => {
   const result = await dialogue(
-    'guest in tls',
     [
       GREETING,
       C('EHLO plain\r\n'),
@@ -209,7 +180,7 @@ void test('a guest inside TLS: its greeting name is said again, and the service 
       C('STARTTLS\r\n'),
       S('220 Ready to start TLS (#5.7.0)\r\n'),
       { tls: 'SSL_PROTOCOL=TLSv1.3\0\0', got: 'Y' },
-      pause,
+      settled,
       C('EHLO secret\r\n'),
       S('250-me.example\r\n250-AUTH LOGIN PLAIN\r\n250 PIPELINING\r\n'),
       C('MAIL FROM:<a@b>\r\n'),

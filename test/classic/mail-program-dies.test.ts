@@ -10,11 +10,9 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import type { BackendSpec, Case, Result, Step } from '../conformance/case.ts'
-import { play } from '../conformance/replay.ts'
+import { C, playAll, S } from './dialogue.ts'
 
 const top = fileURLToPath(new URL('../../..', import.meta.url))
-const C = (send: string): Step => ({ send })
-const S = (expect: string): Step => ({ expect })
 const RULES = readFileSync(join(top, 'control/fixsmtpio'), 'latin1')
 const BACKEND: BackendSpec = { greeting: '220 backend ESMTP\r\n', replies: { MAIL: '250 ok\r\n' }, eof_exit: 1 }
 const ACCEPTED = S('235 ok, go ahead (#2.0.0)\r\n')
@@ -28,22 +26,14 @@ async function loggedIn(
   more: { readonly prog?: string; readonly control?: Case['control'] } = {},
 ): Promise<Result> {
   const prog = more.prog ?? '{backend}'
-  const { trouble, result } = await play(
-    {
-      name: 'dies',
-      program: chained ? 'authup' : 'fixsmtpio',
-      args: chained ? ['smtp', 'sh', '-c', '"$@"', 'checkpassword', '{bin}/fixsmtpio', prog] : [prog],
-      control: { me: 'me.example\n', smtpcapabilities: 'PIPELINING\n', fixsmtpio: RULES, ...more.control },
-      backend,
-      env: chained ? {} : { AUTHUP_USER: 'user' },
-      steps: chained ? [S('220 me.example ESMTP\r\n'), C('AUTH PLAIN AHVzZXIAcGFzcw==\r\n'), ...steps] : steps,
-      result: { exit: 0, stdout: '', stderr: '' },
-    },
-    join(top, 'dist/programs'),
-    join(top, 'dist/test/conformance/fakes.js'),
-  )
-  assert.deepEqual(trouble, [], JSON.stringify(result))
-  return result
+  return playAll({
+    program: chained ? 'authup' : 'fixsmtpio',
+    args: chained ? ['smtp', 'sh', '-c', '"$@"', 'checkpassword', '{bin}/fixsmtpio', prog] : [prog],
+    control: { me: 'me.example\n', smtpcapabilities: 'PIPELINING\n', fixsmtpio: RULES, ...more.control },
+    backend,
+    env: chained ? {} : { AUTHUP_USER: 'user' },
+    steps: chained ? [S('220 me.example ESMTP\r\n'), C('AUTH PLAIN AHVzZXIAcGFzcw==\r\n'), ...steps] : steps,
+  })
 }
 
 for (const chained of [false, true]) {

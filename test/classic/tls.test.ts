@@ -8,12 +8,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Duplex } from 'node:stream'
 import { after, test } from 'node:test'
-import { fileURLToPath } from 'node:url'
 import type { BackendSpec, Case, Result, Step } from '../conformance/case.ts'
-import { play } from '../conformance/replay.ts'
+import { bin, C, playAll, S, settled } from './dialogue.ts'
 
-const top = fileURLToPath(new URL('../../..', import.meta.url))
-const bin = join(top, 'dist/programs')
 const home = mkdtempSync(join(tmpdir(), 'classic-tls.'))
 after(() => rmSync(home, { recursive: true }))
 mkdirSync(join(home, 'control'))
@@ -93,8 +90,6 @@ void test('authup: after a handshake that failed the session goes on without TLS
 
 // ---- what UCSPITLS means
 
-const C = (send: string): Step => ({ send })
-const S = (expect: string): Step => ({ expect })
 const BACKEND: BackendSpec = {
   greeting: '220 backend ESMTP\r\n',
   replies: { EHLO: '250-backend\r\n250 8BITMIME\r\n', NOOP: '250 ok\r\n', QUIT: '221 backend\r\n' },
@@ -102,15 +97,8 @@ const BACKEND: BackendSpec = {
   eof_exit: 1,
 }
 
-async function played(more: Partial<Case> & { readonly steps: readonly Step[] }): Promise<Result> {
-  const { trouble, result } = await play(
-    { name: 'tls', program: 'fixsmtpio', args: ['{backend}'], result: { exit: 0, stdout: '', stderr: '' }, ...more },
-    bin,
-    join(top, 'dist/test/conformance/fakes.js'),
-  )
-  assert.deepEqual(trouble, [], JSON.stringify(result))
-  return result
-}
+const played = (more: Partial<Case> & { readonly steps: readonly Step[] }): Promise<Result> =>
+  playAll({ program: 'fixsmtpio', args: ['{backend}'], ...more })
 
 const AUTHUP: Partial<Case> = {
   program: 'authup',
@@ -187,7 +175,7 @@ void test('fixsmtpio: what keeps a backend from STARTTLS, or from a request befo
       C('STARTTLS\r\n'),
       S('220 Ready to start TLS (#5.7.0)\r\n'),
       { tls: 'A=1\0\0', got: 'Y' },
-      { sleep_ms: 120 },
+      settled,
       C('STARTTLS\r\n'),
       S('502 unimplemented (#5.5.1)\r\n'),
       ...bye,

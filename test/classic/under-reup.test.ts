@@ -1,17 +1,9 @@
 // Under reup an attempt is a process of its own, as long as another one can go on with the same connection.
 
 import assert from 'node:assert/strict'
-import { join } from 'node:path'
 import { test } from 'node:test'
-import { fileURLToPath } from 'node:url'
 import type { Case, ChildSpec, Result, Step } from '../conformance/case.ts'
-import { play } from '../conformance/replay.ts'
-
-const top = fileURLToPath(new URL('../../..', import.meta.url))
-const C = (send: string): Step => ({ send })
-const S = (expect: string): Step => ({ expect })
-const eof: Step = { eof: true }
-const pause: Step = { sleep_ms: 120 }
+import { C, eof, playAll, S, settled } from './dialogue.ts'
 
 const GREETING = S('220 me.example ESMTP\r\n')
 const LOGIN = C('AUTH PLAIN AHVzZXIAcGFzcw==\r\n')
@@ -20,7 +12,7 @@ const STARTTLS: readonly Step[] = [
   C('STARTTLS\r\n'),
   S('220 Ready to start TLS (#5.7.0)\r\n'),
   { tls: 'SSL_PROTOCOL=TLSv1.3\0\0', got: 'Y' },
-  pause,
+  settled,
 ]
 
 async function underReup(
@@ -33,24 +25,15 @@ async function underReup(
   } = {},
 ): Promise<Result> {
   const { guest = [], tries = '3', front = ['-t', '2', 'smtp'], ...rest } = more
-  const played: Case = {
-    name: 'under reup',
+  return playAll({
     program: 'reup',
     args: ['-t', tries, '{bin}/authup', ...front, '{child}', ...(guest.length > 0 ? ['--', ...guest] : [])],
     control: { me: 'me.example\n', smtpcapabilities: 'PIPELINING\n', pop3capabilities: 'TOP\n' },
     child,
     steps,
-    result: { exit: 0, stdout: '', stderr: '' },
     ...rest,
     env: { AUTHUP_DELAY: '0', ...rest.env },
-  }
-  const { trouble, result } = await play(
-    played,
-    join(top, 'dist/programs'),
-    join(top, 'dist/test/conformance/fakes.js'),
-  )
-  assert.deepEqual(trouble, [], JSON.stringify(result))
-  return result
+  })
 }
 
 const runs = ({ stderr }: Result): number => stderr.match(/^reup /gm)?.length ?? 0
@@ -107,7 +90,7 @@ void test('inside TLS POP3 has five tries as well, where one is the rule without
       C('STLS\r\n'),
       S('+OK starting TLS negotiation\r\n'),
       { tls: 'SSL_PROTOCOL=TLSv1.3\0\0', got: 'Y' },
-      pause,
+      settled,
       C('USER u\r\n'),
       S('+OK \r\n'),
       ...[1, 2, 3, 4].flatMap(() => [C('PASS wrong\r\n'), S('-ERR authup authorization failed\r\n')]),
@@ -156,7 +139,7 @@ const MAIL: readonly Step[] = [GREETING, C('MAIL FROM:<a@b>\r\n'), S('250 sender
 for (const [how, end, exit, control] of [
   ['says QUIT', [C('QUIT\r\n'), S('221 smtpd\r\n')], 0, {}],
   ['closes', [eof], 12, {}],
-  ['is silent for too long', [{ sleep_ms: 1500 }, S('421 timeout (#4.4.2)\r\n')], 12, { timeoutsmtpd: '1\n' }],
+  ['is silent for too long', [S('421 timeout (#4.4.2)\r\n')], 12, { timeoutsmtpd: '1\n' }],
 ] as const)
   void test(`a guest that ${how} leaves no connection for another authup: ${exit}`, async () => {
     const result = await underReup([...MAIL, ...end], [], {

@@ -4,7 +4,10 @@ export type Step =
   | { readonly send: string }
   /** The unread output, normalised, must become exactly this. */
   | { readonly expect: string }
+  /** As it was recorded. */
   | { readonly sleep_ms: number }
+  /** Until the program has read everything and waits for more. */
+  | { readonly settled: true }
   | { readonly eof: true }
   /** The parent's answer on the UCSPI-TLS control descriptor; afterwards the client is on the decrypted descriptors. */
   | { readonly tls: string; readonly got: string }

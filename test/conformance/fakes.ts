@@ -27,7 +27,8 @@ function runsBefore(): number {
 }
 
 const report = (run: FakeRun): void => appendFileSync(join(directory, `${role}.runs`), `${JSON.stringify(run)}\n`)
-const sleep = (ms: number): void => void Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms)
+/** Without a number for ever. A recorded mail program may take its time between two words. */
+const wait = (ms?: number): void => void Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms)
 
 /** Undefined at the end of file or on a descriptor that is not open. */
 function readSome(fd: number): string | undefined {
@@ -53,7 +54,7 @@ function leave(how: number | string | undefined): void {
   if (how === undefined || how === null) return
   if (typeof how === 'string') {
     process.kill(process.pid, Number(how.replace('signal:', '')))
-    sleep(5000)
+    wait()
   }
   process.exit(Number(how))
 }
@@ -67,7 +68,7 @@ function backend(): void {
   const log = openSync(join(directory, 'backend.log'), 'a', 0o666)
   const say = (said: Said | undefined): void => {
     for (const part of said === undefined || said === null ? [] : typeof said === 'string' ? [said] : said) {
-      if (typeof part === 'number') sleep(part)
+      if (typeof part === 'number') wait(part)
       else write(1, part, atEnd)
     }
   }
@@ -139,7 +140,7 @@ function child(): void {
   })
   if (spec.signal !== undefined) {
     process.kill(process.pid, spec.signal)
-    sleep(5000)
+    wait()
   }
   if (spec.exec === true) process.exit(spawnSync(words[0] ?? '', words.slice(1), { stdio: 'inherit' }).status ?? 1)
   process.exit(spec.exit ?? 0)

@@ -2,11 +2,21 @@
 
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { availableParallelism, loadavg, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Duplex } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { until, within } from '../support/until.ts'
 import type { Case, FakeRun, Result, Step } from './case.ts'
 
 /** A pause of a case is there so that a program gets somewhere; on a busy machine it takes longer. */
@@ -32,6 +42,29 @@ const READ = 61
 const WRITE = 62
 
 const idOf = (flag: string, user: string): number => Number(execFileSync('id', [flag, user], { encoding: 'latin1' }))
+
+/** State, parent, group and so on of proc(5), without what is before them. */
+function fieldsOf(stat: string): readonly string[] {
+  try {
+    return readFileSync(stat, 'latin1')
+      .replace(/^.*\) /s, '')
+      .split(' ')
+  } catch {
+    return []
+  }
+}
+
+/** State and number of context switches of each thread of a process. */
+function tasksOf(pid: string): readonly string[] {
+  try {
+    return readdirSync(`/proc/${pid}/task`).map((task) => {
+      const status = readFileSync(`/proc/${pid}/task/${task}/status`, 'latin1')
+      return [/^State:\t(\w)/m, /^voluntary_ctxt_switches:\t(\d+)/m].map((field) => field.exec(status)?.[1]).join(' ')
+    })
+  } catch {
+    return []
+  }
+}
 
 class Playing {
   private readonly played: Case
@@ -139,14 +172,16 @@ class Playing {
   private async step(step: Step): Promise<string | undefined> {
     if ('send' in step) this.input.write(Buffer.from(step.send, 'latin1'))
     else if ('eof' in step) this.input.end()
+    // The recordings have pauses, and some programs of theirs are slow on purpose.
     else if ('sleep_ms' in step) await sleep(step.sleep_ms * patienceFor())
+    else if ('settled' in step) await this.settled()
     else if ('expect' in step) return this.expect(step.expect)
     else return this.tls(step.tls, step.got)
     return undefined
   }
 
   private async expect(wanted: string): Promise<string | undefined> {
-    const until = Date.now() + this.patience
+    const late = AbortSignal.timeout(this.patience)
     for (;;) {
       const unread = this.normal(this.out.slice(this.taken))
       if (unread === wanted) {
@@ -157,21 +192,35 @@ class Playing {
         this.taken += wanted.length
         return undefined
       }
-      const left = until - Date.now()
-      if (left <= 0) return `wanted ${JSON.stringify(wanted)}, got ${JSON.stringify(unread)}`
+      if (late.aborted) return `wanted ${JSON.stringify(wanted)}, got ${JSON.stringify(unread)}`
       await new Promise<void>((resolve) => {
-        const timer = setTimeout(resolve, Math.min(left, 250))
-        this.changed = () => {
-          clearTimeout(timer)
-          resolve()
-        }
+        this.changed = resolve
+        late.addEventListener('abort', () => resolve(), { once: true })
       })
     }
   }
 
+  /** All threads of the program and of what it has started, with what tells that one has run. */
+  private threads(): readonly string[] {
+    const group = String(this.process.pid)
+    return readdirSync('/proc')
+      .filter((name) => /^\d+$/.test(name) && fieldsOf(`/proc/${name}/stat`)[2] === group)
+      .flatMap((pid) => tasksOf(pid))
+  }
+
+  private async settled(): Promise<void> {
+    let before: readonly string[] = []
+    await until('the program to wait', () => {
+      const now = this.threads()
+      const isSame = now.join() === before.join()
+      before = now
+      return isSame && now.every((thread) => /^[SZ] /.test(thread))
+    })
+  }
+
   private async tls(answer: string, wanted: string): Promise<string | undefined> {
     const control = this.stream(CONTROL)
-    const [got] = (await Promise.race([once(control, 'data'), sleep(3000, [''])])) as [Buffer | string]
+    const [got] = (await within('the control descriptor', once(control, 'data')).catch(() => [''])) as [Buffer | string]
     if (String(got) !== wanted) return `on the control descriptor: wanted ${wanted}, got ${String(got)}`
     control.write(Buffer.from(answer, 'latin1'))
     this.input = this.stream(READ)
@@ -193,9 +242,9 @@ class Playing {
   }
 
   private async finish(patience: number): Promise<Result> {
-    const exit = await Promise.race([this.over, sleep(patience, 'hang')])
+    const exit = await within('its end', this.over, patience).catch(() => 'hang')
     // What is still on its way to us.
-    await Promise.race([this.closed, sleep(exit === 'hang' ? 0 : 1000)])
+    if (exit !== 'hang') await within('the end of its streams', this.closed, 1000).catch(() => undefined)
     try {
       process.kill(-(this.process.pid ?? 0), 'SIGKILL')
     } catch {
