@@ -4,7 +4,6 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { type AddressInfo, createServer, type Socket } from 'node:net'
 import { after, afterEach, describe, it } from 'node:test'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { unsentOf } from '../../src/edge/reading.ts'
 import { controlTexts } from '../support/control.ts'
 import type { StreamEnd } from '../support/fake-helper.ts'
@@ -13,7 +12,7 @@ import { parseTranscripts } from '../support/transcript.ts'
 
 /** `+OK <1.2.3.4@mx.example>` and the answers to USER and PASS: counted with the message. */
 const GREETINGS = 27
-/** Longer than a client is waited for that has everything and does not close. */
+/** Longer than a client is waited for that has everything and does not close, in milliseconds. */
 const PAUSE = 6500
 
 let lane: Lane
@@ -40,15 +39,15 @@ async function state(): Promise<string> {
 
 const endedWith = (): string => / session-ended .*$/m.exec(lane.log())?.[0] ?? ''
 
-/** Node cannot make a receive buffer small. Takes the greeting, says what the arguments say one by one, takes nothing for a while, then everything; prints how many octets that was. */
+/** Node cannot make a receive buffer small. Takes the greeting, says what the arguments say one by one, takes nothing until it is sent a line, then everything; prints how many octets that was. */
 const CLIENT = `
 use Socket;
-my ($port, $pause, @says) = @ARGV;
+my ($port, @says) = @ARGV;
 socket(my $s, PF_INET, SOCK_STREAM, 0) or die;
 setsockopt($s, SOL_SOCKET, SO_RCVBUF, 8192) or die;
 connect($s, sockaddr_in($port, inet_aton('127.0.0.1'))) or die;
 for (@says) { sysread($s, my $text, 1000); syswrite($s, $_) }
-select(undef, undef, undef, $pause);
+<STDIN>;
 my $all = 0;
 while (my $n = sysread($s, my $text, 65536)) { $all += $n }
 print $all;
@@ -58,10 +57,8 @@ after(() => {
   for (const child of children) child.kill('SIGKILL')
 })
 
-function slowClient(port: number, pause: number, says: readonly string[]): ChildProcess {
-  const child = spawn('perl', ['-e', CLIENT, String(port), String(pause), ...says], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  })
+function slowClient(port: number, says: readonly string[]) {
+  const child = spawn('perl', ['-e', CLIENT, String(port), ...says], { stdio: ['pipe', 'pipe', 'inherit'] })
   children.push(child)
   return child
 }
@@ -71,18 +68,18 @@ async function kernelTakes(): Promise<number> {
   const server = createServer()
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
-  const child = slowClient((server.address() as AddressInfo).port, 60, [])
+  const child = slowClient((server.address() as AddressInfo).port, [])
   const [socket] = (await once(server, 'connection')) as [Socket]
   socket.on('error', () => undefined)
   const octets = 20_000_000
   socket.write(Buffer.alloc(octets))
   let waiting = 0
-  await until('the kernel to be full', async () => {
+  const isFull = () => {
     const before = waiting
     waiting = unsentOf(socket)
-    await sleep(200)
     return waiting === before && waiting < octets
-  })
+  }
+  await until('the kernel to be full', isFull, { every: 200 })
   socket.destroy()
   server.close()
   child.kill()
@@ -90,11 +87,11 @@ async function kernelTakes(): Promise<number> {
 }
 
 /** A client that asks for a message and for the end in one write, and pauses; the backend has given both long before it goes on. */
-async function fetch(timeout: number, pause: number): Promise<{ child: ChildProcess; octets: number }> {
+async function fetch() {
   const octets = (await kernelTakes()) + 100_000
-  await start(`pop3 timeout=${timeout}`)
+  await start('pop3 timeout=1200')
   const says = ['USER me\r\n', 'PASS secret\r\n', 'RETR 1\r\nDELE 1\r\nQUIT\r\n']
-  const child = slowClient(lane.port, pause, says)
+  const child = slowClient(lane.port, says)
   const backend = await backendOf()
   backend.send('+OK\r\n')
   await until('the commands', () => backend.heard().endsWith('QUIT\r\n'))
@@ -105,17 +102,20 @@ async function fetch(timeout: number, pause: number): Promise<{ child: ChildProc
 
 void describe('a POP3 client that pauses', () => {
   void it('gets all of a message after which the backend has ended', async () => {
-    const { child, octets } = await fetch(1200, PAUSE / 1000 + 1)
-    await sleep(PAUSE)
+    const { child, octets } = await fetch()
+    await lane.advance(PAUSE)
     assert.equal(await state(), 'ending')
-    const [text] = (await once(child.stdout as NonNullable<typeof child.stdout>, 'data')) as [Buffer]
+    child.stdin.write('\n')
+    const [text] = (await once(child.stdout, 'data')) as [Buffer]
     assert.equal(text.toString(), String(octets))
     await until('the end', () => endedWith() !== '')
     assert.match(endedWith(), new RegExp(` why=backend-end .* out=${octets + GREETINGS}$`))
   })
 
   void it('and takes nothing more is given up after the idle timeout, and only what left is counted', async () => {
-    const { octets } = await fetch(2, 60)
+    const { octets } = await fetch()
+    await lane.advance(PAUSE)
+    await lane.advance(1_201_000)
     await until('the end', () => endedWith() !== '')
     const out = Number(/ out=(\d+)$/.exec(endedWith())?.[1])
     assert.ok(out > 8192 && out < octets, `${octets}: ${endedWith()}`)
@@ -145,7 +145,10 @@ void describe('an SMTP client that still sends when its message is refused', () 
     await until('some of it', () => backend.heard().length > 10_000)
     backend.socket.write('552 too large\r\n')
     backend.socket.destroy()
-    for (const began = performance.now(); performance.now() - began < PAUSE; await sleep(20)) client.send(line)
+    for (let n = 0; n < 10; n += 1) {
+      client.send(line)
+      await lane.advance(PAUSE / 10)
+    }
     client.send('.\r\n')
     await until('the reply', () => client.heard().includes('552 too large\r\n') && client.closed())
     assert.equal(failure, '')
@@ -165,7 +168,7 @@ void describe('a client that is turned away', () => {
     })
     for (let n = 0; n < 75; n += 1) {
       client.send('NOOP\r\n')
-      await sleep(20)
+      await lane.advance(20)
     }
     assert.equal(failure, '')
     assert.equal(client.heard(), '421 shutting down (#4.3.2)\r\n')

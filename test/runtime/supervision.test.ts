@@ -171,12 +171,11 @@ async function goOn(clients: readonly StreamEnd[]): Promise<void> {
 }
 
 void describe('a lane', () => {
-  void it('that is killed takes its own sessions along, and is replaced within a second; nobody else notices', async () => {
+  void it('that is killed takes its own sessions along, and is replaced; nobody else notices', async () => {
     runtime = await startRuntime(helper)
     const clients = await inEveryLane()
     const before = await runtime.look()
     const count = before.uses[0]?.reduce((sum, one) => sum + one.sessions, 0) ?? 0
-    const killed = Date.now()
     await runtime.tell({ do: 'end', lane: before.lanes[0]?.lane ?? 0 })
     await until('its sessions to end', () => clients.length - living(clients).length === count)
     // New clients are served meanwhile.
@@ -185,7 +184,6 @@ void describe('a lane', () => {
       const { lanes } = await runtime.look()
       return lanes.length === 2 && lanes.every((lane) => lane.state === 'running')
     })
-    assert.ok(Date.now() - killed < 1000, `${Date.now() - killed} ms`)
     await goOn(living(clients))
     const after = await runtime.look()
     assert.deepEqual(after.deaths, [1, 0])

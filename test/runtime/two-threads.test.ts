@@ -1,8 +1,7 @@
 // Frames are bytes, so a session's stages could be anywhere: here they live in two threads, and the transcript does not notice.
 import assert from 'node:assert/strict'
-import { once } from 'node:events'
+import { EventEmitter, once } from 'node:events'
 import { it } from 'node:test'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { Worker } from 'node:worker_threads'
 import type { Effect } from '../../src/actors/effects.ts'
 import { type ActorName, ROUTES } from '../../src/actors/pipeline.ts'
@@ -17,17 +16,19 @@ void it('a login and a message with the stages in two threads', async () => {
   const threads: { worker: Worker; names: readonly ActorName[] }[] = []
   let session: ClientSession | undefined
   let underWay = 0
+  const answers = new EventEmitter()
   for (const names of [['reup', 'authup', 'checkpassword'], ['fixsmtpio']] as const) {
     const worker = new Worker(new URL('../support/split-worker.js', import.meta.url), {
       workerData: { settings: transcript.settings, names },
     })
     worker.on('message', (bytes: Uint8Array) => {
-      underWay -= 1
       for (const effect of decodeMessage(bytes) as readonly Effect[]) {
         if (session === undefined) continue
         if (effect.do === 'send') post(session, effect.frame)
         else session.perform(effect)
       }
+      underWay -= 1
+      if (underWay === 0) answers.emit('all')
     })
     threads.push({ worker, names })
   }
@@ -50,7 +51,7 @@ void it('a login and a message with the stages in two threads', async () => {
     const settle = async () => {
       for (let quiet = 0; quiet < 2; quiet += 1) {
         await world.go(false)
-        while (waiting()) await sleep(1)
+        while (waiting()) await once(answers, 'all')
       }
       return world.go(false)
     }

@@ -1,5 +1,6 @@
 // A lane of the real runtime on a real socket, in a worker thread, with a helper of ours.
 
+import { once } from 'node:events'
 import { connect } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { MessageChannel, Worker } from 'node:worker_threads'
@@ -22,6 +23,8 @@ export interface Lane {
   /** Log lines so far. */
   readonly log: () => string
   readonly dial: () => StreamEnd
+  /** Moves the clock of all lanes of the tests, which do then what they have to do by it. */
+  readonly advance: (milliseconds: number) => Promise<void>
   readonly stop: () => Promise<void>
 }
 
@@ -89,6 +92,10 @@ export async function startLane(texts: ControlTexts, more: Partial<LaneStart> = 
       const client = new StreamEnd(connect({ port: bound.port, host: '127.0.0.1', allowHalfOpen: true, noDelay: true }))
       clients.push(client)
       return client
+    },
+    advance: async (milliseconds) => {
+      worker?.postMessage({ advance: milliseconds })
+      if (worker !== undefined) await once(worker, 'message')
     },
     stop: async () => {
       for (const one of [...clients, ...helper.backends]) one.socket.destroy()

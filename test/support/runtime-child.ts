@@ -1,7 +1,6 @@
 // The runtime in a process of its own, with lanes that a test can make spin; the test says on IPC what it wants.
 import { createHook } from 'node:async_hooks'
 import { openSync, readSync } from 'node:fs'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { BroadcastChannel, isMainThread, threadId } from 'node:worker_threads'
 import { diskOf } from '../../src/config/plan.ts'
 import { openStderr } from '../../src/edge/log.ts'
@@ -47,13 +46,20 @@ const channel = new BroadcastChannel('lanes of a test')
 const threads: number[] = []
 let slowest = 0
 let spins: (answer: null) => void = () => undefined
+/** Lanes that have not said how long their longest callback was. */
+let outstanding = 0
+let told: (slowest: number) => void = () => undefined
 
 channel.addEventListener('message', (event) => {
   const { data } = event as unknown as { readonly data: Said }
   if (isMainThread) {
     if (data.born !== undefined) threads.push(data.born)
     if (data.spinning !== undefined) spins(null)
-    if (typeof data.slowest === 'number') slowest = Math.max(slowest, data.slowest)
+    if (typeof data.slowest === 'number') {
+      slowest = Math.max(slowest, data.slowest)
+      outstanding -= 1
+      if (outstanding === 0) told(slowest)
+    }
     return
   }
   if (data.spin === threadId) {
@@ -123,10 +129,12 @@ async function obey(runtime: Runtime, order: Order): Promise<unknown> {
       await runtime.pause(0, order.mode)
       return null
     case 'slowest':
-      slowest = 0
-      channel.postMessage({ slowest: 'asked' })
-      await sleep(100)
-      return slowest
+      return new Promise((resolve) => {
+        slowest = 0
+        outstanding = runtime.lanes().filter(({ state }) => state === 'running').length
+        told = resolve
+        channel.postMessage({ slowest: 'asked' })
+      })
     case 'look': {
       const { answers, silent } = await runtime.askAll('generations', null)
       const look: Look = {

@@ -1,0 +1,61 @@
+// A clock that a test moves: the monotonic one of this thread, with every timer of a second or more that is started from now on.
+
+const LONG = 1000
+
+interface Timer {
+  readonly call: () => void
+  /** Milliseconds; undefined: once. */
+  readonly every: number | undefined
+  due: number
+}
+
+/** Returns the function that moves the clock by so many milliseconds. `runs`: the timers go off by themselves as well. */
+export function stepClock({ runs = false } = {}): (milliseconds: number) => void {
+  const { setTimeout, setInterval, clearTimeout, clearInterval } = globalThis
+  const now = performance.now.bind(performance)
+  let ahead = 0
+  performance.now = () => now() + ahead
+  const timers = new Map<unknown, Timer>()
+
+  const start = (call: () => void, milliseconds: number, isInterval: boolean): NodeJS.Timeout => {
+    const go = () => {
+      timer.due = performance.now() + milliseconds
+      if (!isInterval) timers.delete(handle)
+      call()
+    }
+    const timer: Timer = {
+      call: go,
+      every: isInterval ? milliseconds : undefined,
+      due: performance.now() + milliseconds,
+    }
+    // Even a timer that never goes off by itself keeps a process alive, or does not.
+    const own = runs ? go : () => undefined
+    const handle: NodeJS.Timeout = isInterval
+      ? setInterval(own, milliseconds)
+      : setTimeout(own, runs ? milliseconds : 2 ** 31 - 1)
+    timers.set(handle, timer)
+    return handle
+  }
+  const patched =
+    (isInterval: boolean, real: typeof setTimeout) =>
+    (call: (...given: unknown[]) => void, milliseconds = 0, ...given: unknown[]) =>
+      milliseconds < LONG ? real(call, milliseconds, ...given) : start(() => call(...given), milliseconds, isInterval)
+  const cleared = (real: typeof clearTimeout) => (handle: NodeJS.Timeout | undefined) => {
+    timers.delete(handle)
+    real(handle)
+  }
+  Object.assign(globalThis, {
+    setTimeout: patched(false, setTimeout),
+    setInterval: patched(true, setInterval as typeof setTimeout),
+    clearTimeout: cleared(clearTimeout),
+    clearInterval: cleared(clearInterval),
+  })
+  return (milliseconds) => {
+    ahead += milliseconds
+    const due = [...timers].filter(([, timer]) => timer.due <= performance.now())
+    for (const [handle, timer] of due) {
+      if (timer.every === undefined) clearTimeout(handle as NodeJS.Timeout)
+      timer.call()
+    }
+  }
+}
