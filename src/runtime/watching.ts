@@ -10,20 +10,23 @@ const LOOK_MILLISECONDS = 125
 /** Looks that have to find the same. */
 const STILL = 4
 
-/** Returns the function that ends it. `reload` is called for changes that are seen while the knob is 1. */
-export function watchControl({ publishing }: Pick<Runtime, 'publishing'>, reload: () => void): () => void {
-  const look = () => KNOBS.map(({ name }) => fileMark(join(publishing.control, name))).join(' ')
-  let read = look()
+/** Returns a look at the directory. `reload` is called for changes that looks find while the knob is 1. */
+export function createWatch({ publishing }: Pick<Runtime, 'publishing'>, reload: () => void): () => void {
+  const marks = () => KNOBS.map(({ name }) => fileMark(join(publishing.control, name))).join(' ')
+  let read = marks()
   let seen = read
   let still = 0
-  const timer = setInterval(() => {
-    const now = look()
+  return () => {
+    const now = marks()
     still = now === seen ? still + 1 : 0
     seen = now
     if (!publishing.current.config.watch) read = now
     if (now === read || still < STILL) return
     read = now
     reload()
-  }, LOOK_MILLISECONDS).unref()
-  return () => clearInterval(timer)
+  }
+}
+
+export function watchControl(runtime: Pick<Runtime, 'publishing'>, reload: () => void): void {
+  setInterval(createWatch(runtime, reload), LOOK_MILLISECONDS).unref()
 }

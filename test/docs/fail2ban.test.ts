@@ -6,12 +6,12 @@ import { connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { DESCRIPTORS_A_LANE } from '../../src/edge/descriptors.ts'
 import { encodeBase64 } from '../../src/protocol/base64.ts'
 import { bytesOf } from '../../src/protocol/bytes.ts'
 import { startRuntime } from '../../src/runtime/runtime.ts'
 import { bindAddress } from '../support/binding.ts'
+import { until } from '../support/until.ts'
 import { page, read } from './pages.ts'
 
 /** What fail2ban 1.0 puts in the place of <HOST>, with names for its groups. */
@@ -78,8 +78,7 @@ async function logOf(users: readonly string[]): Promise<string> {
   }
   client.end('QUIT\r\n')
   await once(client, 'close')
-  // A lane gathers its log for a tenth of a second.
-  for (let i = 0; i < 100 && !log.includes(' session-ended '); i += 1) await sleep(50)
+  await until('the end of the session', () => log.includes(' session-ended '))
   await started.value.stop(0)
   helper.close()
   rmSync(folder, { recursive: true })

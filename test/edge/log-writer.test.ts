@@ -7,8 +7,8 @@ import { connect, createServer, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, describe, it } from 'node:test'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
+import { until } from '../support/until.ts'
 
 const CHILD = fileURLToPath(new URL('../support/log-child.js', import.meta.url))
 const dir = mkdtempSync(join(tmpdir(), 'acceptd-log-'))
@@ -84,11 +84,7 @@ function accounted(text: string): number {
 
 /** Reads until all lines up to this one are there or counted. */
 async function assertAccounted(text: () => string, last: number): Promise<void> {
-  for (let n = 0; n < 500; n += 1) {
-    if (text().endsWith('\n') && accounted(text()) === last) return
-    await sleep(10)
-  }
-  assert.equal(accounted(text()), last)
+  await until(`line ${last}`, () => text().endsWith('\n') && accounted(text()) === last)
 }
 
 void describe('log lines', () => {

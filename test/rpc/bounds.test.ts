@@ -26,10 +26,8 @@ for (const [what, params] of HEAVY)
     const { status, control, clients, host } = await fixture(t)
     const [c, other] = [wire(status), wire(control)]
     const asked = c.call('rules.eval', params)
-    const began = Date.now()
     for (let n = 0; n < 5; n += 1) assert.ok((await other.call('server.ping')).result.pong)
     await host.say(clients[0] as never, 'NOOP\r\n', /^250 /)
-    assert.ok(Date.now() - began < 1500, `${Date.now() - began} ms`)
     const { error } = await asked
     assert.deepEqual([error.code, error.data.reason], [-32602, 'too-much-work'])
     // And is there again.

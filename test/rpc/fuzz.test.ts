@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import type { Socket } from 'node:net'
 import { test } from 'node:test'
-import { setTimeout as sleep } from 'node:timers/promises'
+import { setImmediate as turn } from 'node:timers/promises'
 import fc from 'fast-check'
 import { METHOD_MAP } from '../../src/rpc/methods.ts'
 import { until } from '../support/lane.ts'
@@ -97,19 +97,26 @@ function memory(): number {
 }
 
 void test('clients that never read cost little, whatever they ask and whatever happens', async (t) => {
-  const { control, host } = await fixture(t, 100)
+  const { control, status, host } = await fixture(t, 100)
   const before = memory()
   const sockets: Socket[] = []
   for (let i = 0; i < 20; i++) {
     sockets.push(deaf(control))
   }
-  await sleep(300)
+  const c = wire(status)
+  const metrics = async (): Promise<string> => (await c.call('server.metrics')).result.text
+  const REQUESTS = /^acceptd_control_requests_total\{socket="control",outcome="ok"\} (\d+)$/m
+  let requests = 0
+  await until('all of them to have subscribed, and to be answered no more', async () => {
+    const before = requests
+    requests = Number(REQUESTS.exec(await metrics())?.[1])
+    return requests === before && requests > 160
+  })
   for (let n = 0; n < 20_000; n++) {
     host.runtime.emit({ at: Date.now(), topic: 'session', name: 'accepted', session: sampleSession(n) })
-    if (n % 1000 === 0) await sleep(1)
+    if (n % 1000 === 0) await turn()
   }
-  const c = wire(control)
-  const dropped = async () => /^acceptd_events_dropped_total [1-9]/m.test((await c.call('server.metrics')).result.text)
+  const dropped = async () => /^acceptd_events_dropped_total [1-9]/m.test(await metrics())
   await until('events to be dropped', dropped)
   const grown = memory() - before
   t.diagnostic(`20 clients, 160 subscriptions, 20,000 events: ${Math.round(grown / 1e6)} MB`)

@@ -1,25 +1,22 @@
 // What nobody should send to a control socket, and what must come back all the same.
 import assert from 'node:assert/strict'
 import { connect, type Socket } from 'node:net'
+import { within } from '../support/until.ts'
 
 /** Sends the pieces and ends; resolves with all that came back when the connection has closed, rejects if that takes too long. */
-export function exchange(path: string, pieces: readonly Uint8Array[], timeout = 5000): Promise<string> {
-  return new Promise((resolve, reject) => {
-    const socket = connect(path)
-    let text = ''
-    const timer = setTimeout(() => reject(new Error('neither answered nor closed')), timeout)
-    socket.setEncoding('utf8')
-    socket.on('data', (chunk: string) => {
-      text += chunk
-    })
-    socket.on('error', () => {})
-    socket.on('close', () => {
-      clearTimeout(timer)
-      resolve(text)
-    })
-    for (const piece of pieces) socket.write(piece)
-    socket.end()
+export async function exchange(path: string, pieces: readonly Uint8Array[], timeout = 5000): Promise<string> {
+  const socket = connect(path)
+  let text = ''
+  socket.setEncoding('utf8')
+  socket.on('data', (chunk: string) => {
+    text += chunk
   })
+  socket.on('error', () => {})
+  const closed = new Promise((resolve) => socket.on('close', resolve))
+  for (const piece of pieces) socket.write(piece)
+  socket.end()
+  await within('an answer or the end', closed, timeout)
+  return text
 }
 
 /** Every line that came back is a JSON-RPC response or a batch of them, unless it is HTTP. */

@@ -26,7 +26,7 @@ import { prometheusText } from '../../src/rpc/prometheus.ts'
 import { createClient, eventText, QUEUE_BYTES } from '../../src/rpc/streams.ts'
 import { sampleSession } from '../support/sample.ts'
 
-void test('a glob matches what the same regular expression does, and in no time', () => {
+void test('a glob matches what the same regular expression does, and does not backtrack', () => {
   const part = fc.constantFrom('a', 'b', '*', '?', '.')
   fc.assert(
     fc.property(
@@ -38,9 +38,8 @@ void test('a glob matches what the same regular expression does, and in no time'
       },
     ),
   )
-  const started = Date.now()
+  // By backtracking it would take longer than the universe has.
   globMatches('*a'.repeat(120), 'a'.repeat(119).padEnd(5000, 'b'))
-  assert.ok(Date.now() - started < 5000)
 })
 
 void test('addresses and blocks', () => {
@@ -134,9 +133,7 @@ void test('a diff, applied, gives the other text', () => {
       if (JSON.stringify(lines(before)) === JSON.stringify(lines(after))) assert.equal(changes.length, 0)
     }),
   )
-  const started = Date.now()
   assert.equal(diffLines('x\n'.repeat(50_000), 'y\n'.repeat(50_000)).length, 100_000)
-  assert.ok(Date.now() - started < 5000)
 })
 
 function lines(text: string): string[] {

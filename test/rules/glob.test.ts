@@ -117,9 +117,7 @@ void test('patterns made to be slow are not', () => {
     `${'*'.repeat(1000)}b`,
   ]) {
     const matches = compileGlob(pattern)
-    const started = process.hrtime.bigint()
+    // By backtracking it would not end before the tests are ended.
     assert.equal(matches(line), false)
-    const ms = Number(process.hrtime.bigint() - started) / 1e6
-    assert.ok(ms < 200, `${pattern.slice(0, 20)}: ${ms} ms`)
   }
 })

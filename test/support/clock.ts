@@ -9,10 +9,11 @@ interface Timer {
   due: number
 }
 
-/** Returns the function that moves the clock by so many milliseconds. `runs`: the timers go off by themselves as well. */
+/** Returns the function that moves the clock by so many milliseconds. `runs`: it goes on by itself as well, and so do the timers. */
 export function stepClock({ runs = false } = {}): (milliseconds: number) => void {
   const { setTimeout, setInterval, clearTimeout, clearInterval } = globalThis
-  const now = performance.now.bind(performance)
+  const begun = performance.now()
+  const now = runs ? performance.now.bind(performance) : () => begun
   let ahead = 0
   performance.now = () => now() + ahead
   const timers = new Map<unknown, Timer>()

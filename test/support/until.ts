@@ -2,6 +2,9 @@
 import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 
+/** The real one, whatever a test does to the clock. */
+const now = performance.now.bind(performance)
+
 export interface Patience {
   /** Milliseconds. */
   readonly timeout?: number
@@ -23,11 +26,11 @@ export async function until<T>(
   ask: () => T | false | undefined | Promise<T | false | undefined>,
   { timeout = 10_000, every = 5, show }: Patience = {},
 ): Promise<T> {
-  const end = performance.now() + timeout
+  const end = now() + timeout
   for (;;) {
     const answer = await ask()
     if (answer !== false && answer !== undefined) return answer
-    if (performance.now() > end)
+    if (now() > end)
       throw new Error(`waited ${timeout} ms in vain for ${what}${show === undefined ? '' : `\n${show()}`}`)
     // What is asked about is in another process or thread, or in the kernel, and sends no event.
     await sleep(every)
