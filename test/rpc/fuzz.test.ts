@@ -98,7 +98,7 @@ function memory(): number {
 
 void test('clients that never read cost little, whatever they ask and whatever happens', async (t) => {
   const { control, status, host } = await fixture(t, 100)
-  const before = memory()
+  const unloaded = memory()
   const sockets: Socket[] = []
   for (let i = 0; i < 20; i++) {
     sockets.push(deaf(control))
@@ -118,7 +118,7 @@ void test('clients that never read cost little, whatever they ask and whatever h
   }
   const dropped = async () => /^acceptd_events_dropped_total [1-9]/m.test(await metrics())
   await until('events to be dropped', dropped)
-  const grown = memory() - before
+  const grown = memory() - unloaded
   t.diagnostic(`20 clients, 160 subscriptions, 20,000 events: ${Math.round(grown / 1e6)} MB`)
   // A reply and a queue each, and what this process holds as their clients.
   assert.ok(grown < 60e6, `${grown}`)

@@ -1,24 +1,11 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
-import fc from 'fast-check'
-import { explainReply, explainRequest } from '../../src/rules/explain.ts'
 import { HOME_PAGE } from '../../src/rules/fixups.ts'
 import { parseRules } from '../../src/rules/parse.ts'
-import { type Identity, rewriteReply, rewriteRequest, rulesFor, type SessionRules } from '../../src/rules/rewrite.ts'
-import type { RuleSet } from '../../src/rules/ruleset.ts'
+import { type Identity, rewriteReply, rewriteRequest, rulesFor } from '../../src/rules/rewrite.ts'
 import { held } from '../protocol/results.ts'
-
-const WHO: Identity = { greeting: 'mx.example', tls: 'none', classic: false, enhanced: false }
-const OFFER: Identity = { greeting: 'mx.example', tls: 'offer', classic: true, enhanced: false }
-
-function setOf(...lines: readonly string[]): RuleSet {
-  return held(parseRules(lines.join('\n'), 'control/fixsmtpio'))
-}
-
-function session(lines: readonly string[], ...env: readonly string[]): SessionRules {
-  return rulesFor(setOf(...lines), (name) => env.includes(name))
-}
+import { OFFER, session, setOf, WHO } from './rules.ts'
 
 interface Case {
   readonly rules: readonly string[]
@@ -344,58 +331,4 @@ void test('the recommended rules for a client that has logged in', () => {
     assert.deepEqual([event, result.reply, result.exitcode], [event, becomes, exitcode])
   }
   assert.equal(rewriteRequest(rules, 'AUTH', 'AUTH PLAIN x\r\n'), 'NOOP AUTH PLAIN x\r\n')
-})
-
-void test('an explanation names every rule of the event, line by line', () => {
-  const rules = session([':quit::2*::&fixsmtpio_fixup', ':rcpt::*::', ':quit::*:9:&fixsmtpio_noop'])
-  assert.deepEqual(explainReply(rules, 'quit', '221 be\r\n', WHO), {
-    reply: '221 mx.example\r\n',
-    exitcode: 9,
-    hits: [0, 2],
-    trace: [
-      { rule: 0, line: 0, matched: true, before: '221 be\r\n', after: '221 mx.example' },
-      { rule: 2, line: 0, matched: true, before: '221 mx.example', after: '221 mx.example' },
-    ],
-  })
-  assert.deepEqual(explainRequest(session([':vrfy:A :*::', ':vrfy::*::', ':vrfy:B :*::']), 'vrfy', 'VRFY\r\n'), {
-    line: 'B A VRFY\r\n',
-    trace: [
-      { rule: 0, line: 0, matched: true, before: 'VRFY\r\n', after: 'A VRFY\r\n' },
-      { rule: 1, line: 0, matched: false, before: 'A VRFY\r\n', after: 'A VRFY\r\n' },
-      { rule: 2, line: 0, matched: true, before: 'A VRFY\r\n', after: 'B A VRFY\r\n' },
-    ],
-  })
-})
-
-void test('what is explained is what is done, whatever the rules', () => {
-  const rule = fc
-    .tuple(
-      fc.constantFrom('', 'X'),
-      fc.constantFrom('ehlo', 'help', 'quit'),
-      fc.constantFrom('', 'NOOP '),
-      fc.constantFrom('*', '2*', '*a*', '250?STARTTLS*', '?'),
-      fc.constantFrom('', '0', '14'),
-      fc.constantFrom('', '250 x', 'y', '&fixsmtpio_fixup', '&fixsmtpio_noop'),
-    )
-    .map((fields) => fields.join(':'))
-  const reply = fc
-    .array(fc.constantFrom('250-a\r\n', '250-STARTTLS\r\n', '250-\n', 'junk\r\n'), { maxLength: 4 })
-    .map((lines) => `${lines.join('')}250 STARTTLS\r\n`)
-  fc.assert(
-    fc.property(
-      fc.array(rule, { maxLength: 5 }),
-      fc.constantFrom('ehlo', 'help', 'quit'),
-      reply,
-      fc.boolean(),
-      (lines, event, text, set) => {
-        const rules = session(lines, ...(set ? ['X'] : []))
-        const { trace, ...explained } = explainReply(rules, event, text, OFFER)
-        assert.deepEqual(explained, rewriteReply(rules, event, text, OFFER))
-        assert.deepEqual([...new Set(trace.filter((step) => step.matched).map((step) => step.rule))], explained.hits)
-        assert.equal(explainRequest(rules, event, 'X\r\n').line, rewriteRequest(rules, event, 'X\r\n'))
-        // Whatever was done to it, what goes to the client is whole lines.
-        assert.ok(explained.reply === '' || explained.reply.endsWith('\n'))
-      },
-    ),
-  )
 })
