@@ -2,17 +2,26 @@
 
 import { bytesOf, concat, copyOf, NO_BYTES, textBetween, textOf, wipe } from '../protocol/bytes.ts'
 import { type Command, isWord, splitCommand, splitOctets, withoutEnd } from '../protocol/command.ts'
-import type { Answer, Asked, DialogueSettings, DialogueView, Fault, Protocol } from '../protocol/dialogue.ts'
+import type { Answer, Asked, Fault, Protocol } from '../protocol/dialogue.ts'
 import { beginsTls, type Foreign, foreignCommand, foreignLine } from '../protocol/foreign.ts'
 import { findLine } from '../protocol/lines.ts'
 import { pop3 } from '../protocol/pop3.ts'
-import { replyCode } from '../protocol/replies.ts'
 import { credentialsFor } from '../protocol/sasl.ts'
-import { smtp } from '../protocol/smtp.ts'
-import { type AuthupEffect, close, type LogEvent, log, NOTHING, type Say, type Step, say, send } from './effects.ts'
-import type { Why } from './endings.ts'
+import {
+  type AuthupState,
+  changed,
+  fatal,
+  faultReply,
+  note,
+  onlyAttempt,
+  over,
+  protocolOf,
+  refused,
+} from './authup-state.ts'
+import { type AuthupEffect, type LogEvent, log, NOTHING, type Step, say, send } from './effects.ts'
 import {
   type AttemptFrame,
+  type DescribedFrame,
   type EofFrame,
   type InputFrame,
   type OutcomeFrame,
@@ -24,58 +33,15 @@ import {
   type Verdict,
 } from './frames.ts'
 
-export interface AuthupState extends DialogueView {
-  /** What the next line is: a command, a line of an AUTH exchange, or nothing while somebody else is at work. */
-  readonly at: 'commands' | Asked | 'checking' | 'starting-tls' | 'served' | 'over'
-  /** Read, not yet taken as a line. */
-  readonly rest: Uint8Array
-  /** The rest begins inside a line that was too long and is answered already. */
-  readonly skipping: boolean
-  /** The client's last EHLO or HELO line, to be said again to a backend. */
-  readonly helo: string
-  /** AUTH LOGIN: the name, while the password is awaited. */
-  readonly named: string
-  /** A mail command of a peer that did not authenticate, while its chain is started. */
-  readonly guestCommand: string
-  /** One attempt and no more, as under reup in 2018: a refusal ends the program, unless TLS is on. */
-  readonly once: boolean
-}
-
-const draftOf = (state: AuthupState): { -readonly [K in keyof AuthupState]: AuthupState[K] } => ({
-  settings: state.settings,
-  timestamp: state.timestamp,
-  tlsOn: state.tlsOn,
-  once: state.once,
-  user: state.user,
-  at: state.at,
-  rest: state.rest,
-  skipping: state.skipping,
-  helo: state.helo,
-  named: state.named,
-  guestCommand: state.guestCommand,
-})
-
-/** Not by a spread, as in fixsmtpio.ts. */
-const changed = (state: AuthupState, changes: Partial<AuthupState>): AuthupState =>
-  Object.assign(draftOf(state), changes)
-
-export type AuthupFrame = AttemptFrame | InputFrame | EofFrame | TimeoutFrame | TlsFrame | OutcomeFrame | ShutdownFrame
-
-export function newAuthup(settings: DialogueSettings, timestamp: string, tlsOn = false, once = false): AuthupState {
-  return {
-    settings,
-    timestamp,
-    tlsOn,
-    once,
-    user: undefined,
-    at: 'commands',
-    rest: NO_BYTES,
-    skipping: false,
-    helo: '',
-    named: '',
-    guestCommand: '',
-  }
-}
+export type AuthupFrame =
+  | AttemptFrame
+  | InputFrame
+  | EofFrame
+  | TimeoutFrame
+  | TlsFrame
+  | OutcomeFrame
+  | DescribedFrame
+  | ShutdownFrame
 
 /** Octets that tell a method of HTTP. */
 const HTTP_METHOD = 64
@@ -93,34 +59,8 @@ const LONGEST_WORD = 16
 /** What a line of an AUTH exchange comes from. */
 const NO_COMMAND = splitCommand('')
 
-const protocolOf = (state: AuthupState): Protocol => (state.settings.protocol === 'smtp' ? smtp : pop3)
-const faultReply = (state: AuthupState, fault: Fault, text = ''): Say =>
-  say(protocolOf(state).fault(fault, state, text))
 const isTalking = (state: AuthupState): boolean =>
   state.at === 'commands' || state.at === 'plain' || state.at === 'login-user' || state.at === 'login-password'
-
-function over(
-  state: AuthupState,
-  effects: readonly AuthupEffect[],
-  exit: number,
-  why: Why,
-): Step<AuthupState, AuthupEffect> {
-  wipe(state.rest)
-  return { state: changed(state, { at: 'over', rest: NO_BYTES }), effects: [...effects, close(exit, why)] }
-}
-
-/** Under reup the next attempt is another process's; but inside TLS that one would read TLS records. */
-const onlyAttempt = (state: AuthupState): boolean => state.once && !state.tlsOn
-
-/** Goes on after a fault of the client, unless reup starts another authup for its next attempt. */
-function refused(state: AuthupState, fault: Fault, before: readonly AuthupEffect[]): Step<AuthupState, AuthupEffect> {
-  const effects = [...before, faultReply(state, fault)]
-  return onlyAttempt(state) ? over(state, effects, 1, 'refused') : { state, effects }
-}
-
-/** Under reup exit code 12 says that trying again is useless. */
-const fatal = (state: AuthupState, fault: Fault, why: Why): Step<AuthupState, AuthupEffect> =>
-  over(state, [faultReply(state, fault)], state.once ? 12 : 1, why)
 
 export function authup(state: AuthupState, frame: AuthupFrame): Step<AuthupState, AuthupEffect> {
   if (state.at === 'over' || state.at === 'served') return { state, effects: NOTHING }
@@ -146,6 +86,8 @@ export function authup(state: AuthupState, frame: AuthupFrame): Step<AuthupState
       return tlsStarted(state, frame[1], frame[2])
     case TAG.outcome:
       return outcome(state, frame)
+    case TAG.described:
+      return described(state, frame[1])
   }
 }
 
@@ -263,13 +205,6 @@ function noted(event: string, step: Step<AuthupState, AuthupEffect>): Step<Authu
   return step
 }
 
-/** The code of an SMTP reply; for POP3 1 is +OK and -1 is -ERR. */
-const note = (event: string, reply: string): AuthupEffect => ({
-  do: 'note',
-  event,
-  code: reply.startsWith('+') ? 1 : reply.startsWith('-') ? -1 : replyCode(reply),
-})
-
 function carryOut(
   state: AuthupState,
   answer: Answer,
@@ -294,6 +229,8 @@ function carryOut(
       return refused(state, 'badauth', [log('authzid-refused', answer.user)])
     case 'starttls':
       return { state: changed(state, { at: 'starting-tls' }), effects: [say(answer.text)] }
+    case 'proxied':
+      return { state: changed(state, { at: 'checking' }), effects: [{ do: 'describe', client: answer.client }] }
     case 'quit':
       return over(state, [say(answer.text)], 0, 'quit')
     case 'guest':
@@ -327,6 +264,14 @@ function tlsStarted(state: AuthupState, session: SessionId, on: boolean): Step<A
   }
   // RFC 3207 section 4.2, RFC 2595 section 4: what was learnt before TLS is forgotten.
   return takeKept(changed(state, { at: 'commands', tlsOn: true, user: undefined, helo: '' }), session)
+}
+
+/** XCLIENT_README: the session begins again, and the greeting says so. */
+function described(state: AuthupState, session: SessionId): Step<AuthupState, AuthupEffect> {
+  if (state.at !== 'checking') return { state, effects: NOTHING }
+  const greeting = say(protocolOf(state).greet(state))
+  const step = takeKept(changed(state, { at: 'commands', helo: '' }), session)
+  return { state: step.state, effects: [greeting, note('xclient', greeting.text), { do: 'room' }, ...step.effects] }
 }
 
 /** What the client hears of a verdict. */

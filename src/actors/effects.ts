@@ -1,6 +1,7 @@
 // What an actor wants done, as values: a union for each actor, so that whoever performs them lists what can happen and nothing else.
 // `send` goes to another actor; all others are performed outside: by session/ for acceptd, by classic/ for the programs.
 
+import type { ProxiedClient } from '../protocol/xclient.ts'
 import type { Why } from './endings.ts'
 import type {
   AttemptFrame,
@@ -52,6 +53,12 @@ export interface AskHelper {
 export interface StartTls {
   readonly do: 'start-tls'
   readonly discarded: number
+}
+
+/** The client speaks for another one. */
+export interface Describe {
+  readonly do: 'describe'
+  readonly client: ProxiedClient
 }
 
 /** From now on the client's octets go to fixsmtpio. */
@@ -172,6 +179,7 @@ export type AuthupEffect =
   | Hold
   | Resume
   | StartTls
+  | Describe
   | Switch
   | Splice
   | Close

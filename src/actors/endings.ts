@@ -21,6 +21,7 @@ export const ENDINGS = {
   limited: LET,
   'in-use': LET,
   displaced: LET,
+  'access-denied': LET,
   tempfail: LET,
   crashed: LET,
   missing: LET,

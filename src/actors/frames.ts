@@ -26,6 +26,7 @@ export const TAG = {
   bodyEnd: 216,
   shutdown: 117,
   limits: 118,
+  described: 119,
 } as const
 
 /** How one attempt ended. The `ended` ones are of a whole classic chain that has run to its end. */
@@ -98,6 +99,8 @@ export type BackendEndFrame = readonly [tag: typeof TAG.backendEnd, session: Ses
 export type BodyEndFrame = readonly [tag: typeof TAG.bodyEnd, session: SessionId, rest: Uint8Array, fault: BodyFault]
 export type ShutdownFrame = readonly [tag: typeof TAG.shutdown, session: SessionId, text: ShutdownText]
 
+export type DescribedFrame = readonly [tag: typeof TAG.described, session: SessionId]
+
 /** May a request go on? Why not, for the client; or empty. */
 export type LimitsFrame = readonly [tag: typeof TAG.limits, session: SessionId, refusal: string]
 
@@ -138,5 +141,7 @@ export type Frame =
   | ShutdownFrame
   /** edge → fixsmtpio: what control/limits says of the request that it has asked about. */
   | LimitsFrame
+  /** edge → authup: the client that another one speaks for may stay. */
+  | DescribedFrame
 
 export type Tag = Frame[0]

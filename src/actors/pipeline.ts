@@ -6,7 +6,8 @@
 // An actor is a name, the frames it accepts, and one pure function (state, frame) -> { state, effects }.
 // The frames are in frames.ts, the effects in effects.ts; session/stages.ts carries frames, session/ performs effects.
 
-import { type AuthupState, authup } from './authup.ts'
+import { authup } from './authup.ts'
+import type { AuthupState } from './authup-state.ts'
 import { type CheckpasswordState, checkpassword } from './checkpassword.ts'
 import { type Effect, NOTHING } from './effects.ts'
 import { type FixsmtpioState, fixsmtpio } from './fixsmtpio.ts'
@@ -46,6 +47,7 @@ export const ROUTES = {
   [TAG.bodyEnd]: 'fixsmtpio',
   [TAG.shutdown]: 'front',
   [TAG.limits]: 'fixsmtpio',
+  [TAG.described]: 'authup',
 } as const satisfies Readonly<Record<Frame[0], ActorName | 'front'>>
 
 /** Hands a frame to the actor that ROUTES names and keeps the actor's next state. */
@@ -60,6 +62,7 @@ export function receive(actors: Actors, front: Front, frame: Frame): readonly Ef
     case TAG.attempt:
     case TAG.input:
     case TAG.outcome:
+    case TAG.described:
       return toAuthup(actors, frame)
     case TAG.login:
     case TAG.guest:

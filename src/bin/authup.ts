@@ -104,7 +104,13 @@ function main(words: readonly string[]): void {
     if (!(error instanceof Unreadable || error instanceof NoHelper)) throw error
     // What cannot be read is recorded without a line; who debugs hears of it.
     if (error instanceof NoHelper || env['AUTHUP_DEBUG'] !== undefined) tell(`authup: ${error.message}`)
-    const view = { settings: { ...NO_DIALOGUE, protocol }, tlsOn: false, timestamp: '', user: undefined }
+    const view = {
+      settings: { ...NO_DIALOGUE, protocol },
+      tlsOn: false,
+      trusted: false,
+      timestamp: '',
+      user: undefined,
+    }
     const said = (protocol === 'smtp' ? smtp : pop3).fault('control', view)
     say(said)
     process.exit(once ? 12 : 1)

@@ -3,7 +3,7 @@
 //   0, 1 ══> [ reup ── authup ── checkpassword ]      authup-helper ──> CHAIN on the same 0, 1
 //   0, 1 ══> [ fixsmtpio ] <══ relay ══> GUEST CHAIN  for a peer that has not authenticated
 
-import { newAuthup } from '../actors/authup.ts'
+import { newAuthup } from '../actors/authup-state.ts'
 import { newCheckpassword } from '../actors/checkpassword.ts'
 import type { AskHelper, Log, Performed } from '../actors/effects.ts'
 import { type FixsmtpioState, NO_ASKS, newFixsmtpio } from '../actors/fixsmtpio.ts'
@@ -147,8 +147,9 @@ class Authup {
 
   private perform(effect: Performed): void {
     switch (effect.do) {
+      case 'describe':
       case 'ask-limits':
-        throw new Error('the program authup has no limits')
+        throw new Error('the program authup has no limits, and trusts nobody')
       case 'ask-helper':
         this.askHelper(effect)
         break

@@ -23,7 +23,7 @@ const TLS: Readonly<Record<TlsMode, string>> = {
 }
 
 export function listenerWords(listener: ListenerConfig): Words {
-  const { name, address, port, protocol, chain, guest, tries, tls, proxies } = listener
+  const { name, address, port, protocol, chain, guest, tries, tls, proxies, xclients } = listener
   const service = protocol === 'smtp' ? 'mail submission (SMTP)' : 'mailboxes (POP3)'
   return {
     name,
@@ -36,6 +36,9 @@ export function listenerWords(listener: ListenerConfig): Words {
       ...(proxies.length === 0
         ? []
         : ['Connections from the addresses of proxy= must begin with a PROXY header, whose client they are.']),
+      ...(xclients.length === 0
+        ? []
+        : ['Clients at the addresses of xclient= may say with XCLIENT for whom they speak.']),
     ],
   }
 }

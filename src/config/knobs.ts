@@ -114,7 +114,8 @@ export const KNOBS = [
     name: 'listeners',
     changes: 'restart',
     fallback: undefined,
-    about: 'ADDRESS:PORT PROTOCOL CHAIN [tls=MODE] [proxy=NETWORKS] [tries=N] [guest=CHAIN] [name=NAME].',
+    about:
+      'ADDRESS:PORT PROTOCOL CHAIN [tls=MODE] [proxy=NETWORKS] [xclient=NETWORKS] [tries=N] [guest=CHAIN] [name=NAME].',
   },
   {
     name: 'chains',

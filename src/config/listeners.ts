@@ -1,4 +1,4 @@
-// control/listeners: ADDRESS:PORT PROTOCOL CHAIN, then options: tls=MODE, proxy=NETWORK[,NETWORK], tries=N, guest=CHAIN, name=NAME
+// control/listeners: ADDRESS:PORT PROTOCOL CHAIN, then options: tls=MODE, proxy=NETWORK[,NETWORK], xclient=NETWORK[,NETWORK], tries=N, guest=CHAIN, name=NAME
 
 import { err, ok, type Result } from 'neverthrow'
 import { controlLines } from '../protocol/control-lines.ts'
@@ -21,6 +21,8 @@ export interface ListenerConfig {
   readonly tls: TlsMode
   /** Peers that send a PROXY header, and must. */
   readonly proxies: readonly Network[]
+  /** Peers that may say XCLIENT. */
+  readonly xclients: readonly Network[]
 }
 
 /** What the other control files say, as far as a listener needs it. */
@@ -69,6 +71,7 @@ export function parseListeners(
       tries: chosen.tries ?? (protocol === 'pop3' ? 1 : 5),
       tls,
       proxies: chosen.proxies ?? [],
+      xclients: chosen.xclients ?? [],
     })
   }
   if (listeners.length === 0 && errors.length === 0) {
@@ -108,13 +111,18 @@ function checkChain(chains: ChainsFile | undefined, name: string, kind: 'auth' |
 
 // ---- options
 
-type Chosen = { -readonly [K in 'tries' | 'guest' | 'name' | 'tls' | 'proxies']?: ListenerConfig[K] }
+type Chosen = { -readonly [K in 'tries' | 'guest' | 'name' | 'tls' | 'proxies' | 'xclients']?: ListenerConfig[K] }
 
 interface OptionRow {
   readonly usage: string
   readonly only?: ListenerConfig['protocol']
   /** Undefined: it is not understood. */
   readonly parse: (value: string) => Chosen | undefined
+}
+
+function networksOf(value: string): readonly Network[] | undefined {
+  const networks = value.split(',').map((word) => parseNetwork(word))
+  return networks.every((network) => network !== undefined) ? networks : undefined
 }
 
 const OPTIONS: Readonly<Record<string, OptionRow>> = {
@@ -128,8 +136,16 @@ const OPTIONS: Readonly<Record<string, OptionRow>> = {
   proxy: {
     usage: 'proxy=NETWORK[,NETWORK]',
     parse: (value) => {
-      const proxies = value.split(',').flatMap((word) => parseNetwork(word) ?? [])
-      return proxies.length === value.split(',').length ? { proxies } : undefined
+      const proxies = networksOf(value)
+      return proxies && { proxies }
+    },
+  },
+  xclient: {
+    usage: 'xclient=NETWORK[,NETWORK] (smtp only)',
+    only: 'smtp',
+    parse: (value) => {
+      const xclients = networksOf(value)
+      return xclients && { xclients }
     },
   },
   tries: {

@@ -31,6 +31,7 @@ import { observe } from './observing.ts'
 import { createReporter, type Reporter } from './reporter.ts'
 import { type Lane, placeOf } from './state.ts'
 import type { Usage } from './usage.ts'
+import { describe } from './xclient.ts'
 
 export interface LaneTask {
   readonly start: LaneStart
@@ -113,6 +114,7 @@ const hostOf = (lane: Lane): SessionHost => ({
   refresh: lane.generations.refresh,
   startTls: (session, socket, done) => startTls(lane, session, socket, done),
   ended: (session, why) => sessionEnded(lane, session, why),
+  describe: (session, client) => describe(lane, session, client),
   askLimits: (session, what) => askUse(lane, session, what),
   park: (session, opened, greeting) => parkBackend(lane, session, opened, greeting),
   observe: (session: ClientSession, effect: Performed) => observe(lane, session, effect),

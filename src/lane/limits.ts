@@ -17,7 +17,7 @@ import {
 import type { Who } from '../limits/limit.ts'
 import { wipe } from '../protocol/bytes.ts'
 import type { BackendSource, Login, Refused as NotOpened, Opened } from '../session/backends/backends.ts'
-import type { Step } from '../session/door.ts'
+import type { Refusal, Step } from '../session/door.ts'
 import { passwordHash } from '../session/password-hash.ts'
 import type { ClientSession } from '../session/session.ts'
 import type { Counters } from './counters.ts'
@@ -125,21 +125,33 @@ export const limited =
     const lost = () => undefined
     // What the client sends meanwhile stays in the kernel; without a listener an error would end the lane.
     socket.on('error', lost).pause()
-    const who: Who = { ip: peer.ip, listener: settings.listener, user: '' }
-    lane.limits.ask(
-      (n) => ['enter', id, n, who],
-      `enter ${peer.ip}`,
-      (verdict) => {
-        if ('limit' in verdict) {
-          next({ refused: verdict.text, status: '4.7.0', limit: verdict.limit })
-          return
-        }
-        socket.off('error', lost)
-        if (socket.destroyed) next({ refused: 'gone', gone: true })
-        else next(arrival)
-      },
-    )
+    askDoor(lane, id, peer.ip, settings.listener, (refusal) => {
+      if (refusal !== undefined) {
+        next(refusal)
+        return
+      }
+      socket.off('error', lost)
+      if (socket.destroyed) next({ refused: 'gone', gone: true })
+      else next(arrival)
+    })
   }
+
+/** Whether a client of this address may stay, under this number. */
+export function askDoor(
+  lane: Lane,
+  id: number,
+  ip: string,
+  listener: string,
+  decide: (refusal: Refusal | undefined) => void,
+): void {
+  const who: Who = { ip, listener, user: '' }
+  lane.limits.ask(
+    (n) => ['enter', id, n, who],
+    `enter ${ip}`,
+    (verdict) =>
+      decide('limit' in verdict ? { refused: verdict.text, status: '4.7.0', limit: verdict.limit } : undefined),
+  )
+}
 
 // ---- logins
 

@@ -2,7 +2,7 @@
 
 import { PROXY_HEADER_OCTETS, readProxyHeader } from '../edge/proxy.ts'
 import type { TlsFacts } from '../edge/tls.ts'
-import { networkHolds, plainIp } from '../protocol/ip.ts'
+import { isInside } from '../protocol/ip.ts'
 import type { ProxyHeader } from '../protocol/proxy.ts'
 import type { Arrival, Step } from '../session/door.ts'
 import type { Lane } from './state.ts'
@@ -11,8 +11,7 @@ export const proxyHeader =
   (lane: Lane): Step =>
   (arrival, next) => {
     const { socket, settings, peer } = arrival
-    const octets = settings.proxies.length === 0 ? undefined : plainIp(peer.ip)
-    if (octets === undefined || !settings.proxies.some((network) => networkHolds(network, octets))) {
+    if (!isInside(settings.proxies, peer.ip)) {
       next(arrival)
       return
     }

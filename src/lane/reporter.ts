@@ -13,6 +13,8 @@ export interface Reporter {
   readonly log: (level: LogLevel, event: string, fields: LogFields) => void
   /** The same, with the session's own fields in front. */
   readonly logOf: (session: ClientSession, level: LogLevel, event: string, fields: LogFields) => void
+  /** Its client is another one: what log lines say of it is made anew. */
+  readonly renamed: (session: ClientSession) => void
   readonly event: (
     topic: DaemonEvent['topic'],
     name: string,
@@ -67,6 +69,7 @@ export function createReporter(tell: (message: FromLane) => void, place: (sessio
       if (!isLogged(at, level)) return
       logged += logLine(at, what, fields, whoOf(session))
     },
+    renamed: (session) => void who.delete(session),
     event(topic, name, session, data = {}) {
       if (!wantsEvents) return
       const about = session && { session: identityOf(viewed(session, place(session))) }

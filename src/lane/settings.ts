@@ -66,6 +66,7 @@ export function compileGeneration(
         longest: REQUEST_LIMIT,
         implicitTls: listener.tls === 'implicit',
         proxies: listener.proxies,
+        xclients: listener.xclients,
         tells: config.xclient,
         dialogue: dialogueOf(config, listener),
       }
@@ -82,6 +83,7 @@ export function environmentOf(session: ClientSession, kind: 'auth' | 'guest'): r
   const prefix = ipv6 ? 'TCP6' : 'TCP'
   const environment = [`PROTO=${prefix}`, `TCPREMOTEIP=${ip}`, `TCPLOCALIP=${localIp}`]
   if (ipv6) environment.push(`TCP6REMOTEIP=${ip}`, `TCP6LOCALIP=${localIp}`)
+  if (session.clientHost !== '') environment.push(`TCPREMOTEHOST=${session.clientHost}`)
   environment.push(...session.variables)
   if (session.tls !== undefined) environment.push(...tlsVariables(session.tls))
   if (!(session.settings.warm && kind === 'auth')) {

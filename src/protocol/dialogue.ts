@@ -2,6 +2,7 @@
 // smtp.ts and pop3.ts hold the two tables; actors/authup.ts carries out the answers.
 
 import { type OwnReply, promisesStatus, replyText } from './status.ts'
+import type { ProxiedClient } from './xclient.ts'
 
 /** What control/ and the listener say about the conversation before login; plain data, shared by all sessions of a listener. */
 export interface DialogueSettings {
@@ -24,6 +25,8 @@ export interface DialogueSettings {
 export interface DialogueView {
   readonly settings: DialogueSettings
   readonly tlsOn: boolean
+  /** The client may say XCLIENT. */
+  readonly trusted: boolean
   /** POP3: `<pid.time@greeting>`, RFC 1939 section 7. */
   readonly timestamp: string
   /** POP3: the argument of USER, undefined before it. */
@@ -50,6 +53,7 @@ export type Answer =
   /** The user wants to act as another (RFC 4616). */
   | { readonly do: 'not-authorized'; readonly user: string }
   | { readonly do: 'starttls'; readonly text: string }
+  | { readonly do: 'proxied'; readonly client: ProxiedClient }
   | { readonly do: 'guest' }
   | { readonly do: 'quit'; readonly text: string }
 

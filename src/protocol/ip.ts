@@ -80,6 +80,12 @@ export function parseNetwork(text: string): Network | undefined {
   return isMapped(octets) && bits >= 96 ? { octets: octets.slice(12), bits: bits - 96 } : { octets, bits }
 }
 
+/** Whether one of the networks holds the address of a socket. */
+export function isInside(networks: readonly Network[], ip: string): boolean {
+  const octets = networks.length === 0 ? undefined : plainIp(ip)
+  return octets !== undefined && networks.some((network) => networkHolds(network, octets))
+}
+
 /** Addresses of the other family are in no network: ::/0 does not hold IPv4. */
 export function networkHolds(network: Network, octets: readonly number[]): boolean {
   if (network.octets.length !== octets.length) return false

@@ -14,6 +14,7 @@ import {
 } from './dialogue.ts'
 import { acceptablePassword, acceptableUser, decodePlain } from './sasl.ts'
 import { type OwnReply, promisesStatus, replyText } from './status.ts'
+import { parseProxied, XCLIENT_OFFER } from './xclient.ts'
 
 const HOMEPAGE = 'https://schmonz.com/qmail/acceptutils'
 
@@ -24,6 +25,8 @@ const SAYS = {
   flushed: { code: '250', status: '2.0.0', text: 'flushed', recorded: '' },
   startTls: { code: '220', status: '2.0.0', text: 'Ready to start TLS', recorded: '5.7.0' },
   nameless: { code: '501', status: '5.5.4', text: 'say your name or [address]' },
+  notTrusted: { code: '550', status: '5.7.1', text: 'insufficient authorization' },
+  notAttributes: { code: '501', status: '5.5.4', text: 'malformed attributes' },
   noTls: { code: '502', status: '5.5.1', text: 'unimplemented' },
   loginFirst: { code: '530', status: '5.7.1', text: 'authup authentication required' },
 } as const satisfies Record<string, OwnReply>
@@ -48,6 +51,7 @@ function ehlo(view: DialogueView): string {
     if (settings.brokenClients) lines.push('AUTH=LOGIN PLAIN')
   }
   lines.push(...settings.capabilities)
+  if (view.trusted) lines.push(XCLIENT_OFFER)
   return lines.map((line, i) => `250${i < lines.length - 1 ? '-' : ' '}${line}\r\n`).join('')
 }
 
@@ -69,6 +73,13 @@ const auth: SecretVerb = (argument, view) => {
 /** RFC 5321 section 4.1.1.1: a client that has no name says its address. The program authup asks for neither, as recorded. */
 const introduced = (argument: string, view: DialogueView, answer: Answer): Answer =>
   argument === '' && !view.settings.classic ? reply(SAYS.nameless, view) : answer
+
+/** XCLIENT_README. Whoever says it without being trusted is told so; to the program authup it is a verb like any other. */
+function xclient(argument: string, view: DialogueView): Answer {
+  if (!view.trusted) return view.settings.classic ? smtp.unknown(argument, view, '') : reply(SAYS.notTrusted, view)
+  const client = parseProxied(argument)
+  return client === undefined ? reply(SAYS.notAttributes, view) : { do: 'proxied', client }
+}
 
 export function plain(base64: Uint8Array): Answer {
   const blob = decodeBase64(base64)
@@ -121,6 +132,7 @@ export const smtp: Protocol = {
       view.settings.tls === 'none' || view.tlsOn
         ? reply(SAYS.noTls, view)
         : { do: 'starttls', text: textFor(SAYS.startTls, view) },
+    XCLIENT: xclient,
     HELP: (_argument, view) => reply(SAYS.help, view),
     NOOP: (_argument, view) => reply(SAYS.nothingDone, view),
     RSET: (_argument, view) => reply(view.settings.classic ? SAYS.loginFirst : SAYS.flushed, view),

@@ -27,9 +27,14 @@ export interface Arrival {
   readonly tls: TlsFacts | undefined
   /** The balancer that brought the client, if one did. */
   readonly proxy: Address | undefined
+  /** The client's name, of one that another client spoke for; empty: it is not known. */
+  readonly host: string
   /** NAME=VALUE of control/access, for rules and chains. */
   readonly variables: readonly string[]
 }
+
+/** Who the client of a session is. */
+export type Identity = Pick<Arrival, 'peer' | 'local' | 'proxy' | 'host' | 'variables'>
 
 export interface Refusal {
   /** For the client and the log: `too many sessions`. */
@@ -56,7 +61,8 @@ export function arrivalOf(
   const { remoteAddress: ip, remotePort: port = 0 } = socket
   if (ip === undefined) return undefined
   const local = () => ({ ip: socket.localAddress ?? '', port: socket.localPort ?? 0 })
-  return { socket, id, listener, settings, peer: { ip, port }, local, tls: undefined, proxy: undefined, variables: [] }
+  const peer = { ip, port }
+  return { socket, id, listener, settings, peer, local, tls: undefined, proxy: undefined, host: '', variables: [] }
 }
 
 /** Calls `done` once: with what the last step made of the arrival, or with the first refusal. */

@@ -11,6 +11,7 @@ import type { DialogueSettings } from '../protocol/dialogue.ts'
 import type { BareLineEnd } from '../protocol/end-of-data.ts'
 import type { Network } from '../protocol/ip.ts'
 import type { Senders } from '../protocol/senders.ts'
+import type { ProxiedClient } from '../protocol/xclient.ts'
 import type { SessionRules } from '../rules/rewrite.ts'
 import type { Opened } from './backends/backends.ts'
 import type { ClientSession } from './session.ts'
@@ -34,6 +35,8 @@ export interface SessionHost {
     socket: ClientSocket,
     done: (secured: ClientSocket, outcome: TlsFacts | TlsFailure) => void,
   ) => ClientSocket
+  /** The client speaks for another one: ends in a frame `described`, or with the session. */
+  readonly describe: (session: ClientSession, client: ProxiedClient) => void
   /** Ends in a frame `limits`. */
   readonly askLimits: (session: ClientSession, what: Used) => void
   /** Takes over an idle backend for a later login; false if it does not want it. */
@@ -58,6 +61,8 @@ export interface SessionSettings {
   readonly implicitTls: boolean
   /** Peers that send a PROXY header first. */
   readonly proxies: readonly Network[]
+  /** Peers that may say XCLIENT. */
+  readonly xclients: readonly Network[]
   /** A backend that offers XCLIENT or XFORWARD is told who the client is. */
   readonly tells: boolean
   readonly dialogue: DialogueSettings

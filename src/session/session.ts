@@ -4,7 +4,7 @@
 //
 // A message's body, and POP3 after login, go from one stream to the other and past the actors.
 
-import { newAuthup } from '../actors/authup.ts'
+import { newAuthup } from '../actors/authup-state.ts'
 import { newCheckpassword } from '../actors/checkpassword.ts'
 import { type AskHelper, log, type Performed } from '../actors/effects.ts'
 import type { Why } from '../actors/endings.ts'
@@ -14,11 +14,12 @@ import type { Actors, Front } from '../actors/pipeline.ts'
 import { newReup } from '../actors/reup.ts'
 import type { TlsFacts } from '../edge/tls.ts'
 import type { Accepted } from '../protocol/helper.ts'
+import { isInside } from '../protocol/ip.ts'
 import { hasKeyword, sizeLimit } from '../protocol/mail.ts'
 import { promisesStatus } from '../protocol/status.ts'
 import type { ClientFacts } from '../protocol/xclient.ts'
 import type { Opened, Refused } from './backends/backends.ts'
-import type { Address, Arrival } from './door.ts'
+import type { Address, Arrival, Identity } from './door.ts'
 import type { ServingRules, SessionHost, SessionSettings } from './host.ts'
 import { Streams, type StreamsListener } from './streams.ts'
 
@@ -47,14 +48,8 @@ const VERBS_KEPT = 50
 export class ClientSession {
   readonly id: number
   readonly name: string
-  readonly ip: string
-  readonly port: number
-  /** Our end of the connection. It costs a system call. */
-  readonly local: () => Address
-  /** The balancer that brought it. */
-  readonly proxy: Address | undefined
-  /** NAME=VALUE of control/access. */
-  readonly variables: readonly string[]
+  /** Who its client is; XCLIENT changes it. */
+  private identity: Identity
   readonly settings: SessionSettings
   readonly started: number
   readonly login: LoginFacts
@@ -69,14 +64,10 @@ export class ClientSession {
   private introduced = ''
 
   constructor(id: number, name: string, arrival: Arrival, timestamp: string, host: SessionHost) {
-    const { settings, peer } = arrival
+    const { settings, peer, local, proxy, host: client, variables } = arrival
     this.id = id
     this.name = name
-    this.ip = peer.ip
-    this.port = peer.port
-    this.local = arrival.local
-    this.proxy = arrival.proxy
-    this.variables = arrival.variables
+    this.identity = { peer, local, proxy, host: client, variables }
     this.settings = settings
     this.host = host
     this.started = host.now()
@@ -84,11 +75,48 @@ export class ClientSession {
     this.login = newLogin(settings.chain)
     this.actors = {
       reup: newReup(settings.tries),
-      authup: newAuthup(settings.dialogue, timestamp, arrival.tls !== undefined),
+      authup: newAuthup(
+        settings.dialogue,
+        timestamp,
+        arrival.tls !== undefined,
+        false,
+        isInside(settings.xclients, peer.ip),
+      ),
       checkpassword: newCheckpassword,
       fixsmtpio: undefined,
     }
     this.streams = new Streams(arrival.socket, settings.bareLineEnd, host.reading, this.listener())
+  }
+
+  get ip(): string {
+    return this.identity.peer.ip
+  }
+
+  get port(): number {
+    return this.identity.peer.port
+  }
+
+  /** Our end of the connection. It costs a system call. */
+  get local(): () => Address {
+    return this.identity.local
+  }
+
+  /** The balancer, or the client with XCLIENT, that brought it. */
+  get proxy(): Address | undefined {
+    return this.identity.proxy
+  }
+
+  get clientHost(): string {
+    return this.identity.host
+  }
+
+  /** NAME=VALUE of control/access. */
+  get variables(): readonly string[] {
+    return this.identity.variables
+  }
+
+  becomes(identity: Identity): void {
+    this.identity = identity
   }
 
   /** What the streams bring, as frames. */
@@ -185,6 +213,9 @@ export class ClientSession {
       case 'start-tls':
         this.startTls(effect.discarded)
         break
+      case 'describe':
+        this.host.describe(this, effect.client)
+        break
       case 'helo':
         this.login.helo = effect.name
         this.host.observe(this, effect)
@@ -267,7 +298,7 @@ export class ClientSession {
     return {
       ip: this.ip,
       port: warm ? 0 : this.port,
-      name: '',
+      name: this.clientHost,
       helo: login.helo,
       proto: /^helo/i.test(actors.authup.helo) ? 'SMTP' : 'ESMTP',
       login: login.user,

@@ -1,7 +1,7 @@
 // Frames between actors: their bytes, their order, and what a throw of ours ends.
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { newAuthup } from '../../src/actors/authup.ts'
+import { newAuthup } from '../../src/actors/authup-state.ts'
 import { newCheckpassword } from '../../src/actors/checkpassword.ts'
 import type { Effect } from '../../src/actors/effects.ts'
 import { type Frame, TAG } from '../../src/actors/frames.ts'
@@ -32,6 +32,7 @@ const FRAMES: readonly Frame[] = [
   [TAG.bodyEnd, 1, bytes('QUIT\r\n'), 'bare-line-end'],
   [TAG.shutdown, 1, 'service shutting down'],
   [TAG.limits, 1, 'too many messages of this user (#limit messages)'],
+  [TAG.described, 1],
 ]
 
 void describe('the wire', () => {

@@ -52,6 +52,7 @@ export const sessionSettings = (settings: Settings): SessionSettings => ({
   listener: 'test',
   implicitTls: false,
   proxies: [],
+  xclients: [],
   tells: settings.tells,
   dialogue: dialogueOf(settings),
   tries: settings.tries,
@@ -110,6 +111,9 @@ export function inlineWorld(
     },
     startTls: () => {
       throw new Error('the in-line lane has no TLS')
+    },
+    describe: () => {
+      throw new Error('the in-line lane trusts nobody')
     },
     askLimits: () => {
       throw new Error('the in-line lane has no limits')

@@ -1,6 +1,6 @@
 // A thread with some of one session's actors: frames in, effects out, as bytes.
 import { parentPort, workerData } from 'node:worker_threads'
-import { newAuthup } from '../../src/actors/authup.ts'
+import { newAuthup } from '../../src/actors/authup-state.ts'
 import { newCheckpassword } from '../../src/actors/checkpassword.ts'
 import { NO_ASKS, newFixsmtpio } from '../../src/actors/fixsmtpio.ts'
 import { type ActorName, type Actors, receive } from '../../src/actors/pipeline.ts'
