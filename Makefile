@@ -45,11 +45,13 @@ install-programs: $(BUILT)/package.json
 
 install-configuration:
 	$(INSTALL) -d "$(DESTDIR)$(SYSCONFDIR)/acceptd" "$(DESTDIR)$(SYSCONFDIR)/apparmor.d" \
-		"$(DESTDIR)$(SYSCONFDIR)/fail2ban/filter.d" "$(DESTDIR)$(SYSCONFDIR)/logcheck/ignore.d.server"
+		"$(DESTDIR)$(SYSCONFDIR)/fail2ban/filter.d" "$(DESTDIR)$(SYSCONFDIR)/fail2ban/jail.d" \
+		"$(DESTDIR)$(SYSCONFDIR)/logcheck/ignore.d.server"
 	set -e; for file in control/*; do case $$file in */README.md) ;; *) \
 		$(call conffile,$$file,$(SYSCONFDIR)/acceptd/$${file##*/}) ;; esac; done
 	$(call conffile,packaging/helper,$(SYSCONFDIR)/acceptd/helper)
-	$(call conffile,packaging/fail2ban.conf,$(SYSCONFDIR)/fail2ban/filter.d/acceptd.conf)
+	$(call conffile,fail2ban/filter.d/acceptd.conf,$(SYSCONFDIR)/fail2ban/filter.d/acceptd.conf)
+	$(call conffile,fail2ban/jail.d/acceptd.conf,$(SYSCONFDIR)/fail2ban/jail.d/acceptd.conf)
 	$(call conffile,packaging/logcheck,$(SYSCONFDIR)/logcheck/ignore.d.server/acceptd)
 	sed 's|@LIBDIR@|$(LIBDIR)|' packaging/apparmor >dist/apparmor
 	$(call conffile,dist/apparmor,$(SYSCONFDIR)/apparmor.d/acceptd)

@@ -24,6 +24,7 @@ wanted='
 /usr/sbin/haproxy haproxy
 /usr/bin/nmap nmap
 /usr/bin/socat socat
+/usr/bin/fail2ban-server fail2ban
 /usr/bin/jq jq
 /usr/bin/tcpserver ucspi-tcp
 /usr/bin/softlimit daemontools
