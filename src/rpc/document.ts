@@ -43,7 +43,8 @@ session.list. No name has an underscore, so that the transport of such a client 
 
     acceptctl rpc discover -o json | jq '.methods[].name |= sub("[.]"; "_")' >openrpc.json
 
-docs/examples has scripts that need only socat and jq, or only curl.
+Clients for TypeScript and Python, and how they are used: [control.md](control.md). docs/examples has scripts that need only socat and jq, or
+only curl.
 `
 
 function inCell(text: string): string {

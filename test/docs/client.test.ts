@@ -1,13 +1,15 @@
 // acceptd/client as an installation by npm has it: a stranger's program is compiled with its types alone and run against a daemon.
 import assert from 'node:assert/strict'
-import { execFile } from 'node:child_process'
+import { execFile, spawn } from 'node:child_process'
 import { mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { promisify } from 'node:util'
 import { fixture } from '../rpc/fixture.ts'
-import { TOP } from './pages.ts'
+import { sampleSession } from '../support/sample.ts'
+import { until } from '../support/until.ts'
+import { read, TOP } from './pages.ts'
 
 const run = promisify(execFile)
 
@@ -102,6 +104,38 @@ void describe('acceptd/client from the archive for npm', () => {
       'not-found true no-such-lane',
       '',
     ])
+  })
+
+  void it('and the client in Python do what docs/control.md shows', async (t) => {
+    const { control, host } = await fixture(t)
+    const shown = (language: string): string =>
+      (new RegExp(`^\`\`\`${language}\\n([^]*?)^\`\`\`$`, 'm').exec(read('docs/control.md'))?.[1] ?? '').replace(
+        '/run/acceptd/control.sock',
+        control,
+      )
+    assert.equal(await compile('shown', shown('ts')), '')
+    writeFileSync(join(folder, 'shown.py'), shown('python'))
+    const env = { ...process.env, PYTHONPATH: join(TOP, 'docs/examples'), PYTHONUNBUFFERED: '1' }
+    for (const [command, ...words] of [
+      [process.execPath, 'shown.js'],
+      ['python3', '-B', 'shown.py'],
+    ] as const) {
+      const child = spawn(command, words, { cwd: folder, env, stdio: ['ignore', 'pipe', 'pipe'] })
+      t.after(() => child.kill('SIGKILL'))
+      let text = ''
+      for (const stream of [child.stdout, child.stderr])
+        stream.setEncoding('utf8').on('data', (more: string) => {
+          text += more
+        })
+      await until(`${command} to follow`, () => host.listening() > 0, { show: () => text })
+      const data = { sender: 'zoe@example', recipients: 1, size: 10, reply: '550 no', milliseconds: 3 }
+      const session = sampleSession(3, { user: 'zoe' })
+      host.runtime.emit({ at: Date.now(), topic: 'message', name: 'refused', session, data })
+      await until(`${command} to show the message`, () => /zoe 550 no$/m.test(text), { show: () => text })
+      assert.match(text, /^\S+ alice ready\nzoe 550 no\n$/m)
+      child.kill('SIGKILL')
+      await until('the end of its subscription', () => host.listening() === 0)
+    }
   })
 
   void it('does not compile with what the table does not have', async () => {

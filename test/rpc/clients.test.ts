@@ -1,7 +1,11 @@
-// acceptd/client against the real daemon.
+// acceptd/client, and the client in Python, against the real daemon.
 import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
+import { join } from 'node:path'
 import { test } from 'node:test'
 import { Acceptd, AcceptdError, type Event, FAILURES } from '../../src/client/client.ts'
+import { METHOD_MAP } from '../../src/rpc/methods.ts'
+import { TOP } from '../docs/pages.ts'
 import { until } from '../support/lane.ts'
 import { type Fixture, fixture, restarted } from './fixture.ts'
 
@@ -116,4 +120,67 @@ void test('a reader that is too slow costs acceptd and itself little, and learns
     if (value?.topic === 'lane') seen += 1
   }
   assert.deepEqual([seen + lost, lost > 0], [all, true])
+})
+
+const PYTHON = `
+import sys
+import acceptd_client
+from acceptd_client import Acceptd, AcceptdError, ConfigInvalid, Conflict, MethodNotFound, NotFound, Permission, Unreachable
+
+control, status, *methods = sys.argv[1:]
+
+def failing(kind, call):
+    try:
+        call()
+    except AcceptdError as error:
+        assert type(error) is kind and error.code == kind.code, repr(error)
+        return error
+    raise AssertionError(kind)
+
+for name in methods:
+    assert getattr(Acceptd, name).__doc__.strip(), name
+
+with Acceptd(control, timeout=20) as acceptd:
+    listed = acceptd.session_list(user="a*", limit=1)
+    print(listed["matched"], listed["sessions"][0]["user"])
+    print(failing(NotFound, lambda: acceptd.session_get("nope")).reason)
+    assert not failing(Conflict, lambda: acceptd.config_reload(if_sha256="0" * 64)).retryable
+    print([wrong["line"] for wrong in failing(ConfigInvalid, acceptd.config_reload).errors])
+    failing(MethodNotFound, lambda: acceptd.call("no.such", {}))
+    events = acceptd.events(topics=["op"])
+    print(acceptd.user_block("Zo\u00eb", reason="stolen", ttl=60)["user"])
+    for event in events:
+        print(event["name"], event["data"]["method"], event["data"]["reason"], event["data"]["subject"])
+        break
+    events.close()
+    print([line["name"] for line in acceptd.session_trace(user="nobody", ttl=0.05)])
+    left = acceptd.events()
+with Acceptd(status) as stranger:
+    failing(Permission, stranger.server_drain)
+assert failing(Unreachable, Acceptd("/no/such.sock").server_ping).retryable
+failing(Unreachable, Acceptd("/no/such.sock").events)
+print(list(left))
+`
+
+void test('the client in Python has every method, raises a class for each failure, and streams', async (t) => {
+  const { control, status, host } = await fixture(t)
+  host.write('fixsmtpio', `so bad\n${host.text('fixsmtpio')}`)
+  const streams = ['event.subscribe', 'event.unsubscribe']
+  const methods = [...METHOD_MAP.keys()].filter((name) => !streams.includes(name)).map((name) => name.replace('.', '_'))
+  const words = ['-B', '-W', 'error', '-c', PYTHON, control, status, 'events', ...methods]
+  const env = { ...process.env, PYTHONPATH: join(TOP, 'docs/examples'), PYTHONIOENCODING: 'utf-8' }
+  const said = await new Promise<string>((resolve) => {
+    execFile('python3', words, { env, timeout: 30_000 }, (_, out, err) => resolve(out + err))
+  })
+  assert.deepEqual(said.split('\n'), [
+    '1 alice',
+    'no-such-session',
+    '[1]',
+    'Zo\u00eb',
+    'done user.block stolen Zo\u00eb',
+    "['ended']",
+    '[]',
+    '',
+  ])
+  await until('the end of its streams', () => host.listening() === 0)
 })

@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { Ajv } from 'ajv'
+import { pythonClient } from '../../scripts/clients/python.ts'
 import { typescriptTable } from '../../scripts/clients/typescript.ts'
 import { METRICS } from '../../src/contract/metrics.ts'
 import { componentOf } from '../../src/rpc/components.ts'
@@ -147,11 +148,17 @@ void test("every method's example is answered as its schema says", async (t) => 
   c.end()
 })
 
-void test('docs/rpc.md and the types of acceptd/client are what the table says', () => {
-  const files = Object.entries(typescriptTable(openrpcDocument('0.1.0'))).map(
-    ([name, text]) => [`src/client/table/${name}`, text] as const,
-  )
-  for (const [name, text] of [['docs/rpc.md', rpcDocument()] as const, ...files]) {
+void test('docs/rpc.md and the clients are what the table says', () => {
+  const document = openrpcDocument('0.1.0')
+  const files = [
+    ['docs/rpc.md', rpcDocument()],
+    [
+      'docs/examples/acceptd_client.py',
+      pythonClient(document, readFileSync(join(top, 'scripts/clients/core.py'), 'utf8')),
+    ],
+    ...Object.entries(typescriptTable(document)).map(([name, text]) => [`src/client/table/${name}`, text] as const),
+  ] as const
+  for (const [name, text] of files) {
     const path = join(top, name)
     if (process.env.UPDATE_DOCS) writeFileSync(path, text)
     assert.equal(readFileSync(path, 'utf8'), text, `${name} is stale: UPDATE_DOCS=1 npm test -- rpc/document`)

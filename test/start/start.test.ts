@@ -3,12 +3,24 @@
 import assert from 'node:assert/strict'
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { appendFileSync, chownSync, cpSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
-import { createServer } from 'node:net'
+import {
+  appendFileSync,
+  chownSync,
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
+import { connect, createServer, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { after, before, test } from 'node:test'
+import { after, before, type TestContext, test } from 'node:test'
 import { createTransport } from 'nodemailer'
+import { Acceptd } from '../../src/client/client.ts'
 import { TOP } from '../system/machine.ts'
 import { isAlive, picture, treeOf, until } from '../system/processes.ts'
 import { must, run } from '../system/run.ts'
@@ -216,6 +228,111 @@ void test('what was changed in control is kept, what is wrong in it is said, and
   const wrong = npmStart('--port', String(port))
   assert.equal(await wrong.ended, 78)
   assert.match(wrong.said(), /var\/control\/fixsmtpio:\d+:\d+: /)
+})
+
+/** A session of the demo user that stays: its greeting and its login are over. */
+async function loggedIn(port: number): Promise<Socket> {
+  const socket = connect(port, '127.0.0.1')
+  let heard = ''
+  socket.setEncoding('latin1').on('data', (text: string) => {
+    heard += text
+  })
+  socket.on('error', () => undefined)
+  socket.write(`EHLO me\r\nAUTH PLAIN ${Buffer.from('\0demo\0demo').toString('base64')}\r\n`)
+  await until('the login', () => /^235 /m.test(heard), { show: () => heard })
+  return socket
+}
+
+/** An example that follows events, and what it has printed. */
+function follower(t: TestContext, command: string, ...words: readonly string[]) {
+  const child = spawn(command, words, { stdio: ['ignore', 'pipe', 'pipe'] })
+  let text = ''
+  for (const stream of [child.stdout, child.stderr])
+    stream.setEncoding('utf8').on('data', (more: string) => {
+      text += more
+    })
+  t.after(() => child.kill('SIGKILL'))
+  return {
+    prints: (line: RegExp) => until(`${words[0]}: ${line}`, () => line.test(text), { show: () => text }),
+    text: () => text,
+    events: () => [...text.matchAll(/^event (\d+) (.*)$/gm)].map(([, seq, what]) => ({ seq: Number(seq), what })),
+  }
+}
+
+void test('the clients in TypeScript and Python list, reload, kill, and follow events across a kill -9 of the runtime', {
+  timeout: 120_000,
+}, async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'acceptd-follow-'))
+  t.after(() => rmSync(folder, { recursive: true }))
+  mkdirSync(join(folder, 'node_modules/@types'), { recursive: true })
+  symlinkSync(TOP, join(folder, 'node_modules/acceptd'))
+  for (const name of ['@types/node', 'undici-types'])
+    symlinkSync(join(TOP, 'node_modules', name), join(folder, 'node_modules', name))
+  writeFileSync(join(folder, 'package.json'), '{ "type": "module" }\n')
+  cpSync(join(TOP, 'docs/examples/follow.ts'), join(folder, 'follow.ts'))
+  const how = ['--strict', '--target', 'es2023', '--module', 'nodenext', '--types', 'node']
+  await must([join(TOP, 'node_modules/.bin/tsc'), ...how, join(folder, 'follow.ts')], { cwd: folder })
+
+  const port = await freePorts()
+  const start = npmStart('--port', String(port), '--dir', 'followed')
+  await ready(start)
+  const path = join(clone, 'followed/run/control.sock')
+  const acceptd = new Acceptd({ path, timeout: 10 })
+  t.after(() => acceptd.close())
+  const sockets: Socket[] = []
+  t.after(() => {
+    for (const socket of sockets) socket.destroy()
+  })
+  const logIn = async () => sockets.push(await loggedIn(port))
+
+  await logIn()
+  const typescript = follower(t, process.execPath, join(folder, 'follow.js'), path, 'demo')
+  await typescript.prints(/^session \S+ demo ready\ngeneration 1 as before\nkilled 1\n(.*\n)*event \d+ session ended /m)
+  await logIn()
+  const python = follower(t, 'python3', '-B', join(TOP, 'docs/examples/follow.py'), path, 'demo')
+  await python.prints(/^session \S+ demo ready\ngeneration 1 as before\nkilled 1\n(.*\n)*event \d+ session ended /m)
+  await logIn()
+  for (const one of [typescript, python]) await one.prints(/session ended (.*\n)*event \d+ auth accepted demo\n$/)
+  const before = typescript.events().length
+  const beforePython = python.events()
+  assert.deepEqual(typescript.events().slice(-beforePython.length), beforePython)
+
+  const pid = await acceptd.call('server.info').then((info) => info.pid)
+  process.kill(pid, 'SIGKILL')
+  await until('the next runtime', () =>
+    acceptd.call('server.info').then(
+      (info) => info.pid !== pid,
+      () => false,
+    ),
+  )
+  await logIn()
+  await acceptd.call('user.block', { user: 'demo', reason: 'the last event' })
+  for (const one of [typescript, python]) await one.prints(/^event \d+ op done user\.block\n/m)
+
+  // All that the new runtime has told.
+  const told: { readonly seq: number; readonly what: string }[] = []
+  for await (const event of acceptd.events({ topics: ['session', 'auth', 'config', 'op'], since: 0 })) {
+    const { seq, topic, name } = event
+    told.push({ seq, what: `${topic} ${name}` })
+    if (event.topic === 'op' && event.name === 'done' && event.data.method === 'user.block') break
+  }
+  assert.ok(told.some(({ what }) => what === 'auth accepted'))
+  for (const [one, heard] of [
+    [typescript, before],
+    [python, beforePython.length],
+  ] as const) {
+    const events = one.events()
+    assert.ok(
+      events.every(({ seq }, i) => i === 0 || seq > (events[i - 1]?.seq ?? 0)),
+      one.text(),
+    )
+    const after = events
+      .slice(heard)
+      .map(({ seq, what = '' }) => ({ seq, what: what.split(' ').slice(0, 2).join(' ') }))
+    assert.deepEqual(after.slice(0, told.length), told)
+    assert.doesNotMatch(one.text(), /^lost/m)
+  }
+  await ctrlC(start)
 })
 
 void test('words it does not know are answered with how it is used', async () => {
