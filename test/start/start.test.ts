@@ -293,9 +293,9 @@ void test('the clients in TypeScript and Python list, reload, kill, and follow e
   await python.prints(/^session \S+ demo ready\ngeneration 1 as before\nkilled 1\n(.*\n)*event \d+ session ended /m)
   await logIn()
   for (const one of [typescript, python]) await one.prints(/session ended (.*\n)*event \d+ auth accepted demo\n$/)
-  const before = typescript.events().length
-  const beforePython = python.events()
-  assert.deepEqual(typescript.events().slice(-beforePython.length), beforePython)
+  const heardByTypescript = typescript.events().length
+  const heardByPython = python.events()
+  assert.deepEqual(typescript.events().slice(-heardByPython.length), heardByPython)
 
   const pid = await acceptd.call('server.info').then((info) => info.pid)
   process.kill(pid, 'SIGKILL')
@@ -318,8 +318,8 @@ void test('the clients in TypeScript and Python list, reload, kill, and follow e
   }
   assert.ok(told.some(({ what }) => what === 'auth accepted'))
   for (const [one, heard] of [
-    [typescript, before],
-    [python, beforePython.length],
+    [typescript, heardByTypescript],
+    [python, heardByPython.length],
   ] as const) {
     const events = one.events()
     assert.ok(
@@ -329,7 +329,7 @@ void test('the clients in TypeScript and Python list, reload, kill, and follow e
     const after = events
       .slice(heard)
       .map(({ seq, what = '' }) => ({ seq, what: what.split(' ').slice(0, 2).join(' ') }))
-    assert.deepEqual(after.slice(0, told.length), told)
+    assert.deepEqual(later.slice(0, told.length), told)
     assert.doesNotMatch(one.text(), /^lost/m)
   }
   await ctrlC(start)
