@@ -326,7 +326,7 @@ void test('the clients in TypeScript and Python list, reload, kill, and follow e
       events.every(({ seq }, i) => i === 0 || seq > (events[i - 1]?.seq ?? 0)),
       one.text(),
     )
-    const after = events
+    const later = events
       .slice(heard)
       .map(({ seq, what = '' }) => ({ seq, what: what.split(' ').slice(0, 2).join(' ') }))
     assert.deepEqual(later.slice(0, told.length), told)
