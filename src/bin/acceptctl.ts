@@ -9,7 +9,7 @@ import { METHOD_MAP } from '../rpc/methods.ts'
 import { shownOctets } from '../rpc/octets.ts'
 import type { CommandLine } from '../rpc/row.ts'
 import { cell, type Format, isRecord, plain, show, showEvent, showTrace } from '../rpc/show.ts'
-import { type TopCounters, topCounters, topPicture } from '../rpc/top.ts'
+import { topLive, topOnce } from './acceptctl-top.ts'
 
 const EXIT = { done: 0, error: 1, usage: 2, nothing: 3, unreachable: 69, lost: 74, temporary: 75, invalid: 78 } as const
 
@@ -74,8 +74,9 @@ function socketPath({ socket }: Globals): string {
   return !existsSync(usual) && existsSync(trial) ? trial : usual
 }
 
-function terminalWidth(): number | undefined {
-  return process.stdout.isTTY ? process.stdout.columns : undefined
+/** Undefined: nothing is cut. */
+function widthOf({ wide }: Globals): number | undefined {
+  return process.stdout.isTTY && !wide ? process.stdout.columns : undefined
 }
 
 const CTRL_C = '\u0003'
@@ -126,7 +127,7 @@ async function paramsOf({ method, params, files }: Request): Promise<Result<Reco
 }
 
 /** Every page, if the words did not ask for one of them. */
-async function ask(
+async function askAll(
   client: Acceptd,
   request: Request,
   params: Record<string, unknown>,
@@ -186,75 +187,16 @@ const colours = process.stdout.isTTY && (process.env.NO_COLOR ?? '') === ''
 const lineOf = (params: unknown): string =>
   isRecord(params) && params.topic === 'trace' ? showTrace(params, colours) : showEvent(params)
 
-async function top(client: Acceptd, command: Extract<Command, { do: 'top' }>): Promise<number> {
-  const { stdout, stdin } = process
-  const live = stdout.isTTY && !command.once
-  const { output } = command.globals
-  let before: TopCounters | undefined
-  let quit = false
-  let wake: (() => void) | undefined
-  const stop = () => {
-    quit = true
-    wake?.()
+async function top(client: Acceptd, { globals, ...order }: Extract<Command, { do: 'top' }>): Promise<number> {
+  const ask = (method: string, params: object) => answered(client.request(method, params))
+  if (process.stdout.isTTY && !order.once) {
+    const ended = await topLive(ask, { ...order, colours })
+    return ended.isErr() ? complain(failureOf(ended.error), globals.output) : EXIT.done
   }
-  if (live) {
-    stdout.write('\u001B[?1049h\u001B[?25l')
-    if (stdin.isTTY) stdin.setRawMode(true)
-    stdin.on('data', (key) => {
-      if (['q', 'Q', CTRL_C].includes(String(key))) stop()
-      else wake?.()
-    })
-    stdout.on('resize', () => wake?.())
-    process.on('SIGINT', stop)
-    process.on('SIGTERM', stop)
-  }
-  const restore = () => {
-    if (!live) return
-    stdout.write('\u001B[?25h\u001B[?1049l')
-    if (stdin.isTTY) stdin.setRawMode(false)
-    stdin.pause()
-  }
-  for (;;) {
-    const height = live ? stdout.rows : 1000
-    const answers = await Promise.all([
-      answered(client.call('server.info')),
-      answered(client.call('server.stats')),
-      answered(client.call('lane.list')),
-      answered(
-        client.call('session.list', {
-          sort: 'idle',
-          descending: true,
-          limit: Math.max(1, Math.min(1000, height)),
-        }),
-      ),
-      answered(client.call('limit.list')),
-    ])
-    const failed = answers.find((answer) => answer.isErr())
-    if (failed?.isErr()) {
-      restore()
-      return complain(failureOf(failed.error), output)
-    }
-    const [info, stats, lanes, sessions, limits] = answers.map((answer) => answer.unwrapOr(undefined))
-    const now = topCounters(stats, performance.now())
-    const lines = topPicture({ info, stats, lanes, sessions, limits }, before, now, live ? stdout.columns : 80, height)
-    before = now
-    if (!live) {
-      await write(`${lines.join('\n')}\n`)
-      return EXIT.done
-    }
-    const [title = '', ...rest] = lines
-    const picture = [`\u001B[7m${title.padEnd(stdout.columns)}\u001B[0m`, ...rest.map((line) => `${line}\u001B[K`)]
-    stdout.write(`\u001B[H${picture.join('\r\n')}\u001B[J`)
-    if (!quit)
-      await new Promise<void>((resolve) => {
-        wake = resolve
-        setTimeout(resolve, command.interval * 1000)
-      })
-    if (quit) {
-      restore()
-      return EXIT.done
-    }
-  }
+  const picture = await topOnce(ask, { ...order, colours })
+  if (picture.isErr()) return complain(failureOf(picture.error), globals.output)
+  await write(picture.value)
+  return EXIT.done
 }
 
 async function main(argv: readonly string[]): Promise<number> {
@@ -280,16 +222,18 @@ async function main(argv: readonly string[]): Promise<number> {
     const stream = client.stream(name as StreamName, params)
     const begun = await answered(stream.ready)
     if (begun.isErr()) return complain(failureOf(begun.error), output)
-    if (command.do === 'call') await write(show(begun.value, {}, output === 'table' ? 'json' : output, terminalWidth()))
+    if (command.do === 'call')
+      await write(show(begun.value, {}, output === 'table' ? 'json' : output, widthOf(command.globals)))
     return follow(stream, output, begun.value)
   }
   const answer = await (command.do === 'call'
     ? answered(client.request(command.name, command.params))
-    : ask(client, command.request, read.value))
+    : askAll(client, command.request, read.value))
   if (answer.isErr()) return complain(failureOf(answer.error), output)
   const result = answer.value
-  if (command.do === 'call') await write(show(result, cli ?? {}, output === 'table' ? 'json' : output, terminalWidth()))
-  else await write(show(result, cli ?? {}, output, terminalWidth()))
+  if (command.do === 'call')
+    await write(show(result, cli ?? {}, output === 'table' ? 'json' : output, widthOf(command.globals)))
+  else await write(show(result, cli ?? {}, output, widthOf(command.globals)))
   // Without a filter nothing was looked for: an idle host is no failure.
   const isSearch = command.do === 'call' || Object.keys(command.request.params).some((param) => !UNFILTERED.has(param))
   return exitOf(result, cli ?? {}, isSearch)

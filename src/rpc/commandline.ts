@@ -13,6 +13,8 @@ export interface Globals {
   readonly output: Format
   /** Seconds. */
   readonly timeout: number
+  /** Tables are not cut to the terminal. */
+  readonly wide: boolean
 }
 
 export interface Request {
@@ -31,7 +33,13 @@ export type Command = { readonly globals: Globals } & (
       readonly name: string
       readonly params: Readonly<Record<string, unknown>>
     }
-  | { readonly do: 'top'; readonly interval: number; readonly once: boolean }
+  | {
+      readonly do: 'top'
+      readonly interval: number
+      readonly once: boolean
+      readonly sort: string | undefined
+      readonly reverse: boolean
+    }
   | { readonly do: 'print'; readonly text: string }
 )
 
@@ -54,11 +62,12 @@ function formatIn(argv: readonly string[]): Format {
   return formatOf(at >= 0 ? argv[at + 1] : inline)
 }
 
-function globalsOf({ socket, output: format, timeout }: Readonly<Record<string, unknown>>): Globals {
+function globalsOf({ socket, output: format, timeout, wide }: Readonly<Record<string, unknown>>): Globals {
   return {
     ...(typeof socket === 'string' && { socket }),
     output: formatOf(format),
     timeout: typeof timeout === 'number' ? timeout : 60,
+    wide: wide === true,
   }
 }
 
@@ -76,7 +85,7 @@ type Parsed = Result<Command, Usage>
 
 const wrong = ({ output }: Invocation, problem: string, hint: string): Parsed => err({ problem, hint, output })
 const print = ({ output }: Invocation, text: string): Parsed =>
-  ok({ do: 'print', text, globals: { output, timeout: 60 } })
+  ok({ do: 'print', text, globals: globalsOf({ output }) })
 const read = ({ before }: Invocation, words: readonly string[], options: readonly Option[]): Result<Words, string> =>
   readWords([...before, ...words], [...options, ...GLOBAL_OPTIONS])
 
@@ -93,13 +102,13 @@ export function parseCommand(argv: readonly string[]): Parsed {
 /** How many words at the beginning are global options, which may come before the command. */
 function globalWords(argv: readonly string[]): number {
   let count = 0
-  while (count < argv.length) {
+  for (;;) {
     const word = argv[count] ?? ''
-    if (['--socket', '--output', '-o', '--timeout'].includes(word)) count += 2
-    else if (/^(--(socket|output|timeout)=|-o.)/.test(word)) count++
-    else break
+    const name = word.startsWith('--') ? word.slice(2).split('=')[0] : undefined
+    const option = GLOBAL_OPTIONS.find((one) => one.name === name || (one.name === 'output' && word.startsWith('-o')))
+    if (option === undefined) return count
+    count += option.kind === 'flag' || word.includes('=') || /^-o./.test(word) ? 1 : 2
   }
-  return count
 }
 
 /** First words that are no noun of a method. */
@@ -134,11 +143,13 @@ function topCommand(given: Invocation): Parsed {
   const { values, help, rest } = words.value
   if (help) return print(given, specialHelp('top'))
   if (rest.length > 0) return wrong(given, `top takes no ${rest.join(' ')}`, 'acceptctl top --help')
-  const { interval, once } = values
+  const { interval, once, sort, reverse } = values
   return ok({
     do: 'top',
     interval: typeof interval === 'number' ? interval : 1,
     once: once === true,
+    sort: typeof sort === 'string' ? sort : undefined,
+    reverse: reverse === true,
     globals: globalsOf(values),
   })
 }

@@ -68,7 +68,7 @@ function optionLines(options: readonly Option[]): string {
         kind === 'list' && values.length >= 9 ? values.join(', ') : '',
       ]
       const more = notes.filter((note) => note !== '').join('; ')
-      const flag = kind === 'flag' && fallback === undefined && name !== 'once' ? `[no-]${name}` : name
+      const flag = kind === 'flag' && fallback === undefined ? `[no-]${name}` : name
       return `  --${flag}${value}\n        ${sentence}${more ? ` (${more})` : ''}`
     })
     .join('\n')
@@ -79,7 +79,7 @@ export function usageOf(name: string, method: Method): string {
   const { place } = method.cli
   const args = (method.cli.args ?? []).flatMap((param) => {
     if (param === place?.[1]) return []
-    if (param === place?.[0]) return place.map((each) => kebab(each).toUpperCase()).join('[:') + ']'
+    if (param === place?.[0]) return `${place.map((each) => kebab(each).toUpperCase()).join('[:')}]`
     const option = options.find((one) => one.param === param)
     const word = kebab(param).toUpperCase() + (option?.kind === 'list' ? '...' : '')
     return option?.needed ? word : `[${word}]`

@@ -1,6 +1,7 @@
 // Results as text: tables for people, JSON and tab-separated lines for programs.
 
 import type { CommandLine } from './row.ts'
+import { columnWidths, cutTo, displayWidth, fitTo } from './width.ts'
 
 export type Format = 'table' | 'json' | 'jsonl' | 'tsv'
 export const FORMATS: readonly Format[] = ['table', 'json', 'jsonl', 'tsv']
@@ -32,32 +33,32 @@ export function cell(value: unknown): string {
   return plain(JSON.stringify(value))
 }
 
-/** Columns as wide as they must be; numbers to the right. Cut to `width` if there is one. */
+/** Columns as wide as they must be; numbers to the right. With a `width`, that of a terminal, cells are cut so that the columns fit. */
 export function table(columns: readonly string[], rows: readonly unknown[], width: number | undefined): string {
   const head = columns.map((column) => column.replace(/([a-z])([A-Z])/g, '$1 $2').toUpperCase())
-  const cells = rows.map((row) => columns.map((column) => brief(reach(row, column))))
+  const text = width === undefined ? cell : brief
+  const cells = rows.map((row) => columns.map((column) => text(reach(row, column))))
   const right = columns.map(
     (column) => rows.length > 0 && rows.every((row) => ['number', 'undefined'].includes(typeof reach(row, column))),
   )
-  const widths = head.map((text, i) => Math.max(text.length, ...cells.map((line) => line[i]?.length ?? 0)))
+  const wanted = head.map((word, i) =>
+    cells.reduce((most, line) => Math.max(most, displayWidth(line[i] ?? '')), displayWidth(word)),
+  )
+  const widths = width === undefined ? wanted : columnWidths(wanted, width)
   return [head, ...cells]
-    .map((line) =>
-      line
-        .map((text, i) => (right[i] ? text.padStart(widths[i] ?? 0) : text.padEnd(widths[i] ?? 0)))
-        .join('  ')
-        .trimEnd(),
-    )
-    .map((line) => `${width === undefined ? line : line.slice(0, width)}\n`)
+    .map((line) => {
+      const all = line.map((one, i) => fitTo(one, widths[i] ?? 0, right[i])).join('  ')
+      return `${(width === undefined ? all : cutTo(all.trimEnd(), width)).trimEnd()}\n`
+    })
     .join('')
 }
 
-/** In a table: the beginning of a hash, the first line of a text, and not more than a line of the screen. */
+/** In a table of a terminal: the beginning of a hash, the first line of a text. */
 function brief(value: unknown): string {
   if (typeof value !== 'string') return cell(value)
   if (/^[0-9a-f]{64}$/.test(value)) return value.slice(0, 12)
   const [line = '', ...more] = value.trimEnd().split('\n')
-  const text = plain(line)
-  return text.length > 100 || more.length > 0 ? `${text.slice(0, 100)} …` : text
+  return more.length > 0 ? `${plain(line)} \u2026` : plain(line)
 }
 
 function columnsOf(rows: readonly unknown[]): readonly string[] {
@@ -69,7 +70,11 @@ function record(value: Rec, width: number | undefined): string {
   const lists = Object.entries(value).filter(([, member]) => Array.isArray(member) && member.some(isRecord))
   const simple = Object.entries(value).filter(([name]) => !lists.some(([other]) => other === name))
   const longest = Math.max(0, ...simple.map(([name]) => name.length))
-  const lines = simple.map(([name, member]) => `${name.padEnd(longest)}  ${cell(member)}\n`)
+  const lines = simple.map(([name, member]) => {
+    const sentences = Array.isArray(member) && member.some((one) => typeof one === 'string' && one.includes(' '))
+    const shown = sentences ? member.map(cell).join(`\n${' '.repeat(longest + 2)}`) : cell(member)
+    return `${name.padEnd(longest)}  ${shown}\n`
+  })
   const tables = lists.map(([name, member]) => {
     const rows = Array.isArray(member) ? member : []
     return `\n${name}:\n${table(columnsOf(rows), rows, width)}`

@@ -1,4 +1,5 @@
 // acceptctl's vocabulary, from the method table: its commands, their options, and the words that may stand for each.
+import { SESSION_SORTS } from '../contract/pages.ts'
 import { METHOD_MAP } from './methods.ts'
 import { jsonSchema, neededParams } from './openrpc.ts'
 import type { Method } from './row.ts'
@@ -51,10 +52,19 @@ export const GLOBAL_OPTIONS: readonly Option[] = [
     bounds: { above: 0, most: 86_400 },
     sentence: 'Seconds to wait for a reply.',
   },
+  {
+    name: 'wide',
+    param: 'wide',
+    kind: 'flag',
+    values: [],
+    needed: false,
+    fallback: 'false',
+    sentence: 'On a terminal, too, show the cells of a table whole.',
+  },
 ]
 
 export const SPECIAL = {
-  top: 'Shows lanes and sessions, redrawn every second; q quits.',
+  top: 'Shows lanes, limits and sessions, redrawn every second: ? says which keys there are, q quits.',
   watch: 'Prints events as they happen: acceptctl watch session auth.',
   call: 'Calls any method: acceptctl call METHOD name=text name:=json.',
   completion: 'Prints a completion script for bash or zsh.',
@@ -73,11 +83,30 @@ export const TOP_OPTIONS: readonly Option[] = [
     sentence: 'Seconds between two refreshes.',
   },
   {
+    name: 'sort',
+    param: 'sort',
+    kind: 'text',
+    values: SESSION_SORTS,
+    needed: false,
+    fallback: 'idle',
+    sentence: 'The order of the sessions, to begin with.',
+  },
+  {
+    name: 'reverse',
+    param: 'reverse',
+    kind: 'flag',
+    values: [],
+    needed: false,
+    fallback: 'false',
+    sentence: 'The other way round.',
+  },
+  {
     name: 'once',
     param: 'once',
     kind: 'flag',
     values: [],
     needed: false,
+    fallback: 'false',
     sentence: 'Show it once, as without a terminal.',
   },
 ]
