@@ -805,6 +805,14 @@ class Acceptd:
         """
         return self._call("senders.eval", {"user": user, "sender": sender})
 
+    def certusers_eval(self, name: str) -> Dict[str, Any]:
+        """Tells whom a client certificate stands for, and which lines of control/certusers say so.
+
+        name: Of the certificate: ann@example.org, CN=Ann Example or sha256=FINGERPRINT.
+        Returns {users}.
+        """
+        return self._call("certusers.eval", {"name": name})
+
     def limit_list(self) -> Dict[str, Any]:
         """Lists the lines of control/limits, how full they are, and who is nearest to each.
 

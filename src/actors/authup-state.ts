@@ -1,7 +1,7 @@
-// What authup knows of a client before login, and what its parts share.
+// What authup knows of a client before login, and what its files share: authup.ts takes lines, authup-login.ts carries out AUTH.
 
 import { NO_BYTES, wipe } from '../protocol/bytes.ts'
-import type { Asked, DialogueSettings, DialogueView, Fault, Protocol } from '../protocol/dialogue.ts'
+import type { DialogueSettings, DialogueView, Exchange, Fault, Protocol } from '../protocol/dialogue.ts'
 import { pop3 } from '../protocol/pop3.ts'
 import { replyCode } from '../protocol/replies.ts'
 import { smtp } from '../protocol/smtp.ts'
@@ -10,19 +10,28 @@ import type { Why } from './endings.ts'
 
 export interface AuthupState extends DialogueView {
   /** What the next line is: a command, a line of an AUTH exchange, or nothing while somebody else is at work. */
-  readonly at: 'commands' | Asked | 'checking' | 'starting-tls' | 'served' | 'over'
+  readonly at: 'commands' | 'auth' | 'checking' | 'starting-tls' | 'served' | 'over'
   /** Read, not yet taken as a line. */
   readonly rest: Uint8Array
   /** The rest begins inside a line that was too long and is answered already. */
   readonly skipping: boolean
   /** The client's last EHLO or HELO line, to be said again to a backend. */
   readonly helo: string
-  /** AUTH LOGIN: the name, while the password is awaited. */
-  readonly named: string
+  /** The exchange that goes on, or whose credentials are checked. */
+  readonly exchange: Exchange | undefined
+  /** The client has heard why its token was refused; whatever it says now brings this reply (RFC 7628 section 3.2.3). */
+  readonly refusal: Refusal | undefined
   /** A mail command of a peer that did not authenticate, while its chain is started. */
   readonly guestCommand: string
   /** One attempt and no more, as under reup in 2018: a refusal ends the program, unless TLS is on. */
   readonly once: boolean
+}
+
+export interface Refusal {
+  readonly reply: Say
+  /** There is no other attempt. */
+  readonly last: boolean
+  readonly why: Why
 }
 
 const draftOf = (state: AuthupState): { -readonly [K in keyof AuthupState]: AuthupState[K] } => ({
@@ -36,7 +45,9 @@ const draftOf = (state: AuthupState): { -readonly [K in keyof AuthupState]: Auth
   rest: state.rest,
   skipping: state.skipping,
   helo: state.helo,
-  named: state.named,
+  exchange: state.exchange,
+  refusal: state.refusal,
+  external: state.external,
   guestCommand: state.guestCommand,
 })
 
@@ -50,6 +61,7 @@ export function newAuthup(
   tlsOn = false,
   once = false,
   trusted = false,
+  external: readonly string[] = [],
 ): AuthupState {
   return {
     settings,
@@ -62,7 +74,9 @@ export function newAuthup(
     rest: NO_BYTES,
     skipping: false,
     helo: '',
-    named: '',
+    exchange: undefined,
+    refusal: undefined,
+    external,
     guestCommand: '',
   }
 }

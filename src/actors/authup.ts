@@ -2,11 +2,12 @@
 
 import { bytesOf, concat, copyOf, NO_BYTES, textBetween, textOf, wipe } from '../protocol/bytes.ts'
 import { type Command, isWord, splitCommand, splitOctets, withoutEnd } from '../protocol/command.ts'
-import type { Answer, Asked, Fault, Protocol } from '../protocol/dialogue.ts'
+import type { Answer, Fault, Protocol } from '../protocol/dialogue.ts'
 import { beginsTls, type Foreign, foreignCommand, foreignLine } from '../protocol/foreign.ts'
 import { findLine } from '../protocol/lines.ts'
+import { continueExchange, refusalOf } from '../protocol/mechanisms.ts'
 import { pop3 } from '../protocol/pop3.ts'
-import { credentialsFor } from '../protocol/sasl.ts'
+import { asking, login, refusedWith, tooLong } from './authup-login.ts'
 import {
   type AuthupState,
   changed,
@@ -59,8 +60,7 @@ const LONGEST_WORD = 16
 /** What a line of an AUTH exchange comes from. */
 const NO_COMMAND = splitCommand('')
 
-const isTalking = (state: AuthupState): boolean =>
-  state.at === 'commands' || state.at === 'plain' || state.at === 'login-user' || state.at === 'login-password'
+const isTalking = (state: AuthupState): boolean => state.at === 'commands' || state.at === 'auth'
 
 export function authup(state: AuthupState, frame: AuthupFrame): Step<AuthupState, AuthupEffect> {
   if (state.at === 'over' || state.at === 'served') return { state, effects: NOTHING }
@@ -83,7 +83,7 @@ export function authup(state: AuthupState, frame: AuthupFrame): Step<AuthupState
     case TAG.shutdown:
       return fatal(state, 'shutdown', frame[2])
     case TAG.tls:
-      return tlsStarted(state, frame[1], frame[2])
+      return tlsStarted(state, frame[1], frame[2], frame[3])
     case TAG.outcome:
       return outcome(state, frame)
     case TAG.described:
@@ -121,9 +121,10 @@ function converse(before: AuthupState, session: SessionId): Step<AuthupState, Au
       if (!state.skipping) {
         const what = foreignLine(textBetween(state.rest, from, from + HTTP_METHOD))
         if (what !== undefined && !state.settings.classic) return foreign(state, what, effects)
-        effects.push(faultReply(state, 'toolong'))
       }
-      state = changed(state, { at: 'commands', skipping: !taken.ended })
+      const step = tooLong(state)
+      effects.push(...step.effects)
+      state = changed(step.state, { skipping: !taken.ended })
     } else if (state.skipping) {
       state = changed(state, { skipping: false })
     } else {
@@ -151,10 +152,7 @@ function takeLine(
   protocol: Protocol,
   session: SessionId,
 ): Step<AuthupState, AuthupEffect> {
-  if (state.at !== 'commands') {
-    const answer = protocol.asked(state.at as Asked, withoutEnd(line), state.named, state)
-    return noted('auth', carryOut(changed(state, { at: 'commands', named: '' }), answer, NO_COMMAND, session))
-  }
+  if (state.at === 'auth') return noted('auth', continued(state, withoutEnd(line), session))
   const command = splitOctets(line)
   const row = protocol.secretVerbs.find(({ verb }) => isWord(command.word, verb))
   const isStray = command.word.length > LONGEST_WORD && command.argument.length === 0 && !state.settings.guest
@@ -222,7 +220,7 @@ function carryOut(
     case 'user':
       return { state: changed(state, { user: answer.user }), effects: [say(answer.text)] }
     case 'ask':
-      return { state: changed(state, { at: answer.asked, named: answer.user }), effects: [say(answer.text)] }
+      return asking(state, answer.exchange, answer.challenge)
     case 'fault':
       return refused(state, answer.fault, NOTHING)
     case 'not-authorized':
@@ -238,39 +236,42 @@ function carryOut(
         state: changed(state, { at: 'checking', guestCommand: command.plain }),
         effects: [send([TAG.guest, session])],
       }
-    case 'login': {
-      const { user, password, mechanism } = answer.login
-      const credentials = credentialsFor(user, password, timestampFor(state))
-      wipe(password)
-      // checkpassword(8) reads at most 512 octets: it is not run for more.
-      if (credentials.isErr()) return carryOut(state, { do: 'fault', fault: 'input' }, command, session)
-      return {
-        state: changed(state, { at: 'checking' }),
-        effects: [send([TAG.login, session, user, credentials.value, mechanism])],
-      }
-    }
+    case 'login':
+      return login(state, answer.login, session)
   }
 }
 
-/** Without APOP nobody has seen the timestamp, and all 512 octets are for user and password; the program authup always gives it, as recorded. */
-const timestampFor = ({ settings, timestamp }: AuthupState): string =>
-  settings.protocol === 'pop3' && (settings.apop || settings.classic) ? timestamp : ''
+/** A line of the client's in an exchange. */
+function continued(state: AuthupState, line: Uint8Array, session: SessionId): Step<AuthupState, AuthupEffect> {
+  const { exchange, refusal } = state
+  const next = changed(state, { at: 'commands', exchange: undefined, refusal: undefined })
+  if (refusal !== undefined)
+    return refusedWith(next, isWord(line, '*') ? faultReply(state, 'cancelled') : refusal.reply, refusal)
+  if (exchange === undefined) return { state: next, effects: NOTHING }
+  return carryOut(next, continueExchange(exchange, line, state), NO_COMMAND, session)
+}
 
-function tlsStarted(state: AuthupState, session: SessionId, on: boolean): Step<AuthupState, AuthupEffect> {
+function tlsStarted(
+  state: AuthupState,
+  session: SessionId,
+  on: boolean,
+  external: readonly string[],
+): Step<AuthupState, AuthupEffect> {
   if (state.at !== 'starting-tls') return { state, effects: NOTHING }
   if (!on) {
     const effects = [faultReply(state, 'starttls'), log('tls-failed')]
     return state.once ? over(state, effects, 1, 'tls-failed') : { state: changed(state, { at: 'commands' }), effects }
   }
   // RFC 3207 section 4.2, RFC 2595 section 4: what was learnt before TLS is forgotten.
-  return takeKept(changed(state, { at: 'commands', tlsOn: true, user: undefined, helo: '' }), session)
+  return takeKept(changed(state, { at: 'commands', tlsOn: true, user: undefined, helo: '', external }), session)
 }
 
 /** XCLIENT_README: the session begins again, and the greeting says so. */
 function described(state: AuthupState, session: SessionId): Step<AuthupState, AuthupEffect> {
   if (state.at !== 'checking') return { state, effects: NOTHING }
   const greeting = say(protocolOf(state).greet(state))
-  const step = takeKept(changed(state, { at: 'commands', helo: '' }), session)
+  // A certificate was that of whoever speaks for the client.
+  const step = takeKept(changed(state, { at: 'commands', helo: '', external: NOTHING }), session)
   return { state: step.state, effects: [greeting, note('xclient', greeting.text), { do: 'room' }, ...step.effects] }
 }
 
@@ -292,6 +293,9 @@ const SAID: Readonly<Record<Exclude<Verdict, 'accepted' | 'ended'>, Fault>> = {
   'ended-control': 'control',
 }
 
+/** Verdicts on a token that the client hears about before the reply, if its mechanism has it so. */
+const TELLS_WHY: ReadonlySet<Verdict> = new Set(['refused', 'misused', 'root', 'blocked'])
+
 function outcome(state: AuthupState, frame: OutcomeFrame): Step<AuthupState, AuthupEffect> {
   const [, session, verdict, exit, goOn, text] = frame
   if (state.at !== 'checking') return { state, effects: NOTHING }
@@ -302,10 +306,26 @@ function outcome(state: AuthupState, frame: OutcomeFrame): Step<AuthupState, Aut
   if (verdict === 'crashed' && state.settings.classic) return fatal(state, fault, verdict)
   if (onlyAttempt(state)) return over(state, [faultReply(state, fault)], 1, verdict)
   const reply = faultReply(state, fault, text)
+  const challenge = TELLS_WHY.has(verdict) && state.exchange ? refusalOf(state.exchange.mechanism) : undefined
+  if (state.exchange !== undefined && challenge !== undefined) {
+    const step = asking(changed(state, { refusal: { reply, last: !goOn, why: verdict } }), state.exchange, challenge)
+    return withKept(step, session)
+  }
   if (!goOn) return over(state, [reply], state.once ? 12 : 1, verdict)
-  const step = takeKept(changed(state, { at: 'commands', guestCommand: '' }), session)
-  const said = note('login', reply.text)
-  return { state: step.state, effects: [reply, said, { do: 'room' }, ...step.effects] }
+  return withKept(
+    { state: changed(state, { at: 'commands', exchange: undefined, guestCommand: '' }), effects: [reply] },
+    session,
+  )
+}
+
+/** The reply to a login, then those to what has come meanwhile. */
+function withKept(
+  { state, effects }: Step<AuthupState, AuthupEffect>,
+  session: SessionId,
+): Step<AuthupState, AuthupEffect> {
+  const said = effects.flatMap((effect) => (effect.do === 'reply' ? [note('login', effect.text)] : []))
+  const step = takeKept(state, session)
+  return { state: step.state, effects: [...effects, ...said, { do: 'room' }, ...step.effects] }
 }
 
 /** The backend takes over: it gets the client's EHLO again, a guest's pending command, and what was read after it. */

@@ -20,7 +20,10 @@ export function checkpassword(
       const [, , user, credentials, mechanism] = frame
       return {
         state: { user },
-        effects: [log('login-attempt', user), { do: 'ask-helper', kind: 'auth', user, mechanism, credentials }],
+        effects: [
+          log('login-attempt', user),
+          { do: 'ask-helper', kind: mechanism === 'EXTERNAL' ? 'certificate' : 'auth', user, mechanism, credentials },
+        ],
       }
     }
     case TAG.guest:

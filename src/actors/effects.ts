@@ -1,6 +1,7 @@
 // What an actor wants done, as values: a union for each actor, so that whoever performs them lists what can happen and nothing else.
 // `send` goes to another actor; all others are performed outside: by session/ for acceptd, by classic/ for the programs.
 
+import type { HelperKind } from '../protocol/helper.ts'
 import type { ProxiedClient } from '../protocol/xclient.ts'
 import type { Why } from './endings.ts'
 import type {
@@ -43,7 +44,7 @@ export interface Resume {
 /** One request to the helper; whoever performs it wipes `credentials` once they are written. */
 export interface AskHelper {
   readonly do: 'ask-helper'
-  readonly kind: 'auth' | 'guest'
+  readonly kind: HelperKind
   readonly user: string
   readonly mechanism: string
   readonly credentials: Uint8Array

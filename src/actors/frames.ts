@@ -13,7 +13,7 @@ export const TAG = {
   input: 103,
   eof: 104,
   timeout: 105,
-  tls: 106,
+  tls: 206,
   login: 107,
   guest: 108,
   answer: 209,
@@ -53,7 +53,8 @@ export type AttemptFrame = readonly [tag: typeof TAG.attempt, session: SessionId
 export type InputFrame = readonly [tag: typeof TAG.input, session: SessionId, bytes: Uint8Array]
 export type EofFrame = readonly [tag: typeof TAG.eof, session: SessionId]
 export type TimeoutFrame = readonly [tag: typeof TAG.timeout, session: SessionId]
-export type TlsFrame = readonly [tag: typeof TAG.tls, session: SessionId, on: boolean]
+/** external: users whom the client's certificate names. */
+export type TlsFrame = readonly [tag: typeof TAG.tls, session: SessionId, on: boolean, external: readonly string[]]
 export type LoginFrame = readonly [
   tag: typeof TAG.login,
   session: SessionId,

@@ -6,8 +6,10 @@ import { joinHelper, NoHelper, parseLaunch } from '../classic/helper.ts'
 import { readOptions } from '../classic/options.ts'
 import { die, say, tell } from '../classic/process.ts'
 import { tlsDescriptors, tlsLevel } from '../classic/ucspi.ts'
+import { PASSWORDS, saslOf } from '../config/mechanisms.ts'
 import type { DialogueSettings } from '../protocol/dialogue.ts'
 import { pop3 } from '../protocol/pop3.ts'
+import { CHECKED_MECHANISMS, CREDENTIALS_LIMIT, type LoginMethod } from '../protocol/sasl.ts'
 import { smtp } from '../protocol/smtp.ts'
 
 const DEFAULT_TRIES = { smtp: 5, pop3: 1 }
@@ -58,9 +60,23 @@ function dialogueFrom(controls: Controls, protocol: 'smtp' | 'pop3', guest: bool
     tls: tlsLevel(process.env, ['!', '1']),
     brokenClients: process.env['AUTHUP_SASL_BROKEN_CLIENTS'] !== undefined,
     guest: guest && protocol === 'smtp',
-    apop: protocol === 'pop3' && controls.number('pop3apop', 0) === 1,
+    mechanisms: mechanismsFrom(controls, protocol, capabilities),
+    credentials: CREDENTIALS_LIMIT,
     classic: true,
   }
+}
+
+/** What there is by the records, and what AUTHUP_MECHANISMS adds for a checkpassword that can check it. */
+function mechanismsFrom(
+  controls: Controls,
+  protocol: 'smtp' | 'pop3',
+  capabilities: readonly string[],
+): readonly LoginMethod[] {
+  const words = (process.env['AUTHUP_MECHANISMS'] ?? '').toUpperCase().split(/[ ,]+/)
+  const more = CHECKED_MECHANISMS.filter((name) => words.includes(name))
+  if (protocol === 'smtp') return [...new Set([...PASSWORDS, ...more.filter((name) => name !== 'APOP')])]
+  const apop: readonly LoginMethod[] = controls.number('pop3apop', 0) === 1 ? ['APOP'] : []
+  return [...new Set<LoginMethod>(['USER', ...apop, ...saslOf(capabilities), ...more])]
 }
 
 const NO_DIALOGUE: DialogueSettings = {
@@ -70,7 +86,8 @@ const NO_DIALOGUE: DialogueSettings = {
   tls: 'none',
   brokenClients: false,
   guest: false,
-  apop: false,
+  mechanisms: [],
+  credentials: CREDENTIALS_LIMIT,
   classic: true,
 }
 
@@ -110,6 +127,7 @@ function main(words: readonly string[]): void {
       trusted: false,
       timestamp: '',
       user: undefined,
+      external: [],
     }
     const said = (protocol === 'smtp' ? smtp : pop3).fault('control', view)
     say(said)

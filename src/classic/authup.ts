@@ -192,7 +192,8 @@ class Authup {
 
   // ---- the helper
 
-  private askHelper({ kind, user, credentials }: AskHelper): void {
+  private askHelper({ kind: asked, user, credentials }: AskHelper): void {
+    const kind = asked === 'guest' ? 'guest' : 'auth'
     const { client, helper, tlsVariables } = this
     this.asking = true
     // What the client sends from here on is the chain's to read.
@@ -265,7 +266,7 @@ class Authup {
         this.exit = USELESS
       }
       this.timer.refresh()
-      this.post([TAG.tls, SESSION, variables !== undefined])
+      this.post([TAG.tls, SESSION, variables !== undefined, []])
       if (this.exit === undefined) client.resume()
     })
   }

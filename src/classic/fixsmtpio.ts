@@ -185,7 +185,7 @@ class Fixsmtpio {
       if (discarded > 0) plaintextDropped(discarded)
       this.restart = variables !== undefined
       if (variables !== undefined) enterTls(variables)
-      this.post([TAG.tls, SESSION, variables !== undefined])
+      this.post([TAG.tls, SESSION, variables !== undefined, []])
       if (this.restart) this.restartMail()
     })
   }

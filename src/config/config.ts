@@ -10,6 +10,7 @@ import { parseRules } from '../rules/parse.ts'
 import { rewriteReply, rulesFor } from '../rules/rewrite.ts'
 import type { RuleSet } from '../rules/ruleset.ts'
 import { type AccessRules, NO_ACCESS_RULES, parseAccess } from './access.ts'
+import { type CertificateUser, parseCertUsers } from './certusers.ts'
 import { type ChainsFile, parseChains } from './chains.ts'
 import { refuseContradictions } from './contradictions.ts'
 import { type ControlTexts, lineOf, linesOf, numberOf, type Reading, trouble, wordOf } from './knobs.ts'
@@ -38,6 +39,7 @@ export interface Config {
   readonly senders: SenderRights
   /** A backend that offers XCLIENT or XFORWARD is told who the client is. */
   readonly xclient: boolean
+  readonly certUsers: readonly CertificateUser[]
   readonly bareLineEnd: 'fix' | 'refuse'
   readonly logLevel: 'error' | 'warn' | 'info' | 'debug'
   readonly maxSessions: number
@@ -176,6 +178,7 @@ function scalars(reading: Reading) {
     access: accessOf(reading),
     senders: sendersOf(reading),
     xclient: numberOf(reading, 'xclient', 0, 1) === 1,
+    certUsers: certUsersOf(reading),
     bareLineEnd: wordOf(reading, 'barelineend', ['fix', 'refuse']),
     logLevel: wordOf(reading, 'loglevel', ['info', 'error', 'warn', 'debug']),
     maxSessions: numberOf(reading, 'maxsessions', 0, 10_000_000),
@@ -200,6 +203,12 @@ function sendersOf({ texts, errors }: Reading): SenderRights {
   const parsed = parseSenders(texts.senders, 'control/senders')
   if (parsed.isErr()) errors.push(...parsed.error)
   return parsed.unwrapOr(undefined)
+}
+
+function certUsersOf({ texts, errors }: Reading): readonly CertificateUser[] {
+  const parsed = parseCertUsers(texts.certusers ?? '', 'control/certusers')
+  if (parsed.isErr()) errors.push(...parsed.error)
+  return parsed.unwrapOr([])
 }
 
 function accessOf({ texts, errors }: Reading): AccessRules {

@@ -3,12 +3,31 @@
 import type { Config } from './config.ts'
 import { type Reading, trouble } from './knobs.ts'
 
-type Together = Pick<Config, 'me' | 'listeners' | 'metrics' | 'smtpCapabilities'>
+type Together = Pick<Config, 'me' | 'listeners' | 'metrics' | 'smtpCapabilities' | 'chains'>
 
 export function refuseContradictions(reading: Reading, config: Together): void {
   refuseBlanks(reading, config)
   refuseOwnKeywords(reading, config)
   refuseSameAddress(reading, config)
+  refuseUncheckable(reading, config)
+  requireCertUsers(reading, config)
+}
+
+/** The built-in checkpassword knows hashes: a response to a challenge, or a token, it could only refuse. */
+function refuseUncheckable({ errors }: Reading, { chains }: Together): void {
+  for (const { name, line, checkpassword, mechanisms } of chains.chains) {
+    const wrong = mechanisms?.filter((mechanism) => mechanism !== 'PLAIN' && mechanism !== 'LOGIN') ?? []
+    if (checkpassword[0] !== 'builtin' || wrong.length === 0) continue
+    const problem = `the chain ${name} offers ${wrong.join(', ')}, which the built-in checkpassword cannot check`
+    errors.push(trouble('chains', line, 1, problem, 'take it out of mechanisms, or name a checkpassword that can'))
+  }
+}
+
+function requireCertUsers({ texts, errors }: Reading, { listeners }: Together): void {
+  const listener = listeners.find(({ external }) => external !== undefined)
+  if (listener === undefined || texts['certusers'] !== undefined) return
+  const problem = `there is no such file, and the listener ${listener.name} has external=${listener.external}`
+  errors.push(trouble('certusers', 1, 1, problem, 'write whom a certificate stands for, e.g. ann ann@example.org'))
 }
 
 function refuseBlanks({ errors }: Reading, { me }: Together): void {

@@ -23,7 +23,7 @@ const TLS: Readonly<Record<TlsMode, string>> = {
 }
 
 export function listenerWords(listener: ListenerConfig): Words {
-  const { name, address, port, protocol, chain, guest, tries, tls, proxies, xclients } = listener
+  const { name, address, port, protocol, chain, guest, tries, tls, proxies, xclients, clients, external } = listener
   const service = protocol === 'smtp' ? 'mail submission (SMTP)' : 'mailboxes (POP3)'
   return {
     name,
@@ -33,6 +33,10 @@ export function listenerWords(listener: ListenerConfig): Words {
       `A login runs the chain ${chain}; a session may send ${tries} wrong password${tries === 1 ? '' : 's'}.`,
       ...(guest === undefined ? [] : [`Clients that do not log in are served by the chain ${guest}.`]),
       TLS[tls],
+      ...(clients === undefined ? [] : [`In TLS clients are asked for a certificate that ${clients} has signed.`]),
+      ...(external === undefined
+        ? []
+        : [`Whom control/certusers finds for it may log in by it (AUTH EXTERNAL), which runs the chain ${external}.`]),
       ...(proxies.length === 0
         ? []
         : ['Connections from the addresses of proxy= must begin with a PROXY header, whose client they are.']),
@@ -56,18 +60,22 @@ const TOP: Readonly<Record<string, (value: string) => string>> = {
   'login-timeout': (value) => `A login that has not started its backend after ${value} seconds is ended.`,
 }
 
+const RUN_FOR: Readonly<Record<ChainConfig['kind'], string>> = {
+  auth: 'a login runs',
+  certificate: 'a login by a client certificate runs',
+  guest: 'serves clients that have not logged in',
+  probe: 'only backend.probe runs',
+}
+
 /** Words of a chain. */
 const IN_CHAIN: Readonly<Record<string, (values: readonly string[], chain: ChainConfig) => string>> = {
-  chain: ([name], { kind }) =>
-    kind === 'auth'
-      ? `Begins the chain ${name}, which a login runs.`
-      : kind === 'guest'
-        ? `Begins the chain ${name}, which serves clients that have not logged in.`
-        : `Begins the chain ${name}, which only backend.probe runs.`,
+  chain: ([name], { kind }) => `Begins the chain ${name}, which ${RUN_FOR[kind]}.`,
   kind: ([kind, uid, gid]) =>
     kind === 'auth'
       ? 'The chain checks a user and a password.'
-      : `No password is asked for; the chain runs as user ${uid}, group ${gid}.`,
+      : kind === 'certificate'
+        ? 'No password is asked for: a certificate has named the user, in TLS.'
+        : `No password is asked for; the chain runs as user ${uid}, group ${gid}.`,
   checkpassword: ([program, file = '/etc/shadow']) =>
     program === 'builtin'
       ? `The helper itself checks the password, against ${file}.`
@@ -75,6 +83,8 @@ const IN_CHAIN: Readonly<Record<string, (values: readonly string[], chain: Chain
   backend: (argv) => `After login ${argv.join(' ')} serves the session, as the user, on its standard input and output.`,
   set: ([variable = '']) =>
     `Sets ${variable.split('=')[0]} for checkpassword and backend; rules of control/fixsmtpio can ask whether it is set.`,
+  mechanisms: (names) => `Clients are offered ${names.join(', ')}, which the checkpassword can check, and no others.`,
+  credentials: ([octets]) => `The checkpassword reads ${octets} octets; logins with more are refused before it runs.`,
   warm: ([seconds]) =>
     seconds === '0'
       ? 'No backend is kept for the next login.'
@@ -89,6 +99,7 @@ export function chainWords({ chains, listeners }: Config, line: number, text: st
   const usedBy = listeners.flatMap((one) => [
     ...(one.chain === name ? [`listener ${one.name}`] : []),
     ...(one.guest === name ? [`listener ${one.name} (guest)`] : []),
+    ...(one.external === name ? [`listener ${one.name} (external)`] : []),
   ])
   return { name, does: [IN_CHAIN[word]?.(values, chain) ?? ''], usedBy }
 }
@@ -186,6 +197,18 @@ export function senderWords(text: string): Words {
       `${whom} may give ${list} in MAIL, and the null sender; any other is refused with 553.`,
       ...(addresses.some((address) => address.includes('%')) ? ['% is the name of the user.'] : []),
       ...(addresses.some((address) => address.startsWith('*@')) ? ['*@ is any name in that domain.'] : []),
+    ],
+    ...(!every && { filter: { user: exactly(user) } }),
+  }
+}
+
+export function certUserWords(text: string): Words {
+  const [, user = '', name = ''] = /^\s*(\S+)\s+(.*)$/.exec(text) ?? []
+  const every = user.includes('%')
+  return {
+    does: [
+      `A client whose certificate has the name ${name} may log in by it, as ${user}.`,
+      ...(every ? ['% is the same in both.'] : []),
     ],
     ...(!every && { filter: { user: exactly(user) } }),
   }

@@ -4,7 +4,15 @@ import { err, ok, type Result } from 'neverthrow'
 import type { Meaning } from '../contract/configuration.ts'
 import { nearestName } from '../protocol/nearest.ts'
 import { ruleWords } from '../rules/words.ts'
-import { accessWords, certificateWords, chainWords, limitWords, listenerWords, senderWords } from './explain-lines.ts'
+import {
+  accessWords,
+  certificateWords,
+  certUserWords,
+  chainWords,
+  limitWords,
+  listenerWords,
+  senderWords,
+} from './explain-lines.ts'
 import { KNOBS, type KnobName, knobOf } from './knobs.ts'
 import type { Loaded } from './plan.ts'
 
@@ -60,6 +68,7 @@ const LINES: Partial<Record<KnobName, ExplainLine>> = {
   limits: ({ config }, line, text) => ({ ...limitWords(config.limits, line, text), kind: 'limit', text }),
   access: ({ config }, line, text) => ({ ...accessWords(config.access, line), kind: 'access', text }),
   senders: (_loaded, _line, text) => ({ ...senderWords(text), kind: 'sender', text }),
+  certusers: (_loaded, _line, text) => ({ ...certUserWords(text), kind: 'certificate', text }),
   tls: ({ config }, line, text) => {
     const at = config.certificates.findIndex((one) => one.line === line)
     const row = config.certificates[at]

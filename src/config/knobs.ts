@@ -74,6 +74,12 @@ export const KNOBS = [
     fallback: '',
     about: 'USER ADDRESS...: which senders a user may give; without the file any.',
   },
+  {
+    name: 'certusers',
+    changes: 'reload',
+    fallback: '',
+    about: 'USER NAME: whom a client certificate stands for, on a listener with external=CHAIN.',
+  },
   { name: 'fixsmtpio', changes: 'reload', fallback: '', about: 'Rules for requests, replies and exit codes.' },
   {
     name: 'xclient',
@@ -114,8 +120,7 @@ export const KNOBS = [
     name: 'listeners',
     changes: 'restart',
     fallback: undefined,
-    about:
-      'ADDRESS:PORT PROTOCOL CHAIN [tls=MODE] [proxy=NETWORKS] [xclient=NETWORKS] [tries=N] [guest=CHAIN] [name=NAME].',
+    about: 'ADDRESS:PORT PROTOCOL CHAIN [OPTION=VALUE ...].',
   },
   {
     name: 'chains',

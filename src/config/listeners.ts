@@ -1,10 +1,10 @@
-// control/listeners: ADDRESS:PORT PROTOCOL CHAIN, then options: tls=MODE, proxy=NETWORK[,NETWORK], xclient=NETWORK[,NETWORK], tries=N, guest=CHAIN, name=NAME
+// control/listeners: ADDRESS:PORT PROTOCOL CHAIN, then options, each a row of OPTIONS
 
 import { err, ok, type Result } from 'neverthrow'
 import { controlLines } from '../protocol/control-lines.ts'
 import type { ConfigError } from '../protocol/errors.ts'
 import { isIp, type Network, parseNetwork } from '../protocol/ip.ts'
-import type { ChainsFile } from './chains.ts'
+import type { ChainConfig, ChainsFile } from './chains.ts'
 import { TLS_MODES, type TlsMode } from './tls.ts'
 
 export interface ListenerConfig {
@@ -16,6 +16,10 @@ export interface ListenerConfig {
   readonly protocol: 'smtp' | 'pop3'
   readonly chain: string
   readonly guest: string | undefined
+  /** PEM file of those who sign client certificates; undefined: no client is asked for one. */
+  readonly clients: string | undefined
+  /** The chain of clients that log in by their certificate. */
+  readonly external: string | undefined
   /** Wrong passwords a session may send. */
   readonly tries: number
   readonly tls: TlsMode
@@ -58,6 +62,7 @@ export function parseListeners(
     if (place.known && tls !== 'off' && !others.certified)
       fail(where, 'this listener has TLS, and there is no certificate', 'name one in control/tls, or add tls=off')
     const name = chosen.name ?? freeName(`${protocol}:${place.port}`, listeners)
+    checkClients(raw, tls, chosen, fail)
     if (listeners.some((other) => other.name === name))
       fail(where, `there are two listeners named ${name}`, 'add name=NAME to one')
     listeners.push({
@@ -68,6 +73,8 @@ export function parseListeners(
       protocol,
       chain,
       guest: chosen.guest,
+      clients: chosen.clients,
+      external: chosen.external,
       tries: chosen.tries ?? (protocol === 'pop3' ? 1 : 5),
       tls,
       proxies: chosen.proxies ?? [],
@@ -97,7 +104,20 @@ function placeOf(where: string, fail: Fail): Place {
   return { address, port, known }
 }
 
-function checkChain(chains: ChainsFile | undefined, name: string, kind: 'auth' | 'guest', fail: Fail): void {
+/** A certificate comes in TLS, and only from who is asked for one. */
+function checkClients(raw: string, tls: TlsMode, { clients, external }: Chosen, fail: Fail): void {
+  const word = (option: string) => raw.split(/[ \t]+/).find((each) => each.startsWith(`${option}=`)) ?? ''
+  if (clients !== undefined && tls === 'off')
+    fail(word('clients'), 'a listener without TLS sees no certificate', 'name one for the server in control/tls')
+  if (external !== undefined && clients === undefined)
+    fail(
+      word('external'),
+      'no client is asked for a certificate',
+      'add clients=FILE, the PEM file of those who sign them',
+    )
+}
+
+function checkChain(chains: ChainsFile | undefined, name: string, kind: ChainConfig['kind'], fail: Fail): void {
   if (chains === undefined) return
   const found = chains.chains.find((each) => each.name === name)
   const names = chains.chains.filter((each) => each.kind === kind).map((each) => each.name)
@@ -111,7 +131,17 @@ function checkChain(chains: ChainsFile | undefined, name: string, kind: 'auth' |
 
 // ---- options
 
-type Chosen = { -readonly [K in 'tries' | 'guest' | 'name' | 'tls' | 'proxies' | 'xclients']?: ListenerConfig[K] }
+type Chosen = {
+  -readonly [K in
+    | 'tries'
+    | 'guest'
+    | 'clients'
+    | 'external'
+    | 'name'
+    | 'tls'
+    | 'proxies'
+    | 'xclients']?: ListenerConfig[K]
+}
 
 interface OptionRow {
   readonly usage: string
@@ -153,6 +183,14 @@ const OPTIONS: Readonly<Record<string, OptionRow>> = {
     parse: (value) => (/^[1-9]\d?$/.test(value) ? { tries: Number(value) } : undefined),
   },
   guest: { usage: 'guest=CHAIN (smtp only)', only: 'smtp', parse: (guest) => ({ guest }) },
+  clients: {
+    usage: 'clients=FILE (of certificates)',
+    parse: (clients) => (clients.startsWith('/') ? { clients } : undefined),
+  },
+  external: {
+    usage: 'external=CHAIN (of kind certificate)',
+    parse: (external) => (external === '' ? undefined : { external }),
+  },
   name: {
     usage: 'name=NAME',
     parse: (name) => (/^[A-Za-z0-9._:-]{1,64}$/.test(name) ? { name } : undefined),
@@ -174,6 +212,7 @@ function optionsOf(
     const parsed = row === undefined || (row.only ?? protocol) !== protocol ? undefined : row.parse(value)
     if (parsed === undefined) fail(word, `\`${word}\` is not an option`, `write ${USAGE.join('; ')}`)
     else if (parsed.guest !== undefined) checkChain(others.chains, parsed.guest, 'guest', fail)
+    else if (parsed.external !== undefined) checkChain(others.chains, parsed.external, 'certificate', fail)
     Object.assign(chosen, parsed)
   }
   return chosen

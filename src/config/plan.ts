@@ -5,7 +5,7 @@
 import { err, ok, type Result } from 'neverthrow'
 import { knowsCiphers } from '../edge/tls.ts'
 import type { ConfigError } from '../protocol/errors.ts'
-import { loadCertificates } from './certificates.ts'
+import { loadTls } from './certificates.ts'
 import { type Config, compileConfig } from './config.ts'
 import { changedFiles, type Disk, hashOf } from './generations.ts'
 import { type ControlTexts, KNOBS, knobOf, trouble } from './knobs.ts'
@@ -143,8 +143,7 @@ function judge(
 /** What OpenSSL does not take. The files that control/tls names are read with it, if it is among those to take. */
 function unusable(config: Config, only: readonly string[] | undefined): readonly ConfigError[] {
   const errors: ConfigError[] = []
-  if (only?.includes('tls') ?? true)
-    loadCertificates(config.certificates, Date.now()).mapErr((all) => errors.push(...all))
+  if (only?.includes('tls') ?? true) loadTls(config, Date.now()).mapErr((all) => errors.push(...all))
   if (!knowsCiphers(config.tlsCiphers))
     errors.push(trouble('tlsciphers', 1, 1, 'OpenSSL knows none of these ciphers', 'see openssl-ciphers(1)'))
   return errors

@@ -105,6 +105,10 @@ export interface Daemon {
     evaluate(ip: string): Soon<AccessAnswer>
   }
   readonly limits: LimitsControl
+  readonly certusers: {
+    /** Whom the published control/certusers finds for a name of a certificate. */
+    evaluate(name: string): Soon<readonly { readonly user: string; readonly line: number }[]>
+  }
   readonly senders: {
     /** What the published control/senders lets a user give; with `sender`, whether it lets them give that. */
     evaluate(user: string, sender: string | undefined): Soon<SendersAnswer>

@@ -29,12 +29,16 @@ export const EVENTS: Readonly<Record<Topic, Readonly<Record<string, EventRow>>>>
     killed: of('An operator ends a session.', true, { mode: text, reason: optional(text) }),
   },
   auth: {
-    accepted: of('A user has logged in, and the backend runs.', true, { user: text, uid: count }),
-    refused: of('The password was wrong, or there is no such user.', true, { user: text, remaining: count }),
-    root: of('The password of root was right, and the login is refused.', true, { user: text }),
-    blocked: of('A blocked user has tried to log in.', true, { user: text }),
-    limited: of('A login is refused by a limit.', true, { user: text }),
-    tempfail: of('A login cannot be decided now.', true, { user: text, verdict: text }),
+    accepted: of('A user has logged in, and the backend runs.', true, { user: text, uid: count, mechanism: text }),
+    refused: of('The password was wrong, or there is no such user.', true, {
+      user: text,
+      remaining: count,
+      mechanism: text,
+    }),
+    root: of('The password of root was right, and the login is refused.', true, { user: text, mechanism: text }),
+    blocked: of('A blocked user has tried to log in.', true, { user: text, mechanism: text }),
+    limited: of('A login is refused by a limit.', true, { user: text, mechanism: text }),
+    tempfail: of('A login cannot be decided now.', true, { user: text, verdict: text, mechanism: text }),
   },
   message: {
     accepted: ofMessage('The backend has taken a message.'),

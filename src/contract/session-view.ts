@@ -20,7 +20,9 @@ interface Session {
   readonly ip: string
   readonly port: number
   readonly proxy: { readonly ip: string } | undefined
-  readonly tls: { readonly protocol: string; readonly cipher: string; readonly serverName: string } | undefined
+  readonly tls:
+    | { readonly protocol: string; readonly cipher: string; readonly serverName: string; readonly clientName: string }
+    | undefined
   readonly started: number
   readonly login: {
     readonly user: string
@@ -91,7 +93,7 @@ export function shownVerb(word: string): string {
 /** POP3 has two codes, see note() of actors/authup.ts. */
 export const codeText = (code: number): string => (code === 1 ? '+OK' : code === -1 ? '-ERR' : String(code))
 
-const tlsFacts = record({ version: text, cipher: text, name: optional(text) })
+const tlsFacts = record({ version: text, cipher: text, name: optional(text), client: optional(text) })
 const loginFacts = record({ at: time, mechanism: text })
 const backendFacts = record({ chain: text, pid: count, uid: count, gid: count })
 const verbFacts = record({ at: time, verb: text, code: optional(text) })
@@ -123,6 +125,7 @@ export const SESSION_VIEW = {
         version: tls.protocol,
         cipher: tls.cipher,
         ...(tls.serverName !== '' && { name: tls.serverName }),
+        ...(tls.clientName !== '' && { client: tls.clientName }),
       },
   }),
   helo: row({

@@ -58,6 +58,18 @@ function readPem(file: string): Result<Buffer, CertificateTrouble> {
   }
 }
 
+/** A PEM file of certificates, each of which must be one: they say whose signature makes a client's good. */
+export function readAuthority(file: string): Result<Uint8Array, CertificateTrouble> {
+  return readPem(file).andThen((pem) => {
+    const blocks = pem.toString('latin1').match(/-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----/gs) ?? []
+    if (blocks.length === 0) return err({ file, problem: 'holds no certificate', hint: 'name a PEM file' })
+    return parsed(file, 'a list of certificates', () => {
+      createSecureContext({ ca: blocks.map((block) => new X509Certificate(block).toString()) })
+      return pem
+    })
+  })
+}
+
 const OTHERS = 0o007
 
 function secretKey(file: string): Result<Buffer, CertificateTrouble> {

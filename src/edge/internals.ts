@@ -66,6 +66,14 @@ export function onlyPublic(): string | undefined {
   return probed.why
 }
 
+/** Why a client's certificate was not verified, in OpenSSL's word; empty: it was. Without a word from Node no certificate counts. */
+export function verifyProblem(secured: object): string {
+  const { ssl }: { ssl?: { verifyError?: () => { code?: string } | null | undefined } | null } = secured
+  if (typeof ssl?.verifyError !== 'function') return 'unknown'
+  const error = ssl.verifyError()
+  return error ? (error.code ?? 'unknown') : ''
+}
+
 /**
  * Whether a stream's open file blocks, for other processes that share it: libuv has made it non-blocking, and Node has no fcntl. Without this
  * such a process has to cope with EAGAIN.

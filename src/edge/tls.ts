@@ -1,9 +1,18 @@
 // TLS on a client's socket, by OpenSSL through node:tls. A lane has one TlsServer, made again when certificates or ticket keys change;
 // sessions keep what they began with.
 
-import { constants, randomBytes } from 'node:crypto'
-import { createSecureContext, type SecureContext, type SecureContextOptions, TLSSocket } from 'node:tls'
+import { constants, createHash, randomBytes } from 'node:crypto'
+import {
+  createSecureContext,
+  type PeerCertificate,
+  type SecureContext,
+  type SecureContextOptions,
+  TLSSocket,
+  type TLSSocketOptions,
+} from 'node:tls'
+import { acceptableUser } from '../protocol/sasl.ts'
 import type { CertificatePair } from './certificates.ts'
+import { verifyProblem } from './internals.ts'
 import type { ClientSocket } from './listening.ts'
 
 export interface NamedPair extends CertificatePair {
@@ -27,6 +36,8 @@ export interface TlsMaterial {
   readonly unknownName: 'default' | 'refuse'
   /** The newest first: it makes tickets, the others are still taken. */
   readonly tickets: readonly TicketKey[]
+  /** Certificates of those who sign clients', PEM, by their file. */
+  readonly authorities: Readonly<Record<string, Uint8Array>>
 }
 
 export interface TlsFacts {
@@ -39,7 +50,14 @@ export interface TlsFacts {
   readonly resumed: boolean
   /** The name in a certificate of the client that was verified, or empty. */
   readonly clientName: string
+  /** What a verified certificate of the client says of it, as control/certusers writes names. */
+  readonly names: readonly string[]
+  /** Why a certificate of the client does not count, in OpenSSL's word; empty if it does, or there is none. */
+  readonly clientProblem: string
 }
+
+/** Without a certificate of the client. */
+export const NO_CLIENT = { names: [], clientProblem: '' } as const
 
 export type TlsFailure = 'plain-text' | 'protocol' | 'cipher' | 'name' | 'certificate' | 'closed' | 'timeout' | 'other'
 
@@ -77,9 +95,10 @@ export function knowsCiphers(list: string): boolean {
 let offeredGroups: string | undefined
 
 export interface TlsServer {
-  /** Begins a handshake; `done` is called once, and has to answer for the socket from then on. */
+  /** Begins a handshake; `done` is called once, and has to answer for the socket from then on. `authority`: a file of the material. */
   readonly handshake: (
     socket: ClientSocket,
+    authority: string | undefined,
     done: (secured: ClientSocket, outcome: TlsFacts | TlsFailure) => void,
   ) => ClientSocket
 }
@@ -87,37 +106,11 @@ export interface TlsServer {
 export const newTicketKey = (): TicketKey => ({ name: randomBytes(16), hmac: randomBytes(16), aes: randomBytes(16) })
 
 export function createTlsServer(material: TlsMaterial): TlsServer {
-  const contexts = new Map<string, SecureContext>()
-  let first: SecureContext | undefined
-  for (const pairs of groupByNames(material.pairs)) {
-    const context = contextOf(material, pairs)
-    first ??= context
-    for (const name of pairs[0]?.names ?? []) if (!contexts.has(name)) contexts.set(name, context)
-  }
-  const fallback = first
-  if (fallback === undefined) throw new Error('TLS without a certificate')
-  const contextFor = (name: string): SecureContext | undefined =>
-    contexts.get(name) ??
-    contexts.get(name.replace(/^[^.]+/, '*')) ??
-    (material.unknownName === 'refuse' ? undefined : fallback)
-  const several = contexts.size > 1 || material.unknownName === 'refuse'
-  const options = {
-    isServer: true,
-    secureContext: fallback,
-    allowHalfOpen: true,
-    ...(several
-      ? {
-          SNICallback: (name: string, answer: (error: Error | null, context?: SecureContext) => void) => {
-            const context = contextFor(name.toLowerCase())
-            if (context === undefined) answer(new Error('unknown name'))
-            else answer(null, context)
-          },
-        }
-      : {}),
-  }
+  const asksNobody = optionsOf(material, undefined)
+  const asking = new Map(Object.entries(material.authorities).map(([file, pem]) => [file, optionsOf(material, pem)]))
   return {
-    handshake(socket, done) {
-      const secured = new TLSSocket(socket, options)
+    handshake(socket, authority, done) {
+      const secured = new TLSSocket(socket, (authority === undefined ? undefined : asking.get(authority)) ?? asksNobody)
       let over = false
       const settle = (outcome: TlsFacts | TlsFailure) => {
         if (over) return
@@ -135,6 +128,40 @@ export function createTlsServer(material: TlsMaterial): TlsServer {
   }
 }
 
+/** How a handshake goes; `authority`: the client is asked for a certificate of it, and need not have one. */
+function optionsOf(material: TlsMaterial, authority: Uint8Array | undefined): TLSSocketOptions {
+  const contexts = new Map<string, SecureContext>()
+  let first: SecureContext | undefined
+  for (const pairs of groupByNames(material.pairs)) {
+    const context = contextOf(material, pairs, authority)
+    first ??= context
+    for (const name of pairs[0]?.names ?? []) if (!contexts.has(name)) contexts.set(name, context)
+  }
+  const fallback = first
+  if (fallback === undefined) throw new Error('TLS without a certificate')
+  const contextFor = (name: string): SecureContext | undefined =>
+    contexts.get(name) ??
+    contexts.get(name.replace(/^[^.]+/, '*')) ??
+    (material.unknownName === 'refuse' ? undefined : fallback)
+  const several = contexts.size > 1 || material.unknownName === 'refuse'
+  const options = {
+    isServer: true,
+    secureContext: fallback,
+    allowHalfOpen: true,
+    ...(authority === undefined ? {} : { requestCert: true, rejectUnauthorized: false }),
+    ...(several
+      ? {
+          SNICallback: (name: string, answer: (error: Error | null, context?: SecureContext) => void) => {
+            const context = contextFor(name.toLowerCase())
+            if (context === undefined) answer(new Error('unknown name'))
+            else answer(null, context)
+          },
+        }
+      : {}),
+  }
+  return options
+}
+
 /** Pairs of the same names share a context, one key type beside the other. */
 function groupByNames(pairs: readonly NamedPair[]): readonly (readonly NamedPair[])[] {
   const groups = new Map<string, NamedPair[]>()
@@ -145,7 +172,11 @@ function groupByNames(pairs: readonly NamedPair[]): readonly (readonly NamedPair
   return [...groups.values()]
 }
 
-function contextOf(material: TlsMaterial, pairs: readonly NamedPair[]): SecureContext {
+function contextOf(
+  material: TlsMaterial,
+  pairs: readonly NamedPair[],
+  authority: Uint8Array | undefined,
+): SecureContext {
   offeredGroups ??= knownGroups()
   const newest = material.tickets[0]
   const options: SecureContextOptions & { readonly ticketKeys?: Buffer } = {
@@ -156,12 +187,17 @@ function contextOf(material: TlsMaterial, pairs: readonly NamedPair[]): SecureCo
     ecdhCurve: offeredGroups,
     honorCipherOrder: true,
     secureOptions: constants.SSL_OP_NO_RENEGOTIATION | constants.SSL_OP_NO_COMPRESSION,
+    // A session is resumed with the certificate that it had: only where the same authorities are asked for.
+    ...(authority === undefined ? {} : { ca: Buffer.from(authority), sessionIdContext: idOf(authority) }),
     ...(newest === undefined ? {} : { ticketKeys: Buffer.concat([newest.name, newest.hmac, newest.aes]) }),
   }
   const context = createSecureContext(options)
   takeOlderTickets(context, material.tickets)
   return context
 }
+
+/** OpenSSL takes 32 octets at most. */
+const idOf = (authority: Uint8Array): string => createHash('sha256').update(authority).digest('hex').slice(0, 32)
 
 /** What node:tls keeps to itself: a context that knows more than one ticket key. Without it a rotation costs one full handshake a client. */
 interface Internals {
@@ -194,8 +230,38 @@ function factsOf(secured: TLSSocket): TlsFacts {
     cipher: secured.getCipher().standardName ?? secured.getCipher().name,
     serverName: typeof servername === 'string' ? servername : '',
     resumed: secured.isSessionReused(),
-    clientName: '',
+    ...clientOf(secured),
   }
+}
+
+function clientOf(secured: TLSSocket): Pick<TlsFacts, 'clientName' | 'names' | 'clientProblem'> {
+  const certificate = secured.getPeerX509Certificate() === undefined ? undefined : secured.getPeerCertificate()
+  if (certificate === undefined) return { clientName: '', ...NO_CLIENT }
+  const clientProblem = verifyProblem(secured)
+  if (clientProblem !== '') return { clientName: '', names: [], clientProblem }
+  const names = namesOf(certificate)
+  return { clientName: names.find((name) => name.startsWith('CN='))?.slice(3) ?? '', names, clientProblem }
+}
+
+/** Addresses, attributes of the subject, the fingerprint; in octets, as all that comes from clients. */
+function namesOf({ subject, subjectaltname = '', fingerprint256 }: PeerCertificate): readonly string[] {
+  const attributes = Object.entries({ ...subject }).flatMap(([name, value]) =>
+    [value].flat().map((each) => `${name}=${each}`),
+  )
+  const names = [...addressesOf(subjectaltname), ...attributes].map((name) => Buffer.from(name).toString('latin1'))
+  return [...names, `sha256=${fingerprint256.replaceAll(':', '').toLowerCase()}`].filter(acceptableUser)
+}
+
+/** `email:ann@example.org, DNS:...`; a value with a comma or a quote in it is a JSON string, and no address of ours. */
+function addressesOf(names: string): readonly string[] {
+  const found: string[] = []
+  for (let rest = names; rest !== ''; ) {
+    const [whole, kind, value = ''] = /^([A-Za-z0-9 ]+):("(?:[^"\\]|\\.)*"|[^",]*)(?:, |$)/s.exec(rest) ?? []
+    if (whole === undefined || kind === undefined) return []
+    if (kind === 'email' && /^[^"=\s@]+@[^"\s@]+$/.test(value)) found.push(value)
+    rest = rest.slice(whole.length)
+  }
+  return found
 }
 
 /** By OpenSSL's own reasons, which node:tls gives as codes. */

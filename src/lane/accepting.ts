@@ -4,8 +4,10 @@ import { ENDINGS, type Why } from '../actors/endings.ts'
 import { accessFor } from '../config/access.ts'
 import { monotonic } from '../edge/clock.ts'
 import type { ClientSocket } from '../edge/listening.ts'
+import { randomDigits } from '../edge/random.ts'
 import type { TlsFacts, TlsFailure } from '../edge/tls.ts'
 import { never, notNow } from '../protocol/dialogue.ts'
+import { isChallenged } from '../protocol/sasl.ts'
 import { type Arrival, arrivalOf, enter, type Refusal, type Step } from '../session/door.ts'
 import type { SessionHost, SessionSettings } from '../session/host.ts'
 import { ClientSession } from '../session/session.ts'
@@ -71,7 +73,8 @@ const implicitTls =
       next(arrival)
       return
     }
-    const client = { socket, listener: settings.listener, ip: peer.ip, port: peer.port, session: '' }
+    const { listener, authority } = settings
+    const client = { socket, listener, ip: peer.ip, port: peer.port, session: '', authority }
     publishUse(lane)
     lane.handshakes.begin(client, (secured, outcome) => {
       if (typeof outcome === 'string') next({ refused: 'tls', gone: true })
@@ -87,7 +90,8 @@ export function startTls(
   done: (secured: ClientSocket, outcome: TlsFacts | TlsFailure) => void,
 ): ClientSocket {
   const { name, ip, port, settings } = session
-  return lane.handshakes.begin({ socket, listener: settings.listener, ip, port, session: name }, done)
+  const { listener, authority } = settings
+  return lane.handshakes.begin({ socket, listener, ip, port, session: name, authority }, done)
 }
 
 function turnAway(lane: Lane, { socket, id, settings, peer }: Arrival, refusal: Refusal): void {
@@ -126,10 +130,16 @@ function forgetTicket(lane: Lane, id: number): void {
   if (door || login) lane.limits.tell(['ended', id])
 }
 
-/** RFC 1939 section 7: different at each greeting. */
-function timestampOf(lane: Lane, id: number, { dialogue }: SessionSettings): string {
-  if (dialogue.protocol !== 'pop3') return ''
-  return `<${process.pid}.${lane.start.lane}${id}.${Math.floor(Date.now() / 1000)}@${dialogue.greeting}>`
+/** RFC 1939 section 7: different at each greeting. RFC 2195 section 2: nobody can know it before. */
+function timestampOf(
+  lane: Lane,
+  id: number,
+  { dialogue: { protocol, mechanisms, greeting } }: SessionSettings,
+): string {
+  const challenges = mechanisms.some(isChallenged)
+  if (protocol !== 'pop3' && !challenges) return ''
+  const random = challenges ? `.${randomDigits()}` : ''
+  return `<${process.pid}.${lane.start.lane}${id}${random}.${Math.floor(Date.now() / 1000)}@${greeting}>`
 }
 
 export function sessionEnded(lane: Lane, session: ClientSession, why: Why): void {

@@ -28,6 +28,8 @@ export interface Client {
   readonly port: number
   /** Empty for a client that is no session yet. */
   readonly session: string
+  /** Whose certificates it is asked for. */
+  readonly authority: string | undefined
 }
 
 export function createHandshakes(counters: Counters, reporter: Reporter, now: () => number): Handshakes {
@@ -38,13 +40,15 @@ export function createHandshakes(counters: Counters, reporter: Reporter, now: ()
 
   function settle(client: Client, secured: ClientSocket, outcome: TlsFacts | TlsFailure): TlsFacts | TlsFailure {
     pending.delete(secured)
+    const { listener, ip, port, session } = client
     if (typeof outcome !== 'string') {
       counters.handshake(outcome)
+      const why = outcome.clientProblem
+      if (why !== '') reporter.log('warn', 'client-certificate-refused', { session, ip, port, listener, why })
       return outcome
     }
     const why: TlsFailure = late.has(secured) ? 'timeout' : outcome
     counters.handshakeFailed(why)
-    const { listener, ip, port, session } = client
     reporter.log('warn', 'tls-failed', { session, ip, port, listener, why })
     secured.destroy()
     return why
@@ -56,7 +60,7 @@ export function createHandshakes(counters: Counters, reporter: Reporter, now: ()
     },
     begin: (client, done) => {
       if (server === undefined) throw new Error('a listener has TLS, and the lane has no certificate')
-      const secured = server.handshake(client.socket, (socket, outcome) =>
+      const secured = server.handshake(client.socket, client.authority, (socket, outcome) =>
         done(socket, settle(client, socket, outcome)),
       )
       pending.set(secured, now())

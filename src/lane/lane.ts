@@ -7,6 +7,7 @@
 
 import type { MessagePort } from 'node:worker_threads'
 import type { Performed } from '../actors/effects.ts'
+import { usersNamed } from '../config/certusers.ts'
 import { monotonic } from '../edge/clock.ts'
 import { listenOn } from '../edge/listening.ts'
 import { Reading } from '../edge/reading.ts'
@@ -113,6 +114,7 @@ const hostOf = (lane: Lane): SessionHost => ({
   rulesOf: (session) => ({ ...lane.generations.rulesOf(session), debug: lane.traced.has(session) }),
   refresh: lane.generations.refresh,
   startTls: (session, socket, done) => startTls(lane, session, socket, done),
+  usersNamed: (names) => usersNamed(lane.generations.published().config.certUsers, names).map(({ user }) => user),
   ended: (session, why) => sessionEnded(lane, session, why),
   describe: (session, client) => describe(lane, session, client),
   askLimits: (session, what) => askUse(lane, session, what),

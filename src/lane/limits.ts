@@ -165,7 +165,7 @@ export const isWrong = (outcome: Opened | NotOpened): boolean =>
 /** Asks the source when the limits say so, and keeps its answer to a wrong password as long as they say. Nothing but a timer waits. */
 export const withinLimits = (lane: Lane, session: ClientSession, source: BackendSource): BackendSource => ({
   open(login, done) {
-    if (login.kind !== 'auth' || !lane.generations.published().asks.login) return source.open(login, done)
+    if (login.kind === 'guest' || !lane.generations.published().asks.login) return source.open(login, done)
     return new LimitedLogin(lane, session, source, login, done).giveUp
   },
 })

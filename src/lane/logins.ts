@@ -1,6 +1,8 @@
 // Where a session's backend comes from: a parked one (a warm login), or a run of its chain by the helper.
 
 import { wipe } from '../protocol/bytes.ts'
+import type { HelperKind } from '../protocol/helper.ts'
+import { isChallenged } from '../protocol/sasl.ts'
 import type { BackendSource, Login, Opened, Refused } from '../session/backends/backends.ts'
 import type { ClientSession } from '../session/session.ts'
 import { isWrong, withinLimits } from './limits.ts'
@@ -15,17 +17,15 @@ import {
   tooManyLogins,
 } from './state.ts'
 
-type Kind = 'auth' | 'guest'
-
 /** Ends in session.loggedIn, now or later. `credentials` are wiped in any case. */
 export function openBackend(
   lane: Lane,
   session: ClientSession,
-  kind: Kind,
+  kind: HelperKind,
   user: string,
   credentials: Uint8Array,
 ): void {
-  if (kind === 'auth' && lane.blocked.has(user)) {
+  if (kind !== 'guest' && lane.blocked.has(user)) {
     wipe(credentials)
     session.loggedIn({ is: 'blocked' })
     return
@@ -60,15 +60,18 @@ function settle(lane: Lane, session: ClientSession, asked: number, outcome: Open
   // Whoever hangs up before the answer has guessed all the same.
   if (session.streams.closing && isWrong(outcome)) {
     const remaining = Math.max(0, session.actors.reup.tries - 1)
-    lane.reporter.logOf(session, 'warn', 'login-failed', { user: session.login.user, remaining })
+    const { user, mechanism } = session.login
+    lane.reporter.logOf(session, 'warn', 'login-failed', { user, remaining, auth: mechanism })
   }
   publishUse(lane)
   lane.counters.helper((performance.now() - asked) / 1000)
   session.loggedIn(outcome)
 }
 
-function sourceOf(lane: Lane, session: ClientSession, kind: Kind): BackendSource {
-  const seconds = kind === 'auth' && session.settings.warm ? (lane.generations.chainOf(session)?.warm ?? 0) : 0
+function sourceOf(lane: Lane, session: ClientSession, kind: HelperKind): BackendSource {
+  // An answer to a challenge is right once.
+  const lasts = kind === 'auth' && !isChallenged(session.login.mechanism)
+  const seconds = lasts && session.settings.warm ? (lane.generations.chainOf(session)?.warm ?? 0) : 0
   return seconds === 0 ? lane.cold : lane.warm.source(seconds, (taken) => lane.counters.warm(taken))
 }
 

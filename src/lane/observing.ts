@@ -52,22 +52,23 @@ export function observe(lane: Lane, session: ClientSession, effect: Performed): 
 function report(reporter: Reporter, session: ClientSession, effect: Log): void {
   const { user, n, verdict } = effect
   const { logOf, event } = reporter
+  const auth = user === '' ? '' : session.login.mechanism
   switch (effect.event) {
     case 'login-failed':
-      logOf(session, 'warn', 'login-failed', { user, remaining: n })
-      event('auth', 'refused', session, { user, remaining: n })
+      logOf(session, 'warn', 'login-failed', { user, remaining: n, auth })
+      event('auth', 'refused', session, { user, remaining: n, mechanism: auth })
       break
     case 'login-root':
-      logOf(session, 'error', 'LOGIN-AS-ROOT-REFUSED', { user, remaining: n })
-      event('auth', 'root', session, { user })
+      logOf(session, 'error', 'LOGIN-AS-ROOT-REFUSED', { user, remaining: n, auth })
+      event('auth', 'root', session, { user, mechanism: auth })
       break
     case 'login-blocked':
-      logOf(session, 'warn', 'login-blocked', { user })
-      event('auth', 'blocked', session, { user })
+      logOf(session, 'warn', 'login-blocked', { user, auth })
+      event('auth', 'blocked', session, { user, mechanism: auth })
       break
     case 'login-limited':
-      logOf(session, 'warn', 'login-limited', { user, why: effect.said })
-      event('auth', 'limited', session, { user })
+      logOf(session, 'warn', 'login-limited', { user, why: effect.said, auth })
+      event('auth', 'limited', session, { user, mechanism: auth })
       break
     case 'login-tempfail':
       logOf(session, 'warn', 'login-tempfail', {
@@ -75,16 +76,18 @@ function report(reporter: Reporter, session: ClientSession, effect: Log): void {
         verdict,
         exit: verdict === 'tempfail' ? n : undefined,
         program: verdict === 'missing' ? session.login.missing : undefined,
+        auth,
       })
-      event('auth', 'tempfail', session, { user, verdict })
+      event('auth', 'tempfail', session, { user, verdict, mechanism: auth })
       break
     case 'login-accepted':
       logOf(session, 'info', 'login-accepted', {
         user,
         uid: session.login.accepted?.uid,
         pid: session.login.accepted?.pid,
+        auth,
       })
-      event('auth', 'accepted', session, { user, uid: session.login.accepted?.uid ?? -1 })
+      event('auth', 'accepted', session, { user, uid: session.login.accepted?.uid ?? -1, mechanism: auth })
       break
     case 'login-attempt':
       logOf(session, 'debug', 'login-attempt', { user })

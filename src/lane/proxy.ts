@@ -1,7 +1,7 @@
 // The step of the door that reads a balancer's PROXY header: from peers that proxy= of the listener names it must come, and first.
 
 import { PROXY_HEADER_OCTETS, readProxyHeader } from '../edge/proxy.ts'
-import type { TlsFacts } from '../edge/tls.ts'
+import { NO_CLIENT, type TlsFacts } from '../edge/tls.ts'
 import { isInside } from '../protocol/ip.ts'
 import type { ProxyHeader } from '../protocol/proxy.ts'
 import type { Arrival, Step } from '../session/door.ts'
@@ -31,6 +31,13 @@ function described(arrival: Arrival, { client, tls, authority }: ProxyHeader): A
   const facts: TlsFacts | undefined =
     tls === undefined
       ? undefined
-      : { protocol: tls.version, cipher: tls.cipher, serverName: authority, resumed: false, clientName: tls.clientName }
+      : {
+          protocol: tls.version,
+          cipher: tls.cipher,
+          serverName: authority,
+          resumed: false,
+          clientName: tls.clientName,
+          ...NO_CLIENT,
+        }
   return { ...arrival, peer: client.peer, local: () => client.local, proxy: arrival.peer, tls: facts }
 }

@@ -3,12 +3,15 @@
 import type { ChainConfig } from '../config/chains.ts'
 import { type Config, compileConfig } from '../config/config.ts'
 import type { ListenerConfig } from '../config/listeners.ts'
+import { mechanismsOf } from '../config/mechanisms.ts'
 import type { TlsFacts } from '../edge/tls.ts'
 import { counts, type Limits } from '../limits/limit.ts'
 import type { DialogueSettings } from '../protocol/dialogue.ts'
 import type { ConfigError } from '../protocol/errors.ts'
+import type { HelperKind } from '../protocol/helper.ts'
 import { REQUEST_LIMIT } from '../protocol/lines.ts'
 import { hasKeyword } from '../protocol/mail.ts'
+import { CREDENTIALS_LIMIT, type LoginMethod } from '../protocol/sasl.ts'
 import type { RuleSet } from '../rules/ruleset.ts'
 import type { SessionSettings } from '../session/host.ts'
 import type { ClientSession } from '../session/session.ts'
@@ -41,6 +44,9 @@ function asksOf(limits: Limits): Asks {
   return { door: login, login, mail, octets: counts(limits, 'octets') }
 }
 
+const chainNamed = ({ chains }: Config, name: string): ChainConfig | undefined =>
+  chains.chains.find((each) => each.name === name)
+
 /** `rules`: those of the texts, where they have been parsed. */
 export function compileGeneration(
   texts: GenerationTexts,
@@ -55,12 +61,14 @@ export function compileGeneration(
     users: 0,
     asks: asksOf(config.limits),
     settings: config.listeners.map((listener): SessionSettings => {
-      const chain = config.chains.chains.find((each) => each.name === listener.chain)
+      const chain = chainNamed(config, listener.chain)
       return {
         listener: listener.name,
         tries: listener.tries,
         chain: listener.chain,
         guestChain: listener.guest,
+        externalChain: listener.external,
+        authority: listener.clients,
         warm: listener.protocol === 'smtp' && (chain?.warm ?? 0) > 0,
         bareLineEnd: config.bareLineEnd,
         longest: REQUEST_LIMIT,
@@ -75,7 +83,7 @@ export function compileGeneration(
 }
 
 /** What the environment tells a chain of the connection; a warm chain hears nothing that differs from one login of a user to the next. */
-export function environmentOf(session: ClientSession, kind: 'auth' | 'guest'): readonly string[] {
+export function environmentOf(session: ClientSession, kind: HelperKind): readonly string[] {
   const ipv6 = session.ip.includes(':') && !session.ip.startsWith('::ffff:')
   const ip = session.ip.replace(/^::ffff:/, '')
   const local = session.local()
@@ -86,6 +94,8 @@ export function environmentOf(session: ClientSession, kind: 'auth' | 'guest'): r
   if (session.clientHost !== '') environment.push(`TCPREMOTEHOST=${session.clientHost}`)
   environment.push(...session.variables)
   if (session.tls !== undefined) environment.push(...tlsVariables(session.tls))
+  if (kind !== 'guest' && !hasPlainPassword(session.login.mechanism))
+    environment.push(`${AUTH}=${session.login.mechanism}`)
   if (!(session.settings.warm && kind === 'auth')) {
     environment.push(`TCPREMOTEPORT=${session.port}`, `TCPLOCALPORT=${local.port}`, `ACCEPTD_SESSION=${session.name}`)
   }
@@ -108,6 +118,11 @@ function tlsVariables({ protocol, cipher, serverName, clientName }: TlsFacts): r
   if (serverName !== '') variables.push(`SSL_TLS_SNI=${serverName}`, `SSL_TLS_SNI_SERVERNAME=${serverName}`)
   return variables
 }
+
+/** How the user has logged in, where it was not by a plain password: for a checkpassword that has to know. */
+const AUTH = 'ACCEPTD_AUTH'
+const PLAIN: readonly string[] = ['PLAIN', 'LOGIN', 'USER'] satisfies readonly LoginMethod[]
+const hasPlainPassword = (mechanism: string): boolean => PLAIN.includes(mechanism)
 
 const TLS_NAMES = new Set([
   'FIXSMTPIOTLS',
@@ -134,6 +149,7 @@ export function environmentNames(session: ClientSession, chain: ChainConfig | un
   return (name) =>
     ((name === 'AUTHUP_USER' || name === 'AUTHUSER') && session.login.user !== '') ||
     CONNECTION_NAMES.has(name) ||
+    (name === AUTH && session.login.user !== '' && !hasPlainPassword(session.login.mechanism)) ||
     session.variables.some((variable) => variable.startsWith(`${name}=`)) ||
     (session.tls !== undefined && TLS_NAMES.has(name)) ||
     (chain?.variables.some((variable) => variable.startsWith(`${name}=`)) ?? false)
@@ -145,7 +161,8 @@ const DIALOGUE_TLS = { off: 'none', implicit: 'none', offer: 'offer', require: '
 /** BINARYMIME is never offered: see withoutBinary of actors/fixsmtpio-state.ts. */
 const mayOffer = (line: string): boolean => !hasKeyword([line], 'BINARYMIME')
 
-function dialogueOf(config: Config, { protocol, guest, tls }: ListenerConfig): DialogueSettings {
+function dialogueOf(config: Config, listener: ListenerConfig): DialogueSettings {
+  const { protocol, guest, tls } = listener
   return {
     protocol,
     greeting: protocol === 'smtp' ? config.smtpGreeting : config.pop3Greeting,
@@ -153,7 +170,8 @@ function dialogueOf(config: Config, { protocol, guest, tls }: ListenerConfig): D
     tls: DIALOGUE_TLS[tls],
     brokenClients: config.brokenClients,
     guest: guest !== undefined,
-    apop: config.apop,
+    mechanisms: mechanismsOf(config, listener),
+    credentials: chainNamed(config, listener.chain)?.credentials ?? CREDENTIALS_LIMIT,
     classic: false,
   }
 }

@@ -1,6 +1,7 @@
 // The conversation before login, as values. A protocol is a table of verbs; a verb looks at the dialogue and answers.
 // smtp.ts and pop3.ts hold the two tables; actors/authup.ts carries out the answers.
 
+import type { LoginMethod, MechanismName } from './sasl.ts'
 import { type OwnReply, promisesStatus, replyText } from './status.ts'
 import type { ProxiedClient } from './xclient.ts'
 
@@ -16,7 +17,10 @@ export interface DialogueSettings {
   readonly brokenClients: boolean
   /** There is a chain for peers that do not authenticate. */
   readonly guest: boolean
-  readonly apop: boolean
+  /** How clients may log in, in the order in which it is shown. */
+  readonly mechanisms: readonly LoginMethod[]
+  /** Octets that checkpassword reads. */
+  readonly credentials: number
   /** The program authup by itself: RSET before login is 530, as recorded. */
   readonly classic: boolean
 }
@@ -27,27 +31,34 @@ export interface DialogueView {
   readonly tlsOn: boolean
   /** The client may say XCLIENT. */
   readonly trusted: boolean
-  /** POP3: `<pid.time@greeting>`, RFC 1939 section 7. */
+  /** `<pid.time@greeting>`: RFC 1939 section 7, and the challenge of CRAM-MD5. */
   readonly timestamp: string
   /** POP3: the argument of USER, undefined before it. */
   readonly user: string | undefined
+  /** Users whom the client's certificate names, the one that it stands for by itself first. */
+  readonly external: readonly string[]
 }
 
-/** Which answer of the client the dialogue waits for after a continuation request. */
-export type Asked = 'plain' | 'login-user' | 'login-password'
+/** What the client's next line continues. */
+export interface Exchange {
+  readonly mechanism: MechanismName
+  /** LOGIN: the name, while the password is awaited; else empty. */
+  readonly user: string
+}
 
 export interface Login {
   readonly user: string
   /** A copy in memory of its own: wipe() it. */
   readonly password: Uint8Array
-  readonly mechanism: 'PLAIN' | 'LOGIN' | 'USER' | 'APOP'
+  readonly mechanism: LoginMethod
 }
 
 export type Answer =
   | { readonly do: 'reply'; readonly text: string }
   | { readonly do: 'helo'; readonly text: string; readonly esmtp: boolean }
   | { readonly do: 'user'; readonly text: string; readonly user: string }
-  | { readonly do: 'ask'; readonly text: string; readonly asked: Asked; readonly user: string }
+  /** A continuation request, the challenge not yet in base 64. */
+  | { readonly do: 'ask'; readonly challenge: string; readonly exchange: Exchange }
   | { readonly do: 'login'; readonly login: Login }
   | { readonly do: 'fault'; readonly fault: Fault }
   /** The user wants to act as another (RFC 4616). */
@@ -71,8 +82,8 @@ export interface Protocol {
   readonly unknown: Verb
   /** `text` in the place of the fault's own, if it is not empty. */
   readonly fault: (fault: Fault, view: DialogueView, text?: string) => string
-  /** The answer of the client to a continuation request; user is the one named for `login-password`, else empty. */
-  readonly asked: (asked: Asked, line: Uint8Array, user: string, view: DialogueView) => Answer
+  /** What marks a continuation request. */
+  readonly mark: string
   /** Longest command with this verb in octets, its line ending included. */
   readonly limit: (verb: string) => number
   /** Longest line of any kind in octets. */
@@ -85,18 +96,21 @@ export const FAULTS = {
   timeout: { text: 'timeout', code: '451', status: '4.4.2', pop3: '' },
   eof: { text: 'unable to read pipe', code: '454', status: '4.3.0', pop3: '' },
   crash: { text: 'aack, child crashed', code: '454', status: '4.3.0', pop3: 'SYS/TEMP' },
-  badauth: { text: 'authorization failed', code: '535', status: '5.7.0', pop3: 'AUTH' },
+  badauth: { text: 'authorization failed', code: '535', status: '5.7.8', recorded: '5.7.0', pop3: 'AUTH' },
   blocked: { text: 'account is blocked', code: '535', status: '5.7.13', pop3: 'AUTH' },
   limited: { text: 'too many logins', code: '454', status: '4.7.0', pop3: 'LOGIN-DELAY' },
   inuse: { text: 'too many sessions', code: '454', status: '4.7.0', pop3: 'IN-USE' },
-  noauth: { text: 'auth type unimplemented', code: '504', status: '5.5.1', pop3: '' },
+  noauth: { text: 'auth type unimplemented', code: '504', status: '5.5.4', recorded: '5.5.1', pop3: '' },
   input: { text: 'malformed auth input', code: '501', status: '5.5.4', pop3: '' },
+  base64: { text: 'malformed auth input', code: '501', status: '5.5.2', recorded: '5.5.4', pop3: '' },
+  premature: { text: 'this mechanism has no initial response', code: '501', status: '5.7.0', pop3: '' },
   cancelled: { text: 'auth exchange cancelled', code: '501', status: '5.0.0', pop3: '' },
   starttls: { text: 'TLS temporarily not available', code: '454', status: '4.7.0', recorded: '5.7.3', pop3: '' },
   encrypt: { text: 'encryption required for authentication', code: '538', status: '5.7.11', pop3: '' },
   needtls: { text: 'Must start TLS first', code: '530', status: '5.7.0', pop3: '' },
   tempfail: { text: 'temporary authentication failure', code: '454', status: '4.7.0', pop3: 'SYS/TEMP' },
   helper: { text: 'authentication temporarily not available', code: '454', status: '4.3.0', pop3: 'SYS/TEMP' },
+  toolongauth: { text: 'line too long', code: '500', status: '5.5.6', recorded: '5.5.2', pop3: '' },
   toolong: { text: 'line too long', code: '500', status: '5.5.2', pop3: '' },
   nothing: { text: 'command missing', code: '500', status: '5.5.2', pop3: '' },
   http: { text: 'HTTP is not spoken here', code: '421', status: '4.7.0', pop3: '' },

@@ -2,8 +2,11 @@
 
 import { bytesOf, concat } from './bytes.ts'
 
+/** What a chain asks of whoever comes: a password, that TLS has shown who it is, or nothing. */
+export type HelperKind = 'auth' | 'certificate' | 'guest'
+
 export interface HelperRequest {
-  readonly kind: 'auth' | 'guest'
+  readonly kind: HelperKind
   readonly session: string
   readonly chain: string
   /** NAME=VALUE, latin-1. */

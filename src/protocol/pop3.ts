@@ -1,10 +1,10 @@
 // POP3 before login (RFC 1939, CAPA: RFC 2449, STLS: RFC 2595, AUTH: RFC 5034): a verb is a row.
 
-import { copyOf, textOf } from './bytes.ts'
-import { isWord, splitOctets } from './command.ts'
+import { copyOf } from './bytes.ts'
+import { splitOctets } from './command.ts'
 import { type Answer, type DialogueView, FAULTS, type Fault, type Protocol, type SecretVerb } from './dialogue.ts'
-import { acceptablePassword, acceptableUser, CREDENTIALS_LIMIT } from './sasl.ts'
-import { asked as askedBySasl, loginUser, plain } from './smtp.ts'
+import { beginExchange, offered } from './mechanisms.ts'
+import { acceptablePassword, acceptableUser, CREDENTIALS_LIMIT, decodeDigest, type LoginMethod } from './sasl.ts'
 
 const reply = (text: string): Answer => ({ do: 'reply', text: `${text}\r\n` })
 const fault = (name: Fault): Answer => ({ do: 'fault', fault: name })
@@ -19,50 +19,39 @@ function capa(view: DialogueView): Answer {
   const { settings } = view
   const lines: string[] = []
   if (settings.tls !== 'none' && !view.tlsOn) lines.push('STLS')
-  if (!needsTls(view)) lines.push('USER')
-  for (const line of settings.capabilities) if (!needsTls(view) || !/^SASL\b/i.test(line)) lines.push(line)
-  return reply(['+OK capability list follows', ...lines, '.'].join('\r\n'))
+  if (!needsTls(view) && hasPasswords(view)) lines.push('USER')
+  const mechanisms = needsTls(view) ? '' : offered(view).join(' ')
+  const sasl = mechanisms === '' ? [] : [`SASL ${mechanisms}`]
+  const others = settings.capabilities.flatMap((line) => (SASL.test(line) ? sasl : [line]))
+  if (!settings.capabilities.some((line) => SASL.test(line))) others.push(...sasl)
+  return reply(['+OK capability list follows', ...lines, ...others, '.'].join('\r\n'))
 }
 
-/** AUTH is there if control/pop3capabilities has a SASL line that names the mechanism (RFC 5034 section 4). */
+const hasPasswords = ({ settings }: DialogueView): boolean => settings.mechanisms.includes('USER')
+
+/** The line SASL of control/pop3capabilities keeps its place; what it says is what this client can use now. */
+const SASL = /^SASL\b/i
+
+/** AUTH is there if there is a mechanism. */
 const auth: SecretVerb = (argument, view) => {
-  const offered = capability(view, 'SASL')?.toUpperCase().split(' ').slice(1)
-  if (offered === undefined) return pop3.unknown('', view, '')
+  if (!view.settings.mechanisms.some(isSasl)) return pop3.unknown('', view, '')
   if (needsTls(view)) return fault('needtls')
-  if (argument.length === 0) return reply(['+OK', ...offered, '.'].join('\r\n'))
+  if (argument.length === 0) return reply(['+OK', ...offered(view), '.'].join('\r\n'))
   const { word, argument: initial } = splitOctets(argument)
-  const mechanism = offered.find((name) => isWord(word, name))
-  // RFC 5034 section 4: `=` is an empty initial response, which neither mechanism can use.
-  if (mechanism !== undefined && isWord(initial, '=')) return fault('input')
-  if (mechanism === 'PLAIN')
-    return initial.length === 0 ? { do: 'ask', text: '+ \r\n', asked: 'plain', user: '' } : plain(initial)
-  if (mechanism === 'LOGIN')
-    return initial.length === 0
-      ? { do: 'ask', text: '+ VXNlcm5hbWU6\r\n', asked: 'login-user', user: '' }
-      : inPop3(loginUser(initial))
-  return fault('noauth')
+  return beginExchange(word, initial, view)
 }
 
-/** The same SASL exchange with POP3's continuation mark. */
-function inPop3(answer: Answer): Answer {
-  return answer.do === 'ask' && answer.text.startsWith('334 ')
-    ? { ...answer, text: `+ ${answer.text.slice(4)}` }
-    : answer
-}
+const isSasl = (method: LoginMethod): boolean => method !== 'USER' && method !== 'APOP'
+const hasApop = ({ settings }: DialogueView): boolean => settings.mechanisms.includes('APOP')
 
 const apop: SecretVerb = (argument, view) => {
-  if (!view.settings.apop) return pop3.unknown('', view, '')
+  if (!hasApop(view)) return pop3.unknown('', view, '')
   if (needsTls(view)) return fault('needtls')
-  // RFC 1939 section 7: a name, a space, 32 hexadecimal digits.
-  const space = argument.lastIndexOf(SPACE)
-  const user = textOf(argument.subarray(0, Math.max(space, 0)))
-  const digest = argument.subarray(space + 1)
-  if (!acceptableUser(user) || digest.length !== 32 || !digest.every(isHexDigit)) return syntax
-  return { do: 'login', login: { user, password: copyOf(digest), mechanism: 'APOP' } }
+  const named = decodeDigest(argument)
+  return named === undefined
+    ? syntax
+    : { do: 'login', login: { user: named.user, password: named.secret, mechanism: 'APOP' } }
 }
-
-const SPACE = 32
-const isHexDigit = (octet: number): boolean => (octet >= 48 && octet <= 57) || (octet >= 97 && octet <= 102)
 
 // RFC 1939 section 7, PASS: "a server may treat spaces in the argument as part of the password, instead of as argument separators".
 const pass: SecretVerb = (_argument, view, rest) => {
@@ -74,6 +63,8 @@ const pass: SecretVerb = (_argument, view, rest) => {
 
 /** What the program authup has for an argument, as recorded: spaces before it are skipped, and those at its end stay. */
 const recorded = (rest: string): string => rest.replace(/^ +/, '')
+
+const SPACE = 32
 
 function spacesBefore(rest: Uint8Array): number {
   let at = 0
@@ -87,7 +78,7 @@ const LONGEST_SECRET = CREDENTIALS_LIMIT + 7
 
 export const pop3: Protocol = {
   // RFC 1939 section 7: a timestamp in the greeting says that there is APOP. The original shows it always.
-  greet: ({ settings, timestamp }) => `+OK ${settings.classic || settings.apop ? timestamp : settings.greeting}\r\n`,
+  greet: (view) => `+OK ${view.settings.classic || hasApop(view) ? view.timestamp : view.settings.greeting}\r\n`,
   verbs: {
     CAPA: (_argument, view) => capa(view),
     STLS: (_argument, view) =>
@@ -96,6 +87,7 @@ export const pop3: Protocol = {
         : { do: 'starttls', text: '+OK starting TLS negotiation\r\n' },
     USER: (argument, view, rest) => {
       if (needsTls(view)) return fault('needtls')
+      if (!hasPasswords(view)) return pop3.unknown('', view, '')
       const user = view.settings.classic ? recorded(rest) : argument
       return acceptableUser(user) ? { do: 'user', text: '+OK \r\n', user } : syntax
     },
@@ -115,7 +107,7 @@ export const pop3: Protocol = {
       code === 'SYS/TEMP' || (code === 'AUTH' ? capability(view, 'AUTH-RESP-CODE') : capability(view, 'RESP-CODES'))
     return `-ERR ${code !== '' && said ? `[${code}] ` : ''}${told || `authup ${text}`}\r\n`
   },
-  asked: (what, line, user) => inPop3(askedBySasl(what, line, user)),
+  mark: '+',
   // RFC 2449 section 4: 255 octets a command; an AUTH line may carry 12,288 (RFC 5034 section 4). What is for checkpassword(8) has its limit.
   limit: (verb) => (verb === 'AUTH' ? 12_288 : FOR_CHECKPASSWORD.has(verb) ? LONGEST_SECRET : 255),
   longest: 12_288,

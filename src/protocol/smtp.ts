@@ -1,18 +1,8 @@
 // SMTP before login (RFC 5321, AUTH: RFC 4954, STARTTLS: RFC 3207): a verb is a row.
 
-import { decodeBase64 } from './base64.ts'
-import { textOf, wipe } from './bytes.ts'
-import { isWord, splitOctets } from './command.ts'
-import {
-  type Answer,
-  type Asked,
-  type DialogueView,
-  FAULTS,
-  type Fault,
-  type Protocol,
-  type SecretVerb,
-} from './dialogue.ts'
-import { acceptablePassword, acceptableUser, decodePlain } from './sasl.ts'
+import { splitOctets } from './command.ts'
+import { type Answer, type DialogueView, FAULTS, type Fault, type Protocol, type SecretVerb } from './dialogue.ts'
+import { beginExchange, offered } from './mechanisms.ts'
 import { type OwnReply, promisesStatus, replyText } from './status.ts'
 import { parseProxied, XCLIENT_OFFER } from './xclient.ts'
 
@@ -46,9 +36,10 @@ function ehlo(view: DialogueView): string {
   const lines = [settings.greeting]
   if (settings.tls !== 'none' && !view.tlsOn) lines.push('STARTTLS')
   // RFC 4954 section 4: what cannot be used yet is not advertised.
-  if (!authNeedsTls(view)) {
-    lines.push('AUTH LOGIN PLAIN')
-    if (settings.brokenClients) lines.push('AUTH=LOGIN PLAIN')
+  const mechanisms = authNeedsTls(view) ? '' : offered(view).join(' ')
+  if (mechanisms !== '') {
+    lines.push(`AUTH ${mechanisms}`)
+    if (settings.brokenClients) lines.push(`AUTH=${mechanisms}`)
   }
   lines.push(...settings.capabilities)
   if (view.trusted) lines.push(XCLIENT_OFFER)
@@ -59,15 +50,9 @@ const auth: SecretVerb = (argument, view) => {
   // RFC 4954 section 6: "538 5.7.11 Encryption required for requested authentication mechanism". The program authup has 530, as recorded.
   if (authNeedsTls(view)) return fault(view.settings.classic ? 'needtls' : 'encrypt')
   const { word: mechanism, argument: initial } = splitOctets(argument)
-  if (isWord(mechanism, 'PLAIN'))
-    return initial.length === 0 ? { do: 'ask', text: '334 \r\n', asked: 'plain', user: '' } : plain(initial)
-  if (isWord(mechanism, 'LOGIN')) {
-    return initial.length === 0
-      ? { do: 'ask', text: '334 VXNlcm5hbWU6\r\n', asked: 'login-user', user: '' }
-      : loginUser(initial)
-  }
   // The program authup answers a missing mechanism as an unknown one, as recorded.
-  return fault(mechanism.length === 0 && !view.settings.classic ? 'input' : 'noauth')
+  if (mechanism.length === 0 && !view.settings.classic) return fault('input')
+  return beginExchange(mechanism, initial, view)
 }
 
 /** RFC 5321 section 4.1.1.1: a client that has no name says its address. The program authup asks for neither, as recorded. */
@@ -79,47 +64,6 @@ function xclient(argument: string, view: DialogueView): Answer {
   if (!view.trusted) return view.settings.classic ? smtp.unknown(argument, view, '') : reply(SAYS.notTrusted, view)
   const client = parseProxied(argument)
   return client === undefined ? reply(SAYS.notAttributes, view) : { do: 'proxied', client }
-}
-
-export function plain(base64: Uint8Array): Answer {
-  const blob = decodeBase64(base64)
-  if (blob.isErr()) return fault('input')
-  const credentials = decodePlain(blob.value)
-  wipe(blob.value)
-  return credentials.match(
-    ({ user, password }): Answer => ({ do: 'login', login: { user, password, mechanism: 'PLAIN' } }),
-    (error) => (error === 'malformed' ? fault('input') : { do: 'not-authorized', user: error.user }),
-  )
-}
-
-export function loginUser(base64: Uint8Array): Answer {
-  const decoded = decodeBase64(base64)
-  const user = decoded.isOk() ? textOf(decoded.value) : ''
-  if (!acceptableUser(user)) return fault('input')
-  return { do: 'ask', text: '334 UGFzc3dvcmQ6\r\n', asked: 'login-password', user }
-}
-
-function loginPassword(user: string, base64: Uint8Array): Answer {
-  const decoded = decodeBase64(base64)
-  if (decoded.isErr()) return fault('input')
-  const password = decoded.value
-  if (acceptablePassword(password)) return { do: 'login', login: { user, password, mechanism: 'LOGIN' } }
-  wipe(password)
-  return fault('input')
-}
-
-/** The reply to one line of an AUTH exchange; exactly one reply, whatever the client sent (RFC 4954 section 4). */
-export function asked(what: Asked, line: Uint8Array, user: string): Answer {
-  if (isWord(line, '*')) return fault('cancelled')
-  if (line.length === 0) return fault('input')
-  switch (what) {
-    case 'plain':
-      return plain(line)
-    case 'login-user':
-      return loginUser(line)
-    case 'login-password':
-      return loginPassword(user, line)
-  }
 }
 
 export const smtp: Protocol = {
@@ -144,7 +88,7 @@ export const smtp: Protocol = {
   secretVerbs: [{ verb: 'AUTH', answer: auth }],
   unknown: (_argument, view) => (view.settings.guest ? { do: 'guest' } : reply(SAYS.loginFirst, view)),
   fault: (name, view, text = '') => textFor({ ...FAULTS[name], text: text || `authup ${FAULTS[name].text}` }, view),
-  asked,
+  mark: '334',
   // RFC 5321 4.5.3.1.4: 512 octets, more where extensions add parameters; RFC 4954 section 4: 12,288 for AUTH.
   limit: (verb) => (verb === 'AUTH' ? 12_288 : verb === 'MAIL' || verb === 'RCPT' ? 1000 : 512),
   longest: 12_288,

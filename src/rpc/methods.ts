@@ -4,6 +4,7 @@
 // To add one: a row in a file of methods/, with all its columns; its name in MethodName below; what it needs of the runtime in daemon.ts;
 // then `npm run build && UPDATE_DOCS=1 node --test dist/test/rpc/document.test.js` writes docs/rpc.md. The tests fail until all agree.
 import { accessMethods } from './methods/access.ts'
+import { certusersMethods } from './methods/certusers.ts'
 import { configMethods } from './methods/config.ts'
 import { explainMethods } from './methods/config-explain.ts'
 import { generationMethods } from './methods/config-generations.ts'
@@ -31,6 +32,7 @@ export type MethodName =
   | `tls.${'list' | 'reload'}`
   | 'access.eval'
   | 'senders.eval'
+  | 'certusers.eval'
   | `limit.${'list' | 'eval' | 'set' | 'clear'}`
   | `penalty.${'list' | 'clear'}`
   | `user.${'list' | 'block' | 'unblock'}`
@@ -53,6 +55,7 @@ export const METHODS = {
   ...tlsMethods,
   ...accessMethods,
   ...sendersMethods,
+  ...certusersMethods,
   ...limitMethods,
   ...userMethods,
   ...laneMethods,

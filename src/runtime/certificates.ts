@@ -2,7 +2,7 @@
 // renewed certificate is used without anybody saying so; while something is wrong with one, all that was loaded stays.
 
 import { err, ok, type Result } from 'neverthrow'
-import { type LoadedCertificate, loadCertificates, marksOf } from '../config/certificates.ts'
+import { type LoadedCertificate, type LoadedTls, loadTls, marksOf, NOTHING_LOADED } from '../config/certificates.ts'
 import type { Config } from '../config/config.ts'
 import type { Sample } from '../contract/metrics.ts'
 import { newTicketKey, type TicketKey, type TlsMaterial } from '../edge/tls.ts'
@@ -44,13 +44,13 @@ export function createCertificates(host: CertificatesHost): Certificates {
   let tickets: readonly TicketKey[] = [newTicketKey()]
   const readings = new Map<string, { by: LoadedBy; outcome: 'ok' | 'failed'; value: number }>()
   let config: Config | undefined
-  let loaded: readonly LoadedCertificate[] = []
+  let loaded: LoadedTls = NOTHING_LOADED
   let loadedAt = 0
   let errors: readonly ConfigError[] = []
   let marks = ''
 
   const material = (): TlsMaterial | undefined =>
-    config === undefined || loaded.length === 0 ? undefined : materialOf(config, loaded, tickets)
+    config === undefined || loaded.certificates.length === 0 ? undefined : materialOf(config, loaded, tickets)
 
   function count(by: LoadedBy, outcome: 'ok' | 'failed'): void {
     const key = `${by} ${outcome}`
@@ -65,8 +65,8 @@ export function createCertificates(host: CertificatesHost): Certificates {
   }
 
   function load(wanted: Config, by: LoadedBy, reason?: string): ReturnType<Certificates['load']> {
-    const before = marksOf(wanted.certificates)
-    const read = loadCertificates(wanted.certificates, Date.now())
+    const before = marksOf(wanted)
+    const read = loadTls(wanted, Date.now())
     // What changes while it is read is seen as changed at the next look.
     marks = before
     const used = config
@@ -83,12 +83,12 @@ export function createCertificates(host: CertificatesHost): Certificates {
     loadedAt = Date.now()
     errors = []
     publish()
-    host.loaded(loaded, by, reason)
-    return ok(loaded)
+    host.loaded(loaded.certificates, by, reason)
+    return ok(loaded.certificates)
   }
 
   const looking = setInterval(() => {
-    if (config !== undefined && marksOf(config.certificates) !== marks) load(config, 'changed-file')
+    if (config !== undefined && marksOf(config) !== marks) load(config, 'changed-file')
   }, LOOK_SECONDS * 1000).unref()
   const rotating = setInterval(() => {
     tickets = [newTicketKey(), ...tickets].slice(0, TICKET_KEYS)
@@ -97,7 +97,7 @@ export function createCertificates(host: CertificatesHost): Certificates {
 
   return {
     material,
-    loaded: () => loaded,
+    loaded: () => loaded.certificates,
     loadedAt: () => loadedAt,
     lastErrors: () => errors,
     samples: () => [
@@ -108,7 +108,7 @@ export function createCertificates(host: CertificatesHost): Certificates {
           value,
         }),
       ),
-      ...loaded.map(({ files, facts }): Sample => {
+      ...loaded.certificates.map(({ files, facts }): Sample => {
         const labels = { names: files.names.join(','), key: facts.keyType }
         return { metric: 'acceptd_certificate_expires_seconds', labels, value: Math.round(facts.expires / 1000) }
       }),
@@ -123,10 +123,11 @@ export function createCertificates(host: CertificatesHost): Certificates {
 
 const materialOf = (
   config: Config,
-  loaded: readonly LoadedCertificate[],
+  { certificates, authorities }: LoadedTls,
   tickets: readonly TicketKey[],
 ): TlsMaterial => ({
-  pairs: loaded.map(({ pair }) => pair),
+  pairs: certificates.map(({ pair }) => pair),
+  authorities,
   minimum: `TLSv${config.tlsMinimum}`,
   ciphers: config.tlsCiphers,
   unknownName: config.tlsUnknownName,

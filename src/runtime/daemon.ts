@@ -4,6 +4,7 @@ import { ok } from 'neverthrow'
 import type { Daemon } from '../contract/daemon.ts'
 import { notFound } from '../contract/failure.ts'
 import { accessOf } from './daemon/access.ts'
+import { certusersOf } from './daemon/certusers.ts'
 import { configOf } from './daemon/config.ts'
 import { backendsOf, lanesOf, listenersOf } from './daemon/lanes.ts'
 import { limitsOf } from './daemon/limits.ts'
@@ -25,6 +26,7 @@ export function createDaemon(runtime: Runtime, version: string, stop: (grace: nu
     tls: tlsOf(runtime),
     access: accessOf(runtime),
     senders: sendersOf(runtime),
+    certusers: certusersOf(runtime),
     limits: limitsOf(runtime),
     users: usersOf(runtime),
     auth: authOf(runtime),

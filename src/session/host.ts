@@ -9,6 +9,7 @@ import type { TlsFacts, TlsFailure } from '../edge/tls.ts'
 import type { Used } from '../limits/frames.ts'
 import type { DialogueSettings } from '../protocol/dialogue.ts'
 import type { BareLineEnd } from '../protocol/end-of-data.ts'
+import type { HelperKind } from '../protocol/helper.ts'
 import type { Network } from '../protocol/ip.ts'
 import type { Senders } from '../protocol/senders.ts'
 import type { ProxiedClient } from '../protocol/xclient.ts'
@@ -24,7 +25,7 @@ export interface SessionHost {
   readonly reading: Reading
   readonly post: (session: ClientSession, frame: Frame) => void
   /** Ends in session.loggedIn, now or later. */
-  readonly openBackend: (session: ClientSession, kind: 'auth' | 'guest', user: string, credentials: Uint8Array) => void
+  readonly openBackend: (session: ClientSession, kind: HelperKind, user: string, credentials: Uint8Array) => void
   readonly rulesOf: (session: ClientSession) => ServingRules
   /** Before a read of requests: a newer generation may be waiting for this session. */
   readonly refresh: (session: ClientSession) => void
@@ -37,6 +38,8 @@ export interface SessionHost {
   ) => ClientSocket
   /** The client speaks for another one: ends in a frame `described`, or with the session. */
   readonly describe: (session: ClientSession, client: ProxiedClient) => void
+  /** Users whom a client certificate of these names stands for. */
+  readonly usersNamed: (names: readonly string[]) => readonly string[]
   /** Ends in a frame `limits`. */
   readonly askLimits: (session: ClientSession, what: Used) => void
   /** Takes over an idle backend for a later login; false if it does not want it. */
@@ -69,6 +72,10 @@ export interface SessionSettings {
   readonly tries: number
   readonly chain: string
   readonly guestChain: string | undefined
+  /** For SASL EXTERNAL. */
+  readonly externalChain: string | undefined
+  /** The file of those who sign client certificates; undefined: none is asked for. */
+  readonly authority: string | undefined
   readonly warm: boolean
   readonly bareLineEnd: BareLineEnd
   readonly longest: number

@@ -81,6 +81,7 @@ export class ClientSession {
         arrival.tls !== undefined,
         false,
         isInside(settings.xclients, peer.ip),
+        this.external(arrival.tls),
       ),
       checkpassword: newCheckpassword,
       fixsmtpio: undefined,
@@ -236,8 +237,9 @@ export class ClientSession {
   private askHelper({ kind, user, mechanism, credentials }: AskHelper): void {
     const { login, settings } = this
     login.askedAt = this.host.now()
-    if (kind === 'guest') login.chain = settings.guestChain ?? settings.chain
-    else {
+    const { chain, guestChain = chain, externalChain = chain } = settings
+    login.chain = { auth: chain, certificate: externalChain, guest: guestChain }[kind]
+    if (kind !== 'guest') {
       login.user = user
       login.mechanism = mechanism
     }
@@ -260,9 +262,15 @@ export class ClientSession {
         }
         this.secured = outcome
         this.streams.secured()
-        this.host.post(this, [TAG.tls, this.id, true])
+        this.host.post(this, [TAG.tls, this.id, true, this.external(outcome)])
       }),
     )
+  }
+
+  /** Users whom the client's certificate names. */
+  private external(tls: TlsFacts | undefined): readonly string[] {
+    if (tls === undefined || tls.names.length === 0 || this.settings.externalChain === undefined) return []
+    return this.host.usersNamed(tls.names)
   }
 
   private serve(): void {

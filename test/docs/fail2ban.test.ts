@@ -94,7 +94,7 @@ void test('the failregex of acceptd(8) finds every wrong password, and its addre
   )
   assert.match(
     lines[0] ?? '',
-    /^\S+Z warn login-failed session=\S+ ip=127\.0\.0\.1 port=\d+ listener=smtp:587 user=joe remaining=98$/,
+    /^\S+Z warn login-failed session=\S+ ip=127\.0\.0\.1 port=\d+ listener=smtp:587 user=joe remaining=98 auth=PLAIN$/,
   )
   assert.match(lines[1] ?? '', / error LOGIN-AS-ROOT-REFUSED session=/)
 })

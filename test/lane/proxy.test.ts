@@ -20,6 +20,7 @@ const tls: TlsMaterial = {
   ciphers: '',
   unknownName: 'default',
   tickets: [newTicketKey()],
+  authorities: {},
 }
 after(async () => {
   await endWorker()

@@ -29,6 +29,7 @@ before(async () => {
       ciphers: '',
       unknownName: 'default',
       tickets: [newTicketKey()],
+      authorities: {},
     }
   })
   assert.ok(first !== undefined && second !== undefined)

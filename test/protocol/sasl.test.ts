@@ -60,11 +60,12 @@ void test('LOGIN, USER and PASS are held to the same', () => {
 })
 
 void test('descriptor 3 carries user, password and timestamp, each with its NUL', () => {
-  assert.equal(textOf(held(credentialsFor('u\xe9', bytesOf('p'), '<1.2@me>'))), 'u\xe9\0p\0<1.2@me>\0')
-  assert.equal(textOf(held(credentialsFor('u', bytesOf('p'), ''))), 'u\0p\0\0')
+  assert.equal(textOf(held(credentialsFor('u\xe9', bytesOf('p'), '<1.2@me>', 512))), 'u\xe9\0p\0<1.2@me>\0')
+  assert.equal(textOf(held(credentialsFor('u', bytesOf('p'), '', 512))), 'u\0p\0\0')
 })
 
 void test('512 octets go to descriptor 3, 513 do not', () => {
-  assert.equal(held(credentialsFor('u', bytesOf('x'.repeat(508)), '')).length, 512)
-  assert.equal(credentialsFor('u', bytesOf('x'.repeat(509)), '').isErr(), true)
+  assert.equal(held(credentialsFor('u', bytesOf('x'.repeat(508)), '', 512)).length, 512)
+  assert.equal(credentialsFor('u', bytesOf('x'.repeat(509)), '', 512).isErr(), true)
+  assert.equal(held(credentialsFor('u', bytesOf('x'.repeat(509)), '', 8192)).length, 513)
 })

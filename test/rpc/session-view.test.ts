@@ -23,7 +23,7 @@ const guest: Viewed = {
     ip: '192.0.2.7',
     port: 51_234,
     proxy: undefined,
-    tls: { protocol: 'TLSv1.3', cipher: 'TLS_AES_256_GCM_SHA384', serverName: '' },
+    tls: { protocol: 'TLSv1.3', cipher: 'TLS_AES_256_GCM_SHA384', serverName: '', clientName: '' },
     started: 1000,
     login: {
       user: '',

@@ -19,7 +19,7 @@ const FRAMES: readonly Frame[] = [
   [TAG.input, 1, bytes('\0\r\n\xff')],
   [TAG.eof, 4_000_000_000],
   [TAG.timeout, 1],
-  [TAG.tls, 1, false],
+  [TAG.tls, 1, false, ['ann']],
   [TAG.login, 1, 'J\xfcrgen', bytes('a\0b\0\0'), 'PLAIN'],
   [TAG.guest, 1],
   [TAG.answer, 1, 'ok', -1, ''],

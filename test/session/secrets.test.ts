@@ -10,6 +10,7 @@ import { TAG } from '../../src/actors/frames.ts'
 import { newReup } from '../../src/actors/reup.ts'
 import { bytesOf, concat, wipe } from '../../src/protocol/bytes.ts'
 import type { DialogueSettings } from '../../src/protocol/dialogue.ts'
+import type { LoginMethod } from '../../src/protocol/sasl.ts'
 import { encodeFrame } from '../../src/session/codec.ts'
 import { createStages, type Staged } from '../../src/session/stages.ts'
 
@@ -76,6 +77,8 @@ const WAYS: readonly Way[] = [
   { name: 'AUTH PLAIN of POP3', protocol: 'pop3', reads: (password) => [line('AUTH PLAIN ', blob(password))] },
 ]
 
+const SASL: readonly LoginMethod[] = ['PLAIN', 'LOGIN', 'CRAM-MD5', 'XOAUTH2', 'OAUTHBEARER']
+
 function dialogue(protocol: 'smtp' | 'pop3'): DialogueSettings {
   const capabilities = protocol === 'pop3' ? ['SASL PLAIN'] : []
   return {
@@ -85,7 +88,8 @@ function dialogue(protocol: 'smtp' | 'pop3'): DialogueSettings {
     tls: 'none',
     brokenClients: false,
     guest: false,
-    apop: false,
+    mechanisms: protocol === 'pop3' ? ['USER', ...SASL] : SASL,
+    credentials: 512,
     classic: false,
   }
 }

@@ -15,10 +15,26 @@ chain warm
   checkpassword builtin
   warm 60
   backend /bin/backend
+chain certified
+  kind certificate
+  checkpassword builtin
+  backend /bin/backend
 chain open
   kind guest 1000 1000
   backend /bin/backend
 `
+
+/** The chain submission with what the settings say of its checkpassword; the built-in one knows no plain passwords. */
+function chainsFor({ apop, mechanisms, credentials }: Settings): string {
+  if (mechanisms.length === 0 && credentials === 512) return CHAINS
+  const named = [...mechanisms, ...(apop ? ['APOP'] : [])].join(' ')
+  const words = [
+    'checkpassword /bin/checkpassword',
+    `credentials ${credentials}`,
+    ...(named === '' ? [] : [`mechanisms ${named}`]),
+  ]
+  return CHAINS.replace('checkpassword builtin', words.join('\n  '))
+}
 
 /** A listener on loopback with one chain, as the settings say. */
 export function controlTexts(settings: Settings, chain = 'submission'): ControlTexts {
@@ -38,6 +54,6 @@ export function controlTexts(settings: Settings, chain = 'submission'): ControlT
     loglevel: 'debug\n',
     fixsmtpio: RECOMMENDED + settings.rules,
     listeners: `127.0.0.1:0 ${protocol} ${chain} tries=${tries}${guest ? ' guest=open' : ''}\n`,
-    chains: CHAINS,
+    chains: chainsFor(settings),
   }
 }

@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { createServer, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { HelperKind } from '../../src/protocol/helper.ts'
 import { askedText } from './inline.ts'
 import type { End } from './transcript.ts'
 
@@ -79,7 +80,7 @@ export async function fakeHelper(): Promise<FakeHelper> {
       const [kind = '', session = '', chain = '', ...environment] = strings.slice(0, empty)
       const credentials = Buffer.from(strings.slice(empty + 1).join('\0'), 'latin1')
       const one: Asked = {
-        text: kind === 'watch' ? 'watch' : askedText(kind === 'guest' ? 'guest' : 'auth', credentials),
+        text: kind === 'watch' ? 'watch' : askedText(kind as HelperKind, credentials),
         session,
         chain,
         environment,

@@ -7,7 +7,8 @@ import { Backend } from '../../src/edge/backend.ts'
 import { Reading } from '../../src/edge/reading.ts'
 import { textOf } from '../../src/protocol/bytes.ts'
 import type { DialogueSettings } from '../../src/protocol/dialogue.ts'
-import { parseStatus } from '../../src/protocol/helper.ts'
+import { type HelperKind, parseStatus } from '../../src/protocol/helper.ts'
+import type { LoginMethod } from '../../src/protocol/sasl.ts'
 import { parseRules } from '../../src/rules/parse.ts'
 import { rulesFor } from '../../src/rules/rewrite.ts'
 import { noRules, type RuleSet } from '../../src/rules/ruleset.ts'
@@ -28,6 +29,17 @@ export interface InlineWorld extends World {
   readonly ended: () => string | undefined
 }
 
+const mechanismsOf = ({ protocol, apop, mechanisms }: Settings): readonly LoginMethod[] => {
+  const named = mechanisms.length > 0 ? mechanisms : undefined
+  if (protocol === 'smtp') return named ?? ['LOGIN', 'PLAIN']
+  const passwords = named === undefined || named.some((method) => method === 'PLAIN' || method === 'LOGIN')
+  return [
+    ...(passwords ? (['USER'] as const) : []),
+    ...(apop ? (['APOP'] as const) : []),
+    ...(named ?? (['PLAIN', 'LOGIN'] as const)),
+  ]
+}
+
 export const dialogueOf = (settings: Settings): DialogueSettings => ({
   protocol: settings.protocol,
   greeting: 'mx.example',
@@ -35,7 +47,8 @@ export const dialogueOf = (settings: Settings): DialogueSettings => ({
   tls: 'none',
   brokenClients: settings.broken,
   guest: settings.guest,
-  apop: settings.apop,
+  mechanisms: mechanismsOf(settings),
+  credentials: settings.credentials,
   classic: false,
 })
 
@@ -58,14 +71,16 @@ export const sessionSettings = (settings: Settings): SessionSettings => ({
   tries: settings.tries,
   chain: 'submission',
   guestChain: settings.guest ? 'open' : undefined,
+  externalChain: undefined,
+  authority: undefined,
   warm: false,
   bareLineEnd: settings.bare,
   longest: 65_536,
 })
 
 /** `auth me secret`: what a login hands to descriptor 3, its timestamp left out. */
-export const askedText = (kind: 'auth' | 'guest', credentials: Uint8Array): string =>
-  kind === 'guest' ? 'guest' : `auth ${textOf(credentials).split('\0').slice(0, 2).join(' ')}`
+export const askedText = (kind: HelperKind, credentials: Uint8Array): string =>
+  kind === 'guest' ? 'guest' : `${kind} ${textOf(credentials).split('\0').slice(0, 2).join(' ')}`
 
 export function inlineWorld(
   settings: Settings,
@@ -115,6 +130,7 @@ export function inlineWorld(
     describe: () => {
       throw new Error('the in-line lane trusts nobody')
     },
+    usersNamed: () => [],
     askLimits: () => {
       throw new Error('the in-line lane has no limits')
     },
@@ -123,13 +139,7 @@ export function inlineWorld(
   }
   const arrival = arrivalOf(client.socket, 0, sessionSettings(settings))
   if (arrival === undefined) throw new Error('the client has no address')
-  const session = new ClientSession(
-    1,
-    'test.1',
-    arrival,
-    settings.protocol === 'pop3' ? '<1.2@mx.example>' : '',
-    wrap(host),
-  )
+  const session = new ClientSession(1, 'test.1', arrival, '<1.2@mx.example>', wrap(host))
   session.start()
 
   const pumpAll = (): boolean => {

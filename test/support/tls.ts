@@ -33,6 +33,34 @@ export function makePair(dir: string, name: string, keyType: KeyType = 'ec'): Pa
   return files
 }
 
+export interface ClientCertificate {
+  /** Of the subject: `/CN=Ann Example`. */
+  readonly subject: string
+  /** In subjectAltName. */
+  readonly emails?: readonly string[]
+}
+
+/** Who signs certificates of clients; self-signed. */
+export function makeAuthority(dir: string, name: string): PairFiles {
+  const files = { certificate: join(dir, `${name}.pem`), key: join(dir, `${name}.key`) }
+  openssl('req', '-x509', ...NEW_KEY, '-days', '30', '-subj', `/CN=${name}`, ...out(files))
+  return files
+}
+
+/** One that the authority has signed. */
+export function makeClient(dir: string, name: string, authority: PairFiles, wanted: ClientCertificate): PairFiles {
+  const files = { certificate: join(dir, `${name}.pem`), key: join(dir, `${name}.key`) }
+  const emails = wanted.emails?.map((email) => `email:${email}`) ?? []
+  const alternative = emails.length === 0 ? [] : ['-addext', `subjectAltName=${emails.join(',')}`]
+  const signed = ['-CA', authority.certificate, '-CAkey', authority.key]
+  openssl('req', '-x509', ...NEW_KEY, '-days', '30', '-subj', wanted.subject, ...alternative, ...signed, ...out(files))
+  return files
+}
+
+const NEW_KEY = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-noenc']
+const out = ({ certificate, key }: PairFiles) => ['-keyout', key, '-out', certificate]
+const openssl = (...words: readonly string[]) => execFileSync('openssl', words, { stdio: 'pipe' })
+
 export const namedPair = (names: readonly string[], { certificate, key }: PairFiles): NamedPair => ({
   names,
   certificate: readFileSync(certificate),

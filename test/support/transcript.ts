@@ -14,6 +14,7 @@
 // {base64 a\0b} is its base64, {any} means any text in what is heard. (closes), (resets) and (closed) instead of a text.
 
 import { readFileSync } from 'node:fs'
+import type { CheckedMechanism } from '../../src/protocol/sasl.ts'
 
 export interface Step {
   readonly line: number
@@ -27,6 +28,10 @@ export interface Settings {
   readonly guest: boolean
   readonly bare: 'fix' | 'refuse'
   readonly apop: boolean
+  /** Of the chain: `with: mechanisms=PLAIN,CRAM-MD5`; none: PLAIN and LOGIN. */
+  readonly mechanisms: readonly CheckedMechanism[]
+  /** Octets that checkpassword reads. */
+  readonly credentials: number
   readonly broken: boolean
   /** EHLO promises ENHANCEDSTATUSCODES. */
   readonly enhanced: boolean
@@ -79,6 +84,8 @@ const OPTIONS: Settings = {
   guest: false,
   bare: 'fix',
   apop: false,
+  mechanisms: [],
+  credentials: 512,
   broken: false,
   enhanced: false,
   offers: [],
@@ -105,7 +112,10 @@ function settingsOf(text: string, before: Settings): Settings {
     if (name === 'pop3') settings = { ...settings, protocol: 'pop3', tries: 1 }
     else if (name === 'guest' || name === 'apop' || name === 'broken' || name === 'enhanced' || name === 'tells')
       settings = { ...settings, [name]: true }
-    else if (name === 'tries' || name === 'timeout') settings = { ...settings, [name]: Number(value) }
+    else if (name === 'tries' || name === 'timeout' || name === 'credentials')
+      settings = { ...settings, [name]: Number(value) }
+    else if (name === 'mechanisms')
+      settings = { ...settings, mechanisms: value.split(',') as readonly CheckedMechanism[] }
     else if (name === 'bare' && (value === 'fix' || value === 'refuse')) settings = { ...settings, bare: value }
     else throw new Error(`a transcript has no setting \`${word}\``)
   }

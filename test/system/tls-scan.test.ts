@@ -26,6 +26,7 @@ before(() => {
     ciphers: '',
     unknownName: 'default',
     tickets: [newTicketKey()],
+    authorities: {},
   }
 })
 after(async () => {

@@ -43,6 +43,7 @@ export type Event =
       readonly data: {
         readonly user: string
         readonly uid: Count
+        readonly mechanism: string
       }
     })
   /** The password was wrong, or there is no such user. */
@@ -51,6 +52,7 @@ export type Event =
       readonly data: {
         readonly user: string
         readonly remaining: Count
+        readonly mechanism: string
       }
     })
   /** The password of root was right, and the login is refused. */
@@ -58,6 +60,7 @@ export type Event =
       readonly session: SessionIdentity
       readonly data: {
         readonly user: string
+        readonly mechanism: string
       }
     })
   /** A blocked user has tried to log in. */
@@ -65,6 +68,7 @@ export type Event =
       readonly session: SessionIdentity
       readonly data: {
         readonly user: string
+        readonly mechanism: string
       }
     })
   /** A login is refused by a limit. */
@@ -72,6 +76,7 @@ export type Event =
       readonly session: SessionIdentity
       readonly data: {
         readonly user: string
+        readonly mechanism: string
       }
     })
   /** A login cannot be decided now. */
@@ -80,6 +85,7 @@ export type Event =
       readonly data: {
         readonly user: string
         readonly verdict: string
+        readonly mechanism: string
       }
     })
   /** The backend has taken a message. */

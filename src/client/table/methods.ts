@@ -9,6 +9,7 @@ import type { SessionGetParams, SessionGetResult, SessionKillParams, SessionKill
 import type { TlsListParams, TlsListResult, TlsReloadParams, TlsReloadResult } from './tls.ts'
 import type { AccessEvalParams, AccessEvalResult } from './access.ts'
 import type { SendersEvalParams, SendersEvalResult } from './senders.ts'
+import type { CertusersEvalParams, CertusersEvalResult } from './certusers.ts'
 import type { LimitClearParams, LimitClearResult, LimitEvalParams, LimitEvalResult, LimitListParams, LimitListResult, LimitSetParams, LimitSetResult } from './limit.ts'
 import type { PenaltyClearParams, PenaltyClearResult, PenaltyListParams, PenaltyListResult } from './penalty.ts'
 import type { UserBlockParams, UserBlockResult, UserListParams, UserListResult, UserUnblockParams, UserUnblockResult } from './user.ts'
@@ -81,6 +82,8 @@ export interface Methods {
   'access.eval': { readonly params: AccessEvalParams; readonly result: AccessEvalResult }
   /** Tells which senders a user may give, and which line of control/senders says so. */
   'senders.eval': { readonly params: SendersEvalParams; readonly result: SendersEvalResult }
+  /** Tells whom a client certificate stands for, and which lines of control/certusers say so. */
+  'certusers.eval': { readonly params: CertusersEvalParams; readonly result: CertusersEvalResult }
   /** Lists the lines of control/limits, how full they are, and who is nearest to each. */
   'limit.list': { readonly params: LimitListParams; readonly result: LimitListResult }
   /** Tells which lines of control/limits count a client, and how much of each it has. */

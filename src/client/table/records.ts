@@ -14,6 +14,7 @@ export interface SessionIdentity {
     readonly version: string
     readonly cipher: string
     readonly name?: string | undefined
+    readonly client?: string | undefined
   } | undefined
   readonly user?: string | undefined
   readonly started: Time
@@ -160,6 +161,7 @@ export interface Session {
     readonly version: string
     readonly cipher: string
     readonly name?: string | undefined
+    readonly client?: string | undefined
   } | undefined
   readonly helo?: string | undefined
   readonly user?: string | undefined
@@ -196,6 +198,7 @@ export interface SessionDetail {
     readonly version: string
     readonly cipher: string
     readonly name?: string | undefined
+    readonly client?: string | undefined
   } | undefined
   readonly helo?: string | undefined
   readonly user?: string | undefined

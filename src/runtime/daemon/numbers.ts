@@ -1,6 +1,7 @@
 // Everything that is counted and measured, for metrics and stats; contract/metrics.ts names the families. What is not zero yet is there as zero.
 
 import { ENDINGS } from '../../actors/endings.ts'
+import { mechanismsOf } from '../../config/mechanisms.ts'
 import { histogramValue, newHistogram } from '../../contract/histogram.ts'
 import type { Sample } from '../../contract/metrics.ts'
 import { monotonic } from '../../edge/clock.ts'
@@ -87,12 +88,12 @@ const places = ({ options }: Runtime): readonly string[] =>
 
 const REFUSALS = ['shutting down', 'paused', 'too many sessions', 'access denied', 'tls', 'proxy']
 const OUTCOMES = ['accepted', 'refused', 'root', 'blocked', 'limited', 'tempfail']
-const MECHANISMS = { smtp: ['PLAIN', 'LOGIN'], pop3: ['USER', 'APOP', 'PLAIN', 'LOGIN'] } as const
 const MESSAGES = ['accepted', 'tempfail', 'refused']
 
 /** Whatever these listeners can count, before it happens: a rate needs a first value. */
 function zeroes(runtime: Runtime): readonly Sample[] {
-  const { listeners } = runtime.current().config
+  const { config } = runtime.current()
+  const { listeners } = config
   const zero: Sample[] = [
     { metric: 'acceptd_recipients_total', labels: {}, value: 0 },
     { metric: 'acceptd_limits_alone_total', labels: {}, value: 0 },
@@ -108,11 +109,16 @@ function zeroes(runtime: Runtime): readonly Sample[] {
   for (const lane of places(runtime))
     for (const outcome of OUTCOMES)
       zero.push({ metric: 'acceptd_login_seconds', labels: { lane, outcome }, value: empty })
-  for (const protocol of new Set(listeners.map((one) => one.protocol))) zero.push(...zeroesOf(protocol))
+  for (const protocol of new Set(listeners.map((one) => one.protocol))) {
+    const mechanisms = listeners
+      .filter((one) => one.protocol === protocol)
+      .flatMap((listener) => mechanismsOf(config, listener))
+    zero.push(...zeroesOf(protocol, new Set(mechanisms)))
+  }
   return zero
 }
 
-function zeroesOf(protocol: 'smtp' | 'pop3'): readonly Sample[] {
+function zeroesOf(protocol: 'smtp' | 'pop3', mechanisms: ReadonlySet<string>): readonly Sample[] {
   return [
     ...Object.keys(ENDINGS).map(
       (reason): Sample => ({ metric: 'acceptd_sessions_ended_total', labels: { protocol, reason }, value: 0 }),
@@ -120,7 +126,7 @@ function zeroesOf(protocol: 'smtp' | 'pop3'): readonly Sample[] {
     ...['in', 'out'].map(
       (direction): Sample => ({ metric: 'acceptd_bytes_total', labels: { protocol, direction }, value: 0 }),
     ),
-    ...MECHANISMS[protocol].flatMap((mechanism) =>
+    ...Array.from(mechanisms).flatMap((mechanism) =>
       OUTCOMES.map(
         (outcome): Sample => ({ metric: 'acceptd_logins_total', labels: { protocol, mechanism, outcome }, value: 0 }),
       ),

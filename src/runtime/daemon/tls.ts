@@ -1,7 +1,7 @@
 // The control plane's view of TLS: the certificates that lanes have, and the handshakes that they have done.
 
 import { err, ok } from 'neverthrow'
-import { type LoadedCertificate, loadCertificates } from '../../config/certificates.ts'
+import { type LoadedCertificate, loadTls } from '../../config/certificates.ts'
 import type { CertificateState, Daemon, TlsState } from '../../contract/daemon.ts'
 import { failure } from '../../contract/failure.ts'
 import type { Sample } from '../../contract/metrics.ts'
@@ -22,7 +22,7 @@ export const tlsOf = (runtime: Runtime): Daemon['tls'] => ({
   reload({ by, reason, dryRun }) {
     const { config } = runtime.current()
     const read = dryRun
-      ? loadCertificates(config.certificates, Date.now())
+      ? loadTls(config, Date.now()).map(({ certificates }) => certificates)
       : runtime.certificates.load(config, by, reason)
     if (read.isOk()) return ok(shown(read.value, dryRun ? Date.now() : runtime.certificates.loadedAt()))
     const errors = read.error

@@ -1,10 +1,10 @@
 // Where a session's backend comes from. A source is one verb: helper.ts runs the chain, warm.ts may have a backend that waits.
 
 import type { Backend } from '../../edge/backend.ts'
-import type { Accepted, HelperStatus } from '../../protocol/helper.ts'
+import type { Accepted, HelperKind, HelperStatus } from '../../protocol/helper.ts'
 
 export interface Login {
-  readonly kind: 'auth' | 'guest'
+  readonly kind: HelperKind
   /** The session's name. */
   readonly session: string
   readonly user: string
