@@ -62,9 +62,11 @@ install-manual:
 	done
 
 install-completions: $(BUILT)/package.json
-	$(INSTALL) -d "$(DESTDIR)$(SHARE)/bash-completion/completions" "$(DESTDIR)$(SHARE)/zsh/vendor-completions"
+	$(INSTALL) -d "$(DESTDIR)$(SHARE)/bash-completion/completions" "$(DESTDIR)$(SHARE)/zsh/vendor-completions" \
+		"$(DESTDIR)$(SHARE)/fish/vendor_completions.d"
 	node $(BUILT)/acceptctl completion bash >"$(DESTDIR)$(SHARE)/bash-completion/completions/acceptctl"
 	node $(BUILT)/acceptctl completion zsh >"$(DESTDIR)$(SHARE)/zsh/vendor-completions/_acceptctl"
+	node $(BUILT)/acceptctl completion fish >"$(DESTDIR)$(SHARE)/fish/vendor_completions.d/acceptctl.fish"
 
 install-units:
 	$(INSTALL) -d "$(DESTDIR)$(UNITDIR)" "$(DESTDIR)$(SYSUSERSDIR)" "$(DESTDIR)$(TMPFILESDIR)"

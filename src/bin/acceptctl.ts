@@ -9,6 +9,7 @@ import { METHOD_MAP } from '../rpc/methods.ts'
 import { shownOctets } from '../rpc/octets.ts'
 import type { CommandLine } from '../rpc/row.ts'
 import { cell, type Format, isRecord, plain, show, showEvent, showTrace } from '../rpc/show.ts'
+import { candidates } from './acceptctl-complete.ts'
 import { topLive, topOnce } from './acceptctl-top.ts'
 
 const EXIT = { done: 0, error: 1, usage: 2, nothing: 3, unreachable: 69, lost: 74, temporary: 75, invalid: 78 } as const
@@ -65,7 +66,7 @@ async function complain({ exit, error }: Failure, output: Format): Promise<numbe
   return exit
 }
 
-function socketPath({ socket }: Globals): string {
+function socketPath({ socket }: { readonly socket?: string | undefined }): string {
   if (socket !== undefined) return socket
   const { ACCEPTD_SOCKET: fromEnvironment } = process.env
   if (fromEnvironment) return fromEnvironment
@@ -199,6 +200,12 @@ async function top(client: Acceptd, { globals, ...order }: Extract<Command, { do
   return EXIT.done
 }
 
+/** For a person who has pressed a key. */
+const SOON = 2
+
+const askSoon = (method: string, params: object, socket: string | undefined): Promise<unknown> =>
+  new Acceptd({ path: socketPath({ socket }), timeout: SOON, patience: 0 }).request(method, params)
+
 async function main(argv: readonly string[]): Promise<number> {
   const parsed = parseCommand(argv)
   if (parsed.isErr()) {
@@ -208,6 +215,10 @@ async function main(argv: readonly string[]): Promise<number> {
   const command = parsed.value
   if (command.do === 'print') {
     await write(command.text)
+    return EXIT.done
+  }
+  if (command.do === 'complete') {
+    await write(await candidates(command.typed, askSoon))
     return EXIT.done
   }
   const { output, timeout } = command.globals

@@ -1,11 +1,20 @@
 // What acceptctl's words mean: a request, a call, a picture or a text to be printed. Pure: no terminal, no socket.
 import { err, ok, type Result } from 'neverthrow'
 import { VERSION } from '../contract/version.ts'
-import { bashCompletion, zshCompletion } from './completion.ts'
+import { COMPLETION_SCRIPTS } from './completion-scripts.ts'
 import { helpFor, helpText, methodHelp, nounHelp, specialHelp } from './help.ts'
 import type { Method } from './row.ts'
 import { FORMATS, type Format } from './show.ts'
-import { GLOBAL_OPTIONS, nouns, type Option, optionsOf, pathsParam, SPECIAL, TOP_OPTIONS } from './vocabulary.ts'
+import {
+  GLOBAL_OPTIONS,
+  nouns,
+  type Option,
+  optionsOf,
+  pathsParam,
+  SHELLS,
+  SPECIAL,
+  TOP_OPTIONS,
+} from './vocabulary.ts'
 import { nearest, readValue, readWords, type Words } from './words.ts'
 
 export interface Globals {
@@ -40,6 +49,7 @@ export type Command = { readonly globals: Globals } & (
       readonly sort: string | undefined
       readonly reverse: boolean
     }
+  | { readonly do: 'complete'; readonly typed: readonly string[] }
   | { readonly do: 'print'; readonly text: string }
 )
 
@@ -122,6 +132,9 @@ const SPECIAL_COMMANDS: Readonly<Record<string, (given: Invocation) => Parsed>> 
       (problem) => wrong(given, problem, 'acceptctl --help'),
     ),
   completion: completionCommand,
+  // For the scripts of `completion`: everything after -- is the line, as far as it is written.
+  complete: (given) =>
+    ok({ do: 'complete', typed: given.others.slice(1), globals: globalsOf({ output: given.output }) }),
   top: topCommand,
   call: callCommand,
   watch: (given) => methodCommand(given, 'event.subscribe', 'watch'),
@@ -132,9 +145,13 @@ function completionCommand(given: Invocation): Parsed {
   if (words.isErr()) return wrong(given, words.error, 'acceptctl completion --help')
   const [shell] = words.value.rest
   if (words.value.help) return print(given, specialHelp('completion'))
-  if (shell === 'bash') return print(given, bashCompletion())
-  if (shell === 'zsh') return print(given, zshCompletion())
-  return wrong(given, 'which shell?', 'acceptctl completion bash, or zsh')
+  const known = SHELLS.find((one) => one === shell)
+  if (known !== undefined) return print(given, COMPLETION_SCRIPTS[known])
+  return wrong(
+    given,
+    shell === undefined ? 'which shell?' : `no script for ${shell}`,
+    `acceptctl completion ${SHELLS.join(', or ')}`,
+  )
 }
 
 function topCommand(given: Invocation): Parsed {

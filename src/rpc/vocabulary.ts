@@ -63,11 +63,13 @@ export const GLOBAL_OPTIONS: readonly Option[] = [
   },
 ]
 
+export const SHELLS = ['bash', 'zsh', 'fish'] as const
+
 export const SPECIAL = {
   top: 'Shows lanes, limits and sessions, redrawn every second: ? says which keys there are, q quits.',
   watch: 'Prints events as they happen: acceptctl watch session auth.',
   call: 'Calls any method: acceptctl call METHOD name=text name:=json.',
-  completion: 'Prints a completion script for bash or zsh.',
+  completion: 'Prints a completion script for bash, zsh or fish.',
   help: 'Says this, or more about a command.',
 } as const
 

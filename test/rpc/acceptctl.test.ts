@@ -1,6 +1,6 @@
 // acceptctl as it is installed, against a daemon in memory; and what its words mean, without one.
 import assert from 'node:assert/strict'
-import { spawn, spawnSync } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
@@ -251,39 +251,4 @@ void test('tables are safe to print', () => {
     show({ rows: [{ a: 'x\ty\\' }] }, { rows: 'rows', columns: ['a', 'b'] }, 'tsv', undefined),
     'x\\ty\\\\\t\n',
   )
-})
-
-function completionOf(shell: string): string {
-  const command = parseCommand(['completion', shell])
-  assert.ok(command.isOk() && command.value.do === 'print')
-  return command.value.text
-}
-
-const shells = ['bash', 'zsh'].filter((shell) => spawnSync('which', [shell]).status === 0)
-
-void test('completion in bash knows commands, options and their values', { skip: !shells.includes('bash') }, () => {
-  const script = `source <(printf %s "$0")
-COMP_WORDS=("$@")
-COMP_CWORD=$(($# - 1))
-_acceptctl
-echo "\${COMPREPLY[*]}"`
-  const complete = (...words: string[]): string =>
-    spawnSync('bash', ['-c', script, completionOf('bash'), 'acceptctl', ...words], { encoding: 'utf8' }).stdout.trim()
-  assert.match(complete(''), /\bsession\b.*\btop\b/)
-  assert.equal(complete('session', ''), 'list get kill trace')
-  assert.equal(complete('session', 'kill', '--mo'), '--mode')
-  assert.equal(complete('session', 'kill', '--mode', ''), 'graceful now')
-  assert.equal(complete('listener', 'pause', '--mode', ''), '421 hold')
-  assert.equal(complete('-o', ''), 'table json jsonl tsv')
-  assert.equal(complete('-o', 'json', 'config', 'rel'), 'reload')
-  assert.equal(complete('watch', 'session', 'au'), 'auth')
-  assert.equal(complete('call', 'session.k'), 'session.kill')
-  assert.equal(complete('completion', ''), 'bash zsh')
-})
-
-void test('completion scripts are valid shell', () => {
-  for (const shell of shells) {
-    const parsed = spawnSync(shell, ['-n'], { input: completionOf(shell), encoding: 'utf8' })
-    assert.deepEqual([parsed.status, parsed.stderr], [0, ''], shell)
-  }
 })

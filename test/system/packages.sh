@@ -45,6 +45,8 @@ wanted='
 /usr/bin/systemd-nspawn systemd-container
 /usr/bin/cc gcc
 /usr/bin/make make
+/usr/bin/zsh zsh
+/usr/bin/fish fish
 '
 unpacked='exim4-daemon-light msmtp-mta'
 
