@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { test } from 'node:test'
-import { benchProgram } from '../../bench/bed.ts'
+import { benchProgram } from '../../bench/fixture.ts'
 import { chainServer } from './chain.ts'
 import { attach, listen, loadgen } from './programs.ts'
 
@@ -150,6 +150,7 @@ void test('in the open loop a slow server makes times grow from the intended beg
   // Serves one session at a time, 100 ms each; 20 a second are asked, one client may be there at once.
   const { port, server } = await listen((socket) => {
     socket.on('error', () => undefined)
+    // How slow it is is what the report must tell.
     setTimeout(() => socket.write('220 slow\r\n'), 100)
     socket.on('data', (bytes) => {
       if (bytes.toString('latin1').startsWith('QUIT')) socket.end('221 bye\r\n')

@@ -7,15 +7,21 @@ import { play, readTranscripts } from '../support/transcript.ts'
 const DIR = 'test/actors/transcripts'
 after(endWorker)
 
-void describe('transcripts in a real lane', { concurrency: 8 }, () => {
-  for (const file of readdirSync(DIR).toSorted())
-    for (const transcript of readTranscripts(`${DIR}/${file}`))
-      void it(`${file}: ${transcript.title}`, async () => {
-        const world = await laneWorld(transcript.settings)
-        try {
-          await play(transcript, world)
-        } finally {
-          await world.lane.stop()
-        }
-      })
-})
+// The clock is of all lanes of the worker: transcripts in which time passes come one after the other.
+for (const passes of [false, true])
+  void describe(`transcripts in a real lane${passes ? ', as time passes' : ''}`, {
+    concurrency: passes ? 1 : 8,
+  }, () => {
+    for (const file of readdirSync(DIR).toSorted())
+      for (const transcript of readTranscripts(`${DIR}/${file}`)) {
+        if (transcript.steps.some(({ who, text }) => who === '..' && text.endsWith('ms')) !== passes) continue
+        void it(`${file}: ${transcript.title}`, async () => {
+          const world = await laneWorld(transcript.settings)
+          try {
+            await play(transcript, world)
+          } finally {
+            await world.lane.stop()
+          }
+        })
+      }
+  })

@@ -167,6 +167,7 @@ void test('a step that fails shows what it said; one that a signal ended or that
 
 const NPM = inPath('npm') ?? ''
 const CLEANS_UP =
+  // To clean up takes time, and npm has to give it.
   'trap \'sleep 1; kill $!; touch "$0.cleaned"; exit 130\' INT; sleep 30 & touch "$0.started"; wait; touch "$0.late"'
 
 async function interrupted(child: ChildProcess, started: string): Promise<void> {

@@ -11,7 +11,7 @@ interface Timer {
 
 /** Returns the function that moves the clock by so many milliseconds. `runs`: it goes on by itself as well, and so do the timers. */
 export function stepClock({ runs = false } = {}): (milliseconds: number) => void {
-  const { setTimeout, setInterval, clearTimeout, clearInterval } = globalThis
+  const { setTimeout: once, setInterval: often, clearTimeout, clearInterval } = globalThis
   const begun = performance.now()
   const now = runs ? performance.now.bind(performance) : () => begun
   let ahead = 0
@@ -31,14 +31,12 @@ export function stepClock({ runs = false } = {}): (milliseconds: number) => void
     }
     // Even a timer that never goes off by itself keeps a process alive, or does not.
     const own = runs ? go : () => undefined
-    const handle: NodeJS.Timeout = isInterval
-      ? setInterval(own, milliseconds)
-      : setTimeout(own, runs ? milliseconds : 2 ** 31 - 1)
+    const handle: NodeJS.Timeout = isInterval ? often(own, milliseconds) : once(own, runs ? milliseconds : 2 ** 31 - 1)
     timers.set(handle, timer)
     return handle
   }
   const patched =
-    (isInterval: boolean, real: typeof setTimeout) =>
+    (isInterval: boolean, real: typeof once) =>
     (call: (...given: unknown[]) => void, milliseconds = 0, ...given: unknown[]) =>
       milliseconds < LONG ? real(call, milliseconds, ...given) : start(() => call(...given), milliseconds, isInterval)
   const cleared = (real: typeof clearTimeout) => (handle: NodeJS.Timeout | undefined) => {
@@ -46,8 +44,8 @@ export function stepClock({ runs = false } = {}): (milliseconds: number) => void
     real(handle)
   }
   Object.assign(globalThis, {
-    setTimeout: patched(false, setTimeout),
-    setInterval: patched(true, setInterval as typeof setTimeout),
+    setTimeout: patched(false, once),
+    setInterval: patched(true, often as typeof once),
     clearTimeout: cleared(clearTimeout),
     clearInterval: cleared(clearInterval),
   })

@@ -2,7 +2,6 @@
 
 import { once } from 'node:events'
 import { connect } from 'node:net'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { MessageChannel, Worker } from 'node:worker_threads'
 import type { ControlTexts } from '../../src/config/knobs.ts'
 import type { FromLane, LaneStart, QuestionName, Questions } from '../../src/lane/messages.ts'
@@ -112,6 +111,7 @@ export async function startLane(texts: ControlTexts, more: Partial<LaneStart> = 
 export async function laneWorld(settings: Settings): Promise<World & { readonly lane: Lane }> {
   const lane = await startLane(controlTexts(settings))
   const client = lane.dial()
+  /** When it has been waited long enough. */
   let patience = 0
   return {
     lane,
@@ -122,11 +122,16 @@ export async function laneWorld(settings: Settings): Promise<World & { readonly 
       lane.helper.asked.at(-1)?.answer(line)
     },
     go: async (wait) => {
-      await sleep(wait ? 3 : 1)
-      patience = wait ? patience + 1 : 0
-      return patience < 1000
+      // The lane has a turn, and so have we.
+      await lane.ask('measure', null)
+      if (!wait || patience === 0) patience = performance.now() + 5000
+      return performance.now() < patience
     },
-    time: (milliseconds) => sleep(milliseconds),
+    time: async (milliseconds) => {
+      const accepted = lane.helper.backends.length
+      await until('the logins', () => lane.log().split(' login-accepted ').length > accepted)
+      await lane.advance(milliseconds)
+    },
     shutdown: () => {
       void lane.ask('stop', { grace: 5 })
     },

@@ -3,7 +3,6 @@ import assert from 'node:assert/strict'
 import { readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, afterEach, before, describe, it } from 'node:test'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { type Conversation, converse, loggedIn } from './conversation.ts'
 import { type Fixture, makeFixture } from './fixture.ts'
 import { until } from './processes.ts'
@@ -64,11 +63,24 @@ async function daemonsHour(): Promise<number> {
   return Math.round((Date.parse(now) - Date.now()) / 1000 / HOUR)
 }
 
+/** By the daemon's own monotonic clock. */
+const uptime = async (): Promise<number> =>
+  Number(
+    /^acceptd_uptime_seconds ([\d.]+)$/m.exec(
+      JSON.stringify(await fixture.daemon.call('server.metrics')).replaceAll('\\n', '\n'),
+    )?.[1],
+  )
+
+async function pass(seconds: number): Promise<void> {
+  const end = (await uptime()) + seconds
+  await until(`${seconds} seconds`, async () => (await uptime()) >= end, { every: 100 })
+}
+
 async function step(seconds: number): Promise<void> {
   setClock(seconds)
   await until('the daemon to have the other time', async () => (await daemonsHour()) === seconds / HOUR)
   // A turn of the lane's clock, and one more.
-  await sleep(2500)
+  await pass(2.5)
 }
 
 /** Ends, and leaves its backend parked. */
@@ -108,7 +120,7 @@ void describe('the clock set back by an hour', () => {
     assert.ok(warm > already)
     await step(-HOUR)
     await writePasswordFile(passwords, others)
-    await sleep(WARM_SECONDS * 1000)
+    await pass(WARM_SECONDS)
     await assert.rejects(loggedIn(fixture.daemon.port('warm'), name, password), / 535 /)
     assert.equal(await warmLogins(), warm)
   })

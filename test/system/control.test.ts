@@ -68,6 +68,7 @@ void it('a thousand sessions lose and double nothing over a hundred reloads, and
   const steadily = async (talk: Conversation, session: number): Promise<void> => {
     let last = 0
     for (let n = 0; storm.going || n < 3; n += 1) {
+      // A client does not write all the time.
       await sleep(PAUSE * 2 * Math.random())
       const atLeast = storm.inForce
       const subject = `session ${session} message ${n}`

@@ -1,6 +1,7 @@
 // SMTP or POP3 by hand: what a test sends, byte for byte, and what comes back.
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
+import { within } from '../support/until.ts'
 
 export interface Conversation {
   readonly socket: Socket
@@ -30,8 +31,9 @@ export async function converse(port: number, timeout = 15_000): Promise<Conversa
   await new Promise<void>((resolve) => socket.once('connect', resolve).once('close', () => resolve()))
   const reply = (): Promise<string> =>
     new Promise((resolve, reject) => {
+      const over = AbortSignal.timeout(timeout)
       const done = (): void => {
-        clearTimeout(timer)
+        over.removeEventListener('abort', giveUp)
         socket.off('data', look).off('close', look)
       }
       const look = (): void => {
@@ -42,10 +44,11 @@ export async function converse(port: number, timeout = 15_000): Promise<Conversa
         if (text === undefined) reject(new Error(`closed instead of a reply: ${failure} ${JSON.stringify(waiting)}`))
         else resolve(text)
       }
-      const timer = setTimeout(() => {
+      const giveUp = (): void => {
         done()
         reject(new Error(`no reply in ${timeout} ms: ${JSON.stringify(waiting)}`))
-      }, timeout)
+      }
+      over.addEventListener('abort', giveUp)
       socket.on('data', look).on('close', look)
       look()
     })
@@ -58,16 +61,11 @@ export async function converse(port: number, timeout = 15_000): Promise<Conversa
       return reply()
     },
     rest: async () => {
-      if (!socket.closed) await Promise.race([once(socket, 'close'), late(timeout)])
+      if (!socket.closed) await within('the connection to be closed', once(socket, 'close'), timeout)
       return waiting
     },
     cut: () => void socket.resetAndDestroy(),
   }
-}
-
-async function late(timeout: number): Promise<never> {
-  await new Promise((resolve) => setTimeout(resolve, timeout).unref())
-  throw new Error(`not closed after ${timeout} ms`)
 }
 
 /** The argument of AUTH PLAIN. */

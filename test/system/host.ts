@@ -11,6 +11,8 @@ export interface Host {
   readonly run: (words: readonly string[], input?: string) => Promise<Ran>
   /** A script of sh that has to succeed; gives what it said on stdout. */
   readonly sh: (script: string) => Promise<string>
+  /** Runs it again and again until it succeeds. */
+  readonly until: (script: string) => Promise<string>
   readonly end: () => Promise<void>
 }
 
@@ -85,10 +87,21 @@ export async function bootHost(share: string): Promise<Host> {
     if (ran.code !== 0) throw new Error(`${script}\nexit ${ran.code ?? ran.signal}\n${ran.transcript}`)
     return ran.stdout
   }
-  await sh('until systemctl is-system-running | grep -qE "running|degraded"; do sleep 0.2; done; ip link set lo up')
+  const untilSucceeds: Host['until'] = (script) =>
+    until(
+      `the host to do: ${script}`,
+      async () => {
+        const ran = await inside(['sh', '-ec', script])
+        return ran.code === 0 && { stdout: ran.stdout }
+      },
+      { timeout: 60_000, every: 100 },
+    ).then(({ stdout }) => stdout)
+  await untilSucceeds('systemctl is-system-running | grep -qE "running|degraded"')
+  await sh('ip link set lo up')
   return {
     run: inside,
     sh,
+    until: untilSucceeds,
     end: async () => {
       if (container.exitCode !== null) return
       container.kill('SIGKILL')

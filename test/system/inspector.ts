@@ -4,7 +4,6 @@ import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { get } from 'node:http'
 import type { Socket } from 'node:net'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { signal, until } from './processes.ts'
 
 type Message = Readonly<Record<string, unknown>>
@@ -58,7 +57,11 @@ async function evaluate(runtime: number, log: () => string, expression: string, 
     socket.write(frame(JSON.stringify({ id, method, params })))
   }
   const workers: unknown[] = []
+  const answered = new Set<unknown>()
+  let evaluated = false
   const hear = (message: Message): void => {
+    answered.add(message['id'])
+    evaluated ||= message['method'] === 'NodeWorker.receivedMessageFromWorker'
     if (message['method'] !== 'NodeWorker.attachedToWorker') return
     workers.push(fields(message['params'])['sessionId'])
   }
@@ -73,12 +76,12 @@ async function evaluate(runtime: number, log: () => string, expression: string, 
     waiting = waiting.subarray(taken)
   })
   tell('NodeWorker.enable', { waitForDebuggerOnStart: false })
-  await until('a worker to be attached', () => workers.length > 0)
-  await sleep(100)
+  // The answer comes after all workers have been named.
+  await until('the workers to be attached', () => answered.has(1))
   const evaluation = { id: 1, method: 'Runtime.evaluate', params: { expression } }
   const sessionId = workers[nth % workers.length]
   tell('NodeWorker.sendMessageToWorker', { sessionId, message: JSON.stringify(evaluation) })
-  await sleep(50)
+  await until('the evaluation', () => evaluated)
   socket.destroy()
 }
 
@@ -92,6 +95,7 @@ export async function inOneLane(runtime: number, log: () => string, code: string
     // The pool may have idle threads too; a lane is one that listens.
     const lane = "process.getActiveResourcesInfo().includes('TCPServerWrap')"
     const then = `{ process._rawDebug('${mark}'); ${code} }`
+    // By then the connection has ended, and with it what the inspector itself runs.
     await evaluate(runtime, log, `setTimeout(() => { if (${lane}) ${then} }, 100)`, tries)
     const seen = await until('the lane to be reached', () => log().includes(mark), { timeout: 1000 }).catch(() => false)
     if (seen) return

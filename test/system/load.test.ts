@@ -1,7 +1,6 @@
 // Many clients at the same time, most of them badly behaved, and what is left when they have gone.
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { messageFrom } from './clients.ts'
 import { type Conversation, converse, loggedIn, plain } from './conversation.ts'
 import { type Fixture, makeFixture } from './fixture.ts'
@@ -43,8 +42,8 @@ async function half(port: number, name: string, password: string, way: number): 
   const talk = await loggedIn(port, name, password)
   await intoData(talk)
   // Once in the middle of a line, once after a line, once after what is nearly the end of the message.
-  talk.send(`${crlf(messageFrom('me@example.org', 'half'))}${['a line cut', 'a line\r\n', '.\r'][way] ?? ''}`)
-  await sleep(20)
+  const text = `${crlf(messageFrom('me@example.org', 'half'))}${['a line cut', 'a line\r\n', '.\r'][way] ?? ''}`
+  await new Promise((resolve) => talk.socket.write(text, 'latin1', resolve))
   if (way === 0) talk.cut()
   else talk.socket.end()
   await talk.rest()
@@ -59,7 +58,6 @@ async function steadily(port: number, name: string, password: string, go: () => 
     await intoData(talk)
     assert.match(await talk.say(`${crlf(messageFrom('me@example.org', subject))}.`), /^250 /)
     subjects.push(subject)
-    await sleep(100)
   }
   assert.match(await talk.say('QUIT'), /^221 /)
   return subjects

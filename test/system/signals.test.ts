@@ -129,6 +129,7 @@ void describe('TERM while acceptd starts', () => {
     for (let n = 0; n < 2 * ROUNDS; n += 1) {
       const one = await start()
       await until('its second step', () => reached(one.pid, 'SigIgn', PIPE), { every: 1, show: one.log })
+      // Nothing tells where it is: the time since its second step does, each round a little more of it.
       setTimeout(() => signal(one.pid, 'SIGTERM'), 25 * n)
       assert.deepEqual(await one.ended, [0, null], one.log())
     }
