@@ -1,8 +1,8 @@
 // Two sides under the same load in turns, A B A B, so that what else the machine does falls on both.
-import { sleep } from './bed.ts'
+import { sleep } from './fixture.ts'
 import { type Load, type LoadReport, runLoad } from './loadgen.ts'
 import { type CpuSeconds, cpuOf, processTree } from './proc.ts'
-import type { Running, Side, Wish } from './side.ts'
+import type { Running, Setup, Side } from './side.ts'
 
 export interface Measured {
   readonly load: LoadReport
@@ -19,7 +19,7 @@ export interface Problem {
 
 export interface Contestant {
   readonly side: Side
-  readonly wish: Wish
+  readonly setup: Setup
 }
 
 /** Until the processes of ended sessions have been waited for, their CPU is in no sum. */
@@ -70,7 +70,7 @@ export async function interleave(
   const problems: Problem[] = []
   const running: Running[] = []
   try {
-    for (const { side, wish } of contestants) running.push(await side.start(wish))
+    for (const { side, setup } of contestants) running.push(await side.start(setup))
     for (let run = 0; run <= runs; run++) {
       for (const [index, each] of running.entries()) {
         const result = await measure(each, loadOf(run, index))

@@ -1,11 +1,12 @@
 // What the rows share while they run.
-import type { Bed } from './bed.ts'
+
 import type { Problem } from './compare.ts'
 import type { Figure } from './figures.ts'
+import type { Fixture } from './fixture.ts'
 import type { Side } from './side.ts'
 
 export interface Context {
-  readonly bed: Bed
+  readonly fixture: Fixture
   /** Undefined where it cannot run; the row then has the other side alone. */
   readonly ours: Side | undefined
   readonly chain: Side | undefined

@@ -1,6 +1,6 @@
 // Runs the load generator (bench/native/loadgen.c) and reads its answer.
 import { type ChildProcess, spawn } from 'node:child_process'
-import { benchProgram } from './bed.ts'
+import { benchProgram } from './fixture.ts'
 
 export interface Times {
   readonly count: number

@@ -14,8 +14,8 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
-import { type Bed, builtProgram, endProgram, freePort, greets, ruleLines, startProgram, top } from './bed.ts'
-import type { Side, Wish } from './side.ts'
+import { builtProgram, endProgram, type Fixture, freePort, greets, ruleLines, startProgram, top } from './fixture.ts'
+import type { Setup, Side } from './side.ts'
 
 /** Who runs acceptd: a number without an account. */
 const ACCOUNT = 39_999
@@ -50,9 +50,9 @@ function installAsRoot(): Installation {
   return { directory, programs, helper, busy: false }
 }
 
-function installAsUser(bed: Bed): Installation {
+function installAsUser(fixture: Fixture): Installation {
   return {
-    directory: mkdtempSync(join(bed.directory, 'acceptd-')),
+    directory: mkdtempSync(join(fixture.directory, 'acceptd-')),
     programs: join(top, 'dist/programs'),
     helper: builtProgram('accept-helper'),
     busy: false,
@@ -60,49 +60,50 @@ function installAsUser(bed: Bed): Installation {
 }
 
 /** The recommended control directory; only what limits how many may come is raised to what the row asks for. */
-function writeControl(bed: Bed, { directory, programs }: Installation, wish: Wish, port: number): string {
+function writeControl(fixture: Fixture, { directory, programs }: Installation, setup: Setup, port: number): string {
   const control = join(directory, 'control')
   rmSync(control, { recursive: true, force: true })
   if (existsSync(join(top, 'control'))) cpSync(join(top, 'control'), control, { recursive: true })
   else mkdirSync(control)
   // Beside chains: what a builtin checkpassword reads must lie where only root can write.
   const users = join(control, 'users')
-  cpSync(bed.users(wish.users), users)
+  cpSync(fixture.users(setup.users), users)
   const account = process.getuid?.() === 0 ? ACCOUNT : process.getuid?.()
-  const checkpassword = wish.chain === 'builtin' ? `builtin ${users}` : `${join(programs, 'checkpassword')} -f ${users}`
+  const checkpassword =
+    setup.chain === 'builtin' ? `builtin ${users}` : `${join(programs, 'checkpassword')} -f ${users}`
   const chains = [
     `account ${account}`,
     `socket ${join(directory, 'helper/helper.sock')}`,
-    `max-processes ${wish.clients * 2 + 4000}`,
+    `max-processes ${setup.clients * 2 + 4000}`,
     'attempts-per-second 100000',
     'chain bench',
     `  checkpassword ${checkpassword}`,
-    ...(wish.warm ? ['  warm 60'] : []),
-    `  backend ${bed.program('discard')} ${wish.protocol}`,
+    ...(setup.warm ? ['  warm 60'] : []),
+    `  backend ${fixture.program('discard')} ${setup.protocol}`,
   ]
   for (const [name, text] of Object.entries({
     me: 'bench.invalid\n',
     smtpcapabilities: 'PIPELINING\n8BITMIME\n',
     pop3capabilities: 'UIDL\n',
-    fixsmtpio: ruleLines(wish.rules),
+    fixsmtpio: ruleLines(setup.rules),
     // Thousands of idle clients are measured for longer than a login may take.
     timeoutlogin: '0\n',
-    listeners: `127.0.0.1:${port} ${wish.protocol} bench\n`,
+    listeners: `127.0.0.1:${port} ${setup.protocol} bench\n`,
     chains: `${chains.join('\n')}\n`,
-    ...(wish.lanes === undefined ? {} : { lanes: `${wish.lanes}\n` }),
+    ...(setup.lanes === undefined ? {} : { lanes: `${setup.lanes}\n` }),
   }))
     writeFileSync(join(control, name), text)
   execFileSync('chmod', ['-R', 'go-w,a+rX', control])
   return control
 }
 
-export function oursSide(bed: Bed): Side {
+export function oursSide(fixture: Fixture): Side {
   const installations: Installation[] = []
   /** One that no running acceptd uses; two run at once where acceptd is compared with itself. */
   const take = (): Installation => {
     let free = installations.find(({ busy }) => !busy)
     if (!free) {
-      free = process.getuid?.() === 0 ? installAsRoot() : installAsUser(bed)
+      free = process.getuid?.() === 0 ? installAsRoot() : installAsUser(fixture)
       installations.push(free)
     }
     free.busy = true
@@ -116,16 +117,16 @@ export function oursSide(bed: Bed): Side {
       const missing = ['acceptd', 'accept-helper'].find((name) => !existsSync(builtProgram(name)))
       return missing && `dist/programs/${missing} is not built (npm run build)`
     },
-    async start(wish) {
+    async start(setup) {
       const installation = take()
       const port = await freePort()
-      const control = writeControl(bed, installation, wish, port)
+      const control = writeControl(fixture, installation, setup, port)
       const run = join(installation.directory, 'run')
-      const log = join(bed.directory, `acceptd-${port}.log`)
+      const log = join(fixture.directory, `acceptd-${port}.log`)
       const child = startProgram(
         join(installation.programs, 'acceptd'),
         ['--control', control, '--run', run, '--helper', installation.helper],
-        { log, cwd: '/', env: profileEnvironment(bed, wish.profile) },
+        { log, cwd: '/', env: profileEnvironment(fixture, setup.profile) },
       )
       const stop = async (): Promise<void> => {
         await endProgram(child)
@@ -148,9 +149,9 @@ export function oursSide(bed: Bed): Side {
   }
 }
 
-function profileEnvironment(bed: Bed, directory: string | undefined): Readonly<Record<string, string>> {
+function profileEnvironment(fixture: Fixture, directory: string | undefined): Readonly<Record<string, string>> {
   if (directory === undefined) return {}
-  const hook = join(bed.directory, 'profile-hook.mjs')
+  const hook = join(fixture.directory, 'profile-hook.mjs')
   copyFileSync(join(top, 'dist/bench/profile-hook.js'), hook)
   return { ACCEPTD_BENCH_PROFILE: directory, NODE_OPTIONS: `--import=${pathToFileURL(hook).href}` }
 }

@@ -1,13 +1,13 @@
 // Flame graphs of acceptd's threads under load.
 import { chmodSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { sleep } from './bed.ts'
 import type { Problem } from './compare.ts'
 import type { Context } from './context.ts'
+import { sleep } from './fixture.ts'
 import { type CpuProfile, flameGraph } from './flame.ts'
 import { runLoad } from './loadgen.ts'
 import { resultsDirectory } from './results.ts'
-import { plainWish } from './side.ts'
+import { plainSetup } from './side.ts'
 
 /** Writes bench/results/flame-{cold,warm}-THREAD.svg and says which. */
 export async function writeFlameGraphs(
@@ -19,11 +19,11 @@ export async function writeFlameGraphs(
   for (const warm of [false, true]) {
     const name = warm ? 'warm' : 'cold'
     context.progress(`profile: ${name}`)
-    const directory = join(context.bed.directory, `profile-${name}`)
+    const directory = join(context.fixture.directory, `profile-${name}`)
     mkdirSync(directory)
     // The runtime is another user.
     chmodSync(directory, 0o777)
-    const running = await context.ours.start({ ...plainWish, warm, profile: directory })
+    const running = await context.ours.start({ ...plainSetup, warm, profile: directory })
     try {
       const load = { clients: 64, users: 100 }
       await runLoad(running.port, { ...load, duration: context.warmup + 0.5 })

@@ -1,9 +1,9 @@
 // bench/results/: the table in Markdown and a plot for each curve.
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { top } from './bed.ts'
 import type { Facts } from './facts.ts'
 import type { Figure, Sample } from './figures.ts'
+import { top } from './fixture.ts'
 import { svgPlot } from './plot.ts'
 import { markdown } from './table.ts'
 

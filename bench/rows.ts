@@ -3,7 +3,7 @@
 import type { Measured } from './compare.ts'
 import type { Target } from './figures.ts'
 import type { Load, Times } from './loadgen.ts'
-import type { Wish } from './side.ts'
+import type { Setup } from './side.ts'
 
 export interface Reading {
   readonly figure: string
@@ -21,7 +21,7 @@ export interface Point {
   readonly clients: number
   readonly x?: number
   readonly load?: Load
-  readonly wish?: Partial<Wish>
+  readonly setup?: Partial<Setup>
   /** In `--quick` too / in `--full` only. */
   readonly when?: 'quick' | 'full'
   /** Too much for the baseline: ours alone. */
@@ -33,8 +33,8 @@ export interface Row {
   readonly sentence: string
   /** The classic chain, acceptd itself without the knob, or a peer by its name. */
   readonly against: 'chain' | 'acceptd, cold' | 'postfix' | 'dovecot' | 'haraka' | 'smtp-server'
-  readonly ours: Partial<Wish>
-  readonly baseline?: Partial<Wish>
+  readonly ours: Partial<Setup>
+  readonly baseline?: Partial<Setup>
   readonly load: Load
   readonly points: readonly Point[]
   readonly readings: readonly Reading[]
@@ -125,7 +125,11 @@ const sizeCurve: readonly Point[] = [1_000, 16_000, 256_000, 2_000_000, 20_000_0
   x: size,
   load: { size },
 }))
-const ruleCurve: readonly Point[] = [12, 100, 1000, 10_000].map((rules) => ({ clients: 16, x: rules, wish: { rules } }))
+const ruleCurve: readonly Point[] = [12, 100, 1000, 10_000].map((rules) => ({
+  clients: 16,
+  x: rules,
+  setup: { rules },
+}))
 
 export const rows: readonly Row[] = [
   {

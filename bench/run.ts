@@ -1,11 +1,11 @@
 // npm run bench: chooses rows and sides, runs them, shows the table, writes bench/results/.
 import { execFileSync } from 'node:child_process'
 import { baselineSide } from './baseline.ts'
-import { buildPrograms, endAllPrograms, makeBed } from './bed.ts'
 import type { Problem } from './compare.ts'
 import type { Context, Outcome } from './context.ts'
 import { machineFacts } from './facts.ts'
 import { type Figure, toJson, verdictOf } from './figures.ts'
+import { buildPrograms, endAllPrograms, makeFixture } from './fixture.ts'
 import { type BenchOptions, help, readOptions } from './options.ts'
 import { oursSide } from './ours.ts'
 import { peerSides } from './peers/all.ts'
@@ -99,12 +99,12 @@ async function main(): Promise<number> {
     process.stderr.write(`bench: ${((Date.now() - started) / 1000).toFixed(0).padStart(4)} s  ${text}\n`)
   }
   buildPrograms()
-  const bed = makeBed()
+  const fixture = makeFixture()
   endWhenInterrupted()
-  const chain = baselineSide(bed)
-  const peers = peerSides(bed)
+  const chain = baselineSide(fixture)
+  const peers = peerSides(fixture)
   if (options.install) install([chain, ...peers])
-  const sides = [oursSide(bed), chain, ...peers]
+  const sides = [oursSide(fixture), chain, ...peers]
   const ours = sides.find(({ name }) => name === options.ours)
   if (!ours) throw new Error(`--ours takes ${sides.map(({ name }) => name).join(', ')}, not "${options.ours}"`)
 
@@ -119,7 +119,7 @@ async function main(): Promise<number> {
   }
   const quick = options.extent === 'quick'
   const context: Context = {
-    bed,
+    fixture,
     ours: usable(options.ours === 'acceptd' ? ours : { ...ours, name: `${ours.name}, as ours` }, true),
     chain: usable(chain, true),
     peers: peers.flatMap((side) => usable(side, false) ?? []),

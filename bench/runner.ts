@@ -4,7 +4,7 @@ import type { Context, Outcome } from './context.ts'
 import { type Figure, sampleOf } from './figures.ts'
 import type { Load } from './loadgen.ts'
 import type { Point, Reading, Row } from './rows.ts'
-import { plainWish, type Side, type Wish } from './side.ts'
+import { plainSetup, type Setup, type Side } from './side.ts'
 
 function sideOf(context: Context, against: Row['against']): Side | undefined {
   if (against === 'chain') return context.chain
@@ -29,16 +29,16 @@ export async function runRow(row: Row, context: Context): Promise<Outcome> {
 }
 
 async function runPoint(row: Row, point: Point, context: Context): Promise<Outcome> {
-  const wish = (part: Partial<Wish> | undefined): Wish => ({
-    ...plainWish,
+  const setup = (part: Partial<Setup> | undefined): Setup => ({
+    ...plainSetup,
     ...part,
-    ...point.wish,
+    ...point.setup,
     clients: point.clients,
   })
   const other = point.oursAlone ? undefined : sideOf(context, row.against)
   const contestants: { readonly role: 'ours' | 'baseline'; readonly contestant: Contestant }[] = []
-  if (context.ours) contestants.push({ role: 'ours', contestant: { side: context.ours, wish: wish(row.ours) } })
-  if (other) contestants.push({ role: 'baseline', contestant: { side: other, wish: wish(row.baseline) } })
+  if (context.ours) contestants.push({ role: 'ours', contestant: { side: context.ours, setup: setup(row.ours) } })
+  if (other) contestants.push({ role: 'baseline', contestant: { side: other, setup: setup(row.baseline) } })
   const { measured, problems } = await interleave(
     contestants.map(({ contestant }) => contestant),
     (run, index) => loadOf(row, point, context, run, contestants[index]?.contestant),
@@ -53,7 +53,7 @@ async function runPoint(row: Row, point: Point, context: Context): Promise<Outco
 }
 
 function loadOf(row: Row, point: Point, context: Context, run: number, contestant: Contestant | undefined): Load {
-  const users = contestant?.wish.users ?? 1
+  const users = contestant?.setup.users ?? 1
   const settling = Math.max(context.seconds / 2, Math.min(context.settling, contestant?.side.settling ?? 0))
   // A thousand clients at once have sessions of seconds.
   const load: Load = {

@@ -1,7 +1,7 @@
 // What can be put under load: acceptd, the classic chain, another mail server. A side starts a server as it is wished and says how to
 // reach it and which processes to account.
 
-export interface Wish {
+export interface Setup {
   readonly protocol: 'smtp' | 'pop3'
   /** user0 .. user(users-1), with the passwords secret0 .. */
   readonly users: number
@@ -19,7 +19,7 @@ export interface Wish {
   readonly profile: string | undefined
 }
 
-export const plainWish: Wish = {
+export const plainSetup: Setup = {
   protocol: 'smtp',
   users: 100,
   clients: 64,
@@ -46,7 +46,7 @@ export interface Side {
   readonly what: string
   /** Why it cannot run here; undefined if it can. */
   readonly absent: () => string | undefined
-  readonly start: (wish: Wish) => Promise<Running>
+  readonly start: (setup: Setup) => Promise<Running>
   /** Seconds of load after which V8 has compiled what is used; before them it is not measured. */
   readonly settling?: number
   /** Debian packages that `--install` fetches. */

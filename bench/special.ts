@@ -1,13 +1,13 @@
 // Rows that are more than a load put on two sides: memory of idle sessions, the descriptor limit, a burst, rules, a reload.
 import { connect } from 'node:net'
-import { sleep } from './bed.ts'
 import { interleave } from './compare.ts'
 import type { Context, Outcome } from './context.ts'
 import { askControl } from './control.ts'
 import { type Figure, sampleOf, type Target } from './figures.ts'
+import { sleep } from './fixture.ts'
 import { type Held, holdLoad, runLoad } from './loadgen.ts'
 import { descriptorLimit, listenOverflows, pssOf } from './proc.ts'
-import { plainWish, type Running, type Side, type Wish } from './side.ts'
+import { plainSetup, type Running, type Setup, type Side } from './side.ts'
 
 export interface SpecialRow {
   readonly row: string
@@ -78,8 +78,8 @@ async function release(side: Side, held: readonly Held[], problems: Problems): P
   }
 }
 
-async function onSide<T>(side: Side, wish: Partial<Wish>, work: (running: Running) => Promise<T>): Promise<T> {
-  const running = await side.start({ ...plainWish, ...wish })
+async function onSide<T>(side: Side, setup: Partial<Setup>, work: (running: Running) => Promise<T>): Promise<T> {
+  const running = await side.start({ ...plainSetup, ...setup })
   try {
     return await work(running)
   } finally {
@@ -242,7 +242,7 @@ async function burst(context: Context): Promise<Outcome> {
 const LINES_A_MESSAGE = 4
 
 async function ruleCost(context: Context): Promise<Outcome> {
-  const few = plainWish.rules
+  const few = plainSetup.rules
   const many = 10_000
   const problems: Problems = []
   const costs: { ours?: number[]; baseline?: number[] } = {}
@@ -253,7 +253,7 @@ async function ruleCost(context: Context): Promise<Outcome> {
     if (!side) continue
     context.progress(`rules: ${few} against ${many}, ${side.name}`)
     const clients = 16
-    const wishes = [few, many].map((rules) => ({ side, wish: { ...plainWish, clients, rules } }))
+    const wishes = [few, many].map((rules) => ({ side, setup: { ...plainSetup, clients, rules } }))
     const load = {
       clients,
       users: 100,

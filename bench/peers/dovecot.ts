@@ -3,18 +3,18 @@
 import type { ChildProcess } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { type Bed, endProgram, findProgram, freePort, greets, sleep, startProgram } from '../bed.ts'
+import { endProgram, type Fixture, findProgram, freePort, greets, sleep, startProgram } from '../fixture.ts'
 import type { Side } from '../side.ts'
 
 let instances = 0
 
 /** Starts Dovecot in a directory of its own: Unix socket paths must be short. */
 function startDovecot(
-  bed: Bed,
+  fixture: Fixture,
   users: number,
   more: (directory: string) => string,
 ): { directory: string; child: ChildProcess } {
-  const directory = join(bed.directory, `dovecot-${instances++}`)
+  const directory = join(fixture.directory, `dovecot-${instances++}`)
   mkdirSync(directory)
   const file = join(directory, 'dovecot.conf')
   writeFileSync(
@@ -27,11 +27,11 @@ disable_plaintext_auth = no
 auth_mechanisms = plain login
 passdb {
   driver = passwd-file
-  args = ${bed.users(users)}
+  args = ${fixture.users(users)}
 }
 userdb {
   driver = passwd-file
-  args = ${bed.users(users)}
+  args = ${fixture.users(users)}
 }
 service stats {
   unix_listener stats-writer {
@@ -49,9 +49,9 @@ export interface DovecotAuth {
   readonly child: ChildProcess
 }
 
-export async function dovecotAuth(bed: Bed, users: number): Promise<DovecotAuth> {
+export async function dovecotAuth(fixture: Fixture, users: number): Promise<DovecotAuth> {
   const { directory, child } = startDovecot(
-    bed,
+    fixture,
     users,
     (place) => `protocols =
 service auth {
@@ -73,7 +73,7 @@ service auth {
 
 const submissionModule = '/usr/lib/dovecot/submission'
 
-export const dovecotSide = (bed: Bed): Side => ({
+export const dovecotSide = (fixture: Fixture): Side => ({
   name: 'dovecot',
   what: 'Dovecot submission (login processes reused, then a process per session as the user; no TLS): relays each message to a process of the same discarding backend under tcpserver',
   packages: ['dovecot-core', 'dovecot-submissiond', 'ucspi-tcp'],
@@ -82,18 +82,18 @@ export const dovecotSide = (bed: Bed): Side => ({
     if (!existsSync(submissionModule)) return 'dovecot submission is not installed (Debian: dovecot-submissiond)'
     return findProgram('tcpserver') ? undefined : 'tcpserver is not installed (Debian: ucspi-tcp)'
   },
-  async start(wish) {
+  async start(setup) {
     const [port, relayPort] = [await freePort(), await freePort()]
-    const limit = String(wish.clients * 2 + 100)
+    const limit = String(setup.clients * 2 + 100)
     const relay = startProgram(
       'tcpserver',
-      ['-H', '-R', '-l0', '-c', limit, '-b', '4096', '127.0.0.1', String(relayPort), bed.program('discard')],
-      { log: join(bed.directory, `relay-${relayPort}.log`) },
+      ['-H', '-R', '-l0', '-c', limit, '-b', '4096', '127.0.0.1', String(relayPort), fixture.program('discard')],
+      { log: join(fixture.directory, `relay-${relayPort}.log`) },
     )
     await greets(relayPort, relay)
     const { directory, child } = startDovecot(
-      bed,
-      wish.users,
+      fixture,
+      setup.users,
       (place) => `protocols = submission
 hostname = dovecot.invalid
 submission_relay_host = 127.0.0.1

@@ -2,8 +2,8 @@
 import { chmodSync, mkdirSync, writeFileSync } from 'node:fs'
 import { cpus } from 'node:os'
 import { join } from 'node:path'
-import { type Bed, endProgram, findProgram, freePort, greets, startProgram } from '../bed.ts'
-import type { Side, Wish } from '../side.ts'
+import { endProgram, type Fixture, findProgram, freePort, greets, startProgram } from '../fixture.ts'
+import type { Setup, Side } from '../side.ts'
 
 // Haraka fills nothing in where this file or a section of it is missing.
 const connectionIni = `[main]
@@ -25,10 +25,10 @@ banner_chars=6
 deny_chars=0
 `
 
-function writeConfig(directory: string, port: number, wish: Wish): void {
+function writeConfig(directory: string, port: number, setup: Setup): void {
   const config = join(directory, 'config')
   mkdirSync(config, { recursive: true })
-  const users = Array.from({ length: wish.users }, (_, index) => `user${index}=secret${index}`)
+  const users = Array.from({ length: setup.users }, (_, index) => `user${index}=secret${index}`)
   for (const [name, text] of Object.entries({
     'smtp.ini': `listen=127.0.0.1:${port}\nnodes=${cpus().length}\n`,
     plugins: 'auth/flat_file\nqueue/discard\n',
@@ -42,15 +42,15 @@ function writeConfig(directory: string, port: number, wish: Wish): void {
   chmodSync(directory, 0o755)
 }
 
-export const harakaSide = (bed: Bed): Side => ({
+export const harakaSide = (fixture: Fixture): Side => ({
   name: 'haraka',
   settling: 8,
   what: 'Haraka, a Node process per core: compares passwords in memory without a hash (auth/flat_file), drops messages (queue/discard)',
   absent: () => (findProgram('haraka') ? undefined : 'haraka is not installed (npm install -g Haraka)'),
-  async start(wish) {
+  async start(setup) {
     const port = await freePort()
-    const directory = join(bed.directory, `haraka-${port}`)
-    writeConfig(directory, port, wish)
+    const directory = join(fixture.directory, `haraka-${port}`)
+    writeConfig(directory, port, setup)
     const child = startProgram(findProgram('haraka') ?? 'haraka', ['-c', directory], {
       log: join(directory, 'log'),
       // Without this its discarding plugin refuses to discard.

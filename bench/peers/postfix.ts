@@ -2,17 +2,17 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import {
-  type Bed,
   endAtExit,
   endedNow,
   endProgram,
+  type Fixture,
   findProgram,
   freePort,
   greets,
-  makeBed,
+  makeFixture,
   sleep,
   startProgram,
-} from '../bed.ts'
+} from '../fixture.ts'
 import { processTree } from '../proc.ts'
 import type { Side } from '../side.ts'
 import { dovecotAuth } from './dovecot.ts'
@@ -69,7 +69,7 @@ showq     unix  n - n - - showq
 flush     unix  n - n 1000? 0 flush
 `
 
-export const postfixSide = (bed: Bed): Side => ({
+export const postfixSide = (fixture: Fixture): Side => ({
   name: 'postfix',
   what: 'Postfix submission with Dovecot SASL (a process for each client, at least 100; no TLS): messages written to a queue on tmpfs, then dropped by discard(8)',
   packages: ['postfix', 'dovecot-core'],
@@ -79,16 +79,16 @@ export const postfixSide = (bed: Bed): Side => ({
     if (!findProgram('dovecot')) return 'dovecot is not installed (Debian: dovecot-core)'
     return undefined
   },
-  async start(wish) {
-    const memory = makeBed(existsSync('/dev/shm') ? '/dev/shm' : undefined)
+  async start(setup) {
+    const memory = makeFixture(existsSync('/dev/shm') ? '/dev/shm' : undefined)
     const port = await freePort()
-    const auth = await dovecotAuth(bed, wish.users)
+    const auth = await dovecotAuth(fixture, setup.users)
     const etc = join(memory.directory, 'etc')
     for (const name of ['etc', 'queue']) mkdirSync(join(memory.directory, name))
-    writeFileSync(join(etc, 'main.cf'), mainCf(memory.directory, auth.socket, processesFor(wish.clients)))
+    writeFileSync(join(etc, 'main.cf'), mainCf(memory.directory, auth.socket, processesFor(setup.clients)))
     writeFileSync(join(etc, 'master.cf'), masterCf(port))
     const command = findProgram('postfix') ?? 'postfix'
-    const log = join(bed.directory, `postfix-${port}.log`)
+    const log = join(fixture.directory, `postfix-${port}.log`)
     const starting = startProgram(command, ['-c', etc, 'start'], { log })
     let master = 0
     const stop = async (): Promise<void> => {

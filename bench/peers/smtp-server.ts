@@ -2,10 +2,10 @@
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { type Bed, endProgram, freePort, greets, startProgram } from '../bed.ts'
+import { endProgram, type Fixture, freePort, greets, startProgram } from '../fixture.ts'
 import type { Side } from '../side.ts'
 
-export const smtpServerSide = (bed: Bed): Side => ({
+export const smtpServerSide = (fixture: Fixture): Side => ({
   name: 'smtp-server',
   settling: 8,
   what: "nodemailer's smtp-server, one Node process of one user: compares passwords in memory without a hash, reads messages and drops them",
@@ -17,11 +17,11 @@ export const smtpServerSide = (bed: Bed): Side => ({
       return 'the npm package smtp-server is not installed'
     }
   },
-  async start(wish) {
+  async start(setup) {
     const port = await freePort()
     const main = fileURLToPath(new URL('./smtp-server-main.js', import.meta.url))
-    const child = startProgram(process.execPath, [main, String(port), String(wish.users)], {
-      log: join(bed.directory, `smtp-server-${port}.log`),
+    const child = startProgram(process.execPath, [main, String(port), String(setup.users)], {
+      log: join(fixture.directory, `smtp-server-${port}.log`),
     })
     await greets(port, child)
     return {

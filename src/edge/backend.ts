@@ -4,7 +4,7 @@
 import { readSync } from 'node:fs'
 import type { Socket } from 'node:net'
 
-export interface BackendHearer {
+export interface BackendListener {
   /** What it said, in the lane's buffer: gone when this returns. */
   fromBackend(bytes: Uint8Array): void
   /** Nothing more comes from it: its end of file, an error, its close. Called at each of them. */
@@ -13,7 +13,7 @@ export interface BackendHearer {
   backendDrained(): void
 }
 
-const NOBODY: BackendHearer = { fromBackend() {}, backendEnded() {}, backendDrained() {} }
+const NOBODY: BackendListener = { fromBackend() {}, backendEnded() {}, backendDrained() {} }
 
 const READ_OCTETS = 65_536
 
@@ -30,14 +30,14 @@ export class Backend {
   /** Sessions that it has served to their end, and was parked after. */
   uses = 0
   readonly stream: Socket
-  private hearer: BackendHearer
+  private listener: BackendListener
 
-  constructor(stream: Socket, hearer: BackendHearer) {
+  constructor(stream: Socket, listener: BackendListener) {
     this.stream = stream
-    this.hearer = hearer
-    stream.on('data', (bytes: Buffer) => this.hearer.fromBackend(bytes))
-    stream.on('drain', () => this.hearer.backendDrained())
-    const ended = () => this.hearer.backendEnded()
+    this.listener = listener
+    stream.on('data', (bytes: Buffer) => this.listener.fromBackend(bytes))
+    stream.on('drain', () => this.listener.backendDrained())
+    const ended = () => this.listener.backendEnded()
     stream.on('end', ended)
     // Without a listener an error would end the lane.
     stream.on('error', ended)
@@ -59,12 +59,12 @@ export class Backend {
       const bytes = Buffer.allocUnsafe(READ_OCTETS)
       const octets = readNow(handle?.fd ?? -1, bytes)
       more = octets > 0
-      if (more) this.hearer.fromBackend(bytes.subarray(0, octets))
+      if (more) this.listener.fromBackend(bytes.subarray(0, octets))
     }
   }
 
-  handTo(hearer: BackendHearer): void {
-    this.hearer = hearer
+  handTo(listener: BackendListener): void {
+    this.listener = listener
   }
 
   /** Nothing can come from it any more. */
@@ -74,7 +74,7 @@ export class Backend {
 
   /** Closes it; nobody hears of it again. */
   discard(): void {
-    this.hearer = NOBODY
+    this.listener = NOBODY
     this.stream.destroy()
   }
 }

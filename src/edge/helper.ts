@@ -14,7 +14,7 @@ import {
   parseStatus,
   WATCH_REQUEST,
 } from '../protocol/helper.ts'
-import { Backend, type BackendHearer } from './backend.ts'
+import { Backend, type BackendListener } from './backend.ts'
 import type { SocketOptions } from './reading.ts'
 
 interface HelperFacts {
@@ -48,7 +48,7 @@ export function askHelper(
 }
 
 /** Hears the stream until it has brought a status line. */
-class Asking implements BackendHearer {
+class Asking implements BackendListener {
   private waiting = true
   private line = ''
   private readonly backend: Backend

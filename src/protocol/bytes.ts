@@ -43,7 +43,7 @@ export function viewOf(bytes: Uint8Array): Buffer {
 }
 
 /** Memory for `size` bytes, not zeroed and never shared with another value. */
-export function roomFor(size: number): Uint8Array {
+export function allocate(size: number): Uint8Array {
   return Buffer.allocUnsafeSlow(size)
 }
 

@@ -2,7 +2,7 @@
 // 4.5.2), a line ending at the end if it has none, and the final dot. What a line ending is that is not CR LF, end-of-data.ts decides, as
 // for every client; here a line begins where a client that counts strictly says so. Kept over reads and over chunks.
 
-import { CR, DOT, LF, NO_BYTES, roomFor, viewOf } from './bytes.ts'
+import { allocate, CR, DOT, LF, NO_BYTES, viewOf } from './bytes.ts'
 
 /** What the octets so far end with. */
 export type ChunksState = 'line-start' | 'text' | 'cr'
@@ -34,7 +34,7 @@ function dotsThatBeginLines(before: ChunksState, bytes: Uint8Array): readonly nu
 }
 
 function doubled(bytes: Uint8Array, dots: readonly number[]): Uint8Array {
-  const out = roomFor(bytes.length + dots.length)
+  const out = allocate(bytes.length + dots.length)
   let from = 0
   let size = 0
   for (const dot of dots) {

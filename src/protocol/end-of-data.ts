@@ -19,7 +19,7 @@
 //                 after them. A client that stuffs its dots sends no such line.
 //   NUL ... . CR  in a line with a NUL, a dot with CR, LF or NUL after it is refused: where such a line is longer than the backend's
 //                 buffer, any octet of it may begin a line for the backend, so that no octet could be added safely
-import { CR, DOT, LF, NUL, roomFor } from './bytes.ts'
+import { allocate, CR, DOT, LF, NUL } from './bytes.ts'
 import type { LineEndSearch } from './line-ends.ts'
 
 /** What becomes of a bare CR or LF: made CR LF, or the backend gets nothing from it on. */
@@ -146,7 +146,7 @@ const showsBare = (place: number, byte: number): boolean =>
 /** The rest of a read, byte by byte into new memory. Two bytes can become four (LF . is CR LF . .), and a CR or a dot may be waiting. */
 function mend(from: number, chunk: Uint8Array, start: number, bare: BareLineEnd, waiting = 0): ScannedBody {
   const clean = cleanUpTo(chunk, start)
-  const out = roomFor(2 * (chunk.length - start) + 4 + waiting)
+  const out = allocate(2 * (chunk.length - start) + 4 + waiting)
   let size = 0
   let place = from
   let spaces = waiting

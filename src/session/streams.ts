@@ -3,7 +3,7 @@
 
 import type { Body, Splice } from '../actors/effects.ts'
 import type { Why } from '../actors/endings.ts'
-import type { BackendHearer } from '../edge/backend.ts'
+import type { BackendListener } from '../edge/backend.ts'
 import type { ClientSocket } from '../edge/listening.ts'
 import type { Reading } from '../edge/reading.ts'
 import type { BareLineEnd, BodyFault } from '../protocol/end-of-data.ts'
@@ -27,7 +27,7 @@ export interface StreamsListener {
   readonly over: (why: Why) => void
 }
 
-export class Streams implements ClientListener, BackendHearer {
+export class Streams implements ClientListener, BackendListener {
   private readonly listener: StreamsListener
   private readonly bareLineEnd: BareLineEnd
   private readonly reading: Reading

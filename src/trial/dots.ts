@@ -1,6 +1,6 @@
 // Between the wire and a file (RFC 5321 4.5.2, RFC 1939 section 3): on the wire lines end in CR LF and a dot that begins one is doubled; in
 // a file lines end in LF and dots are as they were written.
-import { bytesOf, CR, DOT, LF, roomFor, textOf } from '../protocol/bytes.ts'
+import { allocate, bytesOf, CR, DOT, LF, textOf } from '../protocol/bytes.ts'
 
 export interface Unstuffed {
   readonly bytes: Uint8Array
@@ -10,7 +10,7 @@ export interface Unstuffed {
 
 /** What `scanBody` lets through, where every CR has its LF, as a file keeps it. A message begins with `lineStart`. */
 export function unstuff(chunk: Uint8Array, lineStart: boolean): Unstuffed {
-  const out = roomFor(chunk.length)
+  const out = allocate(chunk.length)
   let size = 0
   let first = lineStart
   for (const byte of chunk) {

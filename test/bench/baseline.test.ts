@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { benchProgram, ruleLines } from '../../bench/bed.ts'
+import { benchProgram, ruleLines } from '../../bench/fixture.ts'
 import { controlHome, converse, fakeCheckpassword, temporary } from './programs.ts'
 
 const plain = (user: string, password: string): string => Buffer.from(`\0${user}\0${password}`).toString('base64')

@@ -1,6 +1,6 @@
 // The baseline's chain for each connection of a listener, without tcpserver.
 import { spawn } from 'node:child_process'
-import { benchProgram, ruleLines } from '../../bench/bed.ts'
+import { benchProgram, ruleLines } from '../../bench/fixture.ts'
 import { attach, controlHome, fakeCheckpassword, listen, temporary } from './programs.ts'
 
 export interface ChainServer {

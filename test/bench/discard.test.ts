@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { test } from 'node:test'
-import { benchProgram } from '../../bench/bed.ts'
+import { benchProgram } from '../../bench/fixture.ts'
 import { converse } from './programs.ts'
 
 const discard = (input: string): { out: string; err: string; code: number | null } =>

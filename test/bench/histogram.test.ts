@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { benchProgram } from '../../bench/bed.ts'
+import { benchProgram } from '../../bench/fixture.ts'
 import './programs.ts'
 
 type Percentiles = Readonly<Record<'count' | 'p50' | 'p90' | 'p99' | 'p999' | 'max', number>>

@@ -4,7 +4,7 @@ import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:f
 import { createServer, type Server, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { benchProgram, buildPrograms } from '../../bench/bed.ts'
+import { benchProgram, buildPrograms } from '../../bench/fixture.ts'
 
 buildPrograms()
 

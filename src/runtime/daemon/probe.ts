@@ -4,7 +4,7 @@ import { err, ok, type Result } from 'neverthrow'
 import type { RpcFailure } from '../../contract/daemon.ts'
 import { failure, notFound } from '../../contract/failure.ts'
 import type { BackendProbe } from '../../contract/probe.ts'
-import type { Backend, BackendHearer } from '../../edge/backend.ts'
+import type { Backend, BackendListener } from '../../edge/backend.ts'
 import { askHelper } from '../../edge/helper.ts'
 import { NO_BYTES } from '../../protocol/bytes.ts'
 import { compareKeywords, keywordLines } from '../../protocol/keywords.ts'
@@ -64,7 +64,7 @@ function ask({ options }: Runtime, chain: string, me: string): Promise<Told> {
   })
 }
 
-class Probing implements BackendHearer {
+class Probing implements BackendListener {
   private replies = noReply
   private readonly heard: string[] = []
   private readonly backend: Backend

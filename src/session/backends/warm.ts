@@ -4,7 +4,7 @@
 // chain's `warm` seconds, and (b) chain and environment are the same byte for byte. Any byte or end of file while parked discards it.
 
 import { createHmac, randomBytes } from 'node:crypto'
-import type { Backend, BackendHearer } from '../../edge/backend.ts'
+import type { Backend, BackendListener } from '../../edge/backend.ts'
 import { monotonic } from '../../edge/clock.ts'
 import { bytesOf, wipe } from '../../protocol/bytes.ts'
 import type { Accepted } from '../../protocol/helper.ts'
@@ -191,7 +191,7 @@ function createAcceptances() {
 // ---- the backends that wait
 
 /** Anything that it says or does discards it. */
-class Parked implements BackendHearer {
+class Parked implements BackendListener {
   readonly idle: Idle
   readonly since = monotonic()
   private readonly discard: (one: Parked) => void

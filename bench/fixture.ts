@@ -17,7 +17,7 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
-/** The clone: this file runs as dist/bench/bed.js. */
+/** The clone: this file runs as dist/bench/fixture.js. */
 export const top = dirname(dirname(dirname(fileURLToPath(import.meta.url))))
 const benchPrograms = join(top, 'dist/bench/native')
 
@@ -54,7 +54,7 @@ const recommendedRules = [
   'AUTHUP_USER:auth:NOOP :*::503 already authenticated (#5.5.1)',
 ]
 
-export interface Bed {
+export interface Fixture {
   readonly directory: string
   /** A copy of a program of bench/native or of dist/programs that every user can run, wherever the clone is. */
   program(name: string): string
@@ -68,7 +68,7 @@ export interface Bed {
 /** The first numeric uid of the users. Run by an ordinary user, everybody is that user. */
 const FIRST_UID = 40_000
 
-export function makeBed(parent = tmpdir()): Bed {
+export function makeFixture(parent = tmpdir()): Fixture {
   const directory = mkdtempSync(join(parent, 'acceptd-bench-'))
   chmodSync(directory, 0o755)
   let homes = 0
@@ -173,7 +173,7 @@ export function endAllPrograms(): void {
   }
 }
 
-/** Starts a server with its output in a file of the bed. Give the file's text to people when it fails. */
+/** Starts a server with its output in a file of the fixture. Give the file's text to people when it fails. */
 export function startProgram(
   command: string,
   args: readonly string[],
