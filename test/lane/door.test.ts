@@ -2,9 +2,7 @@
 import assert from 'node:assert/strict'
 import { after, describe, it } from 'node:test'
 import type { ControlTexts } from '../../src/config/knobs.ts'
-import { controlTexts } from '../support/control.ts'
-import { endWorker, type Lane, startLane, until } from '../support/lane.ts'
-import { parseTranscripts } from '../support/transcript.ts'
+import { AUTH, acceptingLane, endWorker, type Lane, logs, textsOf, until } from '../support/lane.ts'
 
 after(endWorker)
 
@@ -13,17 +11,9 @@ async function lane(
   texts: ControlTexts,
   protocol = 'smtp',
 ): Promise<Lane> {
-  const [made] = parseTranscripts(`# made up\nwith: ${protocol === 'pop3' ? 'pop3 tries=5' : 'tries=5'}`, '')
-  assert.ok(made)
   const listeners = `127.0.0.1:0 ${protocol} submission\n`
-  const started = await startLane({ ...controlTexts(made.settings), listeners, ...texts })
-  started.helper.answering = (asked) => asked.answer('ok 1000 1000 42').send('220 backend\r\n')
-  t.after(started.stop)
-  return started
+  return acceptingLane(t, { ...textsOf(protocol === 'pop3' ? 'pop3 tries=5' : 'tries=5'), listeners, ...texts })
 }
-
-const AUTH = `AUTH PLAIN ${Buffer.from('\0me\0secret').toString('base64')}\r\n`
-const logs = (one: Lane, pattern: RegExp): Promise<void> => until(String(pattern), () => pattern.test(one.log()))
 
 void describe('control/access', () => {
   for (const [protocol, wanted] of [
@@ -41,7 +31,7 @@ void describe('control/access', () => {
   void it('sets variables for chains and rules', async (t) => {
     const one = await lane(t, {
       access: '127.:allow,ACCEPTD_SITE="office"\n',
-      fixsmtpio: `${controlTexts((parseTranscripts('# x\nwith: tries=5', '')[0] ?? assert.fail()).settings).fixsmtpio ?? ''}ACCEPTD_SITE:noop::*::250 from the office\n`,
+      fixsmtpio: `${textsOf('tries=5').fixsmtpio ?? ''}ACCEPTD_SITE:noop::*::250 from the office\n`,
     })
     const end = one.dial()
     end.send(AUTH)

@@ -5,42 +5,23 @@ import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, describe, it } from 'node:test'
-import { newTicketKey, type TlsMaterial } from '../../src/edge/tls.ts'
 import { bytesOf, concat } from '../../src/protocol/bytes.ts'
-import { controlTexts } from '../support/control.ts'
 import { StreamEnd } from '../support/fake-helper.ts'
-import { endWorker, type Lane, startLane, until } from '../support/lane.ts'
-import { makePair, namedPair, tlsClient } from '../support/tls.ts'
-import { parseTranscripts } from '../support/transcript.ts'
+import { AUTH, acceptingLane, endWorker, hear, type Lane, textsOf, until } from '../support/lane.ts'
+import { makePair, materialOf, namedPair, tlsClient } from '../support/tls.ts'
 
 const dir = mkdtempSync(join(tmpdir(), 'acceptd-proxy-'))
-const tls: TlsMaterial = {
-  pairs: [namedPair(['mx.example'], makePair(dir, 'mx.example'))],
-  minimum: 'TLSv1.2',
-  ciphers: '',
-  unknownName: 'default',
-  tickets: [newTicketKey()],
-  authorities: {},
-}
+const tls = materialOf(namedPair(['mx.example'], makePair(dir, 'mx.example')))
 after(async () => {
   await endWorker()
   rmSync(dir, { recursive: true })
 })
 
 async function lane(t: { after: (f: () => Promise<void>) => void }, options: string): Promise<Lane> {
-  const [made] = parseTranscripts('# made up\nwith: tries=5', '')
-  assert.ok(made)
   const listeners = `127.0.0.1:0 smtp submission ${options}\n`
-  const started = await startLane({ ...controlTexts(made.settings), tls: 'a /a.pem /a.key\n', listeners }, { tls })
-  started.helper.answering = (asked) => asked.answer('ok 1000 1000 42').send('220 backend\r\n')
-  t.after(started.stop)
-  return started
+  return acceptingLane(t, { ...textsOf('tries=5'), tls: 'a /a.pem /a.key\n', listeners }, { tls })
 }
 
-const hear = (end: StreamEnd, text: string): Promise<void> =>
-  until(`${JSON.stringify(text)} in ${JSON.stringify(end.heard())}`, () => end.heard().includes(text))
-
-const AUTH = `AUTH PLAIN ${Buffer.from('\0me\0secret').toString('base64')}\r\n`
 const HEADER = 'PROXY TCP4 198.51.100.7 203.0.113.1 40000 587\r\n'
 
 void describe('a PROXY header', () => {

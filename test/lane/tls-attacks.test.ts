@@ -9,7 +9,7 @@ import { after, before, describe, it } from 'node:test'
 import { connect as connectTls } from 'node:tls'
 import { newTicketKey, type TlsMaterial } from '../../src/edge/tls.ts'
 import { StreamEnd } from '../support/fake-helper.ts'
-import { endWorker, type Lane, startLane, until } from '../support/lane.ts'
+import { AUTH, acceptingLane, endWorker, type Lane, until } from '../support/lane.ts'
 import { makePair, namedPair, tlsClient, tlsTexts } from '../support/tls.ts'
 
 const dir = mkdtempSync(join(tmpdir(), 'acceptd-tls-attacks-'))
@@ -60,14 +60,10 @@ function clientHello(): Promise<Buffer> {
 }
 
 async function lane(t: { after: (f: () => Promise<void>) => void }, listener: string): Promise<Lane> {
-  const started = await startLane(tlsTexts(listener), { tls: materials[0] })
-  started.helper.answering = (asked) => asked.answer('ok 1000 1000 42').send('220 backend\r\n')
-  t.after(started.stop)
-  return started
+  return acceptingLane(t, tlsTexts(listener), { tls: materials[0] })
 }
 
 const IMPLICIT = 'smtp submission tls=implicit'
-const AUTH = `AUTH PLAIN ${Buffer.from('\0me\0secret').toString('base64')}\r\n`
 const count = (one: Lane, word: string): number => one.log().split(word).length - 1
 
 for (const [protocol, command, injected] of [

@@ -8,26 +8,19 @@ import { after, before, describe, it } from 'node:test'
 import type { ConnectionOptions, TLSSocket } from 'node:tls'
 import { newTicketKey, type TlsMaterial } from '../../src/edge/tls.ts'
 import { StreamEnd } from '../support/fake-helper.ts'
-import { endWorker, type Lane, startLane, until } from '../support/lane.ts'
-import { makePair, namedPair, tlsClient, tlsTexts } from '../support/tls.ts'
+import { AUTH, acceptingLane, endWorker, hear, type Lane, logs, until } from '../support/lane.ts'
+import { makePair, materialOf, namedPair, tlsClient, tlsTexts } from '../support/tls.ts'
 
 const dir = mkdtempSync(join(tmpdir(), 'acceptd-tls-'))
 let material: TlsMaterial
 
 before(() => {
   const names = ['mx.example']
-  material = {
-    pairs: [
-      namedPair(names, makePair(dir, 'mx.example', 'ec')),
-      namedPair(names, makePair(dir, 'mx.example', 'rsa')),
-      namedPair(['*.example.org', 'other.example'], makePair(dir, '*.example.org')),
-    ],
-    minimum: 'TLSv1.2',
-    ciphers: '',
-    unknownName: 'default',
-    tickets: [newTicketKey()],
-    authorities: {},
-  }
+  material = materialOf(
+    namedPair(names, makePair(dir, 'mx.example', 'ec')),
+    namedPair(names, makePair(dir, 'mx.example', 'rsa')),
+    namedPair(['*.example.org', 'other.example'], makePair(dir, '*.example.org')),
+  )
 })
 after(async () => {
   await endWorker()
@@ -39,18 +32,11 @@ async function lane(
   listener: string,
   tls: Partial<TlsMaterial> = {},
 ): Promise<Lane> {
-  const started = await startLane(tlsTexts(listener), { tls: { ...material, ...tls } })
-  started.helper.answering = (asked) => asked.answer('ok 1000 1000 42').send('220 backend\r\n')
-  t.after(started.stop)
-  return started
+  return acceptingLane(t, tlsTexts(listener), { tls: { ...material, ...tls } })
 }
 
 const dial = (one: Lane, options: ConnectionOptions = {}): Promise<TLSSocket> =>
   tlsClient({ port: one.port, host: '127.0.0.1', ...options })
-
-async function hear(end: StreamEnd, text: string): Promise<void> {
-  await until(`${JSON.stringify(text)} in ${JSON.stringify(end.heard())}`, () => end.heard().includes(text))
-}
 
 /** After STARTTLS or STLS said `go`. */
 async function upgrade(one: Lane, command: string, options: ConnectionOptions = {}): Promise<StreamEnd> {
@@ -63,10 +49,6 @@ async function upgrade(one: Lane, command: string, options: ConnectionOptions = 
   plain.removeAllListeners('data')
   return new StreamEnd(await tlsClient({ socket: plain, ...options }))
 }
-
-const logs = (one: Lane, pattern: RegExp): Promise<void> => until(String(pattern), () => pattern.test(one.log()))
-
-const AUTH = `AUTH PLAIN ${Buffer.from('\0me\0secret').toString('base64')}\r\n`
 
 void describe('implicit TLS', () => {
   void it('greets in TLS, offers no STARTTLS, and tells chain and control plane of it', async (t) => {

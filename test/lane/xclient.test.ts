@@ -2,10 +2,7 @@
 import assert from 'node:assert/strict'
 import { after, describe, it } from 'node:test'
 import type { ControlTexts } from '../../src/config/knobs.ts'
-import { controlTexts } from '../support/control.ts'
-import type { StreamEnd } from '../support/fake-helper.ts'
-import { endWorker, type Lane, startLane, until } from '../support/lane.ts'
-import { parseTranscripts } from '../support/transcript.ts'
+import { AUTH, acceptingLane, endWorker, hear, type Lane, textsOf, until } from '../support/lane.ts'
 
 after(endWorker)
 
@@ -14,19 +11,10 @@ async function lane(
   options: string,
   more: ControlTexts = {},
 ): Promise<Lane> {
-  const [made] = parseTranscripts('# made up\nwith: tries=5', '')
-  assert.ok(made)
   const listeners = `127.0.0.1:0 smtp submission tls=off ${options}\n`
-  const started = await startLane({ ...controlTexts(made.settings), listeners, ...more })
-  started.helper.answering = (asked) => asked.answer('ok 1000 1000 42').send('220 backend\r\n')
-  t.after(started.stop)
-  return started
+  return acceptingLane(t, { ...textsOf('tries=5'), listeners, ...more })
 }
 
-const hear = (end: StreamEnd, text: string): Promise<void> =>
-  until(`${JSON.stringify(text)} in ${JSON.stringify(end.heard())}`, () => end.heard().includes(text))
-
-const AUTH = `AUTH PLAIN ${Buffer.from('\0me\0secret').toString('base64')}\r\n`
 const XCLIENT =
   'XCLIENT ADDR=198.51.100.7 PORT=40000 NAME=client.example DESTADDR=203.0.113.1 DESTPORT=587 LOGIN=root\r\n'
 

@@ -10,7 +10,7 @@ import { decodeMessage, encodeMessage } from '../../src/session/codec.ts'
 import { bindAddress } from './binding.ts'
 import { controlTexts } from './control.ts'
 import { type FakeHelper, fakeHelper, StreamEnd } from './fake-helper.ts'
-import type { Settings, World } from './transcript.ts'
+import { parseTranscripts, type Settings, type World } from './transcript.ts'
 import { until } from './until.ts'
 
 export { until } from './until.ts'
@@ -106,6 +106,36 @@ export async function startLane(texts: ControlTexts, more: Partial<LaneStart> = 
   await until('the lane to be ready', () => ready)
   return lane
 }
+
+/** `smtp tries=5` and the rest of a transcript's `with:`, as control files. */
+export function textsOf(options: string): ControlTexts {
+  const [made] = parseTranscripts(`# made up\nwith: ${options}`, '')
+  if (made === undefined) throw new Error('no settings')
+  return controlTexts(made.settings)
+}
+
+/** A lane for one test; its helper accepts every login, and the backend says this. */
+export async function acceptingLane(
+  t: { readonly after: (f: () => Promise<void>) => void },
+  texts: ControlTexts,
+  more: Partial<LaneStart> = {},
+  greeting = '220 backend\r\n',
+): Promise<Lane> {
+  const lane = await startLane(texts, more)
+  lane.helper.answering = (asked) => asked.answer('ok 1000 1000 42').send(greeting)
+  t.after(lane.stop)
+  return lane
+}
+
+/** AUTH PLAIN of `me`, with the password `secret`. */
+export const AUTH = `AUTH PLAIN ${Buffer.from('\0me\0secret').toString('base64')}\r\n`
+
+export const hear = (end: StreamEnd, text: string): Promise<void> =>
+  until(`${JSON.stringify(text)} in ${JSON.stringify(end.heard())}`, () => end.heard().includes(text))
+
+/** Waits for a line of its log. */
+export const logs = (lane: Lane, pattern: RegExp): Promise<void> =>
+  until(String(pattern), () => pattern.test(lane.log()))
 
 /** A transcript's world on a real lane. */
 export async function laneWorld(settings: Settings): Promise<World & { readonly lane: Lane }> {

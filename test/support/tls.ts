@@ -5,9 +5,8 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type ConnectionOptions, connect as connectTls, type TLSSocket } from 'node:tls'
 import type { ControlTexts } from '../../src/config/knobs.ts'
-import type { NamedPair } from '../../src/edge/tls.ts'
-import { controlTexts } from './control.ts'
-import { parseTranscripts } from './transcript.ts'
+import { type NamedPair, newTicketKey, type TlsMaterial } from '../../src/edge/tls.ts'
+import { textsOf } from './lane.ts'
 
 export interface PairFiles {
   readonly certificate: string
@@ -77,8 +76,18 @@ export function tlsClient(options: ConnectionOptions): Promise<TLSSocket> {
 }
 
 /** Control files with one listener that has TLS: `smtp submission tls=implicit`. */
-export function tlsTexts(listener: string): ControlTexts {
-  const [made] = parseTranscripts('# made up\nwith: tries=5', '')
-  if (made === undefined) throw new Error('no settings')
-  return { ...controlTexts(made.settings), tls: 'mx.example /mx.pem /mx.key\n', listeners: `127.0.0.1:0 ${listener}\n` }
-}
+export const tlsTexts = (listener: string): ControlTexts => ({
+  ...textsOf('tries=5'),
+  tls: 'mx.example /mx.pem /mx.key\n',
+  listeners: `127.0.0.1:0 ${listener}\n`,
+})
+
+/** What a lane is given of these certificates, with a ticket key of its own. */
+export const materialOf = (...pairs: readonly NamedPair[]): TlsMaterial => ({
+  pairs,
+  minimum: 'TLSv1.2',
+  ciphers: '',
+  unknownName: 'default',
+  tickets: [newTicketKey()],
+  authorities: {},
+})

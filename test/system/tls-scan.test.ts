@@ -8,11 +8,11 @@ import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
-import { newTicketKey, type TlsMaterial } from '../../src/edge/tls.ts'
+import type { TlsMaterial } from '../../src/edge/tls.ts'
 import { bindAddress } from '../support/binding.ts'
 import { StreamEnd } from '../support/fake-helper.ts'
-import { endWorker, type Lane, startLane, until } from '../support/lane.ts'
-import { makePair, namedPair, type PairFiles, tlsClient, tlsTexts } from '../support/tls.ts'
+import { AUTH, acceptingLane, endWorker, type Lane, until } from '../support/lane.ts'
+import { makePair, materialOf, namedPair, type PairFiles, tlsClient, tlsTexts } from '../support/tls.ts'
 import { must } from './run.ts'
 
 const dir = mkdtempSync(join(tmpdir(), 'acceptd-scan-'))
@@ -20,14 +20,7 @@ let pair: PairFiles
 let tls: TlsMaterial
 before(() => {
   pair = makePair(dir, 'mx.example')
-  tls = {
-    pairs: [namedPair(['mx.example'], pair), namedPair(['mx.example'], makePair(dir, 'mx.example', 'rsa'))],
-    minimum: 'TLSv1.2',
-    ciphers: '',
-    unknownName: 'default',
-    tickets: [newTicketKey()],
-    authorities: {},
-  }
+  tls = materialOf(namedPair(['mx.example'], pair), namedPair(['mx.example'], makePair(dir, 'mx.example', 'rsa')))
 })
 after(async () => {
   await endWorker()
@@ -35,10 +28,7 @@ after(async () => {
 })
 
 async function lane(t: { after: (f: () => Promise<void>) => void }, listener: string): Promise<Lane> {
-  const started = await startLane(tlsTexts(listener), { tls })
-  started.helper.answering = (asked) => asked.answer('ok 1000 1000 42').send('220 backend\r\n')
-  t.after(started.stop)
-  return started
+  return acceptingLane(t, tlsTexts(listener), { tls })
 }
 
 void it('nmap finds TLS 1.2 and 1.3 only, and forward secrecy in every suite', async (t) => {
@@ -53,8 +43,6 @@ void it('nmap finds TLS 1.2 and 1.3 only, and forward secrecy in every suite', a
   assert.ok(suites.length >= 6, said)
   for (const suite of suites) assert.match(suite, /^TLS_(ECDHE_(ECDSA|RSA)_WITH_|AKE_WITH_|AES_|CHACHA20_)/, said)
 })
-
-const AUTH = `AUTH PLAIN ${Buffer.from('\0me\0secret').toString('base64')}\r\n`
 
 /** HAProxy in TCP mode before `port`; answers its own port. */
 async function haproxy(t: { after: (f: () => Promise<void>) => void }, port: number, bind: string, send: string) {
