@@ -14,6 +14,8 @@ interface KnobRow {
   readonly about: string
   /** What holds without the file; undefined: there is no default. */
   readonly fallback: string | undefined
+  /** It holds lines of their own syntax, not one word or number: a text of the configuration. */
+  readonly isTable?: true
 }
 
 export const KNOBS = [
@@ -64,23 +66,32 @@ export const KNOBS = [
   },
   {
     name: 'access',
+    isTable: true,
     changes: 'reload',
     fallback: '',
     about: 'Who may connect, in the syntax of tcprules; without a rule everybody.',
   },
   {
     name: 'senders',
+    isTable: true,
     changes: 'reload',
     fallback: '',
     about: 'USER ADDRESS...: which senders a user may give; without the file any.',
   },
   {
     name: 'certusers',
+    isTable: true,
     changes: 'reload',
     fallback: '',
     about: 'USER NAME: whom a client certificate stands for, on a listener with external=CHAIN.',
   },
-  { name: 'fixsmtpio', changes: 'reload', fallback: '', about: 'Rules for requests, replies and exit codes.' },
+  {
+    name: 'fixsmtpio',
+    isTable: true,
+    changes: 'reload',
+    fallback: '',
+    about: 'Rules for requests, replies and exit codes.',
+  },
   {
     name: 'xclient',
     changes: 'reload',
@@ -90,6 +101,7 @@ export const KNOBS = [
   { name: 'barelineend', changes: 'reload', fallback: 'fix', about: 'fix or refuse a bare CR or LF in a message.' },
   {
     name: 'tls',
+    isTable: true,
     changes: 'reload',
     fallback: '',
     about: 'NAME[,NAME...] CERT KEY: certificates; the first serves clients that name no host.',
@@ -111,6 +123,7 @@ export const KNOBS = [
   },
   {
     name: 'limits',
+    isTable: true,
     changes: 'reload',
     fallback: '',
     about: 'NAME SCOPE WHAT RATE: how much of what a client, a user or everybody may have.',
@@ -118,12 +131,14 @@ export const KNOBS = [
   { name: 'saslbrokenclients', changes: 'reload', fallback: '0', about: '1: a second EHLO line AUTH=LOGIN PLAIN.' },
   {
     name: 'listeners',
+    isTable: true,
     changes: 'restart',
     fallback: undefined,
     about: 'ADDRESS:PORT PROTOCOL CHAIN [OPTION=VALUE ...].',
   },
   {
     name: 'chains',
+    isTable: true,
     changes: 'reload',
     fallback: undefined,
     about: 'The programs run for a login; the helper follows the file itself.',

@@ -8,6 +8,8 @@ export interface Knob {
   /** Left out for a secret. */
   readonly value?: string
   readonly secret: boolean
+  /** A file of lines of their own syntax: its text is for control.sock only. */
+  readonly table: boolean
   readonly source:
     | { readonly from: 'file'; readonly file: string; readonly line: number }
     | { readonly from: 'default' }

@@ -19,6 +19,8 @@ export interface EventRow {
 
 const message = { sender: text, recipients: count, size: count, reply: text, milliseconds: count }
 const of = (when: string, session: boolean, data: EventRow['data'] = {}): EventRow => ({ when, session, data })
+/** Why an operator did it is for operators. */
+const withReason = (...row: Parameters<typeof of>): EventRow => ({ ...of(...row), envelope: ['reason'] })
 const ofMessage = (when: string): EventRow => ({ when, session: true, data: message, envelope: ['sender'] })
 
 /** By topic and name. */
@@ -26,7 +28,7 @@ export const EVENTS: Readonly<Record<Topic, Readonly<Record<string, EventRow>>>>
   session: {
     accepted: of('A session begins.', true),
     ended: of('A session has ended.', true, { why: text, messages: count, bytesIn: count, bytesOut: count }),
-    killed: of('An operator ends a session.', true, { mode: text, reason: optional(text) }),
+    killed: withReason('An operator ends a session.', true, { mode: text, reason: optional(text) }),
   },
   auth: {
     accepted: of('A user has logged in, and the backend runs.', true, { user: text, uid: count, mechanism: text }),
@@ -86,7 +88,7 @@ export const EVENTS: Readonly<Record<Topic, Readonly<Record<string, EventRow>>>>
     }),
   },
   op: {
-    done: of('A caller has changed something.', false, {
+    done: withReason('A caller has changed something.', false, {
       method: text,
       subject: optional(text),
       reason: optional(text),

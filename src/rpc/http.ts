@@ -16,6 +16,7 @@ import { PROMETHEUS_TYPE, prometheusText } from './prometheus.ts'
 import type { Level } from './row.ts'
 import { type Listening, listen } from './socket-path.ts'
 import { createClient } from './streams.ts'
+import { openHealth } from './wire.ts'
 
 /** Connections for Prometheus. */
 const METRICS_CLIENTS = 64
@@ -64,7 +65,9 @@ const PAGES: Readonly<Record<string, (context: Context) => Promise<Page>>> = {
 
 function healthPage(checks: readonly HealthCheck[]): Page {
   const failed = checks.some(({ state }) => state === 'failed')
-  const text = checks.map(({ name, state, detail }) => `${name} ${state}: ${detail}\n`).join('')
+  const text = openHealth(checks)
+    .map(({ name, state, detail }) => `${name} ${state}: ${detail}\n`)
+    .join('')
   return { status: failed ? 503 : 200, type: PLAIN_TEXT, text }
 }
 

@@ -58,7 +58,7 @@ interface Row<P extends z.ZodObject, R extends z.ZodType> {
   /** The result is a text or a document of ours, not of octets that came from somewhere: it is sent as it is. */
   readonly verbatim?: true
   /** What status.sock sees instead. */
-  readonly redact?: (result: z.input<R>) => z.input<R>
+  readonly redact?: (result: z.input<R>, params: z.output<P>) => z.input<R>
 }
 
 export interface Method {
@@ -88,7 +88,7 @@ export function method<P extends z.ZodObject, R extends z.ZodType>(row: Row<P, R
       const answer = await row.run(call, parsed.data)
       if (answer.isErr()) return err(shown(answer.error))
       const redacts = row.redact !== undefined && call.client.level !== 'control'
-      const result = redacts ? row.redact(answer.value) : answer.value
+      const result = redacts ? row.redact(answer.value, parsed.data) : answer.value
       return ok(row.verbatim ? result : shown(result))
     },
   }

@@ -1,7 +1,7 @@
 // Values of the daemon as the wire has them: times as RFC 3339, errors with `message`.
 import type { z } from 'zod'
 import type { Generation } from '../contract/configuration.ts'
-import type { RpcFailure } from '../contract/daemon.ts'
+import type { HealthCheck, RpcFailure } from '../contract/daemon.ts'
 import type { SessionFilter } from '../contract/pages.ts'
 import type { ConfigError } from '../protocol/errors.ts'
 import { type configError, filterNames } from './schema.ts'
@@ -22,6 +22,17 @@ export const placeOf = ({ file, line, column }: z.input<typeof configError>): z.
   message: 'control.sock says what is wrong',
   hint: '',
 })
+
+/** Whose sentences name no program, file or address of the configuration. */
+const OPEN_CHECKS: ReadonlySet<string> = new Set(['certificates', 'descriptors', 'lanes', 'files', 'state', 'sockets'])
+
+/** For status.sock and for pages: what is well or not, and of some why. */
+export const openHealth = (checks: readonly HealthCheck[]): readonly HealthCheck[] =>
+  checks.map((check) =>
+    check.state === 'ok' || OPEN_CHECKS.has(check.name)
+      ? check
+      : { ...check, detail: 'acceptctl server health on control.sock says what is wrong' },
+  )
 
 /** The daemon's errors in a failure have `problem`; the wire has `message`. */
 export function wireFailure(failure: RpcFailure): RpcFailure {

@@ -64,6 +64,8 @@ export interface Knob {
   readonly name: string
   readonly value?: string | undefined
   readonly secret: boolean
+  /** A file of lines; status.sock does not show what it says. */
+  readonly table: boolean
   readonly source: {
     readonly from: 'file'
     readonly file: string
@@ -245,7 +247,7 @@ export interface Certificate {
   /** In the certificate. */
   readonly hosts: readonly string[]
   /** The file. */
-  readonly certificate: string
+  readonly certificate?: string | undefined
   /** Of control/tls. */
   readonly line: Count
 }

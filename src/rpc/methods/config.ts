@@ -41,6 +41,7 @@ export const configMethods = {
             name: z.string(),
             value: z.string().optional(),
             secret: z.boolean(),
+            table: z.boolean().describe('A file of lines; status.sock does not show what it says.'),
             source: z.discriminatedUnion('from', [
               z.object({ from: z.literal('file'), file: z.string(), line: count }),
               z.object({ from: z.literal('default') }),
@@ -62,6 +63,7 @@ export const configMethods = {
             name: 'timeoutsmtpd',
             value: '1200',
             secret: false,
+            table: false,
             source: { from: 'file', file: 'timeoutsmtpd', line: 1 },
             needsRestart: false,
           },
@@ -88,12 +90,9 @@ export const configMethods = {
           })),
       })
     },
-    // A knob that is a whole file, such as the rules, is a text of the configuration.
     redact: (result) => ({
       ...result,
-      knobs: result.knobs.map((knob) =>
-        knob.name === 'fixsmtpio' || knob.value?.includes('\n') ? without(knob, 'value') : knob,
-      ),
+      knobs: result.knobs.map((knob) => (knob.table || knob.value?.includes('\n') ? without(knob, 'value') : knob)),
     }),
   }),
   'config.status': method({

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { REQUEST_LIMIT } from '../../protocol/lines.ts'
 import { REPLY_LIMIT } from '../../protocol/replies.ts'
+import { VERBS } from '../../protocol/verbs.ts'
 import { octets } from '../octets.ts'
 import { method } from '../row.ts'
 import { count, list, sha256, TEXT, time } from '../schema.ts'
@@ -12,6 +13,29 @@ const fields = z
   .object({ request: z.string().optional(), reply: z.string().optional(), exitcode: z.int().optional() })
   .meta({ title: 'RuleFields' })
 
+const ruleRow = z
+  .object({ line: count, text: z.string().optional(), event: z.string(), hits: count, lastHit: time.optional() })
+  .meta({ title: 'Rule' })
+
+/** For status.sock: an event that is no verb is a word of the configuration. */
+const hiddenRule = (rule: z.input<typeof ruleRow>): z.input<typeof ruleRow> => ({
+  ...without(rule, 'text'),
+  event: VERBS.has(rule.event.toUpperCase()) ? rule.event : 'other',
+})
+
+type Words = z.input<typeof fields>
+
+/** For status.sock: what a rule has put in place of the caller's own words is a text of the configuration, unless that is the caller's too. */
+function ownWords(said: Words, { request, reply, text }: Words & { readonly text?: string }): Words {
+  if (text !== undefined) return said
+  const { exitcode } = said
+  return {
+    ...(said.request === request && request !== undefined && { request }),
+    ...(said.reply === reply && reply !== undefined && { reply }),
+    ...(exitcode !== undefined && { exitcode }),
+  }
+}
+
 export const rulesMethods = {
   'rules.list': method({
     sentence: 'Lists the rules of a generation, with how often each matched and when it last did.',
@@ -19,17 +43,7 @@ export const rulesMethods = {
     result: z.object({
       generation: count,
       sha256,
-      rules: list(
-        z
-          .object({
-            line: count,
-            text: z.string().optional(),
-            event: z.string(),
-            hits: count,
-            lastHit: time.optional(),
-          })
-          .meta({ title: 'Rule' }),
-      ),
+      rules: list(ruleRow),
     }),
     level: 'status',
     changes: false,
@@ -54,12 +68,12 @@ export const rulesMethods = {
       (await daemon.rules.list(generation)).map((answer) => ({
         generation: answer.generation,
         sha256: answer.sha256,
-        rules: answer.rules.map(({ lastHit, ...rule }) => ({
-          ...rule,
+        rules: answer.rules.map(({ lastHit, ...known }) => ({
+          ...known,
           ...(lastHit !== undefined && { lastHit: timeOf(lastHit) }),
         })),
       })),
-    redact: (result) => ({ ...result, rules: result.rules.map((rule) => without(rule, 'text')) }),
+    redact: (result) => ({ ...result, rules: result.rules.map(hiddenRule) }),
   }),
   'rules.eval': method({
     sentence: 'Applies the rules to a request and a reply and explains every step, without side effects.',
@@ -107,6 +121,13 @@ export const rulesMethods = {
     },
     cli: { args: ['event'], file: 'text' },
     run: async ({ daemon }, question) => (await daemon.rules.evaluate(question)).mapErr(wireFailure),
-    redact: (result) => ({ ...result, trace: result.trace.map((step) => without(step, 'rule')) }),
+    redact: ({ trace, ...result }, asked) => ({
+      ...ownWords(result, asked),
+      trace: trace.map((step) => ({
+        ...without(step, 'rule'),
+        before: ownWords(step.before, asked),
+        after: ownWords(step.after, asked),
+      })),
+    }),
   }),
 }

@@ -6,7 +6,7 @@ import { openrpcDocument } from '../openrpc.ts'
 import { PROMETHEUS_TYPE, prometheusText } from '../prometheus.ts'
 import { type Call, method } from '../row.ts'
 import { count, dryRun, list, protocol, reason, seconds, sha256, time } from '../schema.ts'
-import { timeOf } from '../wire.ts'
+import { openHealth, timeOf } from '../wire.ts'
 
 export const NAME = 'acceptd'
 /** Major.minor of what these methods mean; results only gain members within a major one. */
@@ -245,8 +245,9 @@ export const serverMethods = {
       columns: ['name', 'state', 'detail'],
       exits: { member: 'state', codes: { failed: 1 } },
     },
-    run: async ({ daemon }) => {
-      const checks = await daemon.server.health()
+    run: async ({ daemon, client }) => {
+      const all = await daemon.server.health()
+      const checks = client.level === 'control' ? all : openHealth(all)
       const worst = (['failed', 'warning'] as const).find((state) => checks.some((check) => check.state === state))
       return ok({ state: worst ?? ('ok' as const), checks })
     },

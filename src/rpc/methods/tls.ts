@@ -4,7 +4,7 @@ import { z } from 'zod'
 import type { CertificateState, TlsState } from '../../contract/daemon.ts'
 import { method } from '../row.ts'
 import { configError, count, dryRun, list, reason, sha256, silentLanes, time } from '../schema.ts'
-import { timeOf, wireConfigError, wireFailure } from '../wire.ts'
+import { placeOf, timeOf, wireConfigError, wireFailure, without } from '../wire.ts'
 
 const certificate = z
   .object({
@@ -17,7 +17,7 @@ const certificate = z
     begins: time,
     subject: z.string(),
     hosts: list(z.string()).describe('In the certificate.'),
-    certificate: z.string().describe('The file.'),
+    certificate: z.string().optional().describe('The file.'),
     line: count.describe('Of control/tls.'),
   })
   .meta({ title: 'Certificate' })
@@ -87,7 +87,11 @@ export const tlsMethods = {
         ...(resumedShare === undefined ? {} : { resumedShare }),
       })
     },
-    redact: (result) => ({ ...result, errors: [] }),
+    redact: (result) => ({
+      ...result,
+      certificates: result.certificates.map((one) => without(one, 'certificate')),
+      errors: result.errors.map(placeOf),
+    }),
   }),
   'tls.reload': method({
     sentence: 'Reads the files of control/tls again; an error leaves every certificate as it was loaded.',

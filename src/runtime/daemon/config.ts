@@ -20,6 +20,7 @@ import type { Sample } from '../../contract/metrics.ts'
 import { sha256Of } from '../../edge/control-files.ts'
 import { bytesOf } from '../../protocol/bytes.ts'
 import { controlLines } from '../../protocol/control-lines.ts'
+import { VERBS } from '../../protocol/verbs.ts'
 import type { RuleSet } from '../../rules/ruleset.ts'
 import type { KeptGeneration } from '../memory.ts'
 import { lastDifferent, planFor, type Refusal, refusalErrors, reloadSamples } from '../publishing.ts'
@@ -59,9 +60,9 @@ const shown = (stored: KeptGeneration, sessions: Uses['sessions']): Generation =
 
 function knobs({ publishing, options }: Runtime): readonly Knob[] {
   const { texts } = publishing.current
-  return KNOBS.map(({ name, changes, fallback }): Knob => {
+  return KNOBS.map(({ name, changes, fallback, ...more }): Knob => {
     const text = texts[name]
-    const row = { name, secret: false, changes }
+    const row = { name, secret: false, table: 'isTable' in more, changes }
     if (text === undefined) return { ...row, value: fallback ?? '', source: { from: 'default' } }
     // What is in force, without its comments, and where it stands.
     const lines = controlLines(text)
@@ -221,6 +222,9 @@ export async function configSamples(runtime: Runtime): Promise<readonly Sample[]
   ]
 }
 
+/** Any other word is a text of the configuration. */
+const knownEvent = (event: string): string => (VERBS.has(event.toUpperCase()) ? event : 'other')
+
 /** With more rules than this only those that have matched are shown. */
 const RULES_SHOWN = 1000
 
@@ -232,7 +236,7 @@ function ruleSamples({ rules }: RuleSet, hits: Uses['hits']): readonly Sample[] 
     // Two of the same text count as one.
     if ((value === 0 && rules.length > RULES_SHOWN) || told.has(rule.text)) continue
     told.add(rule.text)
-    const labels = { rule: sha256Of(bytesOf(rule.text)).slice(0, 12), event: rule.event }
+    const labels = { rule: sha256Of(bytesOf(rule.text)).slice(0, 12), event: knownEvent(rule.event) }
     samples.push({ metric: 'acceptd_rule_hits_total', labels, value })
     samples.push({ metric: 'acceptd_rule_line', labels, value: rule.line })
   }

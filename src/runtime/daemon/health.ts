@@ -55,9 +55,11 @@ function certificatesCheck({ certificates }: Runtime): readonly HealthCheck[] {
   const [first] = certificates.loaded().toSorted((a, b) => a.facts.expires - b.facts.expires)
   if (first === undefined) return []
   const value = Math.round((first.facts.expires - Date.now()) / 1000)
-  const until = `${first.files.certificate} is good until ${new Date(first.facts.expires).toISOString()}`
+  const end = value > 0 ? 'is good until' : 'expired at'
+  const until = `the certificate of control/tls:${first.files.line} ${end} ${new Date(first.facts.expires).toISOString()}`
   const errors = certificates.lastErrors()
-  const detail = errors[0] === undefined ? until : `${errors[0].problem}; ${until}`
+  const unusable = `what ${errors.map(placeIn).join(', ')} names cannot be used; acceptctl tls list says why`
+  const detail = errors.length === 0 ? until : `${unusable}; ${until}`
   const failed = value <= 0 || errors.length > 0
   const state = failed ? 'failed' : value < RENEWED_SECONDS ? 'warning' : 'ok'
   return [{ name: 'certificates', state, detail, value }]
