@@ -142,7 +142,7 @@ export function oursSide(fixture: Fixture): Side {
         port,
         controlSocket: join(run, 'control.sock'),
         pids: [child.pid ?? 0],
-        isOwn: (command) => ['node', 'acceptd.js', 'accept-helper'].includes(command),
+        isOwn: (command) => ['node', 'acceptd.js', 'accept-helper', 'accept-clerk'].includes(command),
         stop,
       }
     },

@@ -5,7 +5,6 @@
  *   check    reads the chains file and says what is wrong with it */
 #define _GNU_SOURCE
 #include "helper.h"
-#include <grp.h>
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -18,30 +17,20 @@
 #ifndef SO_PASSRIGHTS
 #define SO_PASSRIGHTS 83 /* Linux 6.16 */
 #endif
-enum { LOWEST = 16 }; /* the first number of our descriptors, above those that a chain inherits */
-enum { MAX_READING = 1024, MAX_PROCESSES = 1000000 + MAX_READING, MAX_WATCHERS = 64, TURNS = 4 /* a processor */ };
-/* Milliseconds: from TERM to KILL; between looks at deadlines; after which a login lets the next begin; more than a login has by itself. */
-enum { KILL_TIME = 5000, TICK = 250, TURN = 10, GRACE = 500 };
-
-/* A process of a connection, until it is waited for. */
-struct proc {
-  long deadline;                 /* of its login, then of its end; 0 for none */
-  int down;                      /* the pipe to it, until its login is decided; -1 then */
-  pid_t pid;                     /* of the backend */
-  char session[MAX_SESSION + 1]; /* of one that was accepted */
-};
+enum { LOWEST = 16 }; /* the first number of our descriptors, above those of a login */
+enum { MAX_READING = 1024, TURNS = 4 /* a processor */, NOTES = 4 << 20 /* octets that wait for the clerk */ };
+/* Milliseconds: between looks for children that ended together; after which a login lets the next begin. */
+enum { TICK = 250, TURN = 10 };
 
 static const char *chains_path = CHAINS, *socket_path;
 char checknotroot[PATH_MAX + 16];
-int privileged, listener = -1;
+int privileged, serving;
 long running;
 struct config *config;
 struct shared *shared;
 static struct stat config_stat;
-static int up[2], last_status;
-static struct { pid_t pid; int fd; } watchers[MAX_WATCHERS];
-/* Of no login: what a fork has shared, the next write to it copies. The pids by themselves, since each end looks at all of them. */
-static struct table { pid_t pids[MAX_PROCESSES]; struct proc procs[MAX_PROCESSES]; } *table;
+static int up[2], notes[2];
+static pid_t clerk;
 /* Logins begin in the order in which they came, four to a processor: a burst of thousands would leave a thousandth of it to each,
  * and to the daemon. Those that have not ended with their turn wait for something else than a processor. */
 static long turn_end, turns;
@@ -67,132 +56,59 @@ static void read_chains(void)
   if (config != NULL && st.st_ino == config_stat.st_ino && memcmp(&st.st_ctim, &config_stat.st_ctim, sizeof st.st_ctim) == 0) return;
   config_stat = st;
   struct config *fresh = config_read(chains_path);
-  if (fresh == NULL && config != NULL) say("accept-helper: %s: keeping the chains that were read before\n", chains_path);
-  if (fresh == NULL) return;
-  free(config);
-  config = fresh;
+  if (fresh != NULL) config_free(config), config = fresh;
+  else if (config != NULL) say("accept-helper: %s: keeping the chains that were read before\n", chains_path);
 }
 
 /* ---- the server: pipes, signals and processes; it reads, closes and waits for nothing that the account has sent */
 
-static void let_go(int *fd)
-{
-  if (*fd >= 0) close(*fd);
-  *fd = -1;
-}
-
-/* A watcher that leaves a pipe full of news unread: its process waits for its reader, and would do so forever. */
-static void dismiss(int w)
-{
-  kill(watchers[w].pid, SIGKILL);
-  let_go(&watchers[w].fd);
-}
-
-static void tell_watchers(const struct proc *p, int signal, int code)
-{
-  char line[160];
-  int length = snprintf(line, sizeof line, "end %s %d %s %d\n", p->session, p->pid, signal ? "signal" : "exit", code);
-  for (int w = 0; w < MAX_WATCHERS; w++)
-    if (watchers[w].fd >= 0 && write(watchers[w].fd, line, length) != length) dismiss(w);
-}
-
-static void watcher_new(pid_t pid, struct proc *p)
-{
-  int w = 0;
-  while (w < MAX_WATCHERS && watchers[w].fd >= 0) w++;
-  if (w == MAX_WATCHERS) return let_go(&p->down);
-  fcntl(p->down, F_SETFL, O_NONBLOCK);
-  watchers[w].pid = pid;
-  watchers[w].fd = p->down;
-  p->down = -1;
-  if (write(watchers[w].fd, "watching\n", 9) < 0) let_go(&watchers[w].fd);
-}
-
-static void kill_session(const char *session)
-{
-  for (long i = 0; i < running; i++) {
-    if (strcmp(table->procs[i].session, session) != 0) continue;
-    kill(-table->pids[i], SIGTERM); /* it has not been waited for, so that its number cannot be anybody else's */
-    if (table->procs[i].deadline == 0) table->procs[i].deadline = now() + KILL_TIME;
-  }
-}
-
-static long index_of(pid_t pid)
-{
-  long i = running - 1;
-  while (i >= 0 && table->pids[i] != pid) i--;
-  return i;
-}
-
-static void hear_all(void)
-{
-  for (struct report report; read(up[0], &report, sizeof report) == sizeof report;) {
-    long i = index_of(report.from);
-    struct proc *p = &table->procs[i];
-    if (report.kind == KILL) kill_session(report.session);
-    if (report.kind == KILL || i < 0) continue;
-    if (turns > 0) turns--;
-    if (report.kind != REFUSAL) p->deadline = 0;
-    if (report.kind == WATCH) watcher_new(report.from, p);
-    else let_go(&p->down);
-    if (report.kind == ACCEPTED) p->pid = report.pid, memcpy(p->session, report.session, sizeof p->session);
-  }
-}
-
-static void proc_ended(pid_t pid, int status)
-{
-  hear_all(); /* what it said before */
-  long i = index_of(pid);
-  if (i < 0) return;
-  int signal = WIFSIGNALED(status), code = signal ? WTERMSIG(status) : WEXITSTATUS(status);
-  last_status = signal ? 128 + code : code;
-  if (*table->procs[i].session != '\0') tell_watchers(&table->procs[i], signal, code);
-  for (int w = 0; w < MAX_WATCHERS; w++)
-    if (watchers[w].pid == pid) let_go(&watchers[w].fd);
-  let_go(&table->procs[i].down);
-  table->pids[i] = table->pids[--running];
-  table->procs[i] = table->procs[running];
-}
-
-/* Waiting for any child looks at all of them until one has ended. The signals of several together are one: the others are found by
- * the next tick. */
-static void child_ended(int signals)
-{
-  struct signalfd_siginfo info;
-  int status;
-  if (read(signals, &info, sizeof info) == sizeof info && waitpid(info.ssi_pid, &status, WNOHANG) > 0) proc_ended(info.ssi_pid, status);
-}
-
-static void tick(void)
-{
-  long time = now();
-  int status;
-  for (pid_t pid; (pid = waitpid(-1, &status, WNOHANG)) > 0;) proc_ended(pid, status);
-  for (long i = 0; i < running; i++)
-    if (table->procs[i].deadline != 0 && table->procs[i].deadline <= time) kill(-table->pids[i], SIGKILL), table->procs[i].deadline = 0;
-  if (*lost_lines > 0) say_lost();
-}
-
 /* Starts the process of a connection; 0 if none can be started. The process gets an octet once it is the only one that holds the
  * stream: the last process to close a socket waits for what was sent to it. */
-static int begin(int stream)
+static pid_t begin(int stream)
 {
   int down[2];
   read_chains();
   if (pipe2(down, O_CLOEXEC) != 0) return 0;
   pid_t pid = fork();
-  if (pid == 0) login(stream, up[1], down[0]);
+  if (pid == 0) login(stream, up[1], down[0], notes[1]);
   close(down[0]);
-  if (pid < 0) return close(down[1]), 0;
-  close(stream);
-  turns++;
-  table->pids[running] = pid;
-  table->procs[running++] = (struct proc){.deadline = now() + config->timeout * 1000 + GRACE, .down = down[1]};
-  return write(down[1], "", 1) == 1 || errno == EPIPE;
+  if (pid > 0) close(stream), running++, turns++;
+  if (pid > 0 && write(down[1], "", 1) < 0 && errno != EPIPE) fail(TEMPORARY, "pipe", strerror(errno));
+  close(down[1]);
+  return pid > 0 ? pid : 0;
 }
 
-/* With a listener until descriptor 0 ends, else for one connection until all that came of it has ended. */
-static int server(int connection)
+/* The clerk hears of each child that has ended, and the monitor starts a server with another clerk if that does not listen any more.
+ * Waiting for any child looks at all of them until one has ended; but the signals of several together are one: the others are found by
+ * the next tick. */
+static void children_ended(int signals, int all)
+{
+  struct signalfd_siginfo info;
+  struct note note = {.kind = ENDED};
+  for (pid_t which = 1; which > 0 || note.from > 0;) {
+    which = read(signals, &info, sizeof info) == sizeof info ? (pid_t)info.ssi_pid : -1;
+    note.from = which > 0 || all ? waitpid(which, &note.status, WNOHANG) : 0;
+    if (note.from > 0) running--;
+    if (note.from == clerk || (note.from > 0 && send(notes[1], &note, sizeof note, MSG_DONTWAIT | MSG_NOSIGNAL) < 0))
+      fail(TEMPORARY, "clerk", "it does not listen");
+  }
+}
+
+static void start_clerk(void)
+{
+  pid_t server = getpid();
+  const struct account account = {.uid = config->account, .gid = config->group};
+  if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, notes) != 0) fail(TEMPORARY, "clerk", strerror(errno));
+  setsockopt(notes[1], SOL_SOCKET, SO_SNDBUFFORCE, &(int){NOTES}, sizeof(int));
+  if ((clerk = fork()) < 0) fail(TEMPORARY, "clerk", strerror(errno));
+  if (clerk > 0) return (void)close(notes[0]);
+  if ((privileged && !become(&account)) || prctl(PR_SET_DUMPABLE, 0) != 0 || prctl(PR_SET_PDEATHSIG, SIGKILL) != 0) _exit(TEMPORARY);
+  if (getppid() != server) _exit(TEMPORARY);
+  keep_register(notes[0], up[1]);
+}
+
+/* Until descriptor 0 ends. */
+static _Noreturn void server(int listener)
 {
   sigset_t child;
   setsid();
@@ -200,29 +116,31 @@ static int server(int connection)
   sigaddset(&child, SIGCHLD);
   sigprocmask(SIG_SETMASK, &child, NULL);
   long processors = sysconf(_SC_NPROCESSORS_ONLN), most = TURNS * (processors < 1 ? 1 : processors), ticked = 0;
-  memset(watchers, -1, sizeof watchers);
-  table = mmap(NULL, sizeof *table, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-  int null = open("/dev/null", O_RDWR | O_CLOEXEC), parent = fcntl(0, F_DUPFD_CLOEXEC, LOWEST), signals = signalfd(-1, &child, SFD_CLOEXEC | SFD_NONBLOCK);
-  if (table == MAP_FAILED || madvise(table, sizeof *table, MADV_DONTFORK) != 0 || parent < 0 || signals < 0 || pipe2(up, O_CLOEXEC) != 0 ||
-      dup2(null, 0) < 0 || dup2(null, 1) < 0)
+  int null = open("/dev/null", O_RDWR | O_CLOEXEC), parent = fcntl(0, F_DUPFD_CLOEXEC, LOWEST), connection = -1;
+  int signals = signalfd(-1, &child, SFD_CLOEXEC | SFD_NONBLOCK);
+  if (parent < 0 || signals < 0 || pipe2(up, O_CLOEXEC) != 0 || dup2(null, 0) < 0 || dup2(null, 1) < 0)
     fail(TEMPORARY, "start", strerror(errno));
   fcntl(up[0], F_SETFL, O_NONBLOCK);
-  struct pollfd on[] = {{up[0], POLLIN, 0}, {signals, POLLIN, 0}, {listener < 0 ? -1 : parent, POLLRDHUP, 0}, {-1, POLLIN, 0}};
-  for (int serving = listener >= 0; serving || running > 0 || connection >= 0;) {
+  start_clerk();
+  for (struct pollfd on[] = {{up[0], POLLIN, 0}, {signals, POLLIN, 0}, {parent, POLLRDHUP, 0}, {-1, POLLIN, 0}};;) {
     if (now() >= turn_end) turn_end = now() + TURN, turns = 0;
     int begins = turns < most && running < config->processes + MAX_READING;
     if (connection >= 0 && begins && begin(connection)) connection = -1;
     on[3].fd = connection < 0 && begins ? listener : -1;
     int ready = poll(on, 4, connection >= 0 || turns > 0 ? TURN : running > 0 || *lost_lines > 0 ? TICK : -1);
     if (ready < 0 && errno != EINTR) fail(TEMPORARY, "poll", strerror(errno));
-    if (ready > 0 && on[0].revents != 0) hear_all();
-    if (ready > 0 && on[1].revents != 0) child_ended(signals);
+    for (struct order order; read(up[0], &order, sizeof order) == sizeof order;) {
+      if (order.pid == 0 && turns > 0) turns--;
+      /* Only a child that has not been waited for, so that its number cannot be anybody else's, and by its group. */
+      if (order.pid > 0 && waitid(P_PID, order.pid, &(siginfo_t){0}, WEXITED | WNOHANG | WNOWAIT) == 0) kill(-order.pid, order.signal);
+    }
+    children_ended(signals, now() >= ticked + TICK);
     if (ready > 0 && on[2].revents != 0) _exit(0);
     if (ready > 0 && on[3].revents != 0 && (connection = accept4(listener, NULL, NULL, SOCK_CLOEXEC)) < 0 && errno != EAGAIN)
       usleep(10000); /* no descriptors: it stays ready */
-    if (now() >= ticked + TICK) tick(), ticked = now();
+    if (now() >= ticked + TICK) ticked = now();
+    if (*lost_lines > 0) say("%s", "");
   }
-  return last_status;
 }
 
 /* ---- start */
@@ -231,27 +149,20 @@ static int server(int connection)
  * one helper at a time locks and that counts for all of them. */
 static int open_folder(void)
 {
-  char path[128], folder[128], what[200];
+  char path[128], what[200];
   const char *why = NULL;
   struct stat st = {0};
-  snprintf(folder, sizeof folder, "%s", socket_path);
-  char *slash = strrchr(folder, '/');
-  *slash = '\0';
+  snprintf(path, sizeof path, "%s", socket_path);
+  *strrchr(path, '/') = '\0';
   if (privileged) {
-    char *name = strrchr(folder, '/');
-    umask(022);
-    if (name != NULL && name != folder) *name = '\0', close(open_trusted(folder, MAKE, &why)), *name = '/';
-    umask(027);
-    if (why == NULL && setegid(config->group) == 0) mkdir(folder, 0750);
-    if (setegid(0) != 0) fail(TEMPORARY, folder, strerror(errno));
-    umask(077);
-    int fd = why == NULL ? open_trusted(*folder == '\0' ? "/" : folder, 0, &why) : -1;
-    if (fd < 0 || fstat(fd, &st) != 0) fail(78, folder, why);
+    int fd = open_trusted(*path == '\0' ? "/" : path, MAKE, &why);
+    snprintf(what, sizeof what, "it is not a folder of root and group %u with mode 0750: name one that is not there, or make it so",
+             config->group);
+    if (fd < 0 || fstat(fd, &st) != 0 || !S_ISDIR(st.st_mode) || st.st_gid != config->group || (st.st_mode & 07777) != 0750)
+      fail(78, *path == '\0' ? "/" : path, why != NULL ? why : what);
     close(fd);
-    snprintf(what, sizeof what, "it is not a folder of root and group %u with mode 0750: name one that is not there, which is then made, or make it so", config->group);
-    if (!S_ISDIR(st.st_mode) || st.st_gid != config->group || (st.st_mode & 07777) != 0750) fail(78, *folder == '\0' ? "/" : folder, what);
   } else {
-    mkdir(folder, 0700);
+    mkdir(path, 0700);
   }
   snprintf(path, sizeof path, "%s.lock", socket_path);
   int fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
@@ -264,11 +175,10 @@ static int open_folder(void)
 
 static int listen_at(void)
 {
-  static const int no = 0;
   struct sockaddr_un address = {.sun_family = AF_UNIX};
   strcpy(address.sun_path, socket_path);
   int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-  setsockopt(fd, SOL_SOCKET, SO_PASSRIGHTS, &no, sizeof no); /* of all connections: nobody has descriptors to send us */
+  setsockopt(fd, SOL_SOCKET, SO_PASSRIGHTS, &(int){0}, sizeof(int)); /* of all connections: nobody has descriptors to send us */
   if (unlink(socket_path) != 0 && errno != ENOENT) fail(TEMPORARY, socket_path, strerror(errno));
   if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof address) != 0 ||
       (privileged && (chown(socket_path, 0, config->group) != 0 || chmod(socket_path, 0660) != 0)) || listen(fd, 65535) != 0)
@@ -284,7 +194,7 @@ static int serve(void)
     if (i == 60 || errno != EWOULDBLOCK) fail(75, socket_path, "another helper serves here");
     usleep(50000);
   }
-  listener = listen_at();
+  int listener = listen_at();
   pid_t monitor = getpid();
   say("accept-helper: serving %s %s\n", socket_path, privileged ? "privileged" : "unprivileged");
   do {
@@ -292,13 +202,26 @@ static int serve(void)
     if (pid == 0) {
       prctl(PR_SET_PDEATHSIG, SIGKILL);
       if (getppid() != monitor) _exit(0);
-      server(-1);
+      server(listener);
     }
     if (pid > 0 && waitpid(pid, &status, 0) == pid && status == 0) break;
     say("accept-helper: the server ended with wait status %d; starting another\n", status);
   } while (usleep(200000) == 0);
   unlink(socket_path);
   return 0;
+}
+
+/* It has no clerk, and its caller may have given us other children. */
+static int run(void)
+{
+  int status = 0, connection = fcntl(0, F_DUPFD_CLOEXEC, LOWEST), null = open("/dev/null", O_RDWR | O_CLOEXEC);
+  open_folder();
+  fcntl(connection, F_SETFL, 0); /* as a backend expects it */
+  up[1] = notes[1] = null;
+  if (dup2(null, 0) < 0 || dup2(null, 1) < 0) fail(TEMPORARY, "run", strerror(errno));
+  pid_t pid = begin(connection);
+  if (pid == 0 || waitpid(pid, &status, 0) != pid) fail(TEMPORARY, "run", strerror(errno));
+  return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
 }
 
 /* Nothing of the caller is kept but descriptors 0 to 2 and the arguments: signals, mask, timers, environment and those limits are
@@ -308,11 +231,10 @@ static void clean_start(void)
   static const struct { int what; struct rlimit limit; } limits[] = {
     {RLIMIT_CPU, {-1, -1}}, {RLIMIT_FSIZE, {-1, -1}}, {RLIMIT_DATA, {-1, -1}}, {RLIMIT_AS, {-1, -1}},
     {RLIMIT_CORE, {0, 0}}, {RLIMIT_STACK, {8 << 20, -1}}, {RLIMIT_NOFILE, {1 << 20, 1 << 20}}};
-  static char *empty[] = {NULL};
+  static char path[] = "PATH=/usr/local/bin:/usr/bin:/bin", *chains[] = {path, NULL};
   struct rlimit is;
-  sigset_t none;
   int fd;
-  environ = empty;
+  environ = chains;
   for (size_t i = 0; i < sizeof limits / sizeof *limits; i++)
     if (setrlimit(limits[i].what, &limits[i].limit) != 0 && getrlimit(limits[i].what, &is) == 0)
       is.rlim_cur = is.rlim_max, setrlimit(limits[i].what, &is); /* some containers let not even root raise one */
@@ -321,8 +243,7 @@ static void clean_start(void)
   while (fd >= 0 && (fd = open("/dev/null", O_RDONLY | O_CLOEXEC)) >= 0 && fd < LOWEST - 1) {}
   if (fd < 0 || chdir("/") != 0) exit(TEMPORARY);
   for (int s = 1; s < NSIG; s++) signal(s, s == SIGPIPE || s == SIGXFSZ ? SIG_IGN : SIG_DFL);
-  sigemptyset(&none);
-  sigprocmask(SIG_SETMASK, &none, NULL);
+  sigprocmask(SIG_SETMASK, &(sigset_t){0}, NULL);
   for (int timer = ITIMER_REAL; timer <= ITIMER_PROF; timer++) setitimer(timer, &(struct itimerval){0}, NULL);
   umask(077);
 }
@@ -330,7 +251,8 @@ static void clean_start(void)
 int main(int argc, char **argv)
 {
   const char *mode = argc > 1 ? argv[1] : "", *why = NULL;
-  int serving = strcmp(mode, "serve") == 0, checking = strcmp(mode, "check") == 0;
+  int checking = strcmp(mode, "check") == 0;
+  serving = strcmp(mode, "serve") == 0;
   if (strcmp(mode, "run") == 0 && argc > 2 && strcmp(argv[2], "3") == 0 && dup2(3, 0) == 0) argc--, argv++;
   clean_start();
   privileged = geteuid() == 0;
@@ -344,7 +266,7 @@ int main(int argc, char **argv)
   read_chains();
   if (config == NULL) return 78;
   if (privileged && getuid() != 0 && getuid() != config->account) fail(77, "refused", "only the account of the chains file may start this");
-  if (privileged && (setresgid(0, 0, 0) != 0 || setgroups(0, NULL) != 0 || setresuid(0, 0, 0) != 0 || prctl(PR_SET_DUMPABLE, 0) != 0))
+  if (privileged && (!become(&(struct account){0}) || prctl(PR_SET_DUMPABLE, 0) != 0))
     fail(TEMPORARY, "root", strerror(errno));
   if (socket_path == NULL) socket_path = strdup(config->socket);
   if (realpath("/proc/self/exe", checknotroot) == NULL) fail(TEMPORARY, "/proc/self/exe", strerror(errno));
@@ -354,9 +276,5 @@ int main(int argc, char **argv)
   close(found);
   if (checking) return printf("ok %s\n", privileged ? "privileged" : "unprivileged") < 0;
   if (!privileged) say("accept-helper: without privileges: every chain runs as uid %u\n", getuid());
-  if (serving) return serve();
-  open_folder();
-  int connection = fcntl(0, F_DUPFD_CLOEXEC, LOWEST);
-  fcntl(connection, F_SETFL, 0); /* as a backend expects it */
-  return server(connection);
+  return serving ? serve() : run();
 }

@@ -139,7 +139,8 @@ int main(int argc, char **argv)
     if (geteuid() != 0) return dprintf(2, "authup-helper: root is needed\n"), 77;
     argv++;
   }
-  if (*argv == NULL || strcmp(*argv, "--") != 0) return dprintf(2, "authup-helper: usage: authup-helper -- chain [ -- guest chain ]\n"), 100;
+  if (*argv == NULL || strcmp(*argv, "--") != 0)
+    return dprintf(2, "authup-helper: usage: authup-helper -- chain [ -- guest chain ]\n"), 100;
   chain = argv + 1;
   for (char **word = chain; *word != NULL && guest_chain == NULL; word++)
     if (strcmp(*word, "--") == 0) *word = NULL, guest_chain = word + 1;

@@ -4,14 +4,7 @@
  * AUTHUP_CONTROLS is their names and descriptors. */
 #define _GNU_SOURCE
 #include "launch.h"
-#include <errno.h>
-#include <fcntl.h>
-#include <limits.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 enum { FIRST = 3, HIGH = 64, TEMPORARY = 111 };
 
@@ -24,7 +17,7 @@ static void control_path(char path[PATH_MAX], const char *name)
 }
 
 /* The account of control/authupuser, or nobody. */
-static void read_account(struct ids *ids)
+static void read_account(struct account *account)
 {
   char path[PATH_MAX], line[256] = "";
   control_path(path, "authupuser");
@@ -34,9 +27,10 @@ static void read_account(struct ids *ids)
   if (file != NULL) fclose(file);
   line[strcspn(line, "\n")] = '\0';
   for (size_t end = strlen(line); end > 0 && (line[end - 1] == ' ' || line[end - 1] == '\t');) line[--end] = '\0';
-  if (*problem == '\0' && find_account(*line == '\0' ? "nobody" : line, ids) != FOUND)
+  if (*problem == '\0' && (!identity("/etc/passwd", *line == '\0' ? "nobody" : line, &account->uid, &account->gid) ||
+                           account->uid == 0 || account->gid == 0 || account->gid == NO_ID))
     snprintf(problem, sizeof problem, "%s: %s is no account without privileges", path, line);
-  if (*problem != '\0') *ids = (struct ids){UNPRIVILEGED, UNPRIVILEGED};
+  if (*problem != '\0') *account = (struct account){.uid = UNPRIVILEGED, .gid = UNPRIVILEGED};
 }
 
 /* NAME:DESCRIPTOR of each file that is there; -1 for one that cannot be opened. */
@@ -65,7 +59,8 @@ static int descriptor(const char *variable)
 /* The helper's descriptors are 3 requests, 4 relay, 5 and 6 the client inside TLS; any of ours may have one of these numbers. */
 static _Noreturn void run_helper(char *path, int requests, int relay, int root, char **chain, size_t words)
 {
-  int from[] = {fcntl(requests, F_DUPFD_CLOEXEC, HIGH), fcntl(relay, F_DUPFD_CLOEXEC, HIGH), descriptor("SSLREADFD"), descriptor("SSLWRITEFD")};
+  int from[] = {fcntl(requests, F_DUPFD_CLOEXEC, HIGH), fcntl(relay, F_DUPFD_CLOEXEC, HIGH), descriptor("SSLREADFD"),
+                descriptor("SSLWRITEFD")};
   char **argv = calloc(words + 4, sizeof *argv), **end = argv;
   for (int i = 0; i < 4; i++)
     if (dup2(from[i], FIRST + i) < 0) _exit(TEMPORARY);
@@ -80,10 +75,10 @@ static _Noreturn void run_helper(char *path, int requests, int relay, int root, 
 
 int main(int argc, char **argv)
 {
-  struct ids ids = {0};
+  struct account account = {0};
   int root = geteuid() == 0 || getuid() == 0, control[2], relay[2], dividers = 0;
   char path[PATH_MAX + 16], order[sizeof problem + 300];
-  if (root) read_account(&ids);
+  if (root) read_account(&account);
   /* authup.js reads the command line for itself, and says what is wrong with it. */
   for (opterr = 0; getopt(argc, argv, "+t:") != -1;) {}
   char **chain = argv + optind + 1, **guests = chain;
@@ -105,7 +100,8 @@ int main(int argc, char **argv)
   }
   if (root) {
     open_controls();
-    become(&ids, NULL, 0);
+    if (!become(&account) || is_root(1))
+      return say("authup: cannot become uid %u, gid %u: %s\n", account.uid, account.gid, strerror(errno)), 1;
   }
   const char *slash = strrchr(argv[0], '/');
   snprintf(order, sizeof order, "%.250s %s", slash == NULL ? argv[0] : slash + 1, problem);

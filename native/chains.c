@@ -17,7 +17,9 @@ int open_trusted(const char *path, int how, const char **why)
     do word = strsep(&next, "/");
     while (word != NULL && *word == '\0');
     if (word == NULL) return at;
-    if (how == MAKE) mkdirat(at, word, 0755);
+    if (how == MAKE && mkdirat(at, word, 0700) == 0 && /* the last is the group's */
+        ((next == NULL && fchownat(at, word, 0, config->group, 0) != 0) || fchmodat(at, word, next == NULL ? 0750 : 0755, 0) != 0))
+      return close(at), *why = strerror(errno), -1;
     int error = (to = openat(at, word, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC)) < 0 ? errno : 0;
     ssize_t length = error == ELOOP && how == LINKS && ++links < 16 ? readlinkat(at, word, link, sizeof link - 1) : -1;
     size_t left = next == NULL ? 0 : strlen(next);
@@ -33,32 +35,6 @@ int open_trusted(const char *path, int how, const char **why)
   }
 }
 
-static int decimal(const char *word, long least, long most, long *value)
-{
-  errno = 0;
-  *value = strtol(word, NULL, 10);
-  return *word != '\0' && word[strspn(word, "0123456789")] == '\0' && errno == 0 && *value >= least && *value <= most;
-}
-
-/* A number, or a name of /etc/passwd or /etc/group, which both have it in their third field; *group gets the fourth. */
-static int identity(const char *file, const char *name, uid_t *id, gid_t *group)
-{
-  char line[4096];
-  long number, at, its;
-  int found = decimal(name, 0, MAX_ID, &number), numeric = found;
-  FILE *in = fopen(file, "re");
-  *id = *group = number;
-  for (int here = 0; !here && in != NULL && fgets(line, sizeof line, in) != NULL;) {
-    char *next = line, *entry = strsep(&next, ":"), *third = (strsep(&next, ":"), strsep(&next, ":")), *fourth = strsep(&next, ":\n");
-    if (third == NULL || !decimal(third, 0, MAX_ID, &at) || (numeric ? at != number : strcmp(entry, name) != 0)) continue;
-    *id = at;
-    *group = fourth != NULL && decimal(fourth, 0, MAX_ID, &its) ? its : NOBODY;
-    here = found = 1;
-  }
-  if (in != NULL) fclose(in);
-  return found;
-}
-
 int is_name(const char *word)
 {
   size_t length = strspn(word, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-");
@@ -67,8 +43,7 @@ int is_name(const char *word)
 
 int is_path(const char *word)
 {
-  size_t length = strlen(word);
-  return *word == '/' && word[length - 1] != '/' && length <= 100;
+  return *word == '/' && word[strlen(word) - 1] != '/' && strlen(word) <= 100;
 }
 
 static int variable_name(const char *word)
@@ -77,7 +52,7 @@ static int variable_name(const char *word)
   return length > 0 && word[length] == '=' && (*word < '0' || *word > '9');
 }
 
-int same_variable(const char *a, const char *b) { return strncmp(a, b, strcspn(a, "=") + 1) == 0; }
+static int same_variable(const char *a, const char *b) { return strncmp(a, b, strcspn(a, "=") + 1) == 0; }
 
 int variable_allowed(const char *variable)
 {
@@ -98,17 +73,15 @@ static const char *unsafe(const char *path)
 }
 
 /* A line below a chain line: NULL, or what is wrong with it. */
-static const char *chain_line(struct config *c, char **words, int count)
+static const char *chain_line(struct chain *chain, char **words, int count)
 {
-  struct chain *chain = c->chains + c->count - 1;
   const char *word = words[0];
   struct stat st;
   gid_t ignored;
-  long number;
   if (strcmp(word, "kind") == 0 && count == 2 && (strcmp(words[1], "auth") == 0 || strcmp(words[1], "certificate") == 0))
-    return chain->guest = 0, chain->certificate = *words[1] == 'c', NULL;
+    return chain->kind = words[1], NULL;
   if (strcmp(word, "kind") == 0 && count == 4 && (strcmp(words[1], "guest") == 0 || strcmp(words[1], "probe") == 0)) {
-    chain->guest = 1, chain->certificate = 0;
+    chain->kind = "guest";
     if (!identity("/etc/passwd", words[2], &chain->uid, &ignored)) return "no such user";
     if (!identity("/etc/group", words[3], &chain->gid, &ignored)) return "no such group";
     return chain->uid == 0 || chain->gid == 0 ? "a guest cannot be root" : NULL;
@@ -119,10 +92,6 @@ static const char *chain_line(struct config *c, char **words, int count)
     if (!variable_name(words[1]) || chain->sets == MAX_WORDS) return "not NAME=VALUE, or too many of them";
     return chain->set[chain->sets++] = words[1], NULL;
   }
-  if (strcmp(word, "warm") == 0 && count == 2) /* the daemon's */
-    return decimal(words[1], 0, 60, &number) ? NULL : "not a number of seconds from 0 to 60";
-  if (strcmp(word, "credentials") == 0 && count == 2)
-    return decimal(words[1], MAX_CREDENTIALS, MOST_CREDENTIALS, &chain->credentials) ? NULL : "not a number from 512 to 16384";
   if (strcmp(word, "mechanisms") == 0 && count > 1) return NULL; /* the daemon's */
   char ***argv = strcmp(word, "checkpassword") == 0 ? &chain->checkpassword : strcmp(word, "backend") == 0 ? &chain->backend : NULL;
   if (argv == NULL || count < 2) return "unknown word, or not this many after it";
@@ -137,25 +106,28 @@ static const char *chain_line(struct config *c, char **words, int count)
 
 static const char *read_line(struct config *c, char **words, int count, int line)
 {
-  const struct { const char *word; long *value, most; } numbers[] = {{"min-uid", &c->minimum, 0xfffffffeL},
-    {"max-processes", &c->processes, 1000000}, {"attempts-per-second", &c->attempts, 1000000}, {"login-timeout", &c->timeout, 3600}};
+  long warm; /* the daemon's */
+  const struct { const char *word; int chains; long *value, least, most; } numbers[] = {
+    {"min-uid", 0, &c->minimum, 1, MAX_ID}, {"max-processes", 0, &c->processes, 1, 1000000},
+    {"attempts-per-second", 0, &c->attempts, 1, 1000000}, {"login-timeout", 0, &c->timeout, 1, 3600}, {"warm", 1, &warm, 0, 60},
+    {"credentials", 1, &c->chains[c->count > 0 ? c->count - 1 : 0].credentials, MAX_CREDENTIALS, MOST_CREDENTIALS}};
   gid_t ignored, group;
   if (count > MAX_WORDS) return "too many words";
   if (strcmp(words[0], "chain") == 0 && count == 2) {
     int second = config_chain(c, words[1]) != NULL;
     if (c->count == MAX_CHAINS) return "too many chains";
-    c->chains[c->count++] = (struct chain){.name = words[1], .line = line, .credentials = MAX_CREDENTIALS};
+    c->chains[c->count++] = (struct chain){.name = words[1], .kind = "auth", .line = line, .credentials = MAX_CREDENTIALS};
     return second ? "a second one of that name" : is_name(words[1]) ? NULL : "not a name of up to 64 letters, digits and ._-";
   }
-  if (c->count > 0) return chain_line(c, words, count);
+  for (int i = 0; count == 2 && i < 6; i++)
+    if (strcmp(words[0], numbers[i].word) == 0 && numbers[i].chains == (c->count > 0))
+      return decimal(words[1], numbers[i].least, numbers[i].most, numbers[i].value) ? NULL : "not a number, or not in reason";
+  if (c->count > 0) return chain_line(c->chains + c->count - 1, words, count);
   if (count != 2) return "unknown word, or not this many after it";
-  for (int i = 0; i < 4; i++)
-    if (strcmp(words[0], numbers[i].word) == 0)
-      return decimal(words[1], 1, numbers[i].most, numbers[i].value) ? NULL : "not a number, or not in reason";
   if (strcmp(words[0], "account") == 0) {
     if (!identity("/etc/passwd", words[1], &c->account, &group)) return "no such user";
-    if (group == NOBODY) return "its group is not a number";
-    if (c->group == NOBODY) c->group = group;
+    if (group == NO_ID) return "its group is not a number";
+    if (c->group == NO_ID) c->group = group;
     return c->account == 0 ? "the account cannot be root" : NULL;
   }
   if (strcmp(words[0], "group") == 0) return identity("/etc/group", words[1], &c->group, &ignored) ? NULL : "no such group";
@@ -164,41 +136,45 @@ static const char *read_line(struct config *c, char **words, int count, int line
   return is_path(words[1]) ? NULL : "not an absolute path of 100 bytes or less";
 }
 
+void config_free(struct config *c)
+{
+  if (c != NULL) free(c->text);
+  free(c);
+}
+
 struct config *config_read(const char *path)
 {
-  struct stat st;
   const char *why = NULL;
-  int fd = privileged ? open_trusted(path, 0, &why) : open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK), number = 1, bad = 0;
-  if (fd < 0 || fstat(fd, &st) != 0) return say("%s:1: %s\n", path, why != NULL ? why : strerror(errno)), NULL;
-  /* One piece of memory: the words, which are fewer than bytes even with a NULL after those of a line, and the text they are in. */
-  ssize_t size = !S_ISREG(st.st_mode) || st.st_size > 1 << 20 ? 0 : st.st_size, front = sizeof(struct config) + (size + 2) * sizeof(char *);
-  char *memory = size > 0 ? calloc(1, front + size + 1) : NULL, *text = NULL, *line;
-  if (memory == NULL || read(fd, text = memory + front, size) != size) bad = 1, say("%s:1: not a file of at most a megabyte\n", path);
-  close(fd);
-  if (!bad && strlen(text) != (size_t)size) bad = 1, say("%s:1: there is a NUL in it\n", path);
-  if (bad) return free(memory), NULL;
-  struct config *c = (struct config *)memory;
-  char **slot = (char **)(c + 1);
-  *c = (struct config){.account = NOBODY, .group = NOBODY, .socket = "/run/acceptd-helper/helper.sock",
+  size_t size = 0;
+  int number = 1, bad = 0, fd = privileged ? open_trusted(path, 0, &why) : open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  if (fd < 0 && why == NULL) why = strerror(errno);
+  char *text = slurp(fd, 0, &size), *line, *next = text;
+  if (text == NULL) why = why != NULL ? why : "it cannot be read as a file";
+  else if (size == 0 || size > 1 << 20) why = "not a file of at most a megabyte";
+  else if (strlen(text) != size) why = "there is a NUL in it";
+  if (why != NULL) return say("%s:1: %s\n", path, why), free(text), NULL;
+  struct config *c = calloc(1, sizeof *c + (size + 2) * sizeof(char *)); /* fewer words than bytes, even with a NULL after each line's */
+  char **slot = c->words;
+  *c = (struct config){.text = text, .account = NO_ID, .group = NO_ID, .socket = "/run/acceptd-helper/helper.sock",
                        .minimum = 1, .processes = 4000, .attempts = 1000, .timeout = 30};
-  for (; (line = strsep(&text, "\n")) != NULL; number++) {
+  for (; (line = strsep(&next, "\n")) != NULL; number++) {
     char **words = slot, *word, shown[80];
-    if (line[strspn(line, " \t\r")] == '#') continue;
-    snprintf(shown, sizeof shown, "%s", line + strspn(line, " \t\r"));
+    snprintf(shown, sizeof shown, "%s", line += strspn(line, " \t\r"));
+    if (*line == '#' || *line == '\0') continue;
     while ((word = strsep(&line, " \t\r")) != NULL)
       if (*word != '\0') *slot++ = word;
-    if (slot == words) continue;
     *slot++ = NULL;
     if ((why = read_line(c, words, slot - words - 1, number)) != NULL) bad = 1, say("%s:%d: %s: %s\n", path, number, shown, why);
   }
-  if (privileged && c->account == NOBODY) bad = 1, say("%s:%d: no account line: who may ask for a login?\n", path, number);
+  if (privileged && c->account == NO_ID) bad = 1, say("%s:%d: no account line: who may ask for a login?\n", path, number);
   if (c->count == 0) bad = 1, say("%s:1: there is no chain\n", path);
   for (struct chain *chain = c->chains; chain < c->chains + c->count; chain++) {
-    why = chain->guest == !chain->checkpassword ? NULL : chain->guest ? "a guest has no password to check" : "no checkpassword";
+    int guest = strcmp(chain->kind, "guest") == 0;
+    why = guest == !chain->checkpassword ? NULL : guest ? "a guest has no password to check" : "no checkpassword";
     if (chain->backend == NULL) why = "no backend";
     if (why != NULL) bad = 1, say("%s:%d: chain %s: %s\n", path, chain->line, chain->name, why);
   }
-  return bad ? free(c), NULL : c;
+  return bad ? config_free(c), NULL : c;
 }
 
 const struct chain *config_chain(const struct config *c, const char *name)

@@ -11,18 +11,13 @@ int main(int argc, char **argv)
   ssize_t got;
   struct account account;
   const char *file = getenv("CHECKPASSWORD_FILE");
-  int at = 1;
-  for (; at < argc && argv[at][0] == '-' && argv[at][1] == 'f'; at++) {
-    file = argv[at] + 2;
-    if (*file == '\0' && (file = argv[++at]) == NULL) return MISUSED;
-  }
-  if (at < argc && strcmp(argv[at], "--") == 0) at++;
-  else if (at < argc && argv[at][0] == '-') return MISUSED;
-  if (at >= argc) return say("checkpassword: usage: checkpassword [ -f file ] prog\n"), MISUSED;
+  opterr = 0;
+  for (int option; (option = getopt(argc, argv, "+f:")) != -1; file = optarg)
+    if (option != 'f') return MISUSED;
+  if (optind >= argc) return say("checkpassword: usage: checkpassword [ -f file ] prog\n"), MISUSED;
   while (length < sizeof bytes && (got = read(3, bytes + length, sizeof bytes - length)) != 0) {
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) return errno == EBADF ? MISUSED : TEMPORARY;
-    length += got;
+    if (got < 0 && errno != EINTR) return errno == EBADF ? MISUSED : TEMPORARY;
+    if (got > 0) length += got;
   }
   close(3);
   /* The interface lets more follow the timestamp, and lets the timestamp go unread. */
@@ -32,10 +27,10 @@ int main(int argc, char **argv)
   if (answer == 0) answer = verify(file, field[0], field[1], &account);
   if (answer == 0 && setenv("USER", field[0], 1) != 0) answer = TEMPORARY;
   explicit_bzero(bytes, sizeof bytes);
-  if (answer != 0 || (answer = become(&account)) != 0) return answer;
+  if (answer != 0 || (answer = enter(&account)) != 0) _exit(answer); /* with all that verify has read */
   if (setenv("HOME", account.home, 1) != 0 || setenv("SHELL", account.shell, 1) != 0) return TEMPORARY;
   unsetenv("CHECKPASSWORD_FILE");
-  execvp(argv[at], argv + at);
-  say("checkpassword: unable to run %s: %s\n", argv[at], strerror(errno));
+  execvp(argv[optind], argv + optind);
+  say("checkpassword: unable to run %s: %s\n", argv[optind], strerror(errno));
   return TEMPORARY;
 }

@@ -228,6 +228,24 @@ void describe('accept-helper attacked', () => {
     waiting.socket.destroy()
   })
 
+  void test('clerk and watchers are the account and nobody else, and it can look into neither', async (t) => {
+    if (!isRoot) return t.diagnostic(ROOT_ONLY)
+    const others = helper.children(helper.server())
+    const watcher = await helper.watch()
+    const its = helper.children(helper.server()).filter((pid) => !others.includes(pid))
+    assert.equal(its.length, 1)
+    const { uid, gid } = account
+    for (const pid of [helper.clerk(), ...its]) {
+      const ids = (name: string, id: number): string => `${name}:${`\t${id}`.repeat(4)}\n`
+      const status = contents(`/proc/${pid}/status`)
+      assert.ok(status.includes(ids('Uid', uid) + ids('Gid', gid)), status)
+      assert.match(status, /Groups:\t \n/)
+      assert.match(status, /CapPrm:\t0+\n/)
+      assert.notEqual(await spawnAs(`cat /proc/${pid}/maps || ls /proc/${pid}/fd/ || cat /proc/${pid}/environ`), 0)
+    }
+    watcher.socket.destroy()
+  })
+
   void test('no password stays in the memory of the helper, whatever became of its login', async (t) => {
     if (!isRoot) return t.diagnostic(ROOT_ONLY)
     const planted = randomBytes(24).toString('hex')
@@ -241,7 +259,7 @@ void describe('accept-helper attacked', () => {
     await until('its process', () => helper.children(helper.server()).some((pid) => !others.includes(pid)))
     slow.socket.write(request.subarray(-1))
     assert.equal(await slow.line(), 'exit 1')
-    for (const pid of [helper.child.pid ?? 0, helper.server()]) {
+    for (const pid of [helper.child.pid ?? 0, helper.server(), helper.clerk()]) {
       const memory = memoryOf(pid)
       assert.ok(memory.includes(fixture.socketPath), 'this is its memory')
       assert.ok(!memory.includes(planted.slice(2, -2)), `the password is in process ${pid}`)

@@ -302,11 +302,13 @@ export class Helper {
     return lines
   }
 
-  /** Pids of the server and of what it runs. */
+  /** Pids of the server, or of the connections that it serves. */
   children(of = this.child.pid ?? 0): readonly number[] {
-    return readdirSync('/proc')
-      .filter((name) => /^\d+$/.test(name) && parentOf(Number(name)) === of)
-      .map(Number)
+    return childrenOf(of).filter((pid) => !isClerk(pid))
+  }
+
+  clerk(): number {
+    return childrenOf(this.server()).find(isClerk) ?? 0
   }
 
   server(): number {
@@ -321,6 +323,13 @@ export class Helper {
     return ended
   }
 }
+
+const isClerk = (pid: number): boolean => contents(`/proc/${pid}/comm`) === 'accept-clerk\n'
+
+const childrenOf = (parent: number): readonly number[] =>
+  readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name) && parentOf(Number(name)) === parent)
+    .map(Number)
 
 function parentOf(pid: number): number {
   const ran = contents(`/proc/${pid}/stat`)

@@ -279,6 +279,43 @@ for (const [build, make] of BUILDS) {
         assert.equal(fixture.run(args).status, 100)
     })
 
+    void test('a killed clerk is replaced together with its server, and running sessions go on', async () => {
+      const session = helper.login({ chain: 'builtin' })
+      assert.match(await session.line(), /^ok /)
+      await session.line()
+      const [server, clerk] = [helper.server(), helper.clerk()]
+      process.kill(clerk, 'SIGKILL')
+      await until('another server', () => helper.server() !== 0 && helper.server() !== server && helper.clerk() !== 0)
+      assert.equal(gone(clerk), true)
+      assert.match(await helper.answer({ chain: 'submission' }), /^ok /)
+      assert.match(await session.ask('limits'), /^1024 /)
+      session.socket.destroy()
+    })
+
+    void test('a clerk that the account has stopped holds no login up, and catches up', async () => {
+      const watcher = await helper.watch()
+      const clerk = helper.clerk()
+      assert.equal(spawnSync('/bin/sh', ['-c', `kill -STOP ${clerk}`], account).status, 0)
+      for (const chain of ['builtin', 'submission', 'builtin'])
+        assert.match(await helper.answer({ chain, session: `stopped.${chain}` }), /^ok /)
+      process.kill(clerk, 'SIGCONT')
+      for (let i = 0; i < 3; i++)
+        assert.match(await watcher.line(), /^end stopped\.(builtin|submission) \d+ (exit|signal) \d+$/)
+      watcher.socket.destroy()
+    })
+
+    void test('what the clerk asks for reaches children of the server only', async () => {
+      const watcher = await helper.watch()
+      const session = helper.login({ chain: 'builtin', session: 'kept' })
+      assert.match(await session.line(), /^ok /)
+      await session.line()
+      for (const name of ['', '1', '-1', 'x'.repeat(64), 'kep', 'kept.']) watcher.socket.write(`kill ${name}\n`)
+      watcher.socket.write('kill kept\n')
+      assert.match(await watcher.line(), /^end kept \d+ signal 15$/)
+      session.socket.destroy()
+      watcher.socket.destroy()
+    })
+
     void test('the account cannot signal the helper, and its end of file ends it', async (t) => {
       const pid = helper.child.pid ?? 0
       if (!isRoot) {

@@ -158,8 +158,10 @@ for (const [chain, name, password, answer] of [
   })
 
 void it('leaves no process and no work behind', async () => {
-  const [monitor, server, ...rest] = treeOf(helper.pid ?? 0)
+  const [monitor, server, clerk, ...rest] = treeOf(helper.pid ?? 0)
   assert.deepEqual(rest, [], picture(treeOf(helper.pid ?? 0)))
   assert.equal(monitor?.uid, 0)
   assert.equal(server?.uid, 0)
+  assert.equal(clerk?.comm, 'accept-clerk')
+  assert.notEqual(clerk?.uid, 0)
 })

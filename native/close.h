@@ -1,4 +1,0 @@
-#ifndef CLOSE_H
-#define CLOSE_H
-void close_from(int lowest);
-#endif
