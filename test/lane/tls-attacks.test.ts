@@ -2,15 +2,14 @@
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
-import { connect, createServer, type Socket } from 'node:net'
+import { connect, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
-import { connect as connectTls } from 'node:tls'
 import { newTicketKey, type TlsMaterial } from '../../src/edge/tls.ts'
 import { StreamEnd } from '../support/fake-helper.ts'
 import { AUTH, acceptingLane, endWorker, type Lane, until } from '../support/lane.ts'
-import { makePair, namedPair, tlsClient, tlsTexts } from '../support/tls.ts'
+import { clientHello, makePair, namedPair, tlsClient, tlsTexts } from '../support/tls.ts'
 
 const dir = mkdtempSync(join(tmpdir(), 'acceptd-tls-attacks-'))
 let materials: readonly [TlsMaterial, TlsMaterial]
@@ -40,24 +39,6 @@ after(async () => {
   await endWorker()
   rmSync(dir, { recursive: true })
 })
-
-/** The first flight of a client. */
-function clientHello(): Promise<Buffer> {
-  return new Promise((resolve) => {
-    const server = createServer((socket) =>
-      socket.once('data', (bytes: Buffer) => {
-        socket.destroy()
-        server.close()
-        resolve(bytes)
-      }),
-    )
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address()
-      const port = typeof address === 'object' && address !== null ? address.port : 0
-      connectTls({ host: '127.0.0.1', port, servername: 'mx.example' }).on('error', () => undefined)
-    })
-  })
-}
 
 async function lane(t: { after: (f: () => Promise<void>) => void }, listener: string): Promise<Lane> {
   return acceptingLane(t, tlsTexts(listener), { tls: materials[0] })

@@ -2,6 +2,7 @@
 
 import { execFileSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
+import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { type ConnectionOptions, connect as connectTls, type TLSSocket } from 'node:tls'
 import type { ControlTexts } from '../../src/config/knobs.ts'
@@ -65,6 +66,24 @@ export const namedPair = (names: readonly string[], { certificate, key }: PairFi
   certificate: readFileSync(certificate),
   key: readFileSync(key),
 })
+
+/** The first flight of a client. */
+export function clientHello(): Promise<Buffer> {
+  return new Promise((resolve) => {
+    const server = createServer((socket) =>
+      socket.once('data', (bytes: Buffer) => {
+        socket.destroy()
+        server.close()
+        resolve(bytes)
+      }),
+    )
+    server.listen(0, '127.0.0.1', () => {
+      const address = server.address()
+      const port = typeof address === 'object' && address !== null ? address.port : 0
+      connectTls({ host: '127.0.0.1', port, servername: 'mx.example' }).on('error', () => undefined)
+    })
+  })
+}
 
 /** Resolves once the handshake is done. */
 export function tlsClient(options: ConnectionOptions): Promise<TLSSocket> {

@@ -21,6 +21,8 @@ wanted='
 /usr/bin/mpop mpop
 /usr/bin/fetchmail fetchmail
 /usr/bin/s-nail s-nail
+/usr/bin/mutt mutt
+/usr/bin/sslscan sslscan
 /usr/sbin/haproxy haproxy
 /usr/bin/nmap nmap
 /usr/bin/socat socat

@@ -5,7 +5,7 @@ import { fillMaildir } from './backends.ts'
 import { type Certificate, makeCertificate } from './certificate.ts'
 import { curlPop3, curlSmtp, messageFrom, mpop, msmtp, nodemailer, swaks } from './clients.ts'
 import { type Fixture, makeFixture } from './fixture.ts'
-import { fetchmail, opensslPop3, opensslSmtp, poplib, smtplib, snail } from './tls-clients.ts'
+import { fetchmail, mutt, opensslPop3, opensslSmtp, poplib, smtplib, snail } from './tls-clients.ts'
 
 const SMTP = ['postfix', 'exim'] as const
 const MODES = ['require', 'implicit'] as const
@@ -36,6 +36,7 @@ const SUBMITTING = {
   nodemailer,
   smtplib,
   's-nail': snail,
+  mutt,
   'openssl s_client': opensslSmtp,
 }
 /** It sends what it is given, without dots of its own. */

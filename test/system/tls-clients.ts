@@ -66,6 +66,37 @@ export function snail(job: TlsSubmission): Promise<Outcome> {
   })
 }
 
+/** As s-nail it makes the header by itself. */
+export function mutt(job: TlsSubmission): Promise<Outcome> {
+  const { port, login, tls, implicit = false, from, to, message } = job
+  const [, subject = ''] = /^Subject: (.*)$/m.exec(message) ?? []
+  const body = message.slice(message.indexOf('\n\n') + 2)
+  return withFolder((folder) => {
+    const file = join(folder, 'muttrc')
+    const variables = {
+      smtp_url: `smtp${implicit ? 's' : ''}://${login.user}@${TLS_NAME}:${port}`,
+      smtp_pass: login.password,
+      smtp_authenticators: 'plain',
+      ssl_ca_certificates_file: tls,
+      certificate_file: join(folder, 'certificates'),
+      from,
+      hostname: 'client.example',
+      copy: 'no',
+      ssl_force_tls: 'yes',
+      ssl_verify_host: 'yes',
+      ssl_usesystemcerts: 'no',
+      use_envelope_from: 'yes',
+    }
+    const lines = Object.entries(variables).map(([name, value]) => `set ${name}="${value}"\n`)
+    writeFileSync(file, lines.join(''), { mode: 0o600 })
+    return outcome(['mutt', '-n', '-F', file, '-s', subject, '--', ...to], {
+      input: body,
+      env: { HOME: folder, TERM: 'dumb' },
+      ...limits(job),
+    })
+  })
+}
+
 /** `lines` in one write; the server ends it. */
 const sClient = (port: number, tls: string, starttls: string | undefined, lines: readonly string[]) =>
   run(

@@ -44,6 +44,33 @@ void it('nmap finds TLS 1.2 and 1.3 only, and forward secrecy in every suite', a
   for (const suite of suites) assert.match(suite, /^TLS_(ECDHE_(ECDSA|RSA)_WITH_|AKE_WITH_|AES_|CHACHA20_)/, said)
 })
 
+for (const [listener, starttls] of [
+  ['smtp submission tls=implicit', []],
+  ['smtp submission tls=require', ['--starttls-smtp']],
+  ['pop3 submission tls=require', ['--starttls-pop3']],
+] as const)
+  void it(`sslscan agrees: ${listener}`, async (t) => {
+    const one = await lane(t, listener)
+    const said = await must(['sslscan', '--no-colour', ...starttls, `127.0.0.1:${one.port}`], { timeout: 120_000 })
+    for (const [protocol, state] of Object.entries({
+      SSLv2: 'disabled',
+      SSLv3: 'disabled',
+      'TLSv1.0': 'disabled',
+      'TLSv1.1': 'disabled',
+      'TLSv1.2': 'enabled',
+      'TLSv1.3': 'enabled',
+    }))
+      assert.match(said, new RegExp(`^${protocol.replace('.', '\\.')} +${state}$`, 'm'), said)
+    assert.match(said, /Session renegotiation not supported/)
+    assert.match(said, /Compression disabled/)
+    assert.doesNotMatch(said, /vulnerable to heartbleed(?<!not vulnerable to heartbleed)/)
+    const suites = [...said.matchAll(/^(?:Preferred|Accepted) +TLSv1\.\d +\d+ bits +(\S+)/gm)].map(
+      (found) => found[1] ?? '',
+    )
+    assert.ok(suites.length >= 6, said)
+    for (const suite of suites) assert.match(suite, /^(ECDHE-|TLS_(AES|CHACHA20)_)/, said)
+  })
+
 /** HAProxy in TCP mode before `port`; answers its own port. */
 async function haproxy(t: { after: (f: () => Promise<void>) => void }, port: number, bind: string, send: string) {
   const free = bindAddress('127.0.0.1', 0)
