@@ -74,7 +74,7 @@ void describe('five thousand handshakes', () => {
   void it('left half done keep nobody from logging in, and are gone with their clients', async () => {
     const hello = await clientHello()
     const halves: Socket[] = []
-    const before = await failed()
+    const sofar = await failed()
     while (halves.length < HALVES) {
       const more = Array.from({ length: AT_ONCE }, (_, i) => {
         const socket = connect({ port: fixture.daemon.port('implicit'), host: '127.0.0.1' }).on(
@@ -91,7 +91,7 @@ void describe('five thousand handshakes', () => {
     for (const socket of halves) socket.destroy()
     let count = 0
     const all = async () => {
-      count = (await failed()) - before
+      count = (await failed()) - sofar
       return count === HALVES
     }
     await until('all of them to be counted', all, { timeout: 60_000, show: () => `${count}` })
@@ -111,7 +111,7 @@ void describe('certificates of the running daemon', () => {
         done += 1
       }
     }
-    const before = await failed()
+    const failures = await failed()
     const clients = Array.from({ length: 4 }, load)
     try {
       for (let n = 1; n <= 100; n += 1) {
@@ -132,7 +132,7 @@ void describe('certificates of the running daemon', () => {
       over.abort()
       await Promise.all(clients)
     }
-    assert.equal(await failed(), before, fixture.daemon.log().slice(-2000))
+    assert.equal(await failed(), failures, fixture.daemon.log().slice(-2000))
     assert.equal(await served(), await loaded())
   })
 
