@@ -2,6 +2,7 @@
 // `send` goes to another actor; all others are performed outside: by session/ for acceptd, by classic/ for the programs.
 
 import type { HelperKind } from '../protocol/helper.ts'
+import type { Senders } from '../protocol/senders.ts'
 import type { ProxiedClient } from '../protocol/xclient.ts'
 import type { Why } from './endings.ts'
 import type {
@@ -76,6 +77,8 @@ export interface Body {
   readonly as: 'itself' | 'data' | 'nothing'
   /** A chunk that ends its message. */
   readonly last: boolean
+  /** Whom the header may name in From; undefined: anybody. */
+  readonly from: Senders | undefined
 }
 
 /** Carry everything both ways until either end closes (POP3 after login); `ifSilent` is said if the backend ends without an octet. */
@@ -168,6 +171,7 @@ export type LogEvent =
   | 'timeout'
   | 'bare-line-end'
   | 'dot-after-nul'
+  | 'from-refused'
   | 'backend-died'
   | 'ehlo-refused'
   | 'xclient-refused'

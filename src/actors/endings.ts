@@ -39,6 +39,7 @@ export const ENDINGS = {
   'data-refused': LET,
   'bare-line-end': LET,
   'dot-after-nul': LET,
+  'from-refused': LET,
   'bad-bdat': LET,
   'message-given-up': LET,
   'backend-died': LET,

@@ -95,7 +95,8 @@ function takeRequest(
   const asSpelt = settings.classic && settings.rules.set.rules.length === 0 && event !== 'bdat'
   const line = asSpelt ? text : command.plain
   const chunk = event === 'bdat' ? chunkOf(command.argument) : NO_CHUNK
-  const relayed = event === 'bdat' && settings.chunking && !state.chunking
+  // As DATA its header can be watched, wherever chunks begin and end.
+  const relayed = event === 'bdat' && (settings.from !== undefined || (settings.chunking && !state.chunking))
   if ((chunk === undefined || relayed) && state.awaited.length > 0) return false
   if (chunk === undefined) {
     // Where its chunk ends is anybody's guess, and the backend's may differ from ours.

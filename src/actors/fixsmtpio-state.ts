@@ -37,6 +37,8 @@ export interface FixsmtpioSettings {
   readonly client: ClientFacts | undefined
   /** What the user may give as the sender; undefined: any. */
   readonly senders: Senders | undefined
+  /** Whom a message's header may name in From; undefined: anybody. */
+  readonly from: Senders | undefined
   /** Events that are asked about before they go on: `mail`, `rcpt`. */
   readonly asks: ReadonlySet<string>
   /** EHLO before login promised ENHANCEDSTATUSCODES. */
@@ -227,6 +229,7 @@ export const SAYS = {
   nonsense: { code: '421', status: '4.3.0', text: 'mail program spoke nonsense' },
   timeout: { code: '421', status: '4.4.2', text: 'timeout' },
   'bare-line-end': { code: '421', status: '4.6.0', text: 'message has a bare CR or LF', recorded: '5.6.0' },
+  'from-refused': { code: '550', status: '5.7.1', text: 'From address is not yours' },
   'dot-after-nul': { code: '421', status: '4.6.0', text: 'message has a NUL and a dot behind it that may end it' },
   noMessage: { code: '421', status: '4.3.0', text: 'message refused by a rule' },
   strangeMessage: { code: '421', status: '4.3.0', text: 'mail program wants a message that nobody announced' },
@@ -318,8 +321,8 @@ export const mayPark = (state: FixsmtpioState): boolean =>
   state.replies.text === ''
 
 /** The message, or a chunk of it, is carried past the actors. */
-export function openBody(state: Draft, effects: FixsmtpioEffect[], body: Omit<Body, 'do'>): void {
-  effects.push({ do: 'body', ...body })
+export function openBody(state: Draft, effects: FixsmtpioEffect[], body: Omit<Body, 'do' | 'from'>): void {
+  effects.push({ do: 'body', ...body, from: state.settings.from })
   // Behind a body that is carried from what was read before the client closed.
   if (state.eof !== undefined) effects.push(send([TAG.eof, state.eof]))
   state.at = 'body'

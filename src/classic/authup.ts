@@ -307,6 +307,7 @@ const guestActor = ({ greeting, capabilities }: DialogueSettings): FixsmtpioStat
     introduced: '',
     client: undefined,
     senders: undefined,
+    from: undefined,
     peer: process.env['TCPREMOTEIP'] ?? '',
     asks: NO_ASKS,
     enhanced: promisesStatus(capabilities),

@@ -234,6 +234,7 @@ const actorOf = (program: FixsmtpioProgram): FixsmtpioState =>
     peer: '',
     client: undefined,
     senders: undefined,
+    from: undefined,
     asks: NO_ASKS,
     enhanced: false,
     chunking: false,

@@ -37,6 +37,8 @@ export interface Config {
   readonly minDataRate: number
   readonly access: AccessRules
   readonly senders: SenderRights
+  /** control/senders binds the header From, too. */
+  readonly headerFrom: boolean
   /** A backend that offers XCLIENT or XFORWARD is told who the client is. */
   readonly xclient: boolean
   readonly certUsers: readonly CertificateUser[]
@@ -177,6 +179,7 @@ function scalars(reading: Reading) {
     minDataRate: numberOf(reading, 'mindatarate', 0, 1_000_000),
     access: accessOf(reading),
     senders: sendersOf(reading),
+    headerFrom: numberOf(reading, 'headerfrom', 0, 1) === 1,
     xclient: numberOf(reading, 'xclient', 0, 1) === 1,
     certUsers: certUsersOf(reading),
     bareLineEnd: wordOf(reading, 'barelineend', ['fix', 'refuse']),

@@ -93,6 +93,12 @@ export const KNOBS = [
     about: 'Rules for requests, replies and exit codes.',
   },
   {
+    name: 'headerfrom',
+    changes: 'reload',
+    fallback: '0',
+    about: '1: control/senders binds the From line of a message, too.',
+  },
+  {
     name: 'xclient',
     changes: 'reload',
     fallback: '0',

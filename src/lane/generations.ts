@@ -128,11 +128,13 @@ const chainIn = (generation: LaneGeneration | undefined, session: ClientSession)
   generation?.config.chains.chains.find((chain) => chain.name === session.login.chain)
 
 function rulesFrom(generation: LaneGeneration, session: ClientSession): Omit<ServingRules, 'debug'> {
-  const { rules, smtpGreeting, senders } = generation.config
+  const { rules, smtpGreeting, senders, headerFrom } = generation.config
+  const own = sendersFor(senders, session.login.user)?.senders
   return {
     rules: rulesFor(rules, environmentNames(session, chainIn(generation, session))),
     greeting: smtpGreeting,
     asks: generation.asks.mail,
-    senders: sendersFor(senders, session.login.user)?.senders,
+    senders: own,
+    from: headerFrom ? own : undefined,
   }
 }

@@ -26,7 +26,7 @@ import type { LineEndSearch } from './line-ends.ts'
 export type BareLineEnd = 'fix' | 'refuse'
 
 /** Why a message is refused; `none`: it is not, so far. */
-export type BodyFault = 'none' | 'bare-line-end' | 'dot-after-nul'
+export type BodyFault = 'none' | 'bare-line-end' | 'dot-after-nul' | 'from-refused'
 
 /** A place in the table below, the fault once the message has had one, and how many spaces wait. */
 export type BodyState = number

@@ -18,7 +18,12 @@ export function senderOf(argument: string): string | undefined {
 export function maySend(senders: Senders, argument: string): boolean {
   const sender = senderOf(argument)
   if (sender === undefined) return senders.includes('*')
-  if (sender === '') return true
+  return sender === '' || allows(senders, sender)
+}
+
+/** `address` is any spelling of one with a domain, or a local part. */
+export function allows(senders: Senders, address: string): boolean {
+  const sender = lowerCase(address)
   const domain = sender.slice(sender.lastIndexOf('@'))
   return senders.some((allowed) => allowed === '*' || allowed === sender || (domain !== '' && allowed === `*${domain}`))
 }

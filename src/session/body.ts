@@ -10,7 +10,9 @@ import {
   type ScannedBody,
   scanBody,
 } from '../protocol/end-of-data.ts'
+import { type HeaderState, headerStart, watchHeader } from '../protocol/header-from.ts'
 import type { LineEndSearch } from '../protocol/line-ends.ts'
+import type { Senders } from '../protocol/senders.ts'
 
 export interface BodyWay {
   /** To the backend; more pieces of the same read follow where there are several. */
@@ -34,6 +36,9 @@ export class BodyCarrier {
   private octets: number | undefined
   private as: Body['as'] = 'itself'
   private last = true
+  /** Whom the header may name in From, how far it has come, and that it names another. */
+  private from: Senders | undefined
+  private header: HeaderState = headerStart
   private readonly bare: BareLineEnd
   private readonly search: LineEndSearch
   private readonly way: BodyWay
@@ -45,8 +50,9 @@ export class BodyCarrier {
   }
 
   /** A new message, or chunk of one, and what of it was read already. */
-  begin({ octets, as, last, rest }: Body): void {
-    if (as !== 'data') this.state = bodyStart
+  begin({ octets, as, last, rest, from }: Body): void {
+    if (as !== 'data') this.renew()
+    this.from = from
     this.octets = octets
     this.as = as
     this.last = last
@@ -68,13 +74,22 @@ export class BodyCarrier {
   private scan(bytes: Uint8Array): ScannedBody {
     const scanned = scanBody(this.state, bytes, this.bare, this.search)
     this.state = scanned.state
-    if (!this.isCut && scanned.out.length > 0) this.way.write(scanned.out)
-    if (scanned.fault !== 'none' && !this.isCut) {
+    if (!this.isCut && this.from !== undefined)
+      for (const piece of scanned.out) this.header = watchHeader(this.header, piece, this.from)
+    const fault = this.header.at === 'forged' ? 'from-refused' : scanned.fault
+    if (!this.isCut && scanned.out.length > 0 && this.header.at !== 'forged') this.way.write(scanned.out)
+    if (fault !== 'none' && !this.isCut) {
       // Nothing is queued without an end of data; the client's own final dot is waited for.
       this.isCut = true
       this.way.cut()
     }
-    return scanned
+    return { ...scanned, fault }
+  }
+
+  private renew(): void {
+    this.state = bodyStart
+    this.header = headerStart
+    this.chunks = chunksStart
   }
 
   private carryOctets(bytes: Uint8Array, left: number): void {
@@ -94,8 +109,7 @@ export class BodyCarrier {
     let { fault } = this.scan(out)
     if (!ends) return fault
     for (const octets of endOfChunks(state)) fault = this.scan(octets).fault
-    this.state = bodyStart
-    this.chunks = chunksStart
+    this.renew()
     return fault
   }
 }

@@ -52,6 +52,8 @@ export interface ServingRules {
   readonly greeting: string
   /** What the user may give as the sender; undefined: any. */
   readonly senders: Senders | undefined
+  /** Whom a message's header may name in From; undefined: anybody. */
+  readonly from: Senders | undefined
   /** Events that control/limits counts. */
   readonly asks: ReadonlySet<string>
   /** Requests and replies are shown, before and after the rules. */

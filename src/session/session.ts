@@ -274,7 +274,7 @@ export class ClientSession {
   }
 
   private serve(): void {
-    const { rules, greeting, senders, debug, asks } = this.host.rulesOf(this)
+    const { rules, greeting, senders, from, debug, asks } = this.host.rulesOf(this)
     const { dialogue, longest, warm } = this.settings
     this.front = 'fixsmtpio'
     this.streams.serve()
@@ -291,6 +291,7 @@ export class ClientSession {
       peer: this.ip,
       client: this.settings.tells ? this.facts() : undefined,
       senders,
+      from,
       asks,
       enhanced: promisesStatus(dialogue.capabilities),
       chunking: hasKeyword(dialogue.capabilities, 'CHUNKING'),

@@ -35,7 +35,14 @@ const inData = (message: string): string =>
 
 function byData(message: string, bare: BareLineEnd): Carried {
   const { body, ended, backend } = carrier(bare)
-  body.begin({ do: 'body', rest: bytesOf(`${inData(message)}NOOP\r\n`), octets: undefined, as: 'itself', last: true })
+  body.begin({
+    do: 'body',
+    rest: bytesOf(`${inData(message)}NOOP\r\n`),
+    octets: undefined,
+    as: 'itself',
+    last: true,
+    from: undefined,
+  })
   const [{ rest, fault } = { rest: '', fault: 'none' as const }] = ended
   assert.equal(ended.length, 1)
   return { backend: backend(), fault, rest }
@@ -48,7 +55,7 @@ function byChunks(chunks: readonly string[], bare: BareLineEnd, reads: readonly 
   for (const [number, chunk] of chunks.entries()) {
     const last = number === chunks.length - 1
     let left = last ? `${chunk}NOOP\r\n` : chunk
-    body.begin({ do: 'body', rest: bytesOf(''), octets: chunk.length, as: 'data', last })
+    body.begin({ do: 'body', rest: bytesOf(''), octets: chunk.length, as: 'data', last, from: undefined })
     while (ended.length <= number) {
       const size = reads.length === 0 ? left.length : Math.max(reads[next++ % reads.length] ?? 1, 1)
       body.carry(bytesOf(left.slice(0, size)))
@@ -123,7 +130,7 @@ for (const bare of ['fix', 'refuse'] as const)
     void it('leave nothing behind for the next message', () => {
       const { body, ended, backend } = carrier(bare)
       const chunk = (text: string, last: boolean) =>
-        body.begin({ do: 'body', rest: bytesOf(text), octets: text.length, as: 'data', last })
+        body.begin({ do: 'body', rest: bytesOf(text), octets: text.length, as: 'data', last, from: undefined })
       chunk('a', true)
       chunk('.', false)
       chunk('\r\n', true)

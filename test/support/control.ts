@@ -47,6 +47,7 @@ export function controlTexts(settings: Settings, chain = 'submission'): ControlT
     pop3capabilities: 'UIDL\nSASL PLAIN LOGIN\n',
     timeoutsmtpd: `${settings.timeout}\n`,
     timeoutpop3d: `${settings.timeout}\n`,
+    ...(settings.from === '' ? {} : { senders: `* ${settings.from}\n`, headerfrom: '1\n' }),
     xclient: settings.tells ? '1\n' : '0\n',
     barelineend: `${settings.bare}\n`,
     pop3apop: settings.apop ? '1\n' : '0\n',

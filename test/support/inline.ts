@@ -115,7 +115,8 @@ export function inlineWorld(
     rulesOf: (one) => ({
       rules: rulesFor(ruleSetOf(settings), (name) => name === 'AUTHUP_USER' && one.login.user !== ''),
       greeting: 'mx.example',
-      senders: undefined,
+      senders: settings.from === '' ? undefined : [settings.from],
+      from: settings.from === '' ? undefined : [settings.from],
       asks: NO_ASKS,
       debug: false,
     }),

@@ -27,6 +27,7 @@ const actors: Actors = {
     introduced: '',
     client: undefined,
     senders: undefined,
+    from: undefined,
     peer: '192.0.2.1',
     asks: NO_ASKS,
     enhanced: false,

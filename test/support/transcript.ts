@@ -37,6 +37,8 @@ export interface Settings {
   readonly enhanced: boolean
   /** What EHLO offers besides 8BITMIME: `with: offer SIZE 1000`. */
   readonly offers: readonly string[]
+  /** The only address of everybody's, in MAIL and From; empty: any. */
+  readonly from: string
   /** control/xclient. */
   readonly tells: boolean
   /** Seconds. */
@@ -89,6 +91,7 @@ const OPTIONS: Settings = {
   broken: false,
   enhanced: false,
   offers: [],
+  from: '',
   tells: false,
   timeout: 1200,
   rules: '',
@@ -116,6 +119,7 @@ function settingsOf(text: string, before: Settings): Settings {
       settings = { ...settings, [name]: Number(value) }
     else if (name === 'mechanisms')
       settings = { ...settings, mechanisms: value.split(',') as readonly CheckedMechanism[] }
+    else if (name === 'from') settings = { ...settings, from: value }
     else if (name === 'bare' && (value === 'fix' || value === 'refuse')) settings = { ...settings, bare: value }
     else throw new Error(`a transcript has no setting \`${word}\``)
   }
