@@ -10,6 +10,7 @@ import { shownOctets } from '../rpc/octets.ts'
 import type { CommandLine } from '../rpc/row.ts'
 import { cell, type Format, isRecord, plain, show, showEvent, showTrace } from '../rpc/show.ts'
 import { candidates } from './acceptctl-complete.ts'
+import { readSecret } from './acceptctl-secret.ts'
 import { topLive, topOnce } from './acceptctl-top.ts'
 
 const EXIT = { done: 0, error: 1, usage: 2, nothing: 3, unreachable: 69, lost: 74, temporary: 75, invalid: 78 } as const
@@ -48,8 +49,15 @@ const answered = <T>(asked: Promise<T>): Promise<Result<T, AcceptdError>> =>
     },
   )
 
+/** A reader that has enough, such as head, ends us without a word; a full disk does not. */
+function lose(error: NodeJS.ErrnoException): never {
+  if (error.code === 'EPIPE') process.exit(EXIT.done)
+  process.stderr.write(`acceptctl: the output cannot be written: ${error.message}\n`)
+  process.exit(EXIT.lost)
+}
+
 function write(text: string): Promise<void> {
-  return new Promise((resolve) => process.stdout.write(text, () => resolve()))
+  return new Promise((resolve) => process.stdout.write(text, (error) => (error ? lose(error) : resolve())))
 }
 
 async function complain({ exit, error }: Failure, output: Format): Promise<number> {
@@ -80,37 +88,12 @@ function widthOf({ wide }: Globals): number | undefined {
   return process.stdout.isTTY && !wide ? process.stdout.columns : undefined
 }
 
-const CTRL_C = '\u0003'
-const CTRL_D = '\u0004'
-
-/** A secret: the first line of standard input; on a terminal asked for without echo. */
-async function readSecret(name: string): Promise<string> {
-  const { stdin } = process
-  if (stdin.isTTY) {
-    process.stderr.write(`${name}: `)
-    stdin.setRawMode(true)
-  }
-  const ends = ['\r', '\n', ...(stdin.isTTY ? [CTRL_C, CTRL_D] : [])]
-  const endIn = (text: string): number | undefined =>
-    ends
-      .map((end) => text.indexOf(end))
-      .filter((at) => at >= 0)
-      .toSorted((x, y) => x - y)[0]
-  let text = ''
-  stdin.setEncoding('utf8')
-  for await (const chunk of stdin) {
-    text += String(chunk)
-    if (endIn(text) !== undefined) break
-  }
-  if (stdin.isTTY) {
-    stdin.setRawMode(false)
-    process.stderr.write('\n')
-    if (text.includes(CTRL_C)) process.exit(130)
-  }
-  return text.slice(0, endIn(text))
-}
-
-async function paramsOf({ method, params, files }: Request): Promise<Result<Record<string, unknown>, Failure>> {
+async function paramsOf({
+  method,
+  params,
+  files,
+  secretFd,
+}: Request): Promise<Result<Record<string, unknown>, Failure>> {
   const all: Record<string, unknown> = { ...params }
   for (const { param, name, path } of files) {
     let text: string
@@ -122,9 +105,20 @@ async function paramsOf({ method, params, files }: Request): Promise<Result<Reco
     const before = all[param]
     all[param] = name === undefined ? text : { ...(isRecord(before) && before), [name]: text }
   }
-  const { secret } = method.cli
-  if (secret !== undefined) all[secret] = await readSecret(secret)
-  return ok(all)
+  return withSecret(method.cli.secret, secretFd, all)
+}
+
+async function withSecret(
+  name: string | undefined,
+  fd: number | undefined,
+  params: Readonly<Record<string, unknown>>,
+): Promise<Result<Record<string, unknown>, Failure>> {
+  if (name === undefined) return ok({ ...params })
+  const secret = await readSecret(name, fd)
+  if (secret.isOk()) return ok({ ...params, [name]: secret.value })
+  // As a shell says of a program that SIGINT has ended.
+  if (secret.error === undefined) process.exit(130)
+  return err(own(EXIT.usage, 'unreadable', secret.error))
 }
 
 /** Every page, if the words did not ask for one of them. */
@@ -222,14 +216,18 @@ async function main(argv: readonly string[]): Promise<number> {
     return EXIT.done
   }
   const { output, timeout } = command.globals
-  const read = command.do === 'request' ? await paramsOf(command.request) : ok({})
+  const read = await (command.do === 'request'
+    ? paramsOf(command.request)
+    : command.do === 'call'
+      ? withSecret(METHOD_MAP.get(command.name)?.cli.secret, undefined, command.params)
+      : ok({}))
   if (read.isErr()) return complain(read.error, output)
   const client = new Acceptd({ path: socketPath(command.globals), timeout, patience: timeout })
   if (command.do === 'top') return top(client, command)
 
   const cli = command.do === 'call' ? METHOD_MAP.get(command.name)?.cli : command.request.method.cli
   if (cli?.stream) {
-    const [name, params] = command.do === 'call' ? [command.name, command.params] : [command.request.name, read.value]
+    const [name, params] = [command.do === 'call' ? command.name : command.request.name, read.value]
     const stream = client.stream(name as StreamName, params)
     const begun = await answered(stream.ready)
     if (begun.isErr()) return complain(failureOf(begun.error), output)
@@ -238,7 +236,7 @@ async function main(argv: readonly string[]): Promise<number> {
     return follow(stream, output, begun.value)
   }
   const answer = await (command.do === 'call'
-    ? answered(client.request(command.name, command.params))
+    ? answered(client.request(command.name, read.value))
     : askAll(client, command.request, read.value))
   if (answer.isErr()) return complain(failureOf(answer.error), output)
   const result = answer.value
@@ -250,12 +248,7 @@ async function main(argv: readonly string[]): Promise<number> {
   return exitOf(result, cli ?? {}, isSearch)
 }
 
-// A reader that has enough (head, less) ends us without a word; a full disk does not.
-process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code === 'EPIPE') process.exit(EXIT.done)
-  process.stderr.write(`acceptctl: the output cannot be written: ${error.message}\n`)
-  process.exit(EXIT.lost)
-})
+process.stdout.on('error', lose)
 main(process.argv.slice(2)).then(
   (exit) => process.exit(exit),
   (error: unknown) => {

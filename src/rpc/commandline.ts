@@ -3,6 +3,7 @@ import { err, ok, type Result } from 'neverthrow'
 import { VERSION } from '../contract/version.ts'
 import { COMPLETION_SCRIPTS } from './completion-scripts.ts'
 import { helpFor, helpText, methodHelp, nounHelp, specialHelp } from './help.ts'
+import { METHOD_MAP } from './methods.ts'
 import type { Method } from './row.ts'
 import { FORMATS, type Format } from './show.ts'
 import {
@@ -33,6 +34,8 @@ export interface Request {
   readonly params: Readonly<Record<string, unknown>>
   /** Texts to be read from files before asking. */
   readonly files: readonly { readonly param: string; readonly name?: string; readonly path: string }[]
+  /** The descriptor that the secret is read from; left out, standard input. */
+  readonly secretFd?: number | undefined
 }
 
 export type Command = { readonly globals: Globals } & (
@@ -178,11 +181,13 @@ function callCommand(given: Invocation): Parsed {
   if (help) return print(given, specialHelp('call'))
   const [name, ...pairs] = rest
   if (name === undefined) return wrong(given, 'which method?', 'acceptctl call METHOD name=text name:=json')
+  const secret = METHOD_MAP.get(name)?.cli.secret
   const params: Record<string, unknown> = {}
   for (const pair of pairs) {
     const match = /^([^:=]+)(:?=)([\s\S]*)$/.exec(pair)
     if (!match) return wrong(given, `not name=text or name:=json: ${pair}`, 'acceptctl call --help')
     const [, key = '', operator, text = ''] = match
+    if (key === secret) return wrong(given, noSecretHere(secret), `acceptctl call ${name} < FILE`)
     if (operator === '=') params[key] = text
     else
       try {
@@ -213,6 +218,9 @@ function methodCommand(given: Invocation, first: string, special?: 'watch'): Par
     return wrong(given, problem, `acceptctl ${noun} --help`)
   }
   const hint = `acceptctl ${special ?? `${noun} ${verb}`} --help`
+  const { secret } = method.cli
+  if (secret !== undefined && given.others.some((word) => word.split('=')[0] === `--${secret}`))
+    return wrong(given, noSecretHere(secret), hint)
   const words = read(given, dotted ? given.others : given.others.slice(1), optionsOf(method))
   if (words.isErr()) return wrong(given, words.error, hint)
   if (words.value.help) return print(given, special ? specialHelp(special) : methodHelp(`${noun}.${verb}`, method))
@@ -226,7 +234,10 @@ function methodCommand(given: Invocation, first: string, special?: 'watch'): Par
 function requestOf(name: string, method: Method, words: Words): Result<Request, string> {
   const options = optionsOf(method)
   const params: Record<string, unknown> = {}
-  for (const { param } of options) if (words.values[param] !== undefined) params[param] = words.values[param]
+  const { secret } = method.cli
+  const fd = secret === undefined ? undefined : words.values[`${secret}Fd`]
+  for (const { param } of options)
+    if (words.values[param] !== undefined && param !== `${secret}Fd`) params[param] = words.values[param]
   const left = method.cli.place === undefined ? [...words.rest] : placeWords(words.rest)
   for (const param of method.cli.args ?? []) {
     const option = options.find((one) => one.param === param)
@@ -239,13 +250,19 @@ function requestOf(name: string, method: Method, words: Words): Result<Request, 
   const paths = pathsParam(method)
   const named = paths === undefined ? [] : left.splice(0).map((word) => namedFile(paths, word))
   const files = [...words.files, ...named]
+  if (left.length > 0 && secret !== undefined) return err(noSecretHere(secret))
   if (left.length > 0) return err(`${name.replace('.', ' ')} takes no ${left.join(' ')}`)
   const missing = options.find(
     ({ needed, param, kind }) =>
       needed && kind !== 'file' && params[param] === undefined && !files.some((file) => file.param === param),
   )
-  return missing ? err(`${missing.name} is missing`) : ok({ name, method, params, files })
+  if (missing) return err(`${missing.name} is missing`)
+  return ok({ name, method, params, files, ...(typeof fd === 'number' && { secretFd: fd }) })
 }
+
+/** Others see the words of a command line; the secret that may be among them is not said again. */
+const noSecretHere = (secret: string): string =>
+  `the ${secret} is never given on the command line, where ps shows it: it is read from standard input, or --${secret}-fd N`
 
 /** `fixsmtpio:12` is two words. */
 const placeWords = ([first = '', ...more]: readonly string[]): string[] => {

@@ -5,7 +5,7 @@ import type { Method } from './row.ts'
 import { GLOBAL_OPTIONS, kebab, nouns, type Option, optionsOf, pathsParam, SPECIAL, TOP_OPTIONS } from './vocabulary.ts'
 import { boundsText } from './words.ts'
 
-const EXITS = `Exit codes: 0 done, 1 error, 2 usage, 3 nothing matched, 4 conflict (ifSha256), 69 daemon not reachable,
+const EXITS = `Exit codes: 0 done, 1 error, 2 usage, 3 nothing matched, 4 conflict (--if-sha256), 69 acceptd not reachable,
 74 output cannot be written, 75 temporary failure, 78 configuration invalid.`
 
 export function helpText(): string {
@@ -93,7 +93,10 @@ export function methodHelp(name: string, method: Method): string {
   const file = pathsParam(method)
   const options = optionsOf(method).filter(({ param }) => param !== file)
   const { level, changes, sentence, cli } = method
-  const secret = cli.secret === undefined ? '' : `\nThe ${cli.secret} is read from standard input.\n`
+  const secret =
+    cli.secret === undefined
+      ? ''
+      : `\nThe ${cli.secret} is the first line of standard input, or of a descriptor; a terminal asks for it without an echo.\n`
   return `${sentence}
 
 usage: ${usageOf(name, method)}

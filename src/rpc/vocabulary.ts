@@ -126,7 +126,18 @@ export function optionsOf(method: Method): readonly Option[] {
   return Object.entries(method.params.shape).flatMap(([param, schema]): Option[] => {
     const json = jsonSchema(schema)
     const { type, enum: values, items, default: fallback, description, format } = json
-    if (param === method.cli.secret) return []
+    if (param === method.cli.secret)
+      return [
+        {
+          name: `${kebab(param)}-fd`,
+          param: `${param}Fd`,
+          kind: 'number',
+          values: [],
+          needed: false,
+          bounds: { least: 0, most: 1023, whole: true },
+          sentence: `Read the ${param} from this descriptor: its first line.`,
+        },
+      ]
     const itemValues = typeof items === 'object' && items !== null && 'enum' in items ? items.enum : undefined
     const common = {
       param,

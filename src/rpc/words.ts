@@ -114,7 +114,7 @@ export function readWords(argv: readonly string[], options: readonly Option[]): 
     const negated = name.startsWith('no-') ? byName.get(name.slice(3)) : undefined
     const option = byName.get(name) ?? (negated?.kind === 'flag' ? negated : undefined)
     if (!full.startsWith('--') || !option)
-      return err(`unknown option ${word}${nearest(name, [...byName.keys()], '; did you mean --')}`)
+      return err(`unknown option ${word.split('=')[0]}${nearest(name, [...byName.keys()], '; did you mean --')}`)
     const inline = at < 0 ? undefined : full.slice(at + 1)
     let text: string
     if (option.kind === 'flag') text = inline ?? (option.name === name ? 'true' : 'false')
