@@ -1,4 +1,5 @@
 // npm run NAME: builds what is missing, then runs the script NAME, in this process.
+import { existsSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 
@@ -29,7 +30,7 @@ if (name === 'start') {
     await build(top, { shown: true })
     process.stdout.write('\n')
   }
-} else if (!words.includes('--no-build')) {
+} else if (!words.includes('--no-build') && !(words.includes('--help') && existsSync(join(top, SCRIPTS[name] ?? '')))) {
   // A bench's stdout belongs to --json.
   await build(top, name === 'bench' ? { out: process.stderr } : {})
 }

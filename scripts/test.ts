@@ -3,8 +3,26 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { run } from './command.mjs'
 
-const words = process.argv.slice(2).filter((word) => !word.startsWith('--'))
-const system = process.argv.includes('--system')
+const USAGE = `usage: npm test [-- [--no-build] WORD ...]
+       npm run test:system [-- [--no-build] WORD ...]
+
+Runs the tests whose file name, seen from test/, contains one of the words; without a word all of them. test:system runs those in
+test/system, as root on Debian: it installs the packages that they drive (test/system/packages.sh), makes users and takes them away.
+
+  --no-build  runs what was built before
+  --help      prints this
+`
+
+const OPTIONS = ['--system', '--no-build', '--help']
+const given = process.argv.slice(2)
+const words = given.filter((word) => !word.startsWith('-'))
+const system = given.includes('--system')
+const unknown = given.find((word) => word.startsWith('-') && !OPTIONS.includes(word))
+if (unknown !== undefined || given.includes('--help')) {
+  if (unknown !== undefined) process.stderr.write(`test: there is no option ${unknown}\n${USAGE}`)
+  else process.stdout.write(USAGE)
+  process.exit(unknown === undefined ? 0 : 2)
+}
 
 /** Milliseconds for a file; what hangs fails. */
 const LONGEST = system ? 1_200_000 : 300_000
@@ -12,14 +30,33 @@ const LONGEST = system ? 1_200_000 : 300_000
 /** In the environment of all that a run starts, so that it can be found. */
 const MARK = `ACCEPTD_TEST_RUN=${process.pid}.${Date.now()}`
 
+/** Whether it was started with the mark in its environment, or below something that was: a backend's environment is made for it. */
+function isOurs(pid: string): boolean {
+  for (let next = pid; Number(next) > 1; ) {
+    if (Number(next) === process.pid) return false
+    if (read(`/proc/${next}/environ`).split('\0').includes(MARK)) return true
+    next = /\) \S+ (\d+)/.exec(read(`/proc/${next}/stat`))?.[1] ?? ''
+  }
+  return false
+}
+
+/** Of a process that has ended meanwhile, or is not ours to read, nothing. */
+function read(file: string): string {
+  try {
+    return readFileSync(file, 'latin1')
+  } catch {
+    return ''
+  }
+}
+
 /** Ends what tests have left: a test that fails does not clean up after itself. */
 function endLeftovers(): void {
-  for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid)) {
+  const left = readdirSync('/proc').filter((name) => /^\d+$/.test(name) && isOurs(name))
+  for (const pid of left) {
     try {
-      if (readFileSync(`/proc/${pid}/environ`, 'latin1').split('\0').includes(MARK))
-        process.kill(Number(pid), 'SIGKILL')
+      process.kill(Number(pid), 'SIGKILL')
     } catch {
-      // It has ended meanwhile, or is not ours.
+      // It has ended meanwhile.
     }
   }
 }

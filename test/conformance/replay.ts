@@ -142,6 +142,8 @@ class Playing {
       detached: true,
       env: {
         PATH: '/usr/local/bin:/usr/bin:/bin',
+        // So that a run finds what it has left.
+        ACCEPTD_TEST_RUN: process.env['ACCEPTD_TEST_RUN'],
         QMAILHOME: this.home,
         ...(tls === true ? { SSLCTLFD: `${CONTROL}`, SSLREADFD: `${READ}`, SSLWRITEFD: `${WRITE}` } : {}),
         ...env,

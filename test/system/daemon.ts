@@ -70,7 +70,7 @@ export async function startDaemon(
   const child = spawn(program, argv, {
     cwd: '/',
     stdio: ['ignore', 'pipe', stderr ?? 'pipe'],
-    env: { PATH: path, NODE_OPTIONS: '--inspect-port=0' },
+    env: { PATH: path, NODE_OPTIONS: '--inspect-port=0', ACCEPTD_TEST_RUN: process.env['ACCEPTD_TEST_RUN'] },
   })
   const pid = child.pid ?? 0
   let log = ''

@@ -232,13 +232,13 @@ for (const { name, start, log } of SUPERVISORS)
       systemd-tmpfiles --create acceptd.conf
       rm -rf /service /var/log/acceptd*
       cp -R /usr/share/doc/acceptd/examples/${name} /service
-      systemd-run --quiet --unit=supervised ${start}`)
+      systemd-run --quiet --collect --unit=by-${name} ${start}`)
     await host.until('acceptctl server ping')
     const sent = await submit(`under ${name}`)
     assert.equal(sent.code, 0, sent.transcript)
     await host.until(`grep -q login-accepted /var/log/acceptd/${log}`)
     await host.sh(`grep -q privileged /var/log/acceptd-helper/${log}`)
-    await host.sh('systemctl stop supervised; rm -rf /service /var/log/acceptd*')
+    await host.sh(`systemctl stop by-${name}; rm -rf /service /var/log/acceptd*`)
   })
 
 void it('removed it serves no more and keeps its configuration; purged it leaves nothing', async () => {
