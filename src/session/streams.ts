@@ -105,9 +105,12 @@ export class Streams implements ClientListener, BackendListener {
 
   clientGone(): void {
     this.clientEnded()
-    // Nobody hears replies any more; the backend still ends by itself on its closed input.
     if (this.mode === 'closing') this.finish()
     else if (this.backendClosed) this.close('client-eof', '')
+    // What a POP3 server has still to say is lost, and it must not delete what it could not say.
+    else if (this.mode === 'splice') this.abandon('client-eof')
+    // Replies that wait for the client would keep a backend from its end, which it comes to by itself on its closed input.
+    else this.opened?.backend.stream.resume()
   }
 
   private pauseOrResume(): void {

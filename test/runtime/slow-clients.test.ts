@@ -63,6 +63,18 @@ function slowClient(port: number, says: readonly string[]) {
   return child
 }
 
+/** How many of these octets, all written, are left when no more of them leave. */
+async function stuck(socket: Socket, octets: number): Promise<number> {
+  let waiting = octets
+  const isStuck = () => {
+    const before = waiting
+    waiting = unsentOf(socket)
+    return waiting === before && waiting < octets
+  }
+  await until('the kernel to be full', isStuck, { every: 200 })
+  return waiting
+}
+
 /** What this kernel takes for a client that takes nothing. */
 async function kernelTakes(): Promise<number> {
   const server = createServer()
@@ -73,13 +85,7 @@ async function kernelTakes(): Promise<number> {
   socket.on('error', () => undefined)
   const octets = 20_000_000
   socket.write(Buffer.alloc(octets))
-  let waiting = 0
-  const isFull = () => {
-    const before = waiting
-    waiting = unsentOf(socket)
-    return waiting === before && waiting < octets
-  }
-  await until('the kernel to be full', isFull, { every: 200 })
+  const waiting = await stuck(socket, octets)
   socket.destroy()
   server.close()
   child.kill()
@@ -119,6 +125,43 @@ void describe('a POP3 client that pauses', () => {
     await until('the end', () => endedWith() !== '')
     const out = Number(/ out=(\d+)$/.exec(endedWith())?.[1])
     assert.ok(out > 8192 && out < octets, `${octets}: ${endedWith()}`)
+  })
+
+  void it('and is cut off in the middle of a message ends its session, and the mail program has not said it all', async () => {
+    await start('pop3 timeout=1200')
+    const child = slowClient(lane.port, ['USER me\r\n', 'PASS secret\r\n', 'RETR 1\r\nDELE 1\r\nQUIT\r\n'])
+    const backend = await backendOf()
+    backend.send('+OK\r\n')
+    await until('the commands', () => backend.heard().endsWith('QUIT\r\n'))
+    const all = (await kernelTakes()) + 20_000_000
+    let failure = ''
+    backend.socket.on('error', (error) => {
+      failure = error.message
+    })
+    backend.socket.write(Buffer.alloc(all, 'x'))
+    assert.ok((await stuck(backend.socket, all)) > 0)
+    child.kill('SIGKILL')
+    await until('the end', () => endedWith() !== '')
+    assert.match(endedWith(), / why=client-eof /)
+    await until('the mail program to hear of it', () => /EPIPE|ECONNRESET/.test(failure))
+  })
+})
+
+void describe('an SMTP client that takes no replies', () => {
+  void it('and is cut off ends its session when its mail program has said what it had to say', async () => {
+    await start('timeout=1200')
+    const login = `AUTH PLAIN ${Buffer.from('\0me\0secret').toString('base64')}\r\n`
+    const reply = `250 ${'x'.repeat(900)}\r\n`
+    const many = Math.ceil(((await kernelTakes()) + 1_000_000) / reply.length)
+    const child = slowClient(lane.port, [login, 'NOOP\r\n'.repeat(many)])
+    const backend = await backendOf()
+    backend.send('220 backend\r\n')
+    backend.socket.on('end', () => backend.close())
+    backend.onText = (text) => backend.send(reply.repeat(text.split('NOOP').length - 1))
+    await until('commands', () => backend.heard().includes('NOOP'))
+    await stuck(backend.socket, Number.POSITIVE_INFINITY)
+    child.kill('SIGKILL')
+    await until('the end', () => endedWith() !== '')
   })
 })
 
