@@ -2,7 +2,14 @@
 // or every reason why not.
 
 import { err, ok, type Result } from 'neverthrow'
-import { type CertificateFacts, fileMark, readAuthority, readCertificate } from '../edge/certificates.ts'
+import {
+  type CertificateFacts,
+  type CertificateTrouble,
+  fileMark,
+  readAuthority,
+  readCertificate,
+  untimely,
+} from '../edge/certificates.ts'
 import type { NamedPair } from '../edge/tls.ts'
 import type { ConfigError } from '../protocol/errors.ts'
 import type { ListenerConfig } from './listeners.ts'
@@ -28,16 +35,28 @@ export interface TlsFiles {
   readonly listeners: readonly ListenerConfig[]
 }
 
-/** `now` in milliseconds since 1970: a certificate that has expired is an error. */
-export function loadTls({ certificates, listeners }: TlsFiles, now: number): Result<LoadedTls, readonly ConfigError[]> {
+export interface Read {
+  /** What can be used at all; of certificates also those that are out of date. */
+  readonly usable: LoadedTls
+  /** Why not all of it should be. */
+  readonly errors: readonly ConfigError[]
+}
+
+/** `now` in milliseconds since 1970. */
+export function readTls({ certificates, listeners }: TlsFiles, now: number): Read {
   const errors: ConfigError[] = []
   const loaded: LoadedCertificate[] = []
   const authorities: Record<string, Uint8Array> = {}
+  const fail = (named: string, line: number, { file, problem, hint }: CertificateTrouble) =>
+    errors.push({ file: named, line, column: 1, problem: `${file} ${problem}`, hint })
   for (const files of certificates) {
-    readCertificate(files, now).match(
-      ({ pair, facts }) => loaded.push({ files, pair: { ...pair, names: files.names }, facts }),
-      ({ file, problem, hint }) =>
-        errors.push({ file: 'control/tls', line: files.line, column: 1, problem: `${file} ${problem}`, hint }),
+    readCertificate(files).match(
+      ({ pair, facts }) => {
+        loaded.push({ files, pair: { ...pair, names: files.names }, facts })
+        const late = untimely(files, facts, now)
+        if (late !== undefined) fail('control/tls', files.line, late)
+      },
+      (trouble) => fail('control/tls', files.line, trouble),
     )
   }
   for (const { clients, line } of listeners) {
@@ -46,11 +65,16 @@ export function loadTls({ certificates, listeners }: TlsFiles, now: number): Res
       (pem) => {
         authorities[clients] = pem
       },
-      ({ file, problem, hint }) =>
-        errors.push({ file: 'control/listeners', line, column: 1, problem: `${file} ${problem}`, hint }),
+      (trouble) => fail('control/listeners', line, trouble),
     )
   }
-  return errors.length > 0 ? err(errors) : ok({ certificates: loaded, authorities })
+  return { usable: { certificates: loaded, authorities }, errors }
+}
+
+/** All of it or none; a certificate that has expired is an error. */
+export function loadTls(files: TlsFiles, now: number): Result<LoadedTls, readonly ConfigError[]> {
+  const { usable, errors } = readTls(files, now)
+  return errors.length > 0 ? err(errors) : ok(usable)
 }
 
 /** Another text once any of the files is another one. */

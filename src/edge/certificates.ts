@@ -38,14 +38,26 @@ export interface CertificateTrouble {
   readonly hint: string
 }
 
-/** Reads both files and checks that they fit, that the key is secret, and that the certificate is valid at `now`. */
-export function readCertificate(
-  files: { readonly certificate: string; readonly key: string },
-  now: number,
-): Result<ReadCertificate, CertificateTrouble> {
-  return readPem(files.certificate).andThen((certificate) =>
-    secretKey(files.key).andThen((key) => fitting(files, { certificate, key }, now)),
+interface Files {
+  readonly certificate: string
+  readonly key: string
+}
+
+/** Reads both files and checks that they fit and that the key is secret, whatever the time. */
+export const readCertificate = (files: Files): Result<ReadCertificate, CertificateTrouble> =>
+  readPem(files.certificate).andThen((certificate) =>
+    secretKey(files.key).andThen((key) => fitting(files, { certificate, key })),
   )
+
+/** Why a certificate is not to be used at `now`, milliseconds since 1970. */
+export function untimely(
+  { certificate: file }: Files,
+  { begins, expires }: CertificateFacts,
+  now: number,
+): CertificateTrouble | undefined {
+  if (expires <= now) return { file, problem: `expired at ${iso(expires)}`, hint: 'renew it' }
+  if (begins > now) return { file, problem: `is valid from ${iso(begins)} only`, hint: 'check the clock' }
+  return undefined
 }
 
 function readPem(file: string): Result<Buffer, CertificateTrouble> {
@@ -80,11 +92,7 @@ function secretKey(file: string): Result<Buffer, CertificateTrouble> {
   })
 }
 
-function fitting(
-  files: { readonly certificate: string; readonly key: string },
-  pair: CertificatePair,
-  now: number,
-): Result<ReadCertificate, CertificateTrouble> {
+function fitting(files: Files, pair: CertificatePair): Result<ReadCertificate, CertificateTrouble> {
   const certificate = parsed(files.certificate, 'a certificate', () => new X509Certificate(pair.certificate))
   const key = parsed(files.key, 'a private key without a passphrase', () => createPrivateKey(pair.key as Buffer))
   if (certificate.isErr()) return err(certificate.error)
@@ -92,10 +100,6 @@ function fitting(
   if (!certificate.value.checkPrivateKey(key.value))
     return err({ file: files.key, problem: `is not the key of ${files.certificate}`, hint: 'name a pair that fits' })
   const facts = factsOf(certificate.value, key.value)
-  if (facts.expires <= now)
-    return err({ file: files.certificate, problem: `expired at ${iso(facts.expires)}`, hint: 'renew it' })
-  if (facts.begins > now)
-    return err({ file: files.certificate, problem: `is valid from ${iso(facts.begins)} only`, hint: 'check the clock' })
   // What OpenSSL refuses for other reasons: a key too short for its security level, a chain that is no PEM.
   return parsed(files.certificate, 'accepted by OpenSSL', () =>
     createSecureContext({ cert: pair.certificate as Buffer, key: pair.key as Buffer }),

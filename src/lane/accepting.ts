@@ -42,7 +42,7 @@ export const doorOf = (lane: Lane): readonly Step[] => [
   implicitTls(lane),
 ]
 
-/** While the service ends, the listener is paused, or the lane is full. */
+/** While the service ends, the listener is paused or has TLS without a certificate, or the lane is full. */
 const refuse =
   (lane: Lane): Step =>
   (arrival, next) => {
@@ -50,9 +50,12 @@ const refuse =
     if (isFull(lane)) displaceSilent(lane)
     if (lane.refusing) next({ refused: 'shutting down' })
     else if (lane.pauses[arrival.listener] === '421') next({ refused: 'paused' })
+    else if (hasTls(arrival.settings) && !lane.handshakes.ready()) next({ refused: 'no certificate' })
     else if (isFull(lane)) next({ refused: 'too many sessions' })
     else next(arrival)
   }
+
+const hasTls = ({ implicitTls, dialogue }: SessionSettings): boolean => implicitTls || dialogue.tls !== 'none'
 
 /** What control/access says of the peer. */
 const access =

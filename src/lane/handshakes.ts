@@ -11,6 +11,8 @@ const HANDSHAKE_MILLISECONDS = 30_000
 export interface Handshakes {
   /** New handshakes use these certificates and keys; sessions keep what they began with. */
   readonly use: (material: TlsMaterial | undefined) => void
+  /** Whether there is a certificate. */
+  readonly ready: () => boolean
   /** Answers the socket that takes the plain one's place. `done` is called once; after a failure the socket is closed already. */
   readonly begin: (
     client: Client,
@@ -58,6 +60,7 @@ export function createHandshakes(counters: Counters, reporter: Reporter, now: ()
     use: (material) => {
       server = material === undefined ? undefined : createTlsServer(material)
     },
+    ready: () => server !== undefined,
     begin: (client, done) => {
       if (server === undefined) throw new Error('a listener has TLS, and the lane has no certificate')
       const secured = server.handshake(client.socket, client.authority, (socket, outcome) =>

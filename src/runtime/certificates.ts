@@ -1,8 +1,9 @@
 // The certificates that lanes use, and the keys of their session tickets. The files are looked at every half a minute, so that a
-// renewed certificate is used without anybody saying so; while something is wrong with one, all that was loaded stays.
+// renewed certificate is used without anybody saying so; while something is wrong with one, all that was loaded stays. Keys are
+// in memory only, so that the runtime after one that died reads the files again, and takes what can be used at all.
 
 import { err, ok, type Result } from 'neverthrow'
-import { type LoadedCertificate, type LoadedTls, loadTls, marksOf, NOTHING_LOADED } from '../config/certificates.ts'
+import { type LoadedCertificate, type LoadedTls, marksOf, NOTHING_LOADED, readTls } from '../config/certificates.ts'
 import type { Config } from '../config/config.ts'
 import type { Sample } from '../contract/metrics.ts'
 import { newTicketKey, type TicketKey, type TlsMaterial } from '../edge/tls.ts'
@@ -66,25 +67,24 @@ export function createCertificates(host: CertificatesHost): Certificates {
 
   function load(wanted: Config, by: LoadedBy, reason?: string): ReturnType<Certificates['load']> {
     const before = marksOf(wanted)
-    const read = loadTls(wanted, Date.now())
+    const read = readTls(wanted, Date.now())
     // What changes while it is read is seen as changed at the next look.
     marks = before
     const used = config
     config = wanted
-    count(by, read.isOk() ? 'ok' : 'failed')
-    if (read.isErr()) {
-      errors = read.error
-      // The pairs stay; what else has changed, such as the ciphers, is used with them.
-      if (used !== wanted) publish()
-      host.failed(errors, by)
-      return err(errors)
+    errors = read.errors
+    const isGood = errors.length === 0
+    count(by, isGood ? 'ok' : 'failed')
+    // A runtime in the place of one that died has nothing else; at a start of acceptd an error ends it.
+    if (isGood || loaded.certificates.length === 0) {
+      loaded = read.usable
+      loadedAt = Date.now()
     }
-    loaded = read.value
-    loadedAt = Date.now()
-    errors = []
-    publish()
-    host.loaded(loaded.certificates, by, reason)
-    return ok(loaded.certificates)
+    // The pairs stay; what else has changed, such as the ciphers, is used with them.
+    if (isGood || used !== wanted) publish()
+    if (isGood) host.loaded(loaded.certificates, by, reason)
+    else host.failed(errors, by)
+    return isGood ? ok(loaded.certificates) : err(errors)
   }
 
   const looking = setInterval(() => {
@@ -108,10 +108,7 @@ export function createCertificates(host: CertificatesHost): Certificates {
           value,
         }),
       ),
-      ...loaded.certificates.map(({ files, facts }): Sample => {
-        const labels = { names: files.names.join(','), key: facts.keyType }
-        return { metric: 'acceptd_certificate_expires_seconds', labels, value: Math.round(facts.expires / 1000) }
-      }),
+      ...loaded.certificates.map(expiryOf),
     ],
     load,
     stop: () => {
@@ -119,6 +116,11 @@ export function createCertificates(host: CertificatesHost): Certificates {
       clearInterval(rotating)
     },
   }
+}
+
+function expiryOf({ files, facts }: LoadedCertificate): Sample {
+  const labels = { names: files.names.join(','), key: facts.keyType }
+  return { metric: 'acceptd_certificate_expires_seconds', labels, value: Math.round(facts.expires / 1000) }
 }
 
 const materialOf = (

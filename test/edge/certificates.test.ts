@@ -4,7 +4,7 @@ import { chmodSync, copyFileSync, mkdtempSync, rmSync, symlinkSync, unlinkSync, 
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, describe, it } from 'node:test'
-import { fileMark, readCertificate } from '../../src/edge/certificates.ts'
+import { fileMark, readCertificate, untimely } from '../../src/edge/certificates.ts'
 import { makePair, type PairFiles } from '../support/tls.ts'
 
 const DAY = 86_400_000
@@ -20,15 +20,18 @@ const file = (name: string, text: string, mode = 0o600): string => {
 
 /** `file problem`, the folder left out. */
 function troubleOf(files: PairFiles, now = Date.now()): string | undefined {
-  const read = readCertificate(files, now)
-  if (read.isOk()) return undefined
-  assert.notEqual(read.error.hint, '')
-  return `${read.error.file} ${read.error.problem}`.replaceAll(`${dir}/`, '')
+  const trouble = readCertificate(files).match(
+    ({ facts }) => untimely(files, facts, now),
+    (error) => error,
+  )
+  if (trouble === undefined) return undefined
+  assert.notEqual(trouble.hint, '')
+  return `${trouble.file} ${trouble.problem}`.replaceAll(`${dir}/`, '')
 }
 
 void describe('a certificate', () => {
   void it('that fits is read, and told of', () => {
-    const { facts } = readCertificate(good, Date.now())._unsafeUnwrap()
+    const { facts } = readCertificate(good)._unsafeUnwrap()
     assert.deepEqual(
       [facts.subject, facts.issuer, facts.keyType, facts.hosts],
       ['CN=mx.example', 'CN=mx.example', 'ec', ['mx.example']],

@@ -61,6 +61,13 @@ const NEW_KEY = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-
 const out = ({ certificate, key }: PairFiles) => ['-keyout', key, '-out', certificate]
 const openssl = (...words: readonly string[]) => execFileSync('openssl', words, { stdio: 'pipe' })
 
+/** The same names and key, and a certificate that was good until yesterday. */
+export function letExpire({ certificate, key }: PairFiles, name: string): void {
+  const request = execFileSync('openssl', ['req', '-new', '-key', key, '-subj', `/CN=${name}`], { stdio: 'pipe' })
+  const args = ['x509', '-req', '-signkey', key, '-days', '-1', '-out', certificate]
+  execFileSync('openssl', args, { input: request, stdio: ['pipe', 'ignore', 'ignore'] })
+}
+
 export const namedPair = (names: readonly string[], { certificate, key }: PairFiles): NamedPair => ({
   names,
   certificate: readFileSync(certificate),

@@ -53,12 +53,15 @@ const RENEWED_SECONDS = 14 * 86_400
 /** The one that expires first; nothing where there is none. */
 function certificatesCheck({ certificates }: Runtime): readonly HealthCheck[] {
   const [first] = certificates.loaded().toSorted((a, b) => a.facts.expires - b.facts.expires)
-  if (first === undefined) return []
+  const errors = certificates.lastErrors()
+  const unusable = `what ${errors.map(placeIn).join(', ')} names cannot be used; acceptctl tls list says why`
+  if (first === undefined) {
+    if (errors.length === 0) return []
+    return [{ name: 'certificates', state: 'failed', detail: `${unusable}; listeners with TLS refuse all clients` }]
+  }
   const value = Math.round((first.facts.expires - Date.now()) / 1000)
   const end = value > 0 ? 'is good until' : 'expired at'
   const until = `the certificate of control/tls:${first.files.line} ${end} ${new Date(first.facts.expires).toISOString()}`
-  const errors = certificates.lastErrors()
-  const unusable = `what ${errors.map(placeIn).join(', ')} names cannot be used; acceptctl tls list says why`
   const detail = errors.length === 0 ? until : `${unusable}; ${until}`
   const failed = value <= 0 || errors.length > 0
   const state = failed ? 'failed' : value < RENEWED_SECONDS ? 'warning' : 'ok'

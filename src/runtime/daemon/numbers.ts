@@ -86,7 +86,7 @@ function ofLanes(runtime: Runtime, measured: readonly Measured[]): readonly Samp
 const places = ({ options }: Runtime): readonly string[] =>
   Array.from({ length: options.lanes }, (_none, i) => String(i + 1))
 
-const REFUSALS = ['shutting down', 'paused', 'too many sessions', 'access denied', 'tls', 'proxy']
+const REFUSALS = ['shutting down', 'paused', 'no certificate', 'too many sessions', 'access denied', 'tls', 'proxy']
 const OUTCOMES = ['accepted', 'refused', 'root', 'blocked', 'limited', 'tempfail']
 const MESSAGES = ['accepted', 'tempfail', 'refused']
 
