@@ -146,8 +146,8 @@ static _Noreturn void server(int listener)
 /* ---- start */
 
 /* The folder of the socket: one that we make, or one that is as we would have made it, since others use it too, and in it the file that
- * one helper at a time locks and that counts for all of them. */
-static int open_folder(void)
+ * one helper at a time locks and that counts for all of them. With how 0 it only looks. */
+static int open_folder(int how)
 {
   char path[128], what[200];
   const char *why = NULL;
@@ -155,12 +155,14 @@ static int open_folder(void)
   snprintf(path, sizeof path, "%s", socket_path);
   *strrchr(path, '/') = '\0';
   if (privileged) {
-    int fd = open_trusted(*path == '\0' ? "/" : path, MAKE, &why);
+    int fd = open_trusted(*path == '\0' ? "/" : path, how, &why);
+    if (fd < 0 && errno == ENOENT && how != MAKE) return 0;
     snprintf(what, sizeof what, "it is not a folder of root and group %u with mode 0750: name one that is not there, or make it so",
              config->group);
     if (fd < 0 || fstat(fd, &st) != 0 || !S_ISDIR(st.st_mode) || st.st_gid != config->group || (st.st_mode & 07777) != 0750)
       fail(78, *path == '\0' ? "/" : path, why != NULL ? why : what);
     close(fd);
+    if (how != MAKE) return 0;
   } else {
     mkdir(path, 0700);
   }
@@ -189,7 +191,7 @@ static int listen_at(void)
 /* The server dies with its monitor; running backends are left alone, since they have their streams. */
 static int serve(void)
 {
-  int locked = open_folder(), status = -1;
+  int locked = open_folder(MAKE), status = -1;
   for (int i = 0; flock(locked, LOCK_EX | LOCK_NB) != 0; i++) {
     if (i == 60 || errno != EWOULDBLOCK) fail(75, socket_path, "another helper serves here");
     usleep(50000);
@@ -215,7 +217,7 @@ static int serve(void)
 static int run(void)
 {
   int status = 0, connection = fcntl(0, F_DUPFD_CLOEXEC, LOWEST), null = open("/dev/null", O_RDWR | O_CLOEXEC);
-  open_folder();
+  open_folder(MAKE);
   fcntl(connection, F_SETFL, 0); /* as a backend expects it */
   up[1] = notes[1] = null;
   if (dup2(null, 0) < 0 || dup2(null, 1) < 0) fail(TEMPORARY, "run", strerror(errno));
@@ -274,6 +276,7 @@ int main(int argc, char **argv)
   int found = privileged ? open_trusted(checknotroot, 0, &why) : open(checknotroot, O_RDONLY);
   if (found < 0) fail(78, checknotroot, why != NULL ? why : strerror(errno));
   close(found);
+  if (checking && privileged) open_folder(0);
   if (checking) return printf("ok %s\n", privileged ? "privileged" : "unprivileged") < 0;
   if (!privileged) say("accept-helper: without privileges: every chain runs as uid %u\n", getuid());
   return serving ? serve() : run();

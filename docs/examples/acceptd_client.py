@@ -387,9 +387,9 @@ class Acceptd:
         return self._call("server.metrics", {})
 
     def server_health(self) -> Dict[str, Any]:
-        """Checks helper, certificates, descriptors, lanes and control files; `state` is the worst of them.
+        """Checks helper, listeners, programs, certificates, descriptors, lanes and control files; `state` is the worst of them.
 
-        Returns {state, checks}.
+        Returns {state, summary, checks}.
         """
         return self._call("server.health", {})
 

@@ -60,7 +60,12 @@ function write(text: string): Promise<void> {
   return new Promise((resolve) => process.stdout.write(text, (error) => (error ? lose(error) : resolve())))
 }
 
-async function complain({ exit, error }: Failure, output: Format): Promise<number> {
+async function complain({ exit, error }: Failure, output: Format, cli: CommandLine = {}): Promise<number> {
+  const unknown = cli.exits?.unknown
+  if (unknown !== undefined && output === 'table') {
+    await write(`ACCEPTD UNKNOWN: ${plain(error.message)}\n`)
+    return unknown
+  }
   if (output === 'json') await write(`${JSON.stringify({ error }, undefined, 2)}\n`)
   else if (output === 'jsonl') await write(`${JSON.stringify({ error })}\n`)
   else {
@@ -71,7 +76,7 @@ async function complain({ exit, error }: Failure, output: Format): Promise<numbe
     )
     for (const line of lines.length > 0 ? lines : [error.message]) process.stderr.write(`acceptctl: ${plain(line)}\n`)
   }
-  return exit
+  return unknown ?? exit
 }
 
 function socketPath({ socket }: { readonly socket?: string | undefined }): string {
@@ -226,23 +231,22 @@ async function main(argv: readonly string[]): Promise<number> {
   if (command.do === 'top') return top(client, command)
 
   const cli = command.do === 'call' ? METHOD_MAP.get(command.name)?.cli : command.request.method.cli
+  // `call` shows the result itself.
+  const format = command.do === 'call' && output === 'table' ? 'json' : output
   if (cli?.stream) {
     const [name, params] = [command.do === 'call' ? command.name : command.request.name, read.value]
     const stream = client.stream(name as StreamName, params)
     const begun = await answered(stream.ready)
     if (begun.isErr()) return complain(failureOf(begun.error), output)
-    if (command.do === 'call')
-      await write(show(begun.value, {}, output === 'table' ? 'json' : output, widthOf(command.globals)))
+    if (command.do === 'call') await write(show(begun.value, {}, format, widthOf(command.globals)))
     return follow(stream, output, begun.value)
   }
   const answer = await (command.do === 'call'
     ? answered(client.request(command.name, read.value))
     : askAll(client, command.request, read.value))
-  if (answer.isErr()) return complain(failureOf(answer.error), output)
+  if (answer.isErr()) return complain(failureOf(answer.error), output, command.do === 'call' ? {} : cli)
   const result = answer.value
-  if (command.do === 'call')
-    await write(show(result, cli ?? {}, output === 'table' ? 'json' : output, widthOf(command.globals)))
-  else await write(show(result, cli ?? {}, output, widthOf(command.globals)))
+  await write(show(result, cli ?? {}, format, widthOf(command.globals)))
   // Without a filter nothing was looked for: an idle host is no failure.
   const isSearch = command.do === 'call' || Object.keys(command.request.params).some((param) => !UNFILTERED.has(param))
   return exitOf(result, cli ?? {}, isSearch)

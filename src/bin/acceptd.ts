@@ -6,6 +6,7 @@ import { availableParallelism } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import type { Config } from '../config/config.ts'
+import { hostTroubles } from '../config/host.ts'
 import type { Findings } from '../config/plan.ts'
 import { VERSION } from '../contract/version.ts'
 import { type Launch, PLAN_FD, parseLaunch, planText } from '../edge/launcher.ts'
@@ -128,8 +129,11 @@ function run(values: Values, launch: Launch): void {
   }
   if (launch.problem !== undefined) fail(78, launch.problem)
   const chains = launch.root ? undefined : join(control, 'chains')
-  if (values.check) check(config, warnings, control, checkHelper(helper, chains))
-  else {
+  if (values.check) {
+    void hostTroubles(config, { root: launch.root, run: runDirectory, helper }).then((troubles) =>
+      check(config, warnings, control, checkHelper(helper, chains), troubles),
+    )
+  } else {
     const { descriptors } = hostFacts()
     const least = leastDescriptors(config.listeners.length, lanesOf(config))
     if (descriptors < least)
@@ -145,11 +149,19 @@ const lanesOf = ({ lanes }: Config): number => (lanes === 0 ? availableParalleli
 
 const describeIn = (control: string, error: ConfigError): string => describeError(error).replace(/^control/, control)
 
-function check(config: Config, { list, count }: Findings, control: string, { ok, said }: HelperCheck): void {
+function check(
+  config: Config,
+  { list, count }: Findings,
+  control: string,
+  { ok, said }: HelperCheck,
+  troubles: readonly string[],
+): void {
   const { rules, listeners, chains, maxSessions } = config
+  const verdict = !ok ? 'the helper refuses its chains' : troubles.length > 0 ? 'the host is not ready for it' : 'ok'
   process.stdout.write(`${said}\n`)
+  for (const trouble of troubles) process.stdout.write(`${trouble.replace(/^control/, control)}\n`)
   process.stdout.write(
-    `acceptd: ${control}: ${ok ? 'ok' : 'the helper refuses its chains'}: ${listeners.length} listeners, ${chains.chains.length} chains, ${rules.rules.length} rules\n`,
+    `acceptd: ${control}: ${verdict}: ${listeners.length} listeners, ${chains.chains.length} chains, ${rules.rules.length} rules\n`,
   )
   const demand = {
     maxSessions,
@@ -162,7 +174,7 @@ function check(config: Config, { list, count }: Findings, control: string, { ok,
   const off = limitsOff(config.limits)
   if (off.length > 0) process.stdout.write(`acceptd: limits that are off: ${off.join(', ')}\n`)
   for (const warning of sizingWarnings(demand, hostFacts())) process.stdout.write(`acceptd: warning: ${warning}\n`)
-  process.exit(ok ? 0 : 78)
+  process.exit(ok && troubles.length === 0 ? 0 : 78)
 }
 
 function fail(code: number, message: string): never {

@@ -1,5 +1,6 @@
 // Control files that are good each by itself, and could not work together or at all.
 
+import { plainIp } from '../protocol/ip.ts'
 import type { Config } from './config.ts'
 import { type Reading, trouble } from './knobs.ts'
 
@@ -50,18 +51,25 @@ function refuseOwnKeywords({ texts, errors }: Reading, { smtpCapabilities }: Tog
 
 /** Port 0 is another one each time. */
 function refuseSameAddress({ errors }: Reading, { listeners, metrics }: Together): void {
-  const taken = new Set<string>()
-  for (const { address, port, line } of listeners) {
-    const place = `${address} ${port}`
-    if (port !== 0 && taken.has(place))
-      errors.push(trouble('listeners', line, 1, `another listener has ${address}:${port}`, 'choose another port'))
-    taken.add(place)
+  const fixed = listeners.filter(({ port }) => port !== 0)
+  for (const [i, { address, port, line }] of fixed.entries()) {
+    const other = fixed.slice(0, i).find((before) => before.port === port && overlap(before.address, address))
+    if (other === undefined) continue
+    const problem = `another listener has ${other.address}:${port}`
+    errors.push(trouble('listeners', line, 1, problem, 'choose another port'))
   }
   if (metrics === undefined || metrics.port === 0) return
   const host = metrics.host === 'localhost' ? '127.0.0.1' : metrics.host
   const other = listeners.find(
-    ({ address, port }) => port === metrics.port && [host, '0.0.0.0', '::'].includes(address),
+    ({ address, port }) => port === metrics.port && (address === '::' || overlap(address, host)),
   )
   if (other !== undefined)
     errors.push(trouble('metrics', 1, 1, `the listener ${other.name} has this port`, 'choose another port'))
+}
+
+/** Whether the kernel lets only one of them listen: they are the same, or one takes every address of the family. */
+function overlap(one: string, other: string): boolean {
+  const [a, b] = [plainIp(one) ?? [], plainIp(other) ?? []]
+  const isAny = (octets: readonly number[]) => octets.every((octet) => octet === 0)
+  return a.length === b.length && (isAny(a) || isAny(b) || a.every((octet, i) => octet === b[i]))
 }

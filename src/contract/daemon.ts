@@ -167,7 +167,7 @@ export interface ServerInfo {
 }
 
 export interface HealthCheck {
-  /** `helper`, `certificates` if there are any, `descriptors`, `lanes`, `files`. */
+  /** `helper`, `listeners`, `programs`, `certificates` if there are any, `descriptors`, `lanes`, `files`, `state`; `run`, `sockets` if something is wrong. */
   readonly name: string
   readonly state: 'ok' | 'warning' | 'failed'
   /** A sentence for people. */

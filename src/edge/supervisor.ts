@@ -135,7 +135,7 @@ function runtimeStarter(
     const handed = {
       control: options.control,
       run: options.run,
-      helper: { mode, place, privileged },
+      helper: { mode, place, privileged, root, program: options.helper },
       descriptors,
       ports: bound.map((one) => one.port),
       lanes: options.lanes,

@@ -15,9 +15,15 @@ import { limited } from './limits.ts'
 import { proxyHeader } from './proxy.ts'
 import { displaceSilent, evictWhile, idleSeconds, isFull, type Lane, publishUse } from './state.ts'
 import { follow } from './tracing.ts'
+import { isProbe } from './usage.ts'
 
 /** A client on one of the lane's listeners goes through the door; it comes out as a session, or refused. */
 export function acceptClient(lane: Lane, host: SessionHost, socket: ClientSocket, listener: number): void {
+  if (isProbe(lane.usage, listener, socket.remotePort ?? 0) && socket.remoteAddress === socket.localAddress) {
+    // To be accepted is all that it wants: nothing counts or logs it.
+    socket.destroy()
+    return
+  }
   const settings = lane.generations.published().settings[listener]
   const arrival = settings === undefined ? undefined : arrivalOf(socket, listener, settings, lane.nextId)
   if (arrival === undefined) {

@@ -8,7 +8,11 @@ const NUMBERS = 3
 /** Three numbers a slot: sessions, descriptors, sessions that have not logged in. */
 export type Usage = Int32Array
 
-export const newUsage = (): Usage => new Int32Array(new SharedArrayBuffer(4 * NUMBERS * SLOTS))
+/** After the slots: how many probes are under way, and the ports that they come from, each at the place of its listener. */
+const PROBES = NUMBERS * SLOTS
+const MOST_LISTENERS = 256
+
+export const newUsage = (): Usage => new Int32Array(new SharedArrayBuffer(4 * (PROBES + 1 + MOST_LISTENERS)))
 
 export function setUse(usage: Usage, slot: number, sessions: number, descriptors: number, before: number): void {
   Atomics.store(usage, NUMBERS * slot, sessions)
@@ -22,6 +26,15 @@ export const beforeLoginInUse = (usage: Usage): number => sumFrom(usage, 2)
 
 function sumFrom(usage: Usage, first: number): number {
   let sum = 0
-  for (let i = first; i < usage.length; i += NUMBERS) sum += usage[i] ?? 0
+  for (let i = first; i < PROBES; i += NUMBERS) sum += usage[i] ?? 0
   return sum
 }
+
+/** A client from this port on this host is the main thread, which looks whether a lane takes clients; 0: no longer. */
+export function setProbe(usage: Usage, listener: number, port: number): void {
+  const before = Atomics.exchange(usage, PROBES + 1 + listener, port)
+  Atomics.add(usage, PROBES, Number(port !== 0) - Number(before !== 0))
+}
+
+export const isProbe = (usage: Usage, listener: number, port: number): boolean =>
+  Atomics.load(usage, PROBES) > 0 && Atomics.load(usage, PROBES + 1 + listener) === port

@@ -6,7 +6,8 @@ import { GLOBAL_OPTIONS, kebab, nouns, type Option, optionsOf, pathsParam, SPECI
 import { boundsText } from './words.ts'
 
 const EXITS = `Exit codes: 0 done, 1 error, 2 usage, 3 nothing matched, 4 conflict (--if-sha256), 69 acceptd not reachable,
-74 output cannot be written, 75 temporary failure, 78 configuration invalid.`
+74 output cannot be written, 75 temporary failure, 78 configuration invalid.
+server health: 0 ok, 1 warning, 2 critical, 3 unknown.`
 
 export function helpText(): string {
   const lines = [...nouns()].map(([noun, verbs]) => `  ${noun.padEnd(11)} ${[...verbs.keys()].join(', ')}`)

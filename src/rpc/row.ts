@@ -27,8 +27,14 @@ export interface CommandLine {
   readonly matched?: string
   /** A member that is a list of `{file, state, needsRestart, lines}`. */
   readonly diff?: string
-  /** A member whose word is an exit code; those without a row are 0. */
-  readonly exits?: { readonly member: string; readonly codes: Readonly<Record<string, number>> }
+  /** A member whose word is an exit code; those without a row are 0. `unknown`: where there is no answer, as Nagios wants it. */
+  readonly exits?: {
+    readonly member: string
+    readonly codes: Readonly<Record<string, number>>
+    readonly unknown?: number
+  }
+  /** A member that is one line for people, above the table. */
+  readonly summary?: string
   /** A member that says whether what was asked about is good. */
   readonly valid?: string
   /** A parameter that is a text (`--NAME-file PATH`) or texts by name (`[NAME=]PATH` ... after the options). */

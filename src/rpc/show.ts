@@ -116,6 +116,8 @@ export function show(result: unknown, cli: CommandLine, format: Format, width: n
         )
         .join('')
     case 'table': {
+      const summary = cli.summary === undefined ? undefined : reach(result, cli.summary)
+      const above = typeof summary === 'string' ? `${plain(summary)}\n` : ''
       const raw = cli.raw === undefined ? undefined : reach(result, cli.raw)
       if (typeof raw === 'string') return raw
       if (rows && cli.diff !== undefined) return rows.map(fileDiff).join('')
@@ -124,7 +126,7 @@ export function show(result: unknown, cli: CommandLine, format: Format, width: n
           ? cli.valid === undefined
             ? ''
             : 'ok\n'
-          : table(cli.columns ?? columnsOf(rows), rows, width)
+          : above + table(cli.columns ?? columnsOf(rows), rows, width)
       return isRecord(result) ? record(result, width) : `${cell(result)}\n`
     }
   }

@@ -6,7 +6,7 @@ import { Piscina } from 'piscina'
 import { monotonic } from '../edge/clock.ts'
 import type { LaneTask } from '../lane/lane.ts'
 import type { FromLane, LaneStart, QuestionName, Questions } from '../lane/messages.ts'
-import { newUsage, SLOTS, setUse, type Usage } from '../lane/usage.ts'
+import { newUsage, SLOTS, setProbe, setUse, type Usage } from '../lane/usage.ts'
 import { decodeMessage, encodeMessage } from '../session/codec.ts'
 import type { Heard } from './totals.ts'
 
@@ -43,6 +43,7 @@ export interface PoolEvents {
 
 export interface Pool {
   readonly start: (start: Omit<LaneStart, 'boot'>) => LaneHandle
+  readonly probing: (listener: number, port: number) => void
   readonly close: () => Promise<void>
 }
 
@@ -87,6 +88,7 @@ export function createPool(threads: Threads, events: PoolEvents): Pool {
       lane.run(threads)
       return lane
     },
+    probing: (listener, port) => setProbe(usage, listener, port),
     close: threads.close,
   }
 }

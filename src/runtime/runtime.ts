@@ -57,7 +57,11 @@ export interface RuntimeOptions {
   readonly helper: {
     readonly mode: HelperMode
     readonly place: HelperPlace
+    /** What its own check said. */
     readonly privileged: boolean
+    /** acceptd was started by root, and so a login becomes its user. */
+    readonly root: boolean
+    readonly program: string
   }
   /** Listening descriptors by index of the listener: some for each lane, the rest for lanes that replace them. */
   readonly descriptors: readonly (readonly number[])[]
@@ -99,6 +103,8 @@ export interface Runtime extends Listening {
   refusing(): boolean
   /** Whether the helper has been heard of lately; undefined where it runs for each login. */
   helperUp(): boolean | undefined
+  /** Lanes let a client go that comes from this port of this host to the listener, unseen; 0: no longer. */
+  probing(listener: number, port: number): void
   blocks(): ReadonlyMap<string, Block>
   /** Undefined: no longer. Ids of the sessions that it ended. */
   block(user: string, block: Block | undefined): Promise<readonly string[]>
@@ -173,6 +179,7 @@ export async function startRuntime(
     notSaved: () => store.trouble(),
     linesLost: dropped,
     helperUp: () => watch?.connected(),
+    probing: crew.pool.probing,
     async stop(graceSeconds) {
       stopPings()
       watch?.stop()

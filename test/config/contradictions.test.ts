@@ -24,6 +24,21 @@ const CASES: readonly [what: string, files: Readonly<Record<string, string>>, sa
     { listeners: '127.0.0.1:587 smtp submission\n127.0.0.1:587 smtp submission name=b\n' },
     /listeners:2:1: another listener has 127\.0\.0\.1:587/,
   ],
+  [
+    'an address that another listener takes with all others',
+    { listeners: '0.0.0.0:587 smtp submission tls=off\n127.0.0.1:587 smtp submission name=b\n' },
+    /listeners:2:1: another listener has 0\.0\.0\.0:587/,
+  ],
+  [
+    'one address spelt in two ways',
+    { listeners: '[::1]:587 smtp submission tls=off\n[0:0:0:0:0:0:0:1]:587 smtp submission tls=off name=b\n' },
+    /listeners:2:1: another listener has ::1:587/,
+  ],
+  [
+    'every address of both families, each by itself',
+    { listeners: '0.0.0.0:587 smtp submission tls=off\n[::]:587 smtp submission tls=off name=b\n' },
+    undefined,
+  ],
   ['two on any port', { listeners: '127.0.0.1:0 smtp submission\n127.0.0.1:0 smtp submission name=b\n' }, undefined],
   [
     'metrics on the port of a listener',

@@ -53,7 +53,7 @@ async function logOf(users: readonly string[]): Promise<string> {
     {
       control: folder,
       run: folder,
-      helper: { mode: 'unit', place: { socket: helperSocket }, privileged: false },
+      helper: { mode: 'unit', place: { socket: helperSocket }, privileged: false, root: false, program: '/bin/true' },
       descriptors: [bound.map(({ fd }) => fd)],
       ports: [bound[0]?.port ?? 0],
       lanes: 1,

@@ -17,10 +17,10 @@ const modeOf = (path: string) => {
 void describe("the socket's folder", { skip: !isRoot }, () => {
   const path = at('socket-chains')
   /** What `serve` says and ends with; by its own socket, so that it ends immediately where it begins at all. */
-  const serve = (socket: string) => {
+  const serve = (socket: string, mode = 'serve') => {
     const text = `account ${account.uid}\ngroup ${account.gid}\nsocket ${socket}\nchain a\n checkpassword builtin\n backend /bin/true\n`
     writeFileSync(path, text, { mode: 0o644 })
-    return spawnSync(fixture.helperPath, ['serve', '-c', path], { encoding: 'utf8', input: '', timeout: 10_000 })
+    return spawnSync(fixture.helperPath, [mode, '-c', path], { encoding: 'utf8', input: '', timeout: 10_000 })
   }
 
   for (const [what, owner, group, mode] of [
@@ -40,15 +40,27 @@ void describe("the socket's folder", { skip: !isRoot }, () => {
       const ran = serve(join(folder, 'helper.sock'))
       assert.equal(ran.status, 78, ran.stderr)
       assert.match(ran.stderr, /mode 0750|does not belong to root|written by others/)
+      const checked = serve(join(folder, 'helper.sock'), 'check')
+      assert.deepEqual([checked.status, checked.stderr], [78, ran.stderr])
       assert.equal(modeOf(folder), before)
       rmSync(folder, { recursive: true })
     })
 
   void test('is made, with those above it', () => {
+    assert.equal(serve(at('new', 'deep', 'helper.sock'), 'check').status, 0, 'a check makes nothing')
+    assert.throws(() => modeOf(at('new')), { code: 'ENOENT' })
     assert.equal(serve(at('new', 'deep', 'helper.sock')).status, 0)
     assert.equal(modeOf(at('new')), '0:0 755')
     assert.equal(modeOf(at('new', 'deep')), `0:${account.gid} 750`)
     assert.equal(serve(at('new', 'deep', 'helper.sock')).status, 0, 'and is good for the next start')
+  })
+
+  void test('below a folder that others can write is refused before it is made', () => {
+    mkdirSync(at('open'))
+    chmodSync(at('open'), 0o777)
+    const checked = serve(at('open', 'deep', 'helper.sock'), 'check')
+    assert.equal(checked.status, 78)
+    assert.match(checked.stderr, /\/open\/deep: it or a folder above it can be written by others than root/)
   })
 
   void test('/run itself is left alone', () => {

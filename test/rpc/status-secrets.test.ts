@@ -122,6 +122,7 @@ void test('no answer, page, event or trace on status.sock has a text of the conf
   assert.deepEqual(
     [...new Set(shows)],
     [
+      'server.health',
       'config.get',
       'config.status',
       'config.check',

@@ -53,7 +53,7 @@ async function startRuntime(
   const options: RuntimeOptions = {
     control,
     run: control,
-    helper: { mode: 'unit', place: { socket: helper.path }, privileged: false },
+    helper: { mode: 'unit', place: { socket: helper.path }, privileged: false, root: false, program: '/bin/true' },
     descriptors: [descriptors],
     ports: [bound.port],
     lanes: 2,

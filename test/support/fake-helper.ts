@@ -95,6 +95,10 @@ export async function fakeHelper(): Promise<FakeHelper> {
         },
       }
       asked.push(one)
+      if (kind === 'watch') {
+        socket.write('watching\n')
+        socket.on('end', () => socket.end()).resume()
+      }
       helper.answering?.(one)
     }
     socket.on('data', hear)

@@ -96,7 +96,7 @@ export async function startHost(
     {
       control: directory,
       run: join(directory, 'test', 'private'),
-      helper: { mode: 'unit', place: { socket: helper.path }, privileged: false },
+      helper: { mode: 'unit', place: { socket: helper.path }, privileged: false, root: false, program: '/bin/true' },
       descriptors: [bound.map(({ fd }) => fd)],
       ports: [bound[0]?.port ?? 0],
       lanes: LANES,

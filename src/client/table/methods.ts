@@ -34,7 +34,7 @@ export interface Methods {
   'server.stats': { readonly params: ServerStatsParams; readonly result: ServerStatsResult }
   /** Shows the same as text for Prometheus, like `GET /metrics`. */
   'server.metrics': { readonly params: ServerMetricsParams; readonly result: ServerMetricsResult }
-  /** Checks helper, certificates, descriptors, lanes and control files; `state` is the worst of them. */
+  /** Checks helper, listeners, programs, certificates, descriptors, lanes and control files; `state` is the worst of them. */
   'server.health': { readonly params: ServerHealthParams; readonly result: ServerHealthResult }
   /** Accepts no new sessions and lets the running ones finish, until server.undrain. */
   'server.drain': { readonly params: ServerDrainParams; readonly result: ServerDrainResult }

@@ -63,11 +63,13 @@ export interface ServerMetricsResult {
   readonly text: string
 }
 
-/** Checks helper, certificates, descriptors, lanes and control files; `state` is the worst of them. */
+/** Checks helper, listeners, programs, certificates, descriptors, lanes and control files; `state` is the worst of them. */
 export interface ServerHealthParams {}
 
 export interface ServerHealthResult {
   readonly state: 'ok' | 'warning' | 'failed'
+  /** One line, as Nagios and its kin show it. */
+  readonly summary: string
   readonly checks: readonly HealthCheck[]
 }
 

@@ -1,5 +1,6 @@
 import { err, ok } from 'neverthrow'
 import { z } from 'zod'
+import type { HealthCheck } from '../../contract/daemon.ts'
 import { histogramCount, mergeHistograms, quantile } from '../../contract/histogram.ts'
 import type { Sample } from '../../contract/metrics.ts'
 import { openrpcDocument } from '../openrpc.ts'
@@ -215,10 +216,12 @@ export const serverMethods = {
     run: async (call) => ok({ contentType: PROMETHEUS_TYPE, text: prometheusText(await samplesOf(call)) }),
   }),
   'server.health': method({
-    sentence: 'Checks helper, certificates, descriptors, lanes and control files; `state` is the worst of them.',
+    sentence:
+      'Checks helper, listeners, programs, certificates, descriptors, lanes and control files; `state` is the worst of them.',
     params: z.strictObject({}),
     result: z.object({
       state: z.enum(['ok', 'warning', 'failed']),
+      summary: z.string().describe('One line, as Nagios and its kin show it.'),
       checks: list(
         z
           .object({
@@ -237,19 +240,22 @@ export const serverMethods = {
       params: {},
       result: {
         state: 'ok',
-        checks: [{ name: 'helper', state: 'ok', detail: 'The helper answers and is privileged' }],
+        summary: 'ACCEPTD OK: 9 checks',
+        checks: [{ name: 'helper', state: 'ok', detail: 'accept-helper answers, with the rights of root' }],
       },
     },
     cli: {
       rows: 'checks',
       columns: ['name', 'state', 'detail'],
-      exits: { member: 'state', codes: { failed: 1 } },
+      summary: 'summary',
+      // The plugin guidelines of Nagios: 1 warning, 2 critical, 3 unknown.
+      exits: { member: 'state', codes: { warning: 1, failed: 2 }, unknown: 3 },
     },
     run: async ({ daemon, client }) => {
       const all = await daemon.server.health()
       const checks = client.level === 'control' ? all : openHealth(all)
-      const worst = (['failed', 'warning'] as const).find((state) => checks.some((check) => check.state === state))
-      return ok({ state: worst ?? ('ok' as const), checks })
+      const state = worstOf(checks)
+      return ok({ state, summary: summaryOf(state, checks), checks })
     },
   }),
   'server.drain': method({
@@ -301,6 +307,18 @@ export const serverMethods = {
       return ok({ stopping: true, sessions: stopped.value.sessions, dryRun: false })
     },
   }),
+}
+
+const WORDS = { ok: 'OK', warning: 'WARNING', failed: 'CRITICAL' } as const
+
+const worstOf = (checks: readonly HealthCheck[]): HealthCheck['state'] =>
+  (['failed', 'warning'] as const).find((one) => checks.some(({ state }) => state === one)) ?? 'ok'
+
+/** A bar would begin what Nagios takes for numbers. */
+function summaryOf(state: HealthCheck['state'], checks: readonly HealthCheck[]): string {
+  const wrong = checks.filter((check) => check.state === state && state !== 'ok')
+  const said = wrong.map(({ name, detail }) => `${name}: ${detail}`).join('; ')
+  return `ACCEPTD ${WORDS[state]}: ${said.replaceAll('|', '/') || `${checks.length} checks`}`
 }
 
 async function drainState(daemon: Call['daemon']): Promise<{ draining: boolean; sessions: number }> {

@@ -1,19 +1,44 @@
-// How the runtime and its host are: checks, each a sentence for people.
+// How the runtime and its host are: checks, each a sentence for people. They are made by trying: a client for each listener, a question to
+// the helper; at most once a second, however many ask.
 
 import { join } from 'node:path'
+import { helperFileTrouble, programTroubles, runTrouble } from '../../config/host.ts'
 import type { HealthCheck } from '../../contract/daemon.ts'
+import { monotonic } from '../../edge/clock.ts'
 import { isThere } from '../../edge/control-files.ts'
 import { isPrivileged } from '../../edge/helper.ts'
+import { helperTrouble, listenerTrouble } from '../../edge/looking.ts'
 import { openDescriptors } from '../../edge/sizing.ts'
 import type { ConfigError } from '../../protocol/errors.ts'
 import type { Runtime } from '../runtime.ts'
 import { drift } from './config.ts'
 import { type Measured, measureLanes } from './server.ts'
 
+/** Each is a client, and a process of the helper's. */
+const FRESH_MILLISECONDS = 1000
+
+interface Tried {
+  readonly at: number
+  readonly checks: Promise<readonly HealthCheck[]>
+}
+
+const lastTried = new WeakMap<Runtime, Tried>()
+
+/** What had to be tried, now or a moment ago. */
+function triedOf(runtime: Runtime): Promise<readonly HealthCheck[]> {
+  const last = lastTried.get(runtime)
+  if (last !== undefined && monotonic() - last.at < FRESH_MILLISECONDS) return last.checks
+  const checks = Promise.all([helperCheck(runtime), listenersCheck(runtime)])
+  lastTried.set(runtime, { at: monotonic(), checks })
+  return checks
+}
+
 export async function healthOf(runtime: Runtime): Promise<readonly HealthCheck[]> {
-  const measured = await measureLanes(runtime, 2)
+  const [measured, tried] = await Promise.all([measureLanes(runtime, 2), triedOf(runtime)])
   return [
-    helperCheck(runtime),
+    ...tried,
+    programsCheck(runtime),
+    ...runCheck(runtime),
     ...certificatesCheck(runtime),
     descriptorsCheck(runtime),
     lanesCheck(measured),
@@ -33,18 +58,56 @@ function socketsCheck(runtime: Runtime): readonly HealthCheck[] {
   return [{ name: 'sockets', state: 'failed', detail: `${gone.join(' and ')} is missing: ${why}; restart acceptd` }]
 }
 
-function helperCheck(runtime: Runtime): HealthCheck {
-  const privileged = isPrivileged(runtime.options.helper)
-  if (runtime.helperUp() === false) {
-    return { name: 'helper', state: 'failed', detail: 'accept-helper does not answer on its socket; logins get 454' }
+async function helperCheck(runtime: Runtime): Promise<HealthCheck> {
+  const { helper, run } = runtime.options
+  const check = (state: HealthCheck['state'], detail: string): HealthCheck => ({ name: 'helper', state, detail })
+  const file = helperFileTrouble(helper.mode, { root: helper.root, run, helper: helper.program })
+  if (!('socket' in helper.place)) {
+    if (file !== undefined) return check('failed', `${file}; logins get 454`)
+  } else {
+    const { socket } = helper.place
+    const trouble = await helperTrouble(socket)
+    if (trouble !== undefined)
+      return check('failed', `accept-helper does not answer on its socket ${socket}: ${trouble}; logins get 454`)
+    if (file !== undefined) return check('warning', `accept-helper answers, but cannot be started again: ${file}`)
   }
-  return {
-    name: 'helper',
-    state: privileged ? 'ok' : 'warning',
-    detail: privileged
-      ? 'accept-helper runs with its privileges'
-      : 'accept-helper runs every chain as the account of acceptd',
-  }
+  if (isPrivileged(helper)) return check('ok', 'accept-helper answers, with the rights of root')
+  if (helper.mode === 'unit')
+    return check('warning', "the socket of accept-helper is not root's: it runs every chain as whoever started it")
+  if (helper.root) return check('failed', 'accept-helper has no rights of root, and cannot become the user who logs in')
+  return check('warning', 'accept-helper runs every chain as the account of acceptd')
+}
+
+/** Connects to each as a client, which the lane that takes it knows and neither counts nor logs. */
+async function listenersCheck(runtime: Runtime): Promise<HealthCheck> {
+  const { listeners } = runtime.current().config
+  const paused = runtime.paused()
+  const troubles = await Promise.all(
+    listeners.map(async ({ name, address }, i) => {
+      const port = runtime.options.ports[i] ?? 0
+      if (paused[i] === 'hold') return undefined
+      const trouble = await listenerTrouble(address, port, (from) => runtime.probing(i, from))
+      return trouble && `${name} at ${address}:${port} takes no clients: ${trouble}`
+    }),
+  )
+  const failed = troubles.flatMap((one) => one ?? [])
+  const waiting = listeners.filter((_one, i) => paused[i] !== undefined).map(({ name }) => name)
+  const name = 'listeners'
+  if (failed.length > 0) return { name, state: 'failed', detail: failed.join('; '), value: failed.length }
+  if (waiting.length > 0) return { name, state: 'warning', detail: `paused: ${waiting.join(', ')}` }
+  return { name, state: 'ok', detail: `all take clients: ${listeners.map((one) => one.name).join(', ')}` }
+}
+
+function programsCheck(runtime: Runtime): HealthCheck {
+  const troubles = programTroubles(runtime.current().config)
+  const detail = troubles.length === 0 ? 'the programs of control/chains are there' : troubles.join('; ')
+  return { name: 'programs', state: troubles.length === 0 ? 'ok' : 'failed', detail }
+}
+
+/** Nothing where all is well. */
+function runCheck({ options: { run, helper } }: Runtime): readonly HealthCheck[] {
+  const detail = runTrouble({ root: helper.root, run, helper: helper.program })
+  return detail === undefined ? [] : [{ name: 'run', state: 'warning', detail }]
 }
 
 /** A renewed certificate should be there before this. */
