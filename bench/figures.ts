@@ -1,4 +1,4 @@
-// What a run leaves behind: figures of two sides, their ratio, and whether that is enough.
+// The results of a run: figures of two sides, their ratio, and whether that is enough.
 
 export interface Target {
   /** Compared with the ratio ours / baseline, or with our figure itself. */

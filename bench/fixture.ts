@@ -1,4 +1,4 @@
-// The ground that every side stands on: built programs, a temporary directory, the users' password file, control files, free ports.
+// What every side needs: built programs, a temporary directory, the users' password file, control files, free ports.
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import {
   chmodSync,
@@ -29,7 +29,7 @@ export function buildPrograms(): void {
   execFileSync('make', ['-s', '-C', join(top, 'bench/native'), `OUT=${benchPrograms}`], { stdio: ['ignore', 2, 2] })
 }
 
-/** The recommended rules and, behind them, rules of the same events whose glob matches no reply of the backend. */
+/** The recommended rules and, after them, rules of the same events whose glob matches no reply of the backend. */
 export function ruleLines(count: number): string {
   const file = join(top, 'control/fixsmtpio')
   const recommended = existsSync(file) ? readFileSync(file, 'latin1').trimEnd().split('\n') : recommendedRules
@@ -186,7 +186,7 @@ export function startProgram(
     env: { ...process.env, ...options.env },
   })
   closeSync(log)
-  // A program that cannot be run is reported by whoever waits for its greeting.
+  // A program that cannot be run is reported where its greeting is waited for.
   child.on('error', () => undefined)
   if (child.pid !== undefined) endAtExit(child.pid)
   child.on('exit', () => running.delete(child.pid ?? 0))

@@ -1,4 +1,4 @@
-// A V8 CPU profile as a flame graph in SVG: width is time, a box stands on its caller.
+// A V8 CPU profile as a flame graph in SVG: width is time, a box is drawn above its caller.
 import { escapeXml } from './plot.ts'
 
 interface ProfileNode {

@@ -10,7 +10,7 @@ export interface BenchOptions {
   readonly install: boolean
   readonly list: boolean
   readonly help: boolean
-  /** Which side stands in the place of ours. `chain` proves the bench: a ratio that is not 1 is its own error. */
+  /** Which side takes the place of ours. `chain` proves the bench: a ratio that is not 1 is its own error. */
   readonly ours: string
   readonly runs: number | undefined
   readonly seconds: number | undefined

@@ -99,7 +99,7 @@ function writeControl(fixture: Fixture, { directory, programs }: Installation, s
 
 export function oursSide(fixture: Fixture): Side {
   const installations: Installation[] = []
-  /** One that no running acceptd uses; two run at once where acceptd is compared with itself. */
+  /** One that no running acceptd uses; two run at the same time where acceptd is compared with itself. */
   const take = (): Installation => {
     let free = installations.find(({ busy }) => !busy)
     if (!free) {

@@ -33,7 +33,7 @@ function readUsage(pid: string): ProcessUsage | undefined {
   } catch {
     return undefined
   }
-  // The command's name stands in parentheses and may itself hold spaces and parentheses.
+  // The command's name is in parentheses and may itself hold spaces and parentheses.
   const end = text.lastIndexOf(')')
   const fields = text.slice(end + 2).split(' ')
   const number = (index: number): number => Number(fields[index])

@@ -55,7 +55,7 @@ async function runPoint(row: Row, point: Point, context: Context): Promise<Outco
 function loadOf(row: Row, point: Point, context: Context, run: number, contestant: Contestant | undefined): Load {
   const users = contestant?.setup.users ?? 1
   const settling = Math.max(context.seconds / 2, Math.min(context.settling, contestant?.side.settling ?? 0))
-  // A thousand clients at once have sessions of seconds.
+  // A thousand simultaneous clients have sessions of seconds.
   const load: Load = {
     clients: point.clients,
     users,

@@ -5,7 +5,7 @@ export interface Setup {
   readonly protocol: 'smtp' | 'pop3'
   /** user0 .. user(users-1), with the passwords secret0 .. */
   readonly users: number
-  /** Sessions at once that it must be able to serve. */
+  /** Simultaneous sessions that it must be able to serve. */
   readonly clients: number
   /** Lines of control/fixsmtpio; the first twelve are the recommended ones, the others match no reply. */
   readonly rules: number

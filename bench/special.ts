@@ -90,7 +90,7 @@ async function onSide<T>(side: Side, setup: Partial<Setup>, work: (running: Runn
 /** How many idle sessions there are at the first and at the second reading. */
 type Crowd = readonly [few: number, many: number]
 
-/** After `rest` milliseconds: what a load has left behind in heaps is collected when they have been idle for some seconds. */
+/** After `rest` milliseconds: what a load has left in heaps is collected when they have been idle for some seconds. */
 async function restingPss(running: Running, rest: number): Promise<number> {
   await sleep(rest)
   return pssOf(running.pids)
@@ -214,7 +214,7 @@ async function burst(context: Context): Promise<Outcome> {
   const results: { ours?: Burst; baseline?: Burst } = {}
   context.progress(`burst: ${clients} connections at once`)
   if (context.ours) results.ours = await burstOn(context.ours, clients)
-  // 4000 chains at once are 16,000 processes; only --full asks that of the machine.
+  // 4000 simultaneous chains are 16,000 processes; only --full asks that of the machine.
   if (context.chain && context.extent === 'full') results.baseline = await burstOn(context.chain, clients)
   const row = (name: string, unit: string, key: keyof Burst, target?: Target): Figure =>
     figure({

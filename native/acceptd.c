@@ -123,7 +123,7 @@ int main(int argc, char **argv)
   read_options(argc, argv);
   read_account();
   make_directories();
-  /* The lanes wait for no backend, and every backend waits for them: they come first, unless whoever started us has chosen a nice value.
+  /* The lanes wait for no backend, and every backend waits for them: they come first, unless we were started with another nice value.
    * A container may take even root's right to it. */
   if (root && getpriority(PRIO_PROCESS, 0) == 0) setpriority(PRIO_PROCESS, 0, NICE);
   prctl(PR_SET_KEEPCAPS, 1);

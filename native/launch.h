@@ -3,7 +3,7 @@
 #define LAUNCH_H
 #include "base.h"
 
-enum { UNPRIVILEGED = 65534 }; /* the ids of whoever says what is wrong, where there is no account to say it */
+enum { UNPRIVILEGED = 65534 }; /* the ids that report an error when there is no account */
 
 /* Puts the path of a file beside this program into path. */
 void beside(char *path, size_t size, const char *name);

@@ -12,7 +12,7 @@ int decided(void)
   return write(UP, &(struct order){0}, sizeof(struct order)) > 0;
 }
 
-/* Whoever does not take it: a chain may have filled the stream. */
+/* The peer may not take it: a chain may have filled the stream. */
 void refuse(const char *answer, int code)
 {
   char line[320];

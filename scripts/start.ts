@@ -109,7 +109,7 @@ curl -sS --user demo:demo pop3://127.0.0.1:${pop3}/1
 # list the sessions that are open (open one first, in a third terminal: curl -sS telnet://127.0.0.1:${smtp})
 ${acceptctl} session list
 
-# change a rule: what a client is told when its message has been taken; then send another one with swaks
+# change a rule: the answer to a client when its message has been taken; then send another one with swaks
 echo 'AUTHUP_USER:in_data::250*::250 taken, by a rule of mine' >> ${control('fixsmtpio')}
 ${acceptctl} config reload
 
@@ -166,7 +166,7 @@ async function prepare(wanted: Options): Promise<Trial> {
   return { place, args, smtp, pop3, kept }
 }
 
-/** Ends acceptd once, whoever asks: a signal, a closed terminal, an npm that was killed. Gives what ends it, and whether it is ending. */
+/** Ends acceptd once, whatever the cause: a signal, a closed terminal, an npm that was killed. Gives what ends it, and whether it is ending. */
 function endings(acceptd: Acceptd, place: Place, npm: number | undefined) {
   let stopping = false
   const stop = async (why: string): Promise<void> => {

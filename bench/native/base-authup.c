@@ -40,7 +40,7 @@ static void read_line(char *line) {
   line[length] = 0;
 }
 
-/* The octets that a base64 text stands for, NUL-terminated; -1 if it is none. */
+/* The octets that a base64 text encodes, NUL-terminated; -1 if it is none. */
 static ssize_t unbase64(const char *text, char *to, size_t room) {
   static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
   unsigned long bits = 0;

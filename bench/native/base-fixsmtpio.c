@@ -1,4 +1,4 @@
-/* base-fixsmtpio PROGRAM...: the filter stage of the baseline. Runs its program behind two pipes and puts each reply through
+/* base-fixsmtpio PROGRAM...: the filter stage of the baseline. Runs its program on two pipes and puts each reply through
  * the rules of control/fixsmtpio, each request through their prepends; message data passes unread but for its end. */
 #include <errno.h>
 #include <fnmatch.h>
@@ -155,7 +155,7 @@ static void take_replies(void) {
   replies.length -= at;
 }
 
-/* How much of `bytes` is message data; ends behind CR LF . CR LF, which may come in any pieces. */
+/* How much of `bytes` is message data; ends after CR LF . CR LF, which may come in any pieces. */
 static size_t message_part(const char *bytes, size_t length) {
   static const char end[] = "\r\n.\r\n";
   size_t at = 0;

@@ -215,7 +215,7 @@ static uint64_t start_due(uint64_t begun, uint64_t last_start, uint64_t now) {
     uint64_t due = next_due(begun, now);
     if (due > last_start || (plan.rate <= 0 && now > last_start)) return UINT64_MAX;
     if (now > last_start + plan.timeout) {
-      /* Open loop, and the server is so far behind that sessions that were due have found no client free until now. */
+      /* Open loop, and the server is so late that sessions that were due have found no client free until now. */
       uint64_t all = (uint64_t)((double)(last_start - begun) * plan.rate / 1e9) + 1;
       if (all > tally.started) count_error(ERROR_TIMEOUT, FREE, "never begun", all - tally.started);
       plan.sessions = tally.started;

@@ -52,7 +52,7 @@ export interface ServerInfo {
   readonly listeners: readonly Listener[]
 }
 
-/** The server.info of whoever answers on this control socket. */
+/** The server.info of the daemon that answers on this control socket. */
 export async function serverInfo(path: string): Promise<ServerInfo | undefined> {
   const control = new Control({ path, timeout: 5 })
   try {

@@ -187,7 +187,7 @@ function takeText(
   return noted(row === undefined ? 'unknown' : verb.toLowerCase(), carryOut(state, answer, command, session))
 }
 
-/** Whoever made a browser or a proxy send this may have put a login into its lines. */
+/** An attacker who made a browser or a proxy send this may have put a login into its lines. */
 const foreign = (
   state: AuthupState,
   what: Foreign,

@@ -1,4 +1,4 @@
-// What an actor wants done, as values: a union for each actor, so that whoever performs them lists what can happen and nothing else.
+// What an actor wants done, as values: a union for each actor, so that the code that performs them lists what can happen and nothing else.
 // `send` goes to another actor; all others are performed outside: by session/ for acceptd, by classic/ for the programs.
 
 import type { HelperKind } from '../protocol/helper.ts'
@@ -42,7 +42,7 @@ export interface Resume {
   readonly do: 'room'
 }
 
-/** One request to the helper; whoever performs it wipes `credentials` once they are written. */
+/** One request to the helper; its performer wipes `credentials` once they are written. */
 export interface AskHelper {
   readonly do: 'ask-helper'
   readonly kind: HelperKind
@@ -81,7 +81,7 @@ export interface Body {
   readonly from: Senders | undefined
 }
 
-/** Carry everything both ways until either end closes (POP3 after login); `ifSilent` is said if the backend ends without an octet. */
+/** Carry everything both ways until either end closes (POP3 after login); `ifSilent` is sent if the backend ends without an octet. */
 export interface Splice {
   readonly do: 'splice'
   readonly rest: Uint8Array

@@ -50,7 +50,7 @@ export function takeRequests(state: Draft, bytes: Uint8Array, effects: Fixsmtpio
     const taken = takeLine(input, next, state.settings.longest)
     if (taken.kind === 'more') break
     if (taken.kind === 'too-long') {
-      // What we say ourselves is said when the replies before it have been.
+      // Our own replies are sent after the replies that come before them.
       inTurn = !state.skipping && state.awaited.length > 0
       if (inTurn) break
       next = taken.next

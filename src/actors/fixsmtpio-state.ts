@@ -21,7 +21,7 @@ export interface FixsmtpioSettings {
   /** UCSPI-TLS by fixsmtpio itself; acceptd's own sessions have `none` here, since authup has had TLS before. */
   readonly tls: 'none' | 'offer' | 'require'
   readonly debug: boolean
-  /** The program by itself: nothing is said when its child dies, requests are sent on before the greeting. */
+  /** The program by itself: no reply when its child dies, requests are sent on before the greeting. */
   readonly classic: boolean
   /** The program by itself, after a login: AUTHUP_USER is set, and authup takes the exit codes 1 and 2 for a refused password. */
   readonly loggedIn: boolean
@@ -81,7 +81,7 @@ export interface FixsmtpioState {
   readonly settings: FixsmtpioSettings
   readonly tlsOn: boolean
   /**
-   * introducing: the client's EHLO is said again to the backend; data, quit: a reply to DATA or QUIT is awaited; body: the message goes
+   * introducing: the client's EHLO is repeated to the backend; data, quit: a reply to DATA or QUIT is awaited; body: the message goes
    * by; ending: the client has closed.
    */
   readonly at: 'greeting' | 'introducing' | 'commands' | 'data' | 'body' | 'starttls' | 'quit' | 'ending' | 'over'
@@ -278,7 +278,7 @@ export interface Told {
 
 /**
  * BINARYMIME is never offered: its messages have no lines, and a backend that was given DATA would see other ones. XCLIENT and XFORWARD are
- * between the backend and us: whoever may say them can be anybody.
+ * between the backend and us: a client that may say them can claim to be anybody.
  */
 function withoutUnsaid(reply: string): string {
   if (!offers(reply, 'unsaid')) return reply
@@ -299,7 +299,7 @@ export function toClient(state: FixsmtpioState, event: string, reply: string, ef
   const { settings } = state
   const who: Identity = {
     greeting: settings.greeting,
-    // Whoever has logged in has had authup's offer before.
+    // A client that has logged in has had authup's offer before.
     tls: settings.tls === 'none' || state.tlsOn || settings.loggedIn ? 'none' : 'offer',
     classic: settings.classic,
     enhanced: state.enhanced,
@@ -323,7 +323,7 @@ export const mayPark = (state: FixsmtpioState): boolean =>
 /** The message, or a chunk of it, is carried past the actors. */
 export function openBody(state: Draft, effects: FixsmtpioEffect[], body: Omit<Body, 'do' | 'from'>): void {
   effects.push({ do: 'body', ...body, from: state.settings.from })
-  // Behind a body that is carried from what was read before the client closed.
+  // After a body that is carried from what was read before the client closed.
   if (state.eof !== undefined) effects.push(send([TAG.eof, state.eof]))
   state.at = 'body'
   state.rest = NO_BYTES

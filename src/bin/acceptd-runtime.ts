@@ -41,7 +41,7 @@ export async function runRuntime(options: RuntimeOptions, version: string): Prom
   const serving = () => `generation ${runtime.current().generation}, ports ${options.ports.join(', ')}`
   const daemon = createDaemon(runtime, version, stop)
   const { statusGroup, metrics } = runtime.current().config
-  // Lanes serve already: whoever stops us now has their sessions told.
+  // Lanes serve already: if we are stopped now, their sessions are told with 421.
   obeySignals(['SIGTERM', 'SIGINT'], (signal) => {
     runtime.log('info', 'stopping', { signal })
     manager.stopping(signal === 'SIGTERM' ? 'Sessions finish' : 'Sessions are cut')

@@ -1,6 +1,6 @@
 #!/bin/sh
 # ofmipd-with-user-cdb [ ARG ... ]: ofmipd with the submitting user's own rules for rewriting addresses, if there are any.
-# A shell, because it makes way for ofmipd: nothing stays behind for the length of the session.
+# A shell, because it makes way for ofmipd: no process stays for the length of the session.
 
 rules=$HOME/.ofmipd/rules.cdb
 [ -n "$HOME" ] && [ -f "$rules" ] && set -- "$rules" "$@"

@@ -32,7 +32,7 @@ function filtersOf(controls: Controls, home: string, named: string | undefined):
 function main(): number {
   const home = homeOf(process.env)
   const controls = controlsOf(home)
-  // Whoever comes after us must not come back here.
+  // The next program must not run this one again.
   const { QMAILQUEUE: _us, QMAILQUEUEFILTERS: named, QQF_QMAILQUEUE: wanted, ...env } = process.env
   const queue = resolve(home, controls.line('ofmipqueue') || wanted || 'bin/qmail-queue')
   const filters = filtersOf(controls, home, named || undefined)

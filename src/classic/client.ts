@@ -44,7 +44,7 @@ export class Client {
   private closed = false
   private discarding: { count: number } | undefined
   private lingering: { readonly timer: NodeJS.Timeout; readonly done: () => void } | undefined
-  /** Replies of one turn: what is said before TLS leaves only when nothing else is left to discard. */
+  /** Replies of one turn: those before TLS leave only when nothing else is left to discard. */
   private unsaid: Uint8Array[] = []
 
   constructor(inFd: number, outFd: number, reading: Reading, events: ClientEvents) {

@@ -36,7 +36,7 @@ export class Connection {
   private isOver = false
   /** Hears the params of each notification. */
   onNotice: (params: Rec) => void = () => undefined
-  /** Resolves when it has ended, whoever ended it. */
+  /** Resolves when it has ended, from either side. */
   readonly closed: Promise<void>
 
   private constructor(socket: Socket) {

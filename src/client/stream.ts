@@ -1,4 +1,4 @@
-// Notifications as an async iterator. Events go on over a restart of the runtime: whoever connects again asks for what came after the last.
+// Notifications as an async iterator. Events go on over a restart of the runtime: after a reconnection the stream asks for what came after the last.
 //
 //   connect ─> subscribe ─> notifications ─> queue ─> next()
 //      ^                        │ the connection ends
@@ -85,7 +85,7 @@ export class Notifications<T, Reply> implements Stream<T, Reply> {
     return this
   }
 
-  /** The first time: what is wrong is said, not waited for. */
+  /** The first time an error is reported, not waited out. */
   private async begin(): Promise<Reply> {
     const { connection, reply } = await this.subscribe()
     void this.follow(connection)

@@ -65,7 +65,7 @@ type Trouble = readonly [problem: string, hint: string] | undefined
 const isNumber = (text: string | undefined, least: number, most: number): boolean =>
   text !== undefined && /^\d+$/.test(text) && Number(text) >= least && Number(text) <= most
 
-/** A user or group by a number that is none; anything else is a name. */
+/** A user or group by an invalid number; anything else is a name. */
 const tooLarge = (id: string): boolean => /^\d+$/.test(id) && Number(id) > 0xfffffffe
 
 const isRoot = (name: string | undefined): boolean => name === 'root' || /^0+$/.test(name ?? '')

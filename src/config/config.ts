@@ -39,7 +39,7 @@ export interface Config {
   readonly senders: SenderRights
   /** control/senders binds the header From, too. */
   readonly headerFrom: boolean
-  /** A backend that offers XCLIENT or XFORWARD is told who the client is. */
+  /** A backend that offers XCLIENT or XFORWARD learns who the client is. */
   readonly xclient: boolean
   readonly certUsers: readonly CertificateUser[]
   readonly bareLineEnd: 'fix' | 'refuse'

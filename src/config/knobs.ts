@@ -102,7 +102,7 @@ export const KNOBS = [
     name: 'xclient',
     changes: 'reload',
     fallback: '0',
-    about: '1: a backend that offers XCLIENT or XFORWARD is told who the client is.',
+    about: '1: a backend that offers XCLIENT or XFORWARD learns who the client is.',
   },
   { name: 'barelineend', changes: 'reload', fallback: 'fix', about: 'fix or refuse a bare CR or LF in a message.' },
   {

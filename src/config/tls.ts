@@ -12,7 +12,7 @@ export const TLS_MODES: readonly TlsMode[] = ['off', 'offer', 'require', 'implic
 /** Files of one certificate. Lines with the same names serve together, for clients that know only one kind of key. */
 export interface CertificateFiles {
   readonly line: number
-  /** In lower case; `*.example.org` stands for one label. */
+  /** In lower case; the `*` of `*.example.org` is one label. */
   readonly names: readonly string[]
   /** PEM: the certificate, then those that signed it. */
   readonly certificate: string

@@ -133,7 +133,7 @@ export interface Replay {
 }
 
 export interface Events {
-  /** Hears every event in the order in which they happened; returns the function that ends it. The listener never throws and returns at once. */
+  /** Hears every event in the order in which they happened; returns the function that ends it. The listener never throws and returns immediately. */
   subscribe(listener: (event: NumberedEvent) => void): () => void
   /** What is kept of the events after this one, the first `most` of them. */
   after(seq: number, most: number): Replay

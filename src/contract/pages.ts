@@ -66,7 +66,7 @@ export function addressMatcher(ip: string): ((address: string) => boolean) | und
   }
 }
 
-/** The filter as a predicate. An `ip` that is none matches nothing; methods refuse it before. */
+/** The filter as a predicate. An invalid `ip` matches nothing; methods refuse it before. */
 export function sessionMatcher(filter: SessionFilter): (session: Partial<SessionIdentity>, now: number) => boolean {
   const { user, olderThan, tls } = filter
   const ip = filter.ip === undefined ? undefined : (addressMatcher(filter.ip) ?? (() => false))

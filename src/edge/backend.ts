@@ -1,5 +1,5 @@
-// The stream to one backend. Whoever has it hears it: first the login that asked for it, then its session, then the parking place.
-// It has one set of listeners for its whole life: to exchange them at each step costs more than what they are told.
+// The stream to one backend. It has one listener at a time: first the login that asked for it, then its session, then the parking place.
+// It has one set of listeners for its whole life: to replace them at each step costs more than what they do.
 
 import { readSync } from 'node:fs'
 import type { Socket } from 'node:net'

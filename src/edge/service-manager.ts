@@ -1,4 +1,4 @@
-// What a service manager is told of a daemon: sd_notify(3). Node has no datagram sockets, so native/acceptd-notify sends each line.
+// The states of a daemon that its service manager follows: sd_notify(3). Node has no datagram sockets, so native/acceptd-notify sends each line.
 
 import { spawn } from 'node:child_process'
 
@@ -24,7 +24,7 @@ export const saying = (say: (message: string) => void, now: () => bigint = micro
   stopping: (status) => say(`STOPPING=1\tSTATUS=${oneLine(status)}`),
 })
 
-/** `program`: acceptd-notify. Where nobody has asked to be told, nothing is started. `failed` gets why nobody is told. */
+/** `program`: acceptd-notify. Without a NOTIFY_SOCKET nothing is started. `failed` gets why the service manager cannot be notified. */
 export function openServiceManager(program: string, failed: (message: string) => void): ServiceManager {
   const { NOTIFY_SOCKET: socket, WATCHDOG_USEC: watchdog } = process.env
   if (socket === undefined || socket === '') return NOBODY

@@ -21,7 +21,7 @@ export function obeySignals(signals: readonly Signal[], obey: (signal: Signal) =
 
 /**
  * The supervisor has its signals from native/acceptd.c, and the runtime from the supervisor, as lines on standard input: a signal kills a
- * Node that has not come to its first line of JavaScript, a line waits. The end of it is the end of whoever started this process.
+ * Node that has not come to its first line of JavaScript, a line waits. Its end of file is the end of the process that started this one.
  */
 export function hearStarter(died: () => void): void {
   let rest = ''

@@ -24,7 +24,7 @@ export interface SupervisorOptions {
   readonly bound: readonly Bound[]
   readonly lanes: number
   readonly runtimeProgram: readonly string[]
-  /** Where the runtime keeps what it is told. */
+  /** Where the runtime keeps what was set over the control socket. */
   readonly state: string
   readonly lastGood: boolean
 }
@@ -69,7 +69,7 @@ export function supervise(options: SupervisorOptions, log: Log): void {
     log,
     runtimeStarter(options, checked.privileged, sockets, stop),
     (code, signal) => {
-      // Whoever stops a whole group may end a runtime that has only begun to start.
+      // A signal to the whole group may end a runtime that has only begun to start.
       if (stopping) end(code ?? (signal === 'SIGTERM' || signal === 'SIGINT' ? 0 : 1))
       else if (LAST_WORDS.includes(code)) end(code ?? 0)
       return stopping
@@ -165,7 +165,7 @@ function whenDeleted(path: string, gone: () => void): void {
 
 /**
  * SCHED_BATCH (sched(7)) for this process, and so for its children: a process that is woken waits until the running one has had its turn, and
- * finds more events than the one that woke it. Any other policy than the usual one is kept: whoever started acceptd has chosen it.
+ * finds more events than the one that woke it. Any other policy than the usual one is kept, since acceptd was started with it.
  */
 function gatherEvents(log: Log): void {
   const fields = readFileSync('/proc/self/stat', 'latin1')

@@ -113,7 +113,7 @@ export function createLaneLimits(
 
 // ---- the door
 
-/** Before anything is said to the client. */
+/** Before the client gets a reply. */
 export const limited =
   (lane: Lane): Step =>
   (arrival, next) => {

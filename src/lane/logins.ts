@@ -57,7 +57,7 @@ function settle(lane: Lane, session: ClientSession, asked: number, outcome: Open
     lane.serving += 1
     lane.beforeLogin.delete(session)
   }
-  // Whoever hangs up before the answer has guessed all the same.
+  // A client that hangs up before the answer has guessed all the same.
   if (session.streams.closing && isWrong(outcome)) {
     const remaining = Math.max(0, session.actors.reup.tries - 1)
     const { user, mechanism } = session.login

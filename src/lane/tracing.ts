@@ -19,7 +19,7 @@ export function tracer(lane: Lane, { filter, since = 0 }: TraceRequest): (sessio
   }
 }
 
-/** Whoever is to be followed from now on is; the others no longer are. */
+/** Follows from now on the sessions that are asked for, and no others. */
 export function followAll(lane: Lane, orders: readonly TraceRequest[]): void {
   lane.traces = orders.map((order) => tracer(lane, order))
   for (const session of lane.sessions.values()) follow(lane, session)

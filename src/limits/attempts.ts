@@ -51,7 +51,7 @@ export function login(limiter: Limiter, client: Client, who: Who, hash: string, 
   return { wait: waitOf(limiter, failures, now) }
 }
 
-/** An address with a delay has to wait for it to end, whoever logs in; a user does not, or everybody could keep a user out. */
+/** An address with a delay has to wait for it to end, whichever user logs in; a user does not, or everybody could keep a user out. */
 function waitOf({ waits }: Limiter, failures: readonly Applied[], now: number): number {
   let until = now
   for (const one of failures)

@@ -90,7 +90,7 @@ export function retryAfter(windows: Windows, subject: string, now: number): numb
 const LOOKED_AT = 8
 
 /**
- * Of the next few the one with the least is forgotten: whoever brings a million addresses pushes out addresses that have done nothing,
+ * Of the next few the one with the least is forgotten: an attacker with a million addresses pushes out addresses that have done nothing,
  * not the one that has nearly reached its limit.
  */
 function forgetOne(windows: Windows, part: number): void {

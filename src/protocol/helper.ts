@@ -15,7 +15,7 @@ export interface HelperRequest {
   readonly credentials: Uint8Array
 }
 
-/** The request with its length before it; it holds a secret and is wiped by whoever writes it. */
+/** The request with its length before it; it holds a secret, and its writer wipes it. */
 export function encodeHelperRequest(request: HelperRequest): Uint8Array {
   const strings = bytesOf(`${[request.kind, request.session, request.chain, ...request.environment, ''].join('\0')}\0`)
   const length = strings.length + request.credentials.length

@@ -7,7 +7,7 @@ const METHODS = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'CONNE
 /** RFC 9112 section 3: method SP request-target SP HTTP-version. */
 const REQUEST = /^\S+[ \t]+HTTP\/\d(?:\.\d)?$/i
 
-/** A verb that is none of ours: does it begin a request of HTTP? */
+/** An unknown verb: does it begin an HTTP request? */
 export const isHttpRequest = ({ verb, argument }: Command): boolean => METHODS.has(verb) || REQUEST.test(argument)
 
 /** The same of a line that is too long to be looked at; `begin` is its first 16 octets or more. */

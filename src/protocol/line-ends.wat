@@ -3,7 +3,7 @@
 (module
   (memory (export "memory") 18 18)
 
-  ;; Address of the first octet in [at, to) that is an LF without a CR before it, anything but an LF behind a CR, a dot behind an LF,
+  ;; Address of the first octet in [at, to) that is an LF without a CR before it, anything but an LF after a CR, a dot after an LF,
   ;; or a NUL; `to` if there is none. The octet before `at` is read.
   (func (export "find") (param $at i32) (param $to i32) (result i32)
     (local $now v128)

@@ -1,4 +1,4 @@
-// Every schema of the OpenRPC document gets a title, and those that have one of their own stand once, in components.schemas.
+// Every schema of the OpenRPC document gets a title, and those that have one of their own appear once, in components.schemas.
 
 import { isRecord } from './show.ts'
 

@@ -30,14 +30,14 @@ and without the texts of control files.
 - Times are RFC 3339 in UTC with milliseconds, durations are seconds. Results gain members and never lose any.
 - Texts are octets: what clients, files and operators wrote. They are shown as UTF-8, an octet that is no part of UTF-8 as \\xNN, a
   backslash as \\\\; parameters are read in the same way, so that what a result shows can be given back. In a glob \\* and \\? are the
-  characters themselves. Only a password is taken as it stands.
+  characters themselves. Only a password is taken as it is.
 - A batch holds at most 100 requests and is answered in order. A line holds at most a megabyte. The requests of a connection are
   answered in turn.
 - Events and traces come as notifications named \`event\` after the reply that announces them, numbered by \`seq\`. A reader that is too
   slow misses some: the next one has their number in \`dropped\`. Over HTTP they follow the reply as lines of the same body. A client may
   close its side of the connection and read on; one that is gone ends its streams, and what is left of its batch.
 
-In the OpenRPC document every schema has a title, and what several methods share stands in components.schemas. Generators that take the name
+In the OpenRPC document every schema has a title, and what several methods share is in components.schemas. Generators that take the name
 of a method for a word of their language, such as @open-rpc/generator, need it without the dot: \`x-method-name\` has \`session_list\` for
 session.list. No name has an underscore, so that the transport of such a client tells the name back: it sends the first underscore as a dot.
 

@@ -1,4 +1,4 @@
-// The daemon's events, to whoever asked for them; first those that a subscriber has missed, as fast as it reads.
+// The daemon's events, to those who subscribed; first those that a subscriber has missed, as fast as it reads.
 import type { Daemon } from '../contract/daemon.ts'
 import { EVENTS, type NumberedEvent, type Topic } from '../contract/events.ts'
 import { type SessionFilter, sessionMatcher } from '../contract/pages.ts'

@@ -53,7 +53,7 @@ const PAGES: Readonly<Record<string, (context: Context) => Promise<Page>>> = {
     type: PROMETHEUS_TYPE,
     text: prometheusText([...(await context.daemon.server.measure()), ...context.measure()]),
   }),
-  /** Whether it works: for whoever would start another one. */
+  /** Whether it works, so that no other one is started in its place. */
   '/healthz': async ({ daemon }) => healthPage(await daemon.server.health()),
   /** Whether it is to be sent clients: for a balancer. */
   '/readyz': async ({ daemon }) => {

@@ -16,7 +16,7 @@ export function shownOctets(octets: string): string {
 
 const WRITTEN = /\\\\|\\x([0-9A-Fa-f]{2})|\\[*?]|\\|[^\\]+/gu
 
-/** `literally`: what becomes of an octet that was written in another way, or is a backslash. */
+/** `literally`: what an octet becomes that was written in another way, or is a backslash. */
 const reader =
   (literally: (octet: string) => string) =>
   (shown: string): string =>

@@ -71,7 +71,7 @@ export function openrpcDocument(version: string): OpenrpcDocument {
   return document
 }
 
-/** Dots of names as the languages of callers take them; no name of ours has an underscore, so that it is told back. */
+/** Dots of names as the languages of callers take them; no name of ours has an underscore, so that it can be turned back. */
 export const methodWord = (name: string): string => name.replaceAll('.', '_')
 
 function makeDocument(version: string): OpenrpcDocument {

@@ -92,7 +92,7 @@ function wireMembers(
   return shown
 }
 
-/** Row by row: a session that has more never shows more, and whoever asks sees what its socket may see. */
+/** Row by row: a session that has more never shows more, and a caller sees what its socket may see. */
 export function wireSession<F extends SessionField>(
   fields: readonly F[],
   value: { readonly [N in F]?: unknown },

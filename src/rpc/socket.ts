@@ -11,7 +11,7 @@ import { finish, SOCKET_CLOCK, type SocketClock, serveLines } from './line-conne
 import { attempt, bindAt, type Listening, type SocketPath } from './socket-path.ts'
 
 const CLIENTS = 64
-/** Beyond those, so that whoever is locked out can still look, and end what takes the places: each for a short time. */
+/** Beyond those, so that an operator who is locked out can still look, and end what takes the places: each for a short time. */
 const RESERVED = 4
 const RESERVED_MILLISECONDS = 30_000
 /** A client that asks for nothing and follows nothing is closed then, or when its place is wanted. */

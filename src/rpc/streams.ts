@@ -9,7 +9,7 @@ import type { Level } from './row.ts'
 export const QUEUE_BYTES = 256 * 1024
 export const STREAMS_PER_CLIENT = 8
 
-/** What a transport gives: a line goes out; false means that the reader is behind until `drained`. */
+/** What a transport gives: a line goes out; false means that the reader is slow until `drained`. */
 type Write = (line: string) => boolean
 
 export type StreamParams = Readonly<Record<string, unknown>>
@@ -46,7 +46,7 @@ export interface Client {
 
 /** The transport's side of a client. */
 export interface ClientHandle extends Client {
-  /** Writes the reply, if there is one; then what the streams that it announces already have. False: the reader is behind. */
+  /** Writes the reply, if there is one; then what the streams that it announces already have. False: the reader is slow. */
   reply(line: string | undefined): boolean
   drained(): void
   closed(): void

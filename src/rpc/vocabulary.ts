@@ -1,4 +1,4 @@
-// acceptctl's vocabulary, from the method table: its commands, their options, and the words that may stand for each.
+// acceptctl's vocabulary, from the method table: its commands, their options, and the other words for each.
 import { SESSION_SORTS } from '../contract/pages.ts'
 import { METHOD_MAP } from './methods.ts'
 import { jsonSchema, neededParams } from './openrpc.ts'

@@ -14,7 +14,7 @@ export function wireConfigError({ problem, ...rest }: ConfigError): z.input<type
   return { ...rest, message: problem }
 }
 
-/** For status.sock: where it is, and none of the words that stand there. */
+/** For status.sock: where it is, and none of its words. */
 export const placeOf = ({ file, line, column }: z.input<typeof configError>): z.input<typeof configError> => ({
   file,
   line,

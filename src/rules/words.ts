@@ -12,7 +12,7 @@ const EVENTS: Readonly<Record<string, string>> = {
 
 const LOGGED_IN = new Set(['AUTHUP_USER', 'AUTHUSER'])
 
-/** Sentences: whose sessions, which lines, what becomes of them, of the request and of the session. `greeting`: who we say we are. */
+/** Sentences: whose sessions, which lines, what happens to them, to the request and to the session. `greeting`: our own name. */
 export function ruleWords(rule: Rule, greeting: string): readonly string[] {
   const { env, event, prepend, glob, exitcode } = rule
   const who =

@@ -191,7 +191,7 @@ async function switchTo(
   return published.filter((one) => one.status === 'fulfilled').length
 }
 
-/** A refused change is reported in the same way, whoever asked for it. */
+/** A refused change is reported in the same way, no matter who asked for it. */
 function refused(publishing: Publishing, host: PublishingHost, refusal: Refusal, { by }: ChangeOrder): Refusal {
   if (refusal.do === 'unknown') return refusal
   count(publishing, by, OUTCOMES[refusal.do])

@@ -68,7 +68,7 @@ export interface RuntimeOptions {
   readonly ports: readonly number[]
   readonly lanes: number
   readonly descriptorLimit: number
-  /** Where what it is told is kept for the next one. */
+  /** Where what was set is kept for the next one. */
   readonly state: string
   /** Runtimes of this acceptd before it. */
   readonly restarts: number

@@ -68,7 +68,7 @@ export interface SessionSettings {
   readonly proxies: readonly Network[]
   /** Peers that may say XCLIENT. */
   readonly xclients: readonly Network[]
-  /** A backend that offers XCLIENT or XFORWARD is told who the client is. */
+  /** A backend that offers XCLIENT or XFORWARD learns who the client is. */
   readonly tells: boolean
   readonly dialogue: DialogueSettings
   readonly tries: number

@@ -246,7 +246,7 @@ export class ClientSession {
     this.host.openBackend(this, kind, user, credentials)
   }
 
-  /** RFC 3207 section 4.2: nothing that came before the handshake may be taken as sent in TLS. Whoever sends it attacks somebody. */
+  /** RFC 3207 section 4.2: nothing that came before the handshake may be taken as sent in TLS. Sending it is an attack. */
   private startTls(discarded: number): void {
     if (discarded > 0) {
       this.host.observe(this, log('plaintext-before-tls', '', discarded))
@@ -343,7 +343,7 @@ export class ClientSession {
     this.streams.close(why, '')
   }
 
-  /** Silent for too long: whoever talks to the client says so. */
+  /** Silent for too long: the actor that talks to the client says so. */
   timedOut(): void {
     if (this.streams.splicing) this.streams.abandon('timeout')
     else this.host.post(this, [TAG.timeout, this.id])

@@ -325,7 +325,7 @@ export class Streams implements ClientListener, BackendListener {
   }
 
   /**
-   * Seconds, for streams that are closing: the client has said and taken nothing for so long. What it goes on to say is read, so that no
+   * Seconds, for streams that are closing: how long the client has sent and taken nothing. What it still sends is read, so that no
    * reset destroys our last words, but counts only for the first `longest` seconds.
    */
   lingering(now: number, longest: number): number {

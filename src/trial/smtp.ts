@@ -1,4 +1,4 @@
-// SMTP after a login (RFC 5321, RFC 6409): every message is filed in the user's own Maildir, whoever its recipients are.
+// SMTP after a login (RFC 5321, RFC 6409): every message is filed in the user's own Maildir, no matter who its recipients are.
 
 import { bytesOf } from '../protocol/bytes.ts'
 import { splitCommand } from '../protocol/command.ts'

@@ -20,7 +20,7 @@ export class Wire {
     if (text !== '') this.send(bytesOf(text))
   }
 
-  /** At once. */
+  /** Immediately. */
   send(bytes: Uint8Array): void {
     this.flush()
     for (let at = 0; at < bytes.length; ) at += patiently(() => writeSync(1, bytes, at))

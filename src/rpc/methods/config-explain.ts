@@ -62,7 +62,7 @@ export const explainMethods = {
         ...(lastHit !== undefined && { lastHit: timeOf(lastHit) }),
         ...(filter && { filter: { ...filter } }),
       })),
-    // Words and filter repeat what stands there.
+    // Words and filter repeat the text of the rule.
     redact: (result) => ({ ...without(result, 'text', 'filter'), does: [] }),
   }),
 }

@@ -64,7 +64,7 @@ function knobs({ publishing, options }: Runtime): readonly Knob[] {
     const text = texts[name]
     const row = { name, secret: false, table: 'isTable' in more, changes }
     if (text === undefined) return { ...row, value: fallback ?? '', source: { from: 'default' } }
-    // What is in force, without its comments, and where it stands.
+    // What is in force, without its comments, and its place.
     const lines = controlLines(text)
     const source = { from: 'file' as const, file: `${options.control}/${name}`, line: lines[0]?.line ?? 1 }
     return { ...row, value: lines.map((line) => line.text).join('\n'), source }

@@ -51,7 +51,7 @@ function sameAs(current: ControlTexts, name: KnobName, line: number | undefined)
   }
 }
 
-/** Wherever it stands: an earlier generation may have had lines before it. White space at its end is no part of it. */
+/** At any line: an earlier generation may have had lines before it. White space at its end is no part of it. */
 function hasLine(text: string, line: string): boolean {
   const ends = (at: number): boolean => {
     let end = at

@@ -163,7 +163,7 @@ function filesCheck(runtime: Runtime): HealthCheck {
   }
 }
 
-/** What stands there is for control.sock. */
+/** The text of a file is for control.sock. */
 const placeIn = (error: ConfigError | undefined): string =>
   error === undefined ? 'no place in a file' : `${error.file}:${error.line}:${error.column}`
 
