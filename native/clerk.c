@@ -108,8 +108,8 @@ void keep_register(int notes, int up)
   if (table == MAP_FAILED) _exit(TEMPORARY);
   memset(watchers, -1, sizeof watchers);
   for (;;) {
-    if (poll(&on, 1, killed > 0 ? TICK : -1) > 0 && !receive(notes, &note, &fd)) _exit(TEMPORARY);
-    else if (on.revents != 0) {
+    if (killed == 0 || poll(&on, 1, TICK) > 0) {
+      if (!receive(notes, &note, &fd)) _exit(TEMPORARY);
       note.session[MAX_SESSION] = '\0';
       if (note.kind == WATCHES) add_watcher(note.from, fd);
       if (note.kind == KILLS) end_session(note.session);

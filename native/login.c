@@ -137,7 +137,7 @@ static _Noreturn void run_checkpassword(const struct chain *chain, char *bytes, 
   *to = NULL;
   if (pipe2(credentials, O_CLOEXEC) != 0 || write(credentials[1], bytes, length) != (ssize_t)length || pipe2(status, O_CLOEXEC) != 0)
     refuse("busy", TEMPORARY);
-  pid_t pid = fork();
+  pid_t pid = vfork(); /* in the memory of this login, which is the child's as well, and of nobody else */
   if (pid == 0) {
     signal(SIGPIPE, SIG_DFL), signal(SIGXFSZ, SIG_DFL);
     if (dup2(credentials[0], 3) < 0 || dup2(status[1], STATUS) < 0) _exit(TEMPORARY);
