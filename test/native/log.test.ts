@@ -62,6 +62,30 @@ void describe('a log that cannot be written', () => {
     assert.equal(await helper.stop(), 0)
   })
 
+  void test('a full socket, as that of the journal (EAGAIN): it stays blocking for others, and the lines are counted', async () => {
+    const args = isRoot ? ['serve'] : ['serve', '-c', fixture.chainsPath]
+    const child = spawn(fixture.helperPath, args, { ...account, stdio: ['pipe', 'ignore', 'pipe'] })
+    assert.match(String(spawnSync('stat', ['-Lc', '%F', `/proc/${child.pid}/fd/2`]).stdout), /^socket/)
+    child.stderr.setEncoding('latin1')
+    let text = ''
+    child.stderr.once('data', (line) => {
+      text = line
+      child.stderr.pause()
+    })
+    await until('the helper to serve', () => text.includes('serving'))
+    const helper = new Helper(fixture, Object.assign(Object.create(child), { stderr: null }))
+    const lost = /accept-helper: (\d+) lines of the log could not be written\n/
+    for (let i = 0; i < 12; i++) await provoke(helper)
+    assert.match(await helper.answer({ chain: 'builtin' }), /^ok /)
+    child.stderr.on('data', (more) => {
+      text += more
+    })
+    child.stderr.resume()
+    await until('the number of lost lines', () => lost.test(text))
+    assert.ok(Number(lost.exec(text)?.[1]) > 0)
+    assert.equal(await helper.stop(), 0)
+  })
+
   void test('a full pipe: it stays as it is, blocking, and the lines are counted', async () => {
     const fifo = join(fixture.folder, 'full')
     assert.equal(spawnSync('mkfifo', [fifo]).status, 0)

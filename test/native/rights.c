@@ -1,6 +1,6 @@
 /* rights SOCKET WHEN HEX: connects to SOCKET and sends the request HEX and, with SCM_RIGHTS, a TCP socket that is slow to close: it
- * lingers for an hour over data that nobody reads. WHEN says with which octet: first, last, or after for one of its own. Prints sent, or
- * why not, and stays until it is killed. */
+ * lingers for an hour over data that nobody reads. WHEN says with which octet: first, last, or after for one of its own, or accepted for one
+ * that waits until there is an answer. Prints sent, or why not, and stays until it is killed. */
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -54,7 +54,8 @@ int main(int argc, char **argv)
   if (connect(to, (struct sockaddr *)&address, sizeof address) != 0) return perror("connect"), 1;
   if (strcmp(argv[2], "first") == 0) sent = send_with(to, request, 1, fd) && write(to, request + 1, length - 1) > 0;
   else if (strcmp(argv[2], "last") == 0) sent = write(to, request, length - 1) > 0 && send_with(to, request + length - 1, 1, fd);
-  else sent = write(to, request, length) > 0 && send_with(to, "x", 1, fd);
+  else if (strcmp(argv[2], "after") == 0) sent = write(to, request, length) > 0 && send_with(to, "x", 1, fd);
+  else sent = write(to, request, length) > 0 && read(to, request, 1) == 1 && send_with(to, "x", 1, fd);
   if (sent) printf("sent\n");
   else perror("not sent");
   fflush(stdout);

@@ -32,7 +32,7 @@ for (const [kernel, make] of [
       fixture.remove()
     })
 
-    const send = async (when: string, request: Uint8Array): Promise<string> => {
+    const send = async (when: 'first' | 'last' | 'after' | 'accepted', request: Uint8Array): Promise<string> => {
       const hex = Buffer.from(request).toString('hex')
       const sender = spawn(join(fixture.folder, 'rights'), [fixture.socketPath, when, hex], {
         ...account,
@@ -58,6 +58,16 @@ for (const [kernel, make] of [
             assert.match(await within('an answer', answer), /^ok /)
           }
         })
+
+    void test('after the answer, which leaves it to the backends: everybody else is served', async () => {
+      const request = loginFrame({ chain: 'submission' })
+      const said = await Promise.all(Array.from({ length: 10 }, async () => send('accepted', request)))
+      if (make.length > 0) assert.deepEqual(new Set(said), new Set(['sent\n']))
+      for (let i = 0; i < 5; i++) {
+        const answer = helper.answer({ chain: i % 2 === 0 ? 'builtin' : 'submission' })
+        assert.match(await within('an answer', answer), /^ok /)
+      }
+    })
 
     void test('no process with root rights outlives the time of a login', async (t) => {
       if (!isRoot) return t.diagnostic('needs root: without it there are none')

@@ -1,7 +1,7 @@
 // What the daemon was told is on disk before the answer, and the next runtime goes on with it.
 import assert from 'node:assert/strict'
-import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { test } from 'node:test'
 import { startHost } from '../support/host.ts'
 import { until } from '../support/lane.ts'
@@ -184,6 +184,21 @@ void test('a generation whose files are damaged is left out, and said', async (t
   const next = await startHost(t, { directory: first.host.directory, restarts: 1 })
   assert.match(next.log(), / error state-unreadable message="the files of generation 2 are not whole"/)
   assert.equal(next.runtime.current().config.smtpGreeting, 'mx.example')
+})
+
+void test('sockets whose directory is gone are said by health; one that was only deleted is not for long', async (t) => {
+  const { control } = await fixture(t)
+  const c = wire(control)
+  const sockets = () => check(c, 'sockets')
+  assert.equal(await sockets(), undefined)
+  rmSync(control)
+  await until('another socket', () => existsSync(control))
+  assert.equal(await sockets(), undefined)
+  rmSync(dirname(control), { recursive: true })
+  const { state, detail } = await sockets()
+  assert.equal(state, 'failed')
+  assert.match(detail, /\/control\.sock is missing: \S+ is gone, too; restart acceptd$/)
+  c.end()
 })
 
 void test('a directory that cannot be written is said by log and health, and mail goes on', async (t) => {

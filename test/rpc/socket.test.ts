@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
+import { once } from 'node:events'
 import { existsSync, readdirSync, statSync, unlinkSync, writeFileSync } from 'node:fs'
+import { connect } from 'node:net'
 import { dirname, join } from 'node:path'
 import { test } from 'node:test'
 import { promisify } from 'node:util'
@@ -128,6 +130,20 @@ void test('a line over a megabyte is refused and closes', async (t) => {
     assert.equal(await c.next(), undefined)
     c.end()
   }
+})
+
+void test('the refusal of a line is not lost to one that writes megabytes before it reads', async (t) => {
+  const { control } = await fixture(t)
+  const c = connect(control).setEncoding('utf8').pause()
+  // The kernel takes a fraction of this: it is written when somebody has read it.
+  assert.ifError(await new Promise((resolve) => c.write('x'.repeat(8 * 1024 * 1024), resolve)))
+  let text = ''
+  c.on('data', (some) => {
+    text += some
+  })
+  c.resume()
+  await once(c, 'close')
+  assert.match(text, /^\{.*"line-too-long".*\}\n$/)
 })
 
 void test('the sockets have their modes, and the status socket may only look', async (t) => {
