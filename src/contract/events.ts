@@ -68,6 +68,11 @@ export const EVENTS: Readonly<Record<Topic, Readonly<Record<string, EventRow>>>>
       ip: text,
       limit: optional(text),
     }),
+    reached: of('A MAIL or a RCPT is refused by a line of control/limits.', true, {
+      user: text,
+      limit: text,
+      what: text,
+    }),
   },
   tls: {
     loaded: of('Certificates are read again.', false, { by: text, certificates: count }),

@@ -276,8 +276,11 @@ export function askUse(lane: Lane, session: ClientSession, what: Used): void {
     (verdict) => {
       if (session.streams.closing) return
       const refused = 'limit' in verdict ? verdict : undefined
-      if (refused !== undefined)
-        lane.reporter.logOf(session, 'warn', 'limit-reached', { user: who.user, limit: refused.limit, what })
+      if (refused !== undefined) {
+        const reached = { user: who.user, limit: refused.limit, what }
+        lane.reporter.logOf(session, 'warn', 'limit-reached', reached)
+        lane.reporter.event('limit', 'reached', session, reached)
+      }
       lane.stages.post(session, [TAG.limits, session.id, refused?.text ?? ''])
     },
   )

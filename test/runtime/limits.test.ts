@@ -165,3 +165,59 @@ void describe('limits', () => {
     await host.say(client, 'MAIL FROM:<a@x>\r\n', /^250 /)
   })
 })
+
+void describe('sessions before login', () => {
+  void it('give way, the oldest silent one first, when there is no room for a newcomer', async (t) => {
+    const host = await startHost(t)
+    host.write('maxsessions', '3\n')
+    await useLimits(host, '')
+    const user = await host.login('ann')
+    const [oldest, second] = [await host.greeted(), await host.greeted()]
+    await heard(host.dial(), /^421 too many sessions/)
+    advance(2000)
+    await host.say(oldest, 'NOOP\r\n', /^250 /)
+    await host.greeted()
+    await heard(second, /^220 .*\r\n421 (?:4\.7\.0 )?too many sessions before login.*\r\n$/)
+    await until('its line in the log', () => /session-ended .*why=displaced/.test(host.log()))
+    await host.say(oldest, 'NOOP\r\n', /250 .*\r\n$/)
+    await host.say(user, 'NOOP\r\n', /^250 /)
+  })
+})
+
+void describe('limits in POP3', () => {
+  void it('are refusals with the codes of RFC 2449, and name the limit', async (t) => {
+    const host = await startHost(t, { serving: 'pop3 submission name=pop3 tries=5' })
+    host.write('pop3capabilities', 'RESP-CODES\n')
+    await useLimits(host, 'one user sessions 1\nguesses user failed-logins 1/hour ban=60\nfew address before-login 2\n')
+    const first = await host.greeted()
+    await host.say(first, `USER ann\r\nPASS ${PASSWORD}\r\n`, /\+OK.*\r\n(?:220|\+OK) /)
+    const second = await host.greeted(2)
+    await host.say(second, `USER ann\r\nPASS ${PASSWORD}\r\n`, /-ERR \[IN-USE\] .*\(#limit one\)\r\n/)
+    await host.say(second, 'USER bob\r\nPASS wrong\r\n', /-ERR (?!\[LOGIN)/)
+    await host.say(second, `USER bob\r\nPASS ${PASSWORD}\r\n`, /-ERR \[LOGIN-DELAY\] .*\(#limit guesses\)\r\n/)
+    await host.greeted(2)
+    await heard(host.dial(1), /^-ERR \[\S+\] too many .*\(#limit few\)\r\n/)
+  })
+})
+
+void describe('a limit of octets', () => {
+  void it('lets the message through that passes it, and refuses the next one, in either lane', async (t) => {
+    const host = await limitedHost(t, 'volume user octets 1000/hour\n')
+    const heardOf: string[] = []
+    host.daemon.events.subscribe(({ topic, name, data }) => {
+      if (topic === 'limit') heardOf.push(`${name} ${data?.['limit']} ${data?.['what']}`)
+    })
+    const client = await host.login('ann')
+    const send = async (octets: number) => {
+      await host.say(client, 'MAIL FROM:<a@x>\r\nRCPT TO:<b@x>\r\nDATA\r\n', /354 /)
+      await host.say(client, `${'x\r\n'.repeat(octets / 3)}.\r\n`, /250 /)
+    }
+    await send(501)
+    await send(600)
+    await host.say(client, 'MAIL FROM:<a@x>\r\n', /^450 .*\(#limit volume\)/)
+    const other = await host.login('ann', 2)
+    await host.say(other, 'MAIL FROM:<a@x>\r\n', /^450 .*\(#limit volume\)/)
+    await until('the events', () => heardOf.length === 2)
+    assert.deepEqual(heardOf, ['reached volume messages', 'reached volume messages'])
+  })
+})

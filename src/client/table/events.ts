@@ -153,6 +153,15 @@ export type Event =
         readonly limit?: string | undefined
       }
     })
+  /** A MAIL or a RCPT is refused by a line of control/limits. */
+  | (Told<'limit', 'reached'> & {
+      readonly session: SessionIdentity
+      readonly data: {
+        readonly user: string
+        readonly limit: string
+        readonly what: string
+      }
+    })
   /** Certificates are read again. */
   | (Told<'tls', 'loaded'> & {
       readonly data: {
