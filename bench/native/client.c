@@ -19,29 +19,8 @@ const char *const step_names[STEPS] = {
     "body",  "quit",    "goodbye",  "pop greeting", "pop user", "pop pass",  "pop stat",      "pop quit", "holding"};
 const char *const error_names[ERRORS] = {"refused", "connect", "reply", "closed", "timeout"};
 
-static char *body;
-static size_t body_length;
-
 static bool measured(uint64_t at) {
   return at >= measure_from && at <= measure_to;
-}
-
-/* The message and its end: lines of 72 octets, `size` octets without the final dot. */
-void make_body(void) {
-  static const char head[] = "From: <bench@bench.invalid>\r\nSubject: bench\r\n\r\n";
-  body = malloc(plan.size + sizeof head + 100);
-  if (!body) abort();
-  size_t at = 0;
-  if (plan.size > sizeof head + 2) memcpy(body, head, sizeof head - 1), at = sizeof head - 1;
-  while (at + 2 <= plan.size) {
-    size_t width = plan.size - at - 2 < 70 ? plan.size - at - 2 : 70;
-    if (plan.size - at - width - 2 == 1) width--; /* never a line of one octet */
-    memset(body + at, 'x', width);
-    memcpy(body + at + width, "\r\n", 2);
-    at += width + 2;
-  }
-  memcpy(body + at, ".\r\n", 3);
-  body_length = at + 3;
 }
 
 void count_error(enum error kind, enum step at, const char *text, uint64_t times) {
@@ -117,27 +96,6 @@ static void queue(struct client *c, const char *text, size_t length) {
     int say_length = snprintf(say_text, sizeof say_text, __VA_ARGS__);   \
     queue(c, say_text, (size_t)say_length);                              \
   } while (0)
-
-static void base64(const char *from, size_t length, char *to) {
-  static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  for (size_t i = 0; i < length; i += 3) {
-    unsigned long bits = (unsigned long)(unsigned char)from[i] << 16;
-    if (i + 1 < length) bits |= (unsigned long)(unsigned char)from[i + 1] << 8;
-    if (i + 2 < length) bits |= (unsigned long)(unsigned char)from[i + 2];
-    *to++ = digits[bits >> 18];
-    *to++ = digits[bits >> 12 & 63];
-    *to++ = i + 1 < length ? digits[bits >> 6 & 63] : '=';
-    *to++ = i + 2 < length ? digits[bits & 63] : '=';
-  }
-  *to = 0;
-}
-
-/* The pattern's %d, if it has one, is the number of the user. */
-static int fill_in(char *to, size_t room, const char *pattern, uint32_t number) {
-  const char *mark = strstr(pattern, "%d");
-  if (!mark) return snprintf(to, room, "%s", pattern);
-  return snprintf(to, room, "%.*s%u%s", (int)(mark - pattern), pattern, number, mark + 2);
-}
 
 static void credentials(const struct client *c, char *user, char *password, size_t room) {
   fill_in(user, room, plan.user_pattern, plan.first_user + c->user);

@@ -75,7 +75,12 @@ void client_start(struct client *c, unsigned index, uint64_t intended, uint64_t 
 void client_ready(struct client *c, uint32_t events, uint64_t now);
 /* Deadlines and the rate of slow clients; called every few milliseconds. */
 void client_tick(struct client *c, uint64_t now);
+/* What follows DATA, with its end. */
+extern char *body;
+extern size_t body_length;
 void make_body(void);
+void base64(const char *from, size_t length, char *to);
+int fill_in(char *to, size_t room, const char *pattern, uint32_t number);
 void count_error(enum error kind, enum step at, const char *text, uint64_t times);
 /* A client that has come to its end, well or not, calls this of loadgen.c. */
 void client_ended(struct client *c, bool well, uint64_t now);
