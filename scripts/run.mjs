@@ -21,6 +21,7 @@ const SCRIPTS = {
   check: 'dist/scripts/check.js',
   bench: 'dist/bench/run.js',
   package: 'dist/scripts/package.js',
+  release: 'dist/scripts/release.js',
 }
 
 if (name === 'start') {
