@@ -19,7 +19,11 @@ const MAY: Readonly<Record<string, Allowed>> = {
   limits: { folders: 'protocol', node: '', packages: '' },
   actors: { folders: 'protocol rules', node: '', packages: 'neverthrow' },
   contract: { folders: 'protocol', node: '', packages: 'neverthrow' },
-  edge: { folders: 'protocol contract', node: 'net tls fs child_process path os crypto util', packages: 'neverthrow' },
+  edge: {
+    folders: 'protocol contract',
+    node: 'net tls dns fs child_process path os crypto util',
+    packages: 'neverthrow',
+  },
   config: { folders: 'protocol rules limits contract edge', node: 'crypto', packages: 'neverthrow' },
   session: { folders: 'protocol rules limits actors edge', node: 'crypto', packages: 'neverthrow msgpackr' },
   lane: {

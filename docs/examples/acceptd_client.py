@@ -788,13 +788,15 @@ class Acceptd:
         """
         return self._call("tls.reload", {"reason": reason, "dryRun": dry_run})
 
-    def access_eval(self, ip: str) -> Dict[str, Any]:
+    def access_eval(self, ip: str, *, host: Optional[str] = None, listener: Optional[str] = None) -> Dict[str, Any]:
         """Tells whether a client of this address may connect, and which rule of control/access says so.
 
         ip: An IPv4 or IPv6 address.
+        host: Its name, for rules that have one.
+        listener: By the access= file of this listener, if it has one.
         Returns {allowed, line?, rule?, variables}.
         """
-        return self._call("access.eval", {"ip": ip})
+        return self._call("access.eval", {"ip": ip, "host": host, "listener": listener})
 
     def senders_eval(self, user: str, *, sender: Optional[str] = None) -> Dict[str, Any]:
         """Tells which senders a user may give, and which line of control/senders says so.

@@ -3,9 +3,11 @@
 //
 //   192.0.2.7:deny                      10.1.0-15.:allow,ACCEPTD_SITE="office"
 //   192.0.2.0/24:deny                   [2001:db8::/32]:deny
+//   =.example.net:deny                 =client.example.org:allow          names, with control/remotehost
 //   :allow
 
 import { err, ok, type Result } from 'neverthrow'
+import { lowerCase } from '../protocol/bytes.ts'
 import { controlLines } from '../protocol/control-lines.ts'
 import type { ConfigError } from '../protocol/errors.ts'
 import { type Network, networkHolds, parseNetwork, plainIp } from '../protocol/ip.ts'
@@ -22,11 +24,13 @@ export interface AccessRule {
 export interface AccessRules {
   /** By address (`192.0.2.7`), by what it begins with (`192.0.2.`), and the empty address. */
   readonly byText: ReadonlyMap<string, AccessRule>
+  /** By name (`=client.example.org`), by what it ends with (`=.example.org`), and `=`, any name; in lower case. */
+  readonly byName: ReadonlyMap<string, AccessRule>
   /** The longest first. */
   readonly byNetwork: readonly { readonly network: Network; readonly rule: AccessRule }[]
 }
 
-export const NO_ACCESS_RULES: AccessRules = { byText: new Map(), byNetwork: [] }
+export const NO_ACCESS_RULES: AccessRules = { byText: new Map(), byName: new Map(), byNetwork: [] }
 
 /** The most addresses that a range of tcprules may mean. */
 const MOST_IN_RANGE = 256
@@ -36,6 +40,7 @@ type Fail = (word: string, problem: string, hint: string) => void
 export function parseAccess(text: string, file: string): Result<AccessRules, readonly ConfigError[]> {
   const errors: ConfigError[] = []
   const byText = new Map<string, AccessRule>()
+  const byName = new Map<string, AccessRule>()
   const byNetwork: { network: Network; rule: AccessRule }[] = []
   for (const { line, text: raw } of controlLines(text)) {
     const fail: Fail = (word, problem, hint) =>
@@ -43,12 +48,17 @@ export function parseAccess(text: string, file: string): Result<AccessRules, rea
     const [, address = '', instructions = ''] = /^(\[[^\]]*\]|[^:]*):(.*)$/s.exec(raw) ?? [undefined, undefined, raw]
     const rule = ruleOf(address, instructions, line, fail)
     if (rule === undefined) continue
+    if (NAME.test(address)) {
+      const name = lowerCase(address)
+      if (!byName.has(name)) byName.set(name, rule)
+      continue
+    }
     const network = networkOf(address)
     if (network !== undefined) byNetwork.push({ network, rule })
     else for (const one of addressesOf(address, fail)) if (!byText.has(one)) byText.set(one, rule)
   }
   byNetwork.sort((a, b) => b.network.bits - a.network.bits)
-  return errors.length > 0 ? err(errors) : ok({ byText, byNetwork })
+  return errors.length > 0 ? err(errors) : ok({ byText, byName, byNetwork })
 }
 
 function ruleOf(text: string, instructions: string, line: number, fail: Fail): AccessRule | undefined {
@@ -91,6 +101,8 @@ function networkOf(address: string): Network | undefined {
   return inside !== undefined || address.includes('/') ? parseNetwork(inside ?? address) : undefined
 }
 
+const NAME = /^=(?:\.?[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*)?$/
+
 /** `10.1.0-15.` is the sixteen of them. */
 function addressesOf(address: string, fail: Fail): readonly string[] {
   if (address === '') return ['']
@@ -104,25 +116,40 @@ function addressesOf(address: string, fail: Fail): readonly string[] {
   fail(
     address,
     `\`${address}\` is no address that can be looked up`,
-    'write 192.0.2.7, 192.0.2., 192.0.2.0-15, 192.0.2.0/24 or [2001:db8::/32]; names are not looked up',
+    'write 192.0.2.7, 192.0.2., 192.0.2.0-15, 192.0.2.0/24, [2001:db8::/32], =client.example or =.example.org',
   )
   return []
 }
 
-/** The rule for a peer: its address, the longest network, the longest beginning, then the empty address. */
-export function accessFor(rules: AccessRules, ip: string): AccessRule | undefined {
-  const octets = plainIp(ip)
-  if (octets === undefined) return rules.byText.get('')
-  const text = octets.length === 4 ? octets.join('.') : ''
-  if (text !== '') {
-    const exact = rules.byText.get(text)
-    if (exact !== undefined) return exact
+/**
+ * The rule for a peer, in the order of tcprules: its address, its name, the longest network, the longest beginning, the longest end of its
+ * name, any name, then the empty address. `host` is empty where the name is not known.
+ */
+export function accessFor(rules: AccessRules, ip: string, host = ''): AccessRule | undefined {
+  const name = lowerCase(host)
+  return byAddress(rules, ip, rules.byName.get(`=${name || ' '}`)) ?? bySuffix(rules, name) ?? rules.byText.get('')
+}
+
+function bySuffix({ byName }: AccessRules, name: string): AccessRule | undefined {
+  if (name === '') return undefined
+  for (let dot = name.indexOf('.'); dot >= 0; dot = name.indexOf('.', dot + 1)) {
+    const rule = byName.get(`=${name.slice(dot)}`)
+    if (rule !== undefined) return rule
   }
+  return byName.get('=')
+}
+
+function byAddress(rules: AccessRules, ip: string, named: AccessRule | undefined): AccessRule | undefined {
+  const octets = plainIp(ip)
+  if (octets === undefined) return named
+  const text = octets.length === 4 ? octets.join('.') : ''
+  const exact = text === '' ? undefined : rules.byText.get(text)
+  if (exact !== undefined || named !== undefined) return exact ?? named
   const inside = rules.byNetwork.find(({ network }) => networkHolds(network, octets))
   if (inside !== undefined) return inside.rule
   for (let end = text.lastIndexOf('.'); end > 0; end = text.lastIndexOf('.', end - 1)) {
     const rule = rules.byText.get(text.slice(0, end + 1))
     if (rule !== undefined) return rule
   }
-  return rules.byText.get('')
+  return undefined
 }

@@ -5,6 +5,7 @@ import { type Limits, NO_LIMITS } from '../limits/limit.ts'
 import { firstLine } from '../protocol/control-lines.ts'
 import type { ConfigError } from '../protocol/errors.ts'
 import { HELPER_MODES, type HelperMode } from '../protocol/helper.ts'
+import { isIp } from '../protocol/ip.ts'
 import { replyCode } from '../protocol/replies.ts'
 import { parseRules } from '../rules/parse.ts'
 import { rewriteReply, rulesFor } from '../rules/rewrite.ts'
@@ -13,7 +14,17 @@ import { type AccessRules, NO_ACCESS_RULES, parseAccess } from './access.ts'
 import { type CertificateUser, parseCertUsers } from './certusers.ts'
 import { type ChainsFile, parseChains } from './chains.ts'
 import { refuseContradictions } from './contradictions.ts'
-import { type ControlTexts, lineOf, linesOf, numberOf, type Reading, trouble, wordOf } from './knobs.ts'
+import {
+  ACCESS_FILE,
+  type ControlTexts,
+  filesIn,
+  lineOf,
+  linesOf,
+  numberOf,
+  type Reading,
+  trouble,
+  wordOf,
+} from './knobs.ts'
 import { parseLimits } from './limits.ts'
 import { type ListenerConfig, parseListeners } from './listeners.ts'
 import { parseSenders, type SenderRights } from './senders.ts'
@@ -36,6 +47,13 @@ export interface Config {
   /** Octets a second; 0: none. */
   readonly minDataRate: number
   readonly access: AccessRules
+  /** Of single listeners, by their files. */
+  readonly accessFiles: ReadonlyMap<string, AccessRules>
+  /** The names of clients are looked up, at these servers, or at those of the host. */
+  readonly remoteHost: boolean
+  readonly dnsServers: readonly string[]
+  /** Seconds that identd has; 0: it is not asked. */
+  readonly remoteInfo: number
   readonly senders: SenderRights
   /** control/senders binds the header From, too. */
   readonly headerFrom: boolean
@@ -177,7 +195,15 @@ function scalars(reading: Reading) {
     pop3Timeout: numberOf(reading, 'timeoutpop3d', 1, 86_400),
     loginTimeout: numberOf(reading, 'timeoutlogin', 0, 86_400),
     minDataRate: numberOf(reading, 'mindatarate', 0, 1_000_000),
-    access: accessOf(reading),
+    access: accessOf(reading, 'access'),
+    accessFiles: new Map(
+      filesIn(reading.texts)
+        .filter((name) => ACCESS_FILE.test(name))
+        .map((name) => [name, accessOf(reading, name)]),
+    ),
+    remoteHost: numberOf(reading, 'remotehost', 0, 1) === 1,
+    dnsServers: dnsServersOf(reading),
+    remoteInfo: numberOf(reading, 'remoteinfo', 0, 30),
     senders: sendersOf(reading),
     headerFrom: numberOf(reading, 'headerfrom', 0, 1) === 1,
     xclient: numberOf(reading, 'xclient', 0, 1) === 1,
@@ -214,8 +240,25 @@ function certUsersOf({ texts, errors }: Reading): readonly CertificateUser[] {
   return parsed.unwrapOr([])
 }
 
-function accessOf({ texts, errors }: Reading): AccessRules {
-  const parsed = parseAccess(texts.access ?? '', 'control/access')
+/** What holds for a listener: control/access, or the file that it names. */
+export const accessRulesOf = ({ listeners, access, accessFiles }: Config, listener: string | undefined): AccessRules =>
+  accessFiles.get(listeners.find(({ name }) => name === listener)?.access ?? '') ?? access
+
+function dnsServersOf(reading: Reading): readonly string[] {
+  const lines = linesOf(reading, 'dnsservers').map((line) => line.trim())
+  for (const line of lines) {
+    const [, address = line, port = '53'] =
+      /^(?:\[(.*)\]|([^:]*)):(\d{1,5})$/.exec(line)?.filter((part) => part !== undefined) ?? []
+    if (isIp(address) === 0 || Number(port) > 65_535)
+      reading.errors.push(
+        trouble('dnsservers', 1, 1, `\`${line}\` is not ADDRESS or ADDRESS:PORT`, 'write e.g. 127.0.0.1'),
+      )
+  }
+  return lines
+}
+
+function accessOf({ texts, errors }: Reading, name: string): AccessRules {
+  const parsed = parseAccess(texts[name] ?? '', `control/${name}`)
   if (parsed.isErr()) errors.push(...parsed.error)
   return parsed.unwrapOr(NO_ACCESS_RULES)
 }

@@ -4,7 +4,10 @@ import { plainIp } from '../protocol/ip.ts'
 import type { Config } from './config.ts'
 import { type Reading, trouble } from './knobs.ts'
 
-type Together = Pick<Config, 'me' | 'listeners' | 'metrics' | 'smtpCapabilities' | 'chains'>
+type Together = Pick<
+  Config,
+  'access' | 'accessFiles' | 'remoteHost' | 'me' | 'listeners' | 'metrics' | 'smtpCapabilities' | 'chains'
+>
 
 export function refuseContradictions(reading: Reading, config: Together): void {
   refuseBlanks(reading, config)
@@ -12,6 +15,27 @@ export function refuseContradictions(reading: Reading, config: Together): void {
   refuseSameAddress(reading, config)
   refuseUncheckable(reading, config)
   requireCertUsers(reading, config)
+  requireAccessFiles(reading, config)
+  requireNames(reading, config)
+}
+
+function requireAccessFiles({ texts, errors }: Reading, { listeners }: Together): void {
+  for (const { name, access, line } of listeners) {
+    if (access === undefined || texts[access] !== undefined) continue
+    const problem = `there is no control/${access}, which the listener ${name} names`
+    errors.push(trouble('listeners', line, 1, problem, 'write its rules, e.g. :allow'))
+  }
+}
+
+/** Without names a rule that denies one would let it in. */
+function requireNames({ errors }: Reading, { access, accessFiles, remoteHost }: Together): void {
+  if (remoteHost) return
+  for (const [file, { byName }] of [['access', access] as const, ...accessFiles]) {
+    const [rule] = byName.values()
+    if (rule === undefined) continue
+    const problem = `\`${rule.text}\` is a name, and names are not looked up`
+    errors.push(trouble(file, rule.line, 1, problem, 'write 1 into control/remotehost, or name addresses'))
+  }
 }
 
 /** The built-in checkpassword knows hashes: a response to a challenge, or a token, it could only refuse. */

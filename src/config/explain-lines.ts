@@ -166,24 +166,30 @@ function rateWords(rate: Rate, whom: string, what: string): string {
   }
 }
 
-export function accessWords({ byText, byNetwork }: AccessRules, line: number): Words {
-  const rule = [...byText.values(), ...byNetwork.map((one) => one.rule)].find((one) => one.line === line)
+export function accessWords({ byText, byName, byNetwork }: AccessRules, line: number): Words {
+  const rule = [...byText.values(), ...byName.values(), ...byNetwork.map((one) => one.rule)].find(
+    (one) => one.line === line,
+  )
   if (rule === undefined) return { does: ['An earlier line for the same address counts; this one does nothing.'] }
   const { text, allow, variables } = rule
   const inside = text.replace(/^\[|\]$/g, '')
   const whom =
     text === ''
       ? 'Clients that no other line is for'
-      : text.endsWith('.')
-        ? `Clients whose address begins with ${text}`
-        : `Clients at ${inside}`
+      : text.startsWith('=')
+        ? text === '='
+          ? 'Clients whose name is known'
+          : `Clients whose name is ${text.startsWith('=.') ? `under ${text.slice(2)}` : text.slice(1)}`
+        : text.endsWith('.')
+          ? `Clients whose address begins with ${text}`
+          : `Clients at ${inside}`
   return {
     does: [
       allow ? `${whom} may connect.` : `${whom} are refused.`,
       ...(variables.length === 0 ? [] : [`Their chains get ${variables.join(', ')}.`]),
       ...(text === '' ? [] : ['An address counts before a network, and a longer network before a shorter one.']),
     ],
-    ...(/^[\d.]*\d$|[:/]/.test(inside) && !inside.includes('-') && { filter: { ip: inside } }),
+    ...(/^[\d.]*\d$|[:/]/.test(inside) && !/[-=]/.test(inside) && { filter: { ip: inside } }),
   }
 }
 

@@ -42,7 +42,7 @@ export function lineAt(text: string, line: number): string | undefined {
 
 /** Files that hold one value, in their first line. */
 const isSingle = (name: KnobName): boolean => LINES[name] === undefined && !LISTS.has(name)
-const LISTS: ReadonlySet<KnobName> = new Set(['smtpcapabilities', 'pop3capabilities'])
+const LISTS: ReadonlySet<KnobName> = new Set(['smtpcapabilities', 'pop3capabilities', 'dnsservers'])
 
 /** A line that is neither empty nor a comment. */
 type ExplainLine = (loaded: Loaded, line: number, text: string) => Meaning | undefined

@@ -5,7 +5,7 @@ import type { ChangedBy } from '../contract/configuration.ts'
 import { namesIn, readControlFile, sha256Of } from '../edge/control-files.ts'
 import type { ConfigError } from '../protocol/errors.ts'
 import type { Config } from './config.ts'
-import { type ControlTexts, KNOBS, knobOf, trouble } from './knobs.ts'
+import { type ControlTexts, filesIn, knobOf, trouble } from './knobs.ts'
 
 export interface StoredGeneration {
   readonly generation: number
@@ -33,20 +33,21 @@ export interface Disk {
 export function readControl(directory: string): Disk {
   const texts: Record<string, string> = {}
   const errors: ConfigError[] = []
-  for (const { name } of KNOBS) {
+  const found = namesIn(directory)
+  for (const name of filesIn(Object.fromEntries(found.map((each) => [each, ''])))) {
     const file = readControlFile(directory, name)
     if (file.text !== undefined) texts[name] = file.text
     if (file.trouble === undefined) continue
     const hint = `make ${file.path} a file that the account acceptd can read`
     errors.push(trouble(name, 1, 1, `cannot be read: ${file.trouble}`, hint))
   }
-  return { texts, errors, unknown: namesIn(directory).filter((name) => knobOf(name) === undefined) }
+  return { texts, errors, unknown: found.filter((name) => knobOf(name) === undefined) }
 }
 
 /** One number for a whole set of files. */
 export function hashOf(texts: ControlTexts): string {
   const hash = createHash('sha256')
-  for (const { name } of KNOBS) {
+  for (const name of filesIn(texts)) {
     const text = texts[name]
     if (text !== undefined) hash.update(`${name}\0${sha256Of(Buffer.from(text, 'latin1'))}\0`)
   }
@@ -55,5 +56,5 @@ export function hashOf(texts: ControlTexts): string {
 
 /** Files of `next` whose content differs. */
 export function changedFiles(before: ControlTexts, next: ControlTexts): readonly string[] {
-  return KNOBS.map((knob) => knob.name).filter((name) => before[name] !== next[name])
+  return filesIn(before, next).filter((name) => before[name] !== next[name])
 }

@@ -72,6 +72,24 @@ export const KNOBS = [
     about: 'Who may connect, in the syntax of tcprules; without a rule everybody.',
   },
   {
+    name: 'remotehost',
+    changes: 'reload',
+    fallback: '0',
+    about: '1: the name of a client is looked up, for control/access, TCPREMOTEHOST and XCLIENT.',
+  },
+  {
+    name: 'remoteinfo',
+    changes: 'reload',
+    fallback: '0',
+    about: 'Seconds that a client has to say by the IDENT protocol whose it is, for TCPREMOTEINFO; 0: it is not asked.',
+  },
+  {
+    name: 'dnsservers',
+    changes: 'reload',
+    fallback: '',
+    about: 'ADDRESS or ADDRESS:PORT of DNS servers, one per line; empty: those of /etc/resolv.conf.',
+  },
+  {
     name: 'senders',
     isTable: true,
     changes: 'reload',
@@ -167,7 +185,17 @@ export const KNOBS = [
   { name: 'metrics', changes: 'restart', fallback: '', about: 'Loopback ADDRESS:PORT for GET /metrics.' },
 ] as const satisfies readonly KnobRow[]
 
-export const knobOf = (name: string): KnobRow | undefined => KNOBS.find((knob) => knob.name === name)
+/** Access rules of one listener. */
+export const ACCESS_FILE = /^access-[A-Za-z0-9._-]{1,64}$/
+
+export const knobOf = (name: string): KnobRow | undefined =>
+  KNOBS.find((knob) => knob.name === (ACCESS_FILE.test(name) ? 'access' : name))
+
+/** Names of control files: the knobs, and in any of these texts the access rules of one listener. */
+export function filesIn(...all: readonly ControlTexts[]): readonly string[] {
+  const more = all.flatMap((texts) => Object.keys(texts).filter((name) => ACCESS_FILE.test(name)))
+  return [...KNOBS.map((knob) => knob.name), ...new Set(more.toSorted())]
+}
 
 export const trouble = (file: string, line: number, column: number, problem: string, hint: string): ConfigError => ({
   file: `control/${file}`,

@@ -5,6 +5,7 @@ import { controlLines } from '../protocol/control-lines.ts'
 import type { ConfigError } from '../protocol/errors.ts'
 import { isIp, type Network, parseNetwork } from '../protocol/ip.ts'
 import type { ChainConfig, ChainsFile } from './chains.ts'
+import { ACCESS_FILE } from './knobs.ts'
 import { TLS_MODES, type TlsMode } from './tls.ts'
 
 export interface ListenerConfig {
@@ -27,6 +28,8 @@ export interface ListenerConfig {
   readonly proxies: readonly Network[]
   /** Peers that may say XCLIENT. */
   readonly xclients: readonly Network[]
+  /** The control file that takes the place of control/access. */
+  readonly access: string | undefined
 }
 
 /** What the other control files say, as far as a listener needs it. */
@@ -79,6 +82,7 @@ export function parseListeners(
       tls,
       proxies: chosen.proxies ?? [],
       xclients: chosen.xclients ?? [],
+      access: chosen.access,
     })
   }
   if (listeners.length === 0 && errors.length === 0) {
@@ -140,7 +144,8 @@ type Chosen = {
     | 'name'
     | 'tls'
     | 'proxies'
-    | 'xclients']?: ListenerConfig[K]
+    | 'xclients'
+    | 'access']?: ListenerConfig[K]
 }
 
 interface OptionRow {
@@ -177,6 +182,10 @@ const OPTIONS: Readonly<Record<string, OptionRow>> = {
       const xclients = networksOf(value)
       return xclients && { xclients }
     },
+  },
+  access: {
+    usage: 'access=access-NAME',
+    parse: (access) => (ACCESS_FILE.test(access) ? { access } : undefined),
   },
   tries: {
     usage: 'tries=1..99',

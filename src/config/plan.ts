@@ -8,7 +8,7 @@ import type { ConfigError } from '../protocol/errors.ts'
 import { loadTls } from './certificates.ts'
 import { type Config, compileConfig } from './config.ts'
 import { changedFiles, type Disk, hashOf } from './generations.ts'
-import { type ControlTexts, KNOBS, knobOf, trouble } from './knobs.ts'
+import { type ControlTexts, filesIn, knobOf, trouble } from './knobs.ts'
 import { unknownFile, warningsOf } from './warnings.ts'
 
 /** What is loaded; there is nothing at the start. */
@@ -89,7 +89,7 @@ export function plan(current: Loaded | undefined, disk: Disk, only?: readonly st
     sha256: hashOf(texts),
     changed: changedFiles(current?.texts ?? {}, texts),
     wanted,
-    needsRestart: KNOBS.map((knob) => knob.name).filter((name) => left.includes(name) || chains.includes(name)),
+    needsRestart: filesIn(texts, wanted).filter((name) => left.includes(name) || chains.includes(name)),
     warnings: findings([
       ...warningsOf(wanted, compiled?.rules, only === undefined ? disk.unknown : []),
       ...(current !== undefined && changedFiles(current.texts, wanted).includes('chains') ? [HELPER_IS_AHEAD] : []),
@@ -171,7 +171,7 @@ const bound = ({ chains: { account, group, socket } }: Config): string => JSON.s
 /** Of each knob the text on one side or the other. */
 function chosen(before: ControlTexts, after: ControlTexts, takes: (name: string) => boolean): ControlTexts {
   const texts: Record<string, string> = {}
-  for (const { name } of KNOBS) {
+  for (const name of filesIn(before, after)) {
     const text = (takes(name) ? after : before)[name]
     if (text !== undefined) texts[name] = text
   }

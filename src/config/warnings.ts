@@ -5,7 +5,7 @@ import { nearestName } from '../protocol/nearest.ts'
 import { VERBS } from '../protocol/verbs.ts'
 import { canMatchReply } from '../rules/glob.ts'
 import type { Rule, RuleSet } from '../rules/ruleset.ts'
-import { type ControlTexts, KNOBS, trouble } from './knobs.ts'
+import { type ControlTexts, filesIn, KNOBS, trouble } from './knobs.ts'
 
 /** Events whose lines are no replies: a glob meets whatever text there is. */
 const WITHOUT_REPLY: ReadonlySet<string> = new Set(['timeout', 'clienteof'])
@@ -38,7 +38,7 @@ export function warningsOf(
   unknown: readonly string[],
 ): readonly ConfigError[] {
   return [
-    ...KNOBS.flatMap(({ name }) => ofText(name, texts[name] ?? '')),
+    ...filesIn(texts).flatMap((name) => ofText(name, texts[name] ?? '')),
     ...(rules === undefined ? [] : ofRules(rules.rules)),
     ...unknown.filter((name) => !NEIGHBOURS.test(name) && !isNamed(name, texts)).map(unknownFile),
   ]

@@ -101,8 +101,8 @@ export interface Daemon {
     }): Answer<readonly CertificateState[]>
   }
   readonly access: {
-    /** What the published control/access says of an address. */
-    evaluate(ip: string): Soon<AccessAnswer>
+    /** What the published control/access, or the access= file of a listener, says of an address with this name. */
+    evaluate(ip: string, host: string | undefined, listener: string | undefined): Soon<AccessAnswer>
   }
   readonly limits: LimitsControl
   readonly certusers: {

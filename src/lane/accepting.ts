@@ -2,6 +2,7 @@
 
 import { ENDINGS, type Why } from '../actors/endings.ts'
 import { accessFor } from '../config/access.ts'
+import { accessRulesOf } from '../config/config.ts'
 import { monotonic } from '../edge/clock.ts'
 import type { ClientSocket } from '../edge/listening.ts'
 import { randomDigits } from '../edge/random.ts'
@@ -12,6 +13,7 @@ import { type Arrival, arrivalOf, enter, type Refusal, type Step } from '../sess
 import type { SessionHost, SessionSettings } from '../session/host.ts'
 import { ClientSession } from '../session/session.ts'
 import { limited } from './limits.ts'
+import { named } from './names.ts'
 import { proxyHeader } from './proxy.ts'
 import { displaceSilent, evictWhile, idleSeconds, isFull, type Lane, publishUse } from './state.ts'
 import { follow } from './tracing.ts'
@@ -43,6 +45,7 @@ export function acceptClient(lane: Lane, host: SessionHost, socket: ClientSocket
 export const doorOf = (lane: Lane): readonly Step[] => [
   refuse(lane),
   proxyHeader(lane),
+  named(lane),
   access(lane),
   limited(lane),
   implicitTls(lane),
@@ -67,7 +70,8 @@ const hasTls = ({ implicitTls, dialogue }: SessionSettings): boolean => implicit
 const access =
   (lane: Lane): Step =>
   (arrival, next) => {
-    const rule = accessFor(lane.generations.published().config.access, arrival.peer.ip)
+    const rules = accessRulesOf(lane.generations.published().config, arrival.settings.listener)
+    const rule = accessFor(rules, arrival.peer.ip, arrival.host)
     if (rule === undefined || (rule.allow && rule.variables.length === 0)) next(arrival)
     else if (rule.allow) next({ ...arrival, variables: rule.variables })
     else next({ refused: 'access denied', forGood: true })

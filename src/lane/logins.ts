@@ -31,7 +31,8 @@ export function openBackend(
     return
   }
   const { chain } = session.login
-  const environment = environmentOf(session, kind)
+  const { me } = (lane.generations.of(session) ?? lane.generations.published()).config
+  const environment = environmentOf(me, session, kind)
   const login: Login = {
     kind,
     session: session.name,

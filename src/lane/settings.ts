@@ -83,15 +83,16 @@ export function compileGeneration(
 }
 
 /** What the environment tells a chain of the connection; a warm chain hears nothing that differs from one login of a user to the next. */
-export function environmentOf(session: ClientSession, kind: HelperKind): readonly string[] {
+export function environmentOf(me: string, session: ClientSession, kind: HelperKind): readonly string[] {
   const ipv6 = session.ip.includes(':') && !session.ip.startsWith('::ffff:')
   const ip = session.ip.replace(/^::ffff:/, '')
   const local = session.local()
   const localIp = local.ip.replace(/^::ffff:/, '')
   const prefix = ipv6 ? 'TCP6' : 'TCP'
-  const environment = [`PROTO=${prefix}`, `TCPREMOTEIP=${ip}`, `TCPLOCALIP=${localIp}`]
+  const environment = [`PROTO=${prefix}`, `TCPREMOTEIP=${ip}`, `TCPLOCALIP=${localIp}`, `TCPLOCALHOST=${me}`]
   if (ipv6) environment.push(`TCP6REMOTEIP=${ip}`, `TCP6LOCALIP=${localIp}`)
   if (session.clientHost !== '') environment.push(`TCPREMOTEHOST=${session.clientHost}`)
+  if (session.clientInfo !== '') environment.push(`TCPREMOTEINFO=${session.clientInfo}`)
   environment.push(...session.variables)
   if (session.tls !== undefined) environment.push(...tlsVariables(session.tls))
   if (kind !== 'guest' && !hasPlainPassword(session.login.mechanism))
@@ -140,6 +141,7 @@ const CONNECTION_NAMES = new Set([
   'TCPLOCALIP',
   'TCPREMOTEPORT',
   'TCPLOCALPORT',
+  'TCPLOCALHOST',
   'ACCEPTD_SESSION',
   'PATH',
 ])
@@ -149,6 +151,8 @@ export function environmentNames(session: ClientSession, chain: ChainConfig | un
   return (name) =>
     ((name === 'AUTHUP_USER' || name === 'AUTHUSER') && session.login.user !== '') ||
     CONNECTION_NAMES.has(name) ||
+    (name === 'TCPREMOTEHOST' && session.clientHost !== '') ||
+    (name === 'TCPREMOTEINFO' && session.clientInfo !== '') ||
     (name === AUTH && session.login.user !== '' && !hasPlainPassword(session.login.mechanism)) ||
     session.variables.some((variable) => variable.startsWith(`${name}=`)) ||
     (session.tls !== undefined && TLS_NAMES.has(name)) ||

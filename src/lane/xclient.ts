@@ -3,6 +3,7 @@
 
 import { TAG } from '../actors/frames.ts'
 import { accessFor } from '../config/access.ts'
+import { accessRulesOf } from '../config/config.ts'
 import { never, notNow } from '../protocol/dialogue.ts'
 import type { ProxiedClient } from '../protocol/xclient.ts'
 import type { Refusal } from '../session/door.ts'
@@ -14,7 +15,8 @@ import { follow } from './tracing.ts'
 export function describe(lane: Lane, session: ClientSession, client: ProxiedClient): void {
   const { config, asks } = lane.generations.published()
   const peer = { ip: client.ip ?? session.ip, port: client.port ?? session.port }
-  const rule = accessFor(config.access, peer.ip)
+  const host = client.name ?? ''
+  const rule = accessFor(accessRulesOf(config, session.settings.listener), peer.ip, host)
   if (rule?.allow === false) {
     turnAway(lane, session, peer.ip, { refused: 'access denied', forGood: true })
     return
@@ -30,7 +32,8 @@ export function describe(lane: Lane, session: ClientSession, client: ProxiedClie
       peer,
       local: at,
       proxy: session.proxy ?? before,
-      host: client.name ?? '',
+      host,
+      info: '',
       variables: rule?.variables ?? [],
     })
     lane.reporter.renamed(session)

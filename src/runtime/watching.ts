@@ -2,7 +2,7 @@
 // read half written and an editor's several writes are one change. Looked at, not listened to: that holds for links and remote file systems.
 
 import { join } from 'node:path'
-import { KNOBS } from '../config/knobs.ts'
+import { filesIn } from '../config/knobs.ts'
 import { fileMark } from '../edge/certificates.ts'
 import type { Runtime } from './runtime.ts'
 
@@ -12,7 +12,10 @@ const STILL = 4
 
 /** Returns a look at the directory. `reload` is called for changes that looks find while the knob is 1. */
 export function createWatch({ publishing }: Pick<Runtime, 'publishing'>, reload: () => void): () => void {
-  const marks = () => KNOBS.map(({ name }) => fileMark(join(publishing.control, name))).join(' ')
+  const marks = () =>
+    filesIn(publishing.current.texts)
+      .map((name) => fileMark(join(publishing.control, name)))
+      .join(' ')
   let read = marks()
   let seen = read
   let still = 0

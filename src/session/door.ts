@@ -1,6 +1,6 @@
 // The front door: what happens between accept and a session's first actor, as a list of steps.
 //
-//   accept ──> [ refuse, proxy, access, tls ] ──> session
+//   accept ──> [ refuse, proxy, names, access, tls ] ──> session
 //
 // A step takes an arrival and passes on an arrival or a refusal, now or later. A new step is a function and a place in the lane's list.
 
@@ -27,14 +27,15 @@ export interface Arrival {
   readonly tls: TlsFacts | undefined
   /** The balancer that brought the client, if one did. */
   readonly proxy: Address | undefined
-  /** The client's name, of one that another client spoke for; empty: it is not known. */
+  /** The client's name by the DNS, or of one that another client spoke for; and its user by identd; empty: it is not known. */
   readonly host: string
+  readonly info: string
   /** NAME=VALUE of control/access, for rules and chains. */
   readonly variables: readonly string[]
 }
 
 /** Who the client of a session is. */
-export type Identity = Pick<Arrival, 'peer' | 'local' | 'proxy' | 'host' | 'variables'>
+export type Identity = Pick<Arrival, 'peer' | 'local' | 'proxy' | 'host' | 'info' | 'variables'>
 
 export interface Refusal {
   /** For the client and the log: `too many sessions`. */
@@ -62,7 +63,19 @@ export function arrivalOf(
   if (ip === undefined) return undefined
   const local = () => ({ ip: socket.localAddress ?? '', port: socket.localPort ?? 0 })
   const peer = { ip, port }
-  return { socket, id, listener, settings, peer, local, tls: undefined, proxy: undefined, host: '', variables: [] }
+  return {
+    socket,
+    id,
+    listener,
+    settings,
+    peer,
+    local,
+    tls: undefined,
+    proxy: undefined,
+    host: '',
+    info: '',
+    variables: [],
+  }
 }
 
 /** Calls `done` once: with what the last step made of the arrival, or with the first refusal. */

@@ -64,10 +64,10 @@ export class ClientSession {
   private introduced = ''
 
   constructor(id: number, name: string, arrival: Arrival, timestamp: string, host: SessionHost) {
-    const { settings, peer, local, proxy, host: client, variables } = arrival
+    const { settings, peer, local, proxy, host: client, info, variables } = arrival
     this.id = id
     this.name = name
-    this.identity = { peer, local, proxy, host: client, variables }
+    this.identity = { peer, local, proxy, host: client, info, variables }
     this.settings = settings
     this.host = host
     this.started = host.now()
@@ -109,6 +109,10 @@ export class ClientSession {
 
   get clientHost(): string {
     return this.identity.host
+  }
+
+  get clientInfo(): string {
+    return this.identity.info
   }
 
   /** NAME=VALUE of control/access. */

@@ -15,8 +15,8 @@ const RULES = `# the office, then the world
 :allow,ACCEPTD_SITE=""
 `
 
-const verdict = (text: string, ip: string): string => {
-  const rule = accessFor(parseAccess(text, 'control/access')._unsafeUnwrap(), ip)
+const verdict = (text: string, ip: string, host = ''): string => {
+  const rule = accessFor(parseAccess(text, 'control/access')._unsafeUnwrap(), ip, host)
   return rule === undefined
     ? 'no rule'
     : `${rule.line} ${rule.allow ? 'allow' : 'deny'} ${rule.variables.join(' ')}`.trim()
@@ -41,6 +41,20 @@ void describe('control/access', () => {
       assert.equal(verdict(RULES, ip), wanted)
     })
   }
+  for (const [ip, host, wanted] of [
+    ['192.0.2.7', 'client.example.org', '1 deny'],
+    ['192.0.2.8', 'Client.Example.ORG', '2 allow'],
+    ['192.0.2.8', 'other.example.org', '3 deny'],
+    ['192.0.2.8', 'a.deep.example.org', '4 allow'],
+    ['192.0.2.8', 'example.org', '5 allow'],
+    ['192.0.2.8', '', '6 deny'],
+    ['2001:db8::1', 'client.example.org', '2 allow'],
+  ] as const)
+    void it(`answers ${ip} named ${host || 'nothing'} with line ${wanted}`, () => {
+      const rules =
+        '192.0.2.7:deny\n=client.example.org:allow\n=.example.org:deny\n=.Deep.example.org:allow\n=:allow\n:deny\n'
+      assert.equal(verdict(rules, ip, host), wanted)
+    })
   void it('lets in whom no rule names', () => {
     assert.equal(verdict('192.0.2.7:deny\n', '192.0.2.8'), 'no rule')
     assert.equal(verdict('', '192.0.2.8'), 'no rule')
@@ -56,7 +70,7 @@ void describe('control/access', () => {
     ['192.0.2:deny', '1:1 `192.0.2` is no address that can be looked up'],
     ['192.0.2.9-3:deny', '1:1 `192.0.2.9-3` is no address that can be looked up'],
     ['192.0.2.0-300:deny', '1:1 `192.0.2.0-300` is no address that can be looked up'],
-    ['=.example.org:deny', '1:1 `=.example.org` is no address that can be looked up'],
+    ['=.example..org:deny', '1:1 `=.example..org` is no address that can be looked up'],
     ['192.0.2.0/33:deny', '1:1 `192.0.2.0/33` is no address that can be looked up'],
     ['[2001:db8::/129]:deny', '1:1 `[2001:db8::/129]` is no address that can be looked up'],
     [':allow,ACCEPTD_SITE', '1:7 `,ACCEPTD_SITE` is not ,NAME="VALUE"'],

@@ -45,6 +45,21 @@ const CASES: readonly [what: string, files: Readonly<Record<string, string>>, sa
     { listeners: '127.0.0.1:587 smtp submission\n', metrics: '127.0.0.1:587\n' },
     /metrics:1:1: the listener \S+ has this port/,
   ],
+  [
+    'a listener whose access rules are not there',
+    { listeners: '127.0.0.1:0 smtp submission access=access-here\n' },
+    /listeners:1:1: there is no control\/access-here, which the listener smtp:0 names/,
+  ],
+  [
+    'a listener with access rules of its own',
+    { listeners: '127.0.0.1:0 smtp submission access=access-here\n', 'access-here': ':allow\n' },
+    undefined,
+  ],
+  ['a bad rule of one listener', { 'access-here': '\n1.2.3:deny\n' }, /access-here:2:1: `1\.2\.3` is no address/],
+  ['a name without lookups', { access: ':allow\n=.example:deny\n' }, /access:2:1: `=\.example` is a name/],
+  ['a name with lookups', { access: '=.example:deny\n', remotehost: '1\n' }, undefined],
+  ['a DNS server that is a name', { dnsservers: '127.0.0.1\nns.example\n' }, /dnsservers:1:1: `ns\.example` is not/],
+  ['DNS servers with ports', { dnsservers: '127.0.0.1:53\n[::1]:5353\n2001:db8::1\n' }, undefined],
 ]
 for (const [what, files, said] of CASES)
   void test(`${what} is ${said === undefined ? 'taken' : 'an error'}`, () => {

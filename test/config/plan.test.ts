@@ -42,6 +42,8 @@ void describe('a plan', () => {
   for (const [what, changes, only, wanted, more] of [
     ['of nothing new', {}, undefined, 'nothing'],
     ['of a rule', { fixsmtpio: `${good.fixsmtpio}:noop::*::250 x\n` }, undefined, 'publish fixsmtpio'],
+    ['of the access rules of one listener', { 'access-here': ':deny\n' }, undefined, 'publish access-here'],
+    ['of those alone', { 'access-here': ':deny\n', lanes: '3\n' }, ['access-here'], 'publish access-here'],
     ['of a file that is gone', { timeoutsmtpd: undefined }, undefined, 'publish timeoutsmtpd'],
     ['of what only a restart reads', { lanes: '3\n' }, undefined, 'nothing; restart lanes'],
     ['of both', { lanes: '3\n', smtpgreeting: 'x\n' }, undefined, 'publish smtpgreeting; restart lanes'],

@@ -28,6 +28,14 @@ void describe('control/access', () => {
       await logs(one, / warn session-refused ip=127\.0\.0\.1 listener=\S+ why="access denied"\n/)
     })
   }
+  void it('of one listener takes the place of that for all', async (t) => {
+    const listeners = '127.0.0.1:0 smtp submission access=access-here\n'
+    const one = await lane(t, { access: ':deny\n', 'access-here': '127.:allow,ACCEPTD_SITE="here"\n', listeners })
+    const end = one.dial()
+    end.send(AUTH)
+    await until('the login', () => end.heard().includes('235'))
+    assert.ok(one.helper.asked[0]?.environment.includes('ACCEPTD_SITE=here'))
+  })
   void it('sets variables for chains and rules', async (t) => {
     const one = await lane(t, {
       access: '127.:allow,ACCEPTD_SITE="office"\n',

@@ -22,6 +22,7 @@ wanted='
 /usr/bin/fetchmail fetchmail
 /usr/bin/s-nail s-nail
 /usr/bin/mutt mutt
+/usr/lib/*/sasl2/libplain.so libsasl2-modules
 /usr/bin/sslscan sslscan
 /usr/sbin/haproxy haproxy
 /usr/bin/nmap nmap

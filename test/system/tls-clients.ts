@@ -84,10 +84,9 @@ export function mutt(job: TlsSubmission): Promise<Outcome> {
       copy: 'no',
       ssl_force_tls: 'yes',
       ssl_verify_host: 'yes',
-      ssl_usesystemcerts: 'no',
       use_envelope_from: 'yes',
     }
-    const lines = Object.entries(variables).map(([name, value]) => `set ${name}="${value}"\n`)
+    const lines = Object.entries(variables).map(([name, value]) => `set ${name}='${value}'\n`)
     writeFileSync(file, lines.join(''), { mode: 0o600 })
     return outcome(['mutt', '-n', '-F', file, '-s', subject, '--', ...to], {
       input: body,

@@ -5,6 +5,10 @@ import type { Count } from './words.ts'
 export interface AccessEvalParams {
   /** An IPv4 or IPv6 address. */
   readonly ip: string
+  /** Its name, for rules that have one. */
+  readonly host?: string | undefined
+  /** By the access= file of this listener, if it has one. */
+  readonly listener?: string | undefined
 }
 
 export interface AccessEvalResult {

@@ -7,7 +7,11 @@ import { count, list } from '../schema.ts'
 export const accessMethods = {
   'access.eval': method({
     sentence: 'Tells whether a client of this address may connect, and which rule of control/access says so.',
-    params: z.strictObject({ ip: z.string().describe('An IPv4 or IPv6 address.') }),
+    params: z.strictObject({
+      ip: z.string().describe('An IPv4 or IPv6 address.'),
+      host: z.string().optional().describe('Its name, for rules that have one.'),
+      listener: z.string().optional().describe('By the access= file of this listener, if it has one.'),
+    }),
     result: z.object({
       allowed: z.boolean(),
       line: count.optional().describe('Of control/access; without a rule everybody may connect.'),
@@ -21,7 +25,7 @@ export const accessMethods = {
       result: { allowed: true, line: 3, rule: '192.0.2.', variables: ['ACCEPTD_SITE=office'] },
     },
     cli: { args: ['ip'] },
-    run: async ({ daemon }, { ip }) => ok(await daemon.access.evaluate(ip)),
+    run: async ({ daemon }, { ip, host, listener }) => ok(await daemon.access.evaluate(ip, host, listener)),
     redact: ({ allowed, line }) => ({ allowed, ...(line === undefined ? {} : { line }), variables: [] }),
   }),
 }

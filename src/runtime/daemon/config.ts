@@ -2,7 +2,7 @@
 
 import { err, ok, type Result } from 'neverthrow'
 import { changedFiles, readControl } from '../../config/generations.ts'
-import { KNOBS } from '../../config/knobs.ts'
+import { filesIn, KNOBS } from '../../config/knobs.ts'
 import { type Plan, planBack, withTexts } from '../../config/plan.ts'
 import type {
   ChangeRequest,
@@ -88,7 +88,7 @@ function fileStates({ publishing }: Runtime): readonly FileState[] {
   const disk = readControl(publishing.control).texts
   const loaded = publishing.current.texts
   const hash = (text: string | undefined) => (text === undefined ? undefined : sha256Of(bytesOf(text)))
-  return KNOBS.flatMap(({ name }) => {
+  return filesIn(disk, loaded).flatMap((name) => {
     const [diskSha256, loadedSha256] = [hash(disk[name]), hash(loaded[name])]
     if (diskSha256 === undefined && loadedSha256 === undefined) return []
     return [
