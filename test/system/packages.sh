@@ -29,6 +29,7 @@ wanted='
 /usr/bin/socat socat
 /usr/bin/fail2ban-server fail2ban
 /usr/bin/jq jq
+/usr/bin/promtool prometheus
 /usr/bin/tcpserver ucspi-tcp
 /usr/bin/softlimit daemontools
 /usr/include/openssl/ssl.h libssl-dev
