@@ -10,7 +10,7 @@ import { hostTroubles } from '../config/host.ts'
 import type { Findings } from '../config/plan.ts'
 import { VERSION } from '../contract/version.ts'
 import { type Launch, PLAN_FD, parseLaunch, planText } from '../edge/launcher.ts'
-import { logLine, openStderr } from '../edge/log.ts'
+import { logLine, openStderr, useLogFormat } from '../edge/log.ts'
 import { hostFacts, leastDescriptors, sizingWarnings } from '../edge/sizing.ts'
 import { leftIn } from '../edge/store.ts'
 import { checkHelper, type HelperCheck, supervise } from '../edge/supervisor.ts'
@@ -103,6 +103,7 @@ function run(values: Values, launch: Launch): void {
     warnings,
   } = start.value
   if (launch.step === 'serve') {
+    useLogFormat(config.logFormat)
     const { root, bound } = launch
     const moved = bound.findIndex(
       ({ address, port }, i) => address !== config.listeners[i]?.address || port !== config.listeners[i]?.port,

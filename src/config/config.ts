@@ -1,6 +1,7 @@
 // The control directory as one value; every error with file:line:column.
 
 import { err, ok, type Result } from 'neverthrow'
+import type { LogLevels } from '../contract/log.ts'
 import { type Limits, NO_LIMITS } from '../limits/limit.ts'
 import { firstLine } from '../protocol/control-lines.ts'
 import type { ConfigError } from '../protocol/errors.ts'
@@ -27,6 +28,7 @@ import {
 } from './knobs.ts'
 import { parseLimits } from './limits.ts'
 import { type ListenerConfig, parseListeners } from './listeners.ts'
+import { logLevelsOf } from './log-levels.ts'
 import { parseSenders, type SenderRights } from './senders.ts'
 import { type CertificateFiles, parseTls } from './tls.ts'
 
@@ -61,7 +63,8 @@ export interface Config {
   readonly xclient: boolean
   readonly certUsers: readonly CertificateUser[]
   readonly bareLineEnd: 'fix' | 'refuse'
-  readonly logLevel: 'error' | 'warn' | 'info' | 'debug'
+  readonly logLevels: LogLevels
+  readonly logFormat: 'text' | 'json'
   readonly maxSessions: number
   readonly limits: Limits
   readonly helper: HelperMode
@@ -209,7 +212,8 @@ function scalars(reading: Reading) {
     xclient: numberOf(reading, 'xclient', 0, 1) === 1,
     certUsers: certUsersOf(reading),
     bareLineEnd: wordOf(reading, 'barelineend', ['fix', 'refuse']),
-    logLevel: wordOf(reading, 'loglevel', ['info', 'error', 'warn', 'debug']),
+    logLevels: logLevelsOf(reading),
+    logFormat: wordOf(reading, 'logformat', ['text', 'json']),
     maxSessions: numberOf(reading, 'maxsessions', 0, 10_000_000),
     limits: limitsOf(reading),
     tlsMinimum: wordOf(reading, 'tlsminimum', ['1.2', '1.3']),

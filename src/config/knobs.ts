@@ -138,7 +138,13 @@ export const KNOBS = [
     fallback: 'default',
     about: 'default or refuse: a client that asks for a host without a certificate.',
   },
-  { name: 'loglevel', changes: 'reload', fallback: 'info', about: 'error, warn, info or debug.' },
+  {
+    name: 'loglevel',
+    changes: 'reload',
+    fallback: 'info',
+    about: 'error, warn, info or debug; lines COMPONENT=LEVEL for parts of the log.',
+  },
+  { name: 'logformat', changes: 'restart', fallback: 'text', about: 'text, or json: an object a line.' },
   {
     name: 'maxsessions',
     changes: 'reload',

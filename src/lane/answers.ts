@@ -122,9 +122,9 @@ const aboutTheLane = (lane: Lane, listeners: ListenerControl) =>
       }
       return null
     },
-    listen: ({ events, level, traces }) => {
+    listen: ({ events, levels, traces }) => {
       lane.reporter.flush()
-      lane.reporter.listen(level, events)
+      lane.reporter.listen(levels, events)
       followAll(lane, traces)
       return null
     },

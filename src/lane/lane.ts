@@ -10,6 +10,7 @@ import type { Performed } from '../actors/effects.ts'
 import { usersNamed } from '../config/certusers.ts'
 import { monotonic } from '../edge/clock.ts'
 import { listenOn } from '../edge/listening.ts'
+import { useLogFormat } from '../edge/log.ts'
 import { Reading } from '../edge/reading.ts'
 import { notNow } from '../protocol/dialogue.ts'
 import { helperBackends } from '../session/backends/helper.ts'
@@ -94,7 +95,9 @@ export default function runLane({ start, port, usage, slot }: LaneTask): Promise
         resolve()
       },
     }
-    reporter.listen(lane.generations.published().config.logLevel, false)
+    const { logLevels, logFormat } = lane.generations.published().config
+    useLogFormat(logFormat)
+    reporter.listen(logLevels, false)
     lane.handshakes.use(start.tls)
     lane.door = doorOf(lane)
     const stopClock = startClock(lane)

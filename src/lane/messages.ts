@@ -1,9 +1,9 @@
 // What the main thread and a lane say to each other, as msgpack over the lane's MessagePort. Questions are answered between reads.
 
 import type { ControlTexts } from '../config/knobs.ts'
-import type { LogLevel, PauseMode, TraceLine, TraceRequest } from '../contract/daemon.ts'
+import type { PauseMode, TraceLine, TraceRequest } from '../contract/daemon.ts'
 import type { DaemonEvent } from '../contract/events.ts'
-import type { LogError } from '../contract/log.ts'
+import type { LogError, LogLevels } from '../contract/log.ts'
 import type { Sample } from '../contract/metrics.ts'
 import type { SessionFilter, SessionQuery } from '../contract/pages.ts'
 import type { SessionDetail, SessionSummary } from '../contract/session-view.ts'
@@ -61,7 +61,7 @@ export interface Questions {
   chains: { ask: null; answer: Readonly<Record<string, number>> }
   /** Session counts by generation, and rule hits. */
   generations: { ask: null; answer: { uses: readonly GenerationUse[]; hits: readonly RuleHit[] } }
-  listen: { ask: { events: boolean; level: LogLevel; traces: readonly TraceRequest[] }; answer: null }
+  listen: { ask: { events: boolean; levels: LogLevels; traces: readonly TraceRequest[] }; answer: null }
   /** Certificates and ticket keys for new handshakes. */
   tls: { ask: TlsMaterial; answer: null }
   /** Told, not asked. */

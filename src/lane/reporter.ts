@@ -2,7 +2,7 @@
 
 import type { LogLevel, TraceLine } from '../contract/daemon.ts'
 import type { DaemonEvent } from '../contract/events.ts'
-import { LOG_ERRORS_KEPT, type LogError } from '../contract/log.ts'
+import { LOG_ERRORS_KEPT, type LogError, type LogLevels } from '../contract/log.ts'
 import { identityOf, type Place } from '../contract/session-view.ts'
 import { fieldsText, isLogged, type LogFields, logError, logLine } from '../edge/log.ts'
 import type { ClientSession } from '../session/session.ts'
@@ -26,7 +26,7 @@ export interface Reporter {
   readonly trace: (session: ClientSession, line: Pick<TraceLine, 'from' | 'verb' | 'text'>) => void
   /** Has the helper end the session's backend. */
   readonly kill: (session: ClientSession) => void
-  readonly listen: (level: LogLevel, events: boolean) => void
+  readonly listen: (levels: LogLevels, events: boolean) => void
   readonly flush: () => void
 }
 
@@ -47,7 +47,7 @@ export function createReporter(tell: (message: FromLane) => void, place: (sessio
     who.set(session, text)
     return text
   }
-  let level: LogLevel = 'info'
+  let levels: LogLevels = { acceptd: 'info' }
   let wantsEvents = false
   let logged = ''
   let events: DaemonEvent[] = []
@@ -62,11 +62,11 @@ export function createReporter(tell: (message: FromLane) => void, place: (sessio
   return {
     log(at, what, fields) {
       keep(logError(at, what, fields))
-      if (isLogged(at, level)) logged += logLine(at, what, fields)
+      if (isLogged(at, what, levels)) logged += logLine(at, what, fields)
     },
     logOf(session, at, what, fields) {
       if (at === 'warn' || at === 'error') keep(logError(at, what, fieldsOf(session), fields))
-      if (!isLogged(at, level)) return
+      if (!isLogged(at, what, levels)) return
       logged += logLine(at, what, fields, whoOf(session))
     },
     renamed: (session) => void who.delete(session),
@@ -83,7 +83,7 @@ export function createReporter(tell: (message: FromLane) => void, place: (sessio
       kills.push(session.name)
     },
     listen(wanted, want) {
-      level = wanted
+      levels = wanted
       wantsEvents = want
     },
     flush() {

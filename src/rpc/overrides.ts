@@ -5,12 +5,16 @@ import type { Daemon, KeptOverride, LogLevel, RpcFailure } from '../contract/dae
 
 export type Override = KeptOverride
 
+/** What was before a level that was set for a time: that of control/loglevel, whatever it says by then. */
+export const AS_CONTROL = 'control'
+
 /** How an override ends, by the method that began it. */
 const UNDO: Readonly<Record<string, (daemon: Daemon, override: Override) => unknown>> = {
   'listener.pause': (daemon, { subject }) => daemon.listeners.resume(subject),
   'user.block': (daemon, { subject }) => daemon.users.unblock(subject),
   'limit.set': (daemon, { subject }) => daemon.limits.set(subject, undefined),
-  'log.set': (daemon, { subject, before }) => daemon.log.set(subject, before as LogLevel),
+  'log.set': (daemon, { subject, before }) =>
+    daemon.log.set(subject, before === AS_CONTROL ? undefined : (before as LogLevel)),
 }
 
 export interface Overrides {

@@ -2,7 +2,7 @@
 
 import type { LogLevel, TraceLine, TraceRequest } from '../contract/daemon.ts'
 import type { DaemonEvent, NumberedEvent, Replay } from '../contract/events.ts'
-import type { LogErrors } from '../contract/log.ts'
+import type { LogErrors, LogLevels } from '../contract/log.ts'
 import { sessionMatcher } from '../contract/pages.ts'
 import { monotonic } from '../edge/clock.ts'
 import { isLogged, type LogFields, logError, logLine } from '../edge/log.ts'
@@ -23,13 +23,13 @@ export interface Audience {
   /** Of the monotonic clock: lanes tell their events until then, though nobody hears them, for a subscriber who comes back. */
   keepUntil: number
   readonly tracers: Map<Tracer, Begun>
-  level: LogLevel
+  levels: LogLevels
 }
 
 /** Events go on being kept so long after the last subscriber has left, and after a runtime that died. */
 const KEEP_MILLISECONDS = 10 * 60_000
 
-export function newAudience(write: (text: string) => void, level: LogLevel, isReplacement: boolean): Audience {
+export function newAudience(write: (text: string) => void, levels: LogLevels, isReplacement: boolean): Audience {
   const subscribers = new Set<(event: NumberedEvent) => void>()
   return {
     write,
@@ -40,14 +40,14 @@ export function newAudience(write: (text: string) => void, level: LogLevel, isRe
     errors: createLogErrors(),
     keepUntil: isReplacement ? monotonic() + KEEP_MILLISECONDS : 0,
     tracers: new Map(),
-    level,
+    levels,
   }
 }
 
-export function log({ write, level, errors }: Audience, at: LogLevel, event: string, fields: LogFields): void {
+export function log({ write, levels, errors }: Audience, at: LogLevel, event: string, fields: LogFields): void {
   const error = logError(at, event, fields)
   if (error !== undefined) errors.add([error])
-  if (isLogged(at, level)) write(logLine(at, event, fields))
+  if (isLogged(at, event, levels)) write(logLine(at, event, fields))
 }
 
 export function emit({ history }: Audience, event: DaemonEvent): void {
@@ -64,9 +64,9 @@ export function showTraces({ tracers }: Audience, traces: readonly TraceLine[]):
 }
 
 /** Tells a lane which log lines, events and traces are wanted of it. */
-export const tellLane = ({ subscribers, keepUntil, level, tracers }: Audience, lane: LaneHandle): Promise<unknown> =>
+export const tellLane = ({ subscribers, keepUntil, levels, tracers }: Audience, lane: LaneHandle): Promise<unknown> =>
   lane
-    .ask('listen', { events: subscribers.size > 0 || monotonic() < keepUntil, level, traces: [...tracers.values()] })
+    .ask('listen', { events: subscribers.size > 0 || monotonic() < keepUntil, levels, traces: [...tracers.values()] })
     .catch(() => undefined)
 
 export interface Listening {

@@ -3,6 +3,7 @@
 import { ok } from 'neverthrow'
 import type { Daemon } from '../contract/daemon.ts'
 import { notFound } from '../contract/failure.ts'
+import { isLogComponent, LOG_COMPONENTS, levelOf } from '../contract/log.ts'
 import { accessOf } from './daemon/access.ts'
 import { certusersOf } from './daemon/certusers.ts'
 import { configOf } from './daemon/config.ts'
@@ -46,17 +47,13 @@ export function createDaemon(runtime: Runtime, version: string, stop: (grace: nu
   }
 }
 
-/** The only component so far. */
-const COMPONENT = 'acceptd'
-
 const logOf = (runtime: Runtime): Daemon['log'] => ({
-  levels: () => ({ [COMPONENT]: runtime.level() }),
+  levels: () => Object.fromEntries(LOG_COMPONENTS.map((one) => [one, levelOf(runtime.levels(), one)])),
   errors: () => runtime.errors(),
   async set(component, level) {
-    if (component !== COMPONENT)
-      return notFound('no-such-component', `there is no component ${component}; there is ${COMPONENT}`)
-    const before = runtime.level()
-    await runtime.setLevel(level)
-    return ok(before)
+    if (!isLogComponent(component))
+      return notFound('no-such-component', `there is no component ${component}; there are ${LOG_COMPONENTS.join(', ')}`)
+    const previous = levelOf(runtime.levels(), component)
+    return ok({ previous, set: await runtime.setLevel(component, level) })
   },
 })

@@ -3,6 +3,7 @@
 import type { ControlTexts } from '../config/knobs.ts'
 import type { ChangedBy } from '../contract/configuration.ts'
 import type { KeptOverride, LogLevel, PauseMode } from '../contract/daemon.ts'
+import { isLogComponent, type LogComponent } from '../contract/log.ts'
 import { sha256Of } from '../edge/control-files.ts'
 import type { Content, Left } from '../edge/store.ts'
 import { bytesOf } from '../protocol/bytes.ts'
@@ -29,8 +30,8 @@ export interface Memory {
   readonly blocks: ReadonlyMap<string, Block>
   /** By the listener's name. */
   readonly pauses: ReadonlyMap<string, PauseMode>
-  /** Undefined: as control/loglevel has it. */
-  readonly level: LogLevel | undefined
+  /** In place of what control/loglevel says. */
+  readonly levels: ReadonlyMap<LogComponent, LogLevel>
   readonly draining: boolean
   readonly overrides: readonly KeptOverride[]
   /** Lanes that died, by place. */
@@ -41,7 +42,7 @@ export const NOTHING_KEPT: Memory = {
   generations: [],
   blocks: new Map(),
   pauses: new Map(),
-  level: undefined,
+  levels: new Map(),
   draining: false,
   overrides: [],
   deaths: new Map(),
@@ -58,7 +59,9 @@ interface StoredText {
   })[]
   readonly blocks: readonly { readonly user: string; readonly since: number; readonly reason?: string }[]
   readonly pauses: readonly { readonly listener: string; readonly mode: PauseMode }[]
+  /** As the first releases had it: of all. */
   readonly level?: LogLevel
+  readonly levels?: readonly (readonly [component: string, level: LogLevel])[]
   readonly draining: boolean
   readonly overrides: readonly KeptOverride[]
   readonly deaths: readonly (readonly [place: number, deaths: number])[]
@@ -88,7 +91,7 @@ export function contentOf(memory: Memory): Content {
     generations,
     blocks: [...memory.blocks].map(([user, { since, reason }]) => ({ user, since, ...given({ reason }) })),
     pauses: [...memory.pauses].map(([listener, mode]) => ({ listener, mode })),
-    ...given({ level: memory.level }),
+    levels: [...memory.levels],
     draining: memory.draining,
     overrides: memory.overrides,
     deaths: [...memory.deaths],
@@ -147,7 +150,11 @@ function read(text: string, file: Left['file']): Recalled {
       ]),
     ),
     pauses: new Map(rest.pauses.map(({ listener, mode }) => [the(listener, isText), the(mode, isMode)])),
-    level: optional(rest.level, isLevel),
+    levels: new Map(
+      (rest.levels ?? (rest.level === undefined ? [] : [['acceptd', rest.level] as const])).map(
+        ([component, level]) => [the(component, isComponent), the(level, isLevel)],
+      ),
+    ),
     draining: the(rest.draining, isBoolean),
     overrides: rest.overrides.map(overrideOf),
     deaths: new Map(rest.deaths.map(([place, deaths]) => [the(place, isNumber), the(deaths, isNumber)])),
@@ -200,5 +207,6 @@ const oneOf =
   (value): value is T =>
     words.some((word) => word === value)
 const isMode = oneOf<PauseMode>('421', 'hold')
+const isComponent = (value: unknown): value is LogComponent => isText(value) && isLogComponent(value)
 const isLevel = oneOf<LogLevel>('error', 'warn', 'info', 'debug')
 const isChanger = oneOf<ChangedBy>('start', 'signal', 'file', 'control')

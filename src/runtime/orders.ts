@@ -1,6 +1,7 @@
 // What the operator has asked for: told to every lane that starts, and kept for the next runtime.
 
 import type { KeptOverride, LogLevel, PauseMode } from '../contract/daemon.ts'
+import type { LogComponent, LogLevels } from '../contract/log.ts'
 import type { Crew } from './crew.ts'
 import type { Block, Memory } from './memory.ts'
 import type { Publishing } from './publishing.ts'
@@ -10,8 +11,8 @@ export interface Orders {
   readonly paused: (PauseMode | undefined)[]
   readonly blocked: Map<string, Block>
   refusing: boolean
-  /** Undefined: control/loglevel. */
-  level: LogLevel | undefined
+  /** In place of what control/loglevel says. */
+  readonly levels: Map<LogComponent, LogLevel>
   overrides: readonly KeptOverride[]
 }
 
@@ -20,7 +21,7 @@ export const ordersOf = ({ restarts }: RuntimeOptions, { current }: Publishing, 
   paused: current.config.listeners.map(({ name }) => memory.pauses.get(name)),
   blocked: new Map(memory.blocks),
   refusing: memory.draining && restarts > 0,
-  level: memory.level,
+  levels: new Map(memory.levels),
   overrides: memory.overrides,
 })
 
@@ -33,8 +34,20 @@ export const memoryOf = ({ kept, current }: Publishing, orders: Orders, { deaths
       return mode === undefined ? [] : [[name, mode] as const]
     }),
   ),
-  level: orders.level,
+  levels: orders.levels,
   draining: orders.refusing,
   overrides: orders.overrides,
   deaths,
 })
+
+export const levelsInForce = ({ current }: Publishing, { levels }: Orders): LogLevels => ({
+  ...current.config.logLevels,
+  ...Object.fromEntries(levels),
+})
+
+/** A changed control/loglevel takes the place of what was set for good; what was set for a time ends in its own. */
+export function forgetLevels({ levels, overrides }: Orders): void {
+  const isTemporary = (component: string) =>
+    overrides.some(({ method, subject }) => method === 'log.set' && subject === component)
+  for (const component of levels.keys()) if (!isTemporary(component)) levels.delete(component)
+}

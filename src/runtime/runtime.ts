@@ -6,11 +6,12 @@ import type { StoredGeneration } from '../config/generations.ts'
 import type { Findings, Plan } from '../config/plan.ts'
 import type { KeptOverride, LogLevel, PauseMode } from '../contract/daemon.ts'
 import type { DaemonEvent } from '../contract/events.ts'
+import type { LogComponent, LogLevels } from '../contract/log.ts'
 import type { Sample } from '../contract/metrics.ts'
 import { monotonic } from '../edge/clock.ts'
 import { descriptorRequests, sayStopping } from '../edge/descriptors.ts'
 import { type HelperWatch, watchHelper } from '../edge/helper.ts'
-import type { LogFields } from '../edge/log.ts'
+import { type LogFields, useLogFormat } from '../edge/log.ts'
 import type { LogWriter } from '../edge/log-writer.ts'
 import { descriptorsForSessions } from '../edge/sizing.ts'
 import { openStore } from '../edge/store.ts'
@@ -36,7 +37,7 @@ import {
 import { closeAll, newLeases, supplied } from './leases.ts'
 import { createLimits, type LimitsService } from './limits.ts'
 import { type Block, contentOf, recall } from './memory.ts'
-import { memoryOf, type Orders, ordersOf } from './orders.ts'
+import { forgetLevels, levelsInForce, memoryOf, type Orders, ordersOf } from './orders.ts'
 import { createPool, type LaneHandle, type PoolEvents, type Threads, workerThreads } from './pool.ts'
 import {
   type ChangeOrder,
@@ -118,8 +119,9 @@ export interface Runtime extends Listening {
   readonly limits: LimitsService
   /** Log lines that could not be written. */
   linesLost(): number
-  level(): LogLevel
-  setLevel(level: LogLevel): Promise<void>
+  levels(): LogLevels
+  /** Undefined: as control/loglevel has it. What had been set before. */
+  setLevel(component: LogComponent, level: LogLevel | undefined): Promise<LogLevel | undefined>
   emit(event: DaemonEvent): void
   /** Closes the listeners, lets sessions end, resolves when the last lane has. */
   stop(graceSeconds: number): Promise<void>
@@ -144,7 +146,8 @@ export async function startRuntime(
   if (begun.isErr()) return err(begun.error)
   const publishing = startPublishing(options.control, begun.value, memory.generations)
   const orders = ordersOf(options, publishing, memory)
-  const audience = newAudience(write, orders.level ?? publishing.current.config.logLevel, options.restarts > 0)
+  useLogFormat(publishing.current.config.logFormat)
+  const audience = newAudience(write, levelsInForce(publishing, orders), options.restarts > 0)
   tellBeginning(audience, options, begun.value, troubles)
   const watch = watchOf(options, audience)
   const certificates = certificatesOf(audience, (material) => void askLanes(crew, 'tls', material))
@@ -360,8 +363,8 @@ const hearingOf = ({ crew, audience, publishing, certificates, limits, orders, s
       const result = await carryOut(publishing, host, planned, order)
       if (result.isErr()) return result
       if (planned.changed.includes('loglevel')) {
-        orders.level = undefined
-        audience.level = publishing.current.config.logLevel
+        forgetLevels(orders)
+        audience.levels = levelsInForce(publishing, orders)
         void tellLanes()
       }
       save()
@@ -370,12 +373,15 @@ const hearingOf = ({ crew, audience, publishing, certificates, limits, orders, s
       return result
     },
     ...listeningTo(audience, tellLanes),
-    level: () => audience.level,
-    async setLevel(wanted) {
-      audience.level = wanted
-      orders.level = wanted === publishing.current.config.logLevel ? undefined : wanted
+    levels: () => audience.levels,
+    async setLevel(component, wanted) {
+      const before = orders.levels.get(component)
+      if (wanted === undefined) orders.levels.delete(component)
+      else orders.levels.set(component, wanted)
+      audience.levels = levelsInForce(publishing, orders)
       save()
       await tellLanes()
+      return before
     },
   } satisfies Partial<Runtime>
 }

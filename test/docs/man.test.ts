@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { parseChains } from '../../src/config/chains.ts'
 import { KNOBS } from '../../src/config/knobs.ts'
+import { COMPONENT_OF, LOG_COMPONENTS } from '../../src/contract/log.ts'
 import { FAULTS } from '../../src/protocol/dialogue.ts'
 import { METHOD_MAP } from '../../src/rpc/methods.ts'
 import { complaints, inPath, type Page, page, pages, read, TOP } from './pages.ts'
@@ -121,4 +122,8 @@ void test('acceptd(8) has every event of the log, with its level', () => {
       events.add(`${event} Ta ${level}`)
   assert.ok(events.has('login-failed Ta warn') && events.size > 15)
   for (const event of events) assert.ok(text.includes(`\n.It ${event} Ta `), event)
+  for (const event of COMPONENT_OF.keys()) assert.ok(text.includes(`\n.It ${event} Ta `), event)
+  const control = page('acceptd-control.5').text
+  for (const component of LOG_COMPONENTS)
+    assert.match(control, new RegExp(`^\\.It Cm ${component} Ta `, 'm'), component)
 })

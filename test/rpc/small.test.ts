@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
 import { describe, it } from 'node:test'
 import { parseCommand } from '../../src/rpc/commandline.ts'
+import { until } from '../support/lane.ts'
 import { fixture } from './fixture.ts'
 import { wire } from './wire.ts'
 
@@ -24,6 +25,50 @@ void describe('answers', () => {
       assert.equal(error.code, -32002)
     }
   })
+
+  void it('log.get shows what is in force: of control/loglevel, of log.set, and after a reload', async (t) => {
+    const { control, host } = await fixture(t)
+    const client = wire(control)
+    t.after(() => client.socket.destroy())
+    const levels = async () => {
+      const { acceptd, auth, tls } = (await client.call('log.get')).result.levels
+      return [acceptd, auth, tls]
+    }
+    assert.deepEqual(await levels(), ['debug', 'debug', 'debug'])
+    host.write('loglevel', 'warn\nauth=debug\n')
+    await client.call('config.reload', {})
+    assert.deepEqual(await levels(), ['warn', 'debug', 'warn'])
+    await client.call('log.set', { component: 'acceptd', level: 'error' })
+    await client.call('log.set', { component: 'tls', level: 'debug', ttl: 600 })
+    assert.deepEqual(await levels(), ['error', 'debug', 'debug'])
+    const before = host.log().length
+    await host.greeted()
+    await host.login('bob')
+    await until('the login', () => / info login-accepted .*user=bob/.test(host.log().slice(before)))
+    assert.doesNotMatch(host.log().slice(before), / session-begins /)
+    // What is set for good gives way to the file, what is set for a time stays that long, and then gives way to it, too.
+    host.write('loglevel', 'info\n')
+    await client.call('config.reload', {})
+    assert.deepEqual(await levels(), ['info', 'info', 'debug'])
+    const [{ id }] = (await client.call('op.list')).result.operations
+    await client.call('op.cancel', { id })
+    assert.deepEqual(await levels(), ['info', 'info', 'info'])
+  })
+
+  for (const [text, said] of [
+    ['loud\n', /loglevel:1:1: `loud` is no level/],
+    ['info\nmail=debug\n', /loglevel:2:1: `mail` is no part of the log/],
+    ['info\n__proto__=debug\n', /loglevel:2:1: `__proto__` is no part of the log/],
+    ['info\nauth=debug\nauth=info\n', /loglevel:3:1: the level of auth is said twice/],
+  ] as const)
+    void it(`control/loglevel with ${JSON.stringify(text)} is refused`, async (t) => {
+      const { control } = await fixture(t)
+      const client = wire(control)
+      t.after(() => client.socket.destroy())
+      const { result } = await client.call('config.check', { files: { loglevel: text } })
+      const [error] = result.errors
+      assert.match(`${error.file.replace('control/', '')}:${error.line}:${error.column}: ${error.message}`, said)
+    })
 
   void it('config.get shows the value in force and its line, not the comments before it', async (t) => {
     const { control, host } = await fixture(t)

@@ -136,7 +136,8 @@ void it('the journal has the priority of each line, and fail2ban finds a wrong p
   const refused = await submit('refused', 'wrong')
   assert.match(refused.transcript, /535 /)
   const warned = await host.until('journalctl --no-pager -u acceptd -p warning -o cat | grep login-failed')
-  assert.match(warned, /^\S+Z warn login-failed session=\S+ ip=127\.0\.0\.1 /)
+  // The journal has a time of its own.
+  assert.match(warned, /^warn login-failed session=\S+ ip=127\.0\.0\.1 /)
   assert.equal(await host.sh('journalctl --no-pager -u acceptd -p warning -o cat | grep -c " info " || true'), '0\n')
   const lines = 'fail2ban-regex -v systemd-journal /etc/fail2ban/filter.d/acceptd.conf'
   assert.match(await host.sh(lines), /Lines: \d+ lines, \d+ ignored, 1 matched/)

@@ -2,6 +2,7 @@
 import { err, ok } from 'neverthrow'
 import { z } from 'zod'
 import { LOG_ERRORS_KEPT } from '../../contract/log.ts'
+import { AS_CONTROL } from '../overrides.ts'
 import { method } from '../row.ts'
 import { count, dryRun, ends, list, logLevel, moment, name, reason, time, ttl } from '../schema.ts'
 import { timeOf } from '../wire.ts'
@@ -48,7 +49,7 @@ export const logMethods = {
       if (params.dryRun) return ok({ component, level, previous: before, dryRun: true })
       const set = await daemon.log.set(component, level)
       if (set.isErr()) return err(set.error)
-      const done = { component, level, previous: set.value, dryRun: false }
+      const done = { component, level, previous: set.value.previous, dryRun: false }
       if (params.ttl === undefined) {
         context.overrides.forget('log.set', component)
         return ok(done)
@@ -58,7 +59,7 @@ export const logMethods = {
         subject: component,
         ttl: params.ttl,
         reason: params.reason,
-        before: set.value,
+        before: set.value.set ?? AS_CONTROL,
       })
       return ok({ ...done, ends: timeOf(override.ends) })
     },
