@@ -19,15 +19,20 @@ const LETTERS = bytesOf('ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz012
 /** Never a string, and different in each run. */
 const secretOf = (octets: number): Uint8Array => randomBytes(octets).map((octet) => LETTERS[octet % 52] as number)
 
-/** Of a multiple of three octets. */
-function base64(bytes: Uint8Array): Uint8Array {
+function base64(octets: Uint8Array): Uint8Array {
+  const missing = (3 - (octets.length % 3)) % 3
+  const bytes = concat([octets, new Uint8Array(missing)])
   const out = new Uint8Array((bytes.length / 3) * 4)
   for (let at = 0; at < bytes.length; at += 3) {
     const [a = 0, b = 0, c = 0] = bytes.subarray(at, at + 3)
     out.set([a >> 2, ((a & 3) << 4) | (b >> 4), ((b & 15) << 2) | (c >> 6), c & 63], (at / 3) * 4)
   }
-  return out.map((value) => LETTERS[value] as number)
+  const text = out.map((value) => LETTERS[value] as number)
+  text.fill(EQUALS, text.length - missing)
+  return text
 }
+
+const EQUALS = 61
 
 const line = (...parts: readonly (string | Uint8Array)[]): Uint8Array =>
   concat([...parts, '\r\n'].map((part) => (typeof part === 'string' ? bytesOf(part) : part)))
@@ -40,6 +45,15 @@ interface Way {
 }
 
 const blob = (password: Uint8Array): Uint8Array => base64(concat([bytesOf('me\0me\0'), password]))
+const bearer = (token: Uint8Array): Uint8Array => concat([bytesOf('auth=Bearer '), token, bytesOf('\x01\x01')])
+/** What base 64 has of it, whatever is before. */
+const formsOf = (password: Uint8Array): readonly Uint8Array[] => [
+  password,
+  base64(password),
+  blob(password),
+  base64(password.subarray(1, 34)),
+  base64(password.subarray(2, 35)),
+]
 const halves = (bytes: Uint8Array): readonly Uint8Array[] => [bytes.slice(0, 30), bytes.slice(30)]
 
 const WAYS: readonly Way[] = [
@@ -58,6 +72,19 @@ const WAYS: readonly Way[] = [
     name: 'AUTH LOGIN',
     protocol: 'smtp',
     reads: (password) => [line('AUTH LOGIN'), line('bWU='), line(base64(password))],
+  },
+  {
+    name: 'AUTH XOAUTH2',
+    protocol: 'smtp',
+    reads: (token) => [line('AUTH XOAUTH2 ', base64(concat([bytesOf('user=me\x01'), bearer(token)])))],
+  },
+  {
+    name: 'AUTH OAUTHBEARER after a challenge, in POP3',
+    protocol: 'pop3',
+    reads: (token) => [
+      line('AUTH OAUTHBEARER'),
+      line(base64(concat([bytesOf('n,a=me,\x01host=a\x01'), bearer(token)]))),
+    ],
   },
   {
     name: 'AUTH PLAIN after one that is refused',
@@ -134,8 +161,7 @@ for (const way of WAYS) {
       )
     assert.equal(kept.length, 0)
     const memory = codecMemory()
-    for (const form of [password, base64(password), blob(password)])
-      assert.equal(memory.indexOf(form.subarray(0, 16)), -1)
+    for (const form of formsOf(password)) assert.equal(memory.indexOf(form.subarray(0, 16)), -1)
   })
 }
 
@@ -150,6 +176,5 @@ void test('no way to log in makes a string of a password', async () => {
   const snapshot = Buffer.concat(parts)
   assert.ok(snapshot.includes('AUTH PLAIN after one that is refused'), 'strings are in the snapshot')
   for (const [i, password] of passwords.entries())
-    for (const form of [password, base64(password), blob(password)])
-      assert.equal(snapshot.indexOf(form.subarray(8, 24)), -1, WAYS[i]?.name)
+    for (const form of formsOf(password)) assert.equal(snapshot.indexOf(form.subarray(8, 24)), -1, WAYS[i]?.name)
 })

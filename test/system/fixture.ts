@@ -42,7 +42,7 @@ export interface FixtureOptions {
   /** Certificates of control/tls, each made for its names: an EC key, or RSA after `rsa:`. */
   readonly certificates?: readonly string[]
   /** Lines of control/listeners, instead of one for each chain. */
-  readonly listeners?: readonly string[]
+  readonly listeners?: readonly string[] | ((fixture: Pick<Fixture, 'claim'>) => readonly string[])
   /** How acceptd is started. */
   readonly start?: (fixture: Pick<Fixture, 'claim'>) => Start
   /** Behind each listener: `tries=2`. */
@@ -101,7 +101,9 @@ export async function makeFixture(options: FixtureOptions): Promise<Fixture> {
     const pairs = []
     for (const name of certificates) pairs.push(await makeCertificate(claim.dir, name, account))
     if (pairs.length > 0) place.write('tls', pairs.map(tlsLine).join(''))
-    const all = options.listeners ?? [...lines, ...pop3.map((name) => `127.0.0.1:0 pop3 ${name}`)]
+    const { listeners } = options
+    const named = typeof listeners === 'function' ? listeners({ claim }) : listeners
+    const all = named ?? [...lines, ...pop3.map((name) => `127.0.0.1:0 pop3 ${name}`)]
     daemon = await startDaemon(place, all, start?.({ claim }))
     return {
       claim,

@@ -9,6 +9,9 @@ export interface Chain {
   readonly name: string
   /** `builtin`, `builtin FILE`, or a program; none for a guest. */
   readonly checkpassword?: readonly string[]
+  readonly kind?: 'certificate'
+  readonly mechanisms?: readonly string[]
+  readonly credentials?: number
   readonly guest?: { readonly uid: number; readonly gid: number }
   readonly set?: Readonly<Record<string, string>>
   readonly warm?: number
@@ -35,10 +38,23 @@ interface Account {
   readonly gid: number
 }
 
-function chainText({ name, checkpassword, guest, set = {}, warm, backend }: Chain): string {
+function chainText({
+  name,
+  checkpassword,
+  kind,
+  mechanisms,
+  credentials,
+  guest,
+  set = {},
+  warm,
+  backend,
+}: Chain): string {
   return [
     `chain ${name}`,
     ...(guest === undefined ? [] : [`  kind guest ${guest.uid} ${guest.gid}`]),
+    ...(kind === undefined ? [] : [`  kind ${kind}`]),
+    ...(mechanisms === undefined ? [] : [`  mechanisms ${mechanisms.join(' ')}`]),
+    ...(credentials === undefined ? [] : [`  credentials ${credentials}`]),
     ...(checkpassword === undefined ? [] : [`  checkpassword ${checkpassword.join(' ')}`]),
     ...Object.entries(set).map(([variable, value]) => `  set ${variable}=${value}`),
     ...(warm === undefined ? [] : [`  warm ${warm}`]),

@@ -1,5 +1,6 @@
 // Planted passwords are nowhere in what acceptd writes, says or shows, however they were sent and whoever was listening.
 import assert from 'node:assert/strict'
+import { createHmac } from 'node:crypto'
 import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
@@ -7,6 +8,7 @@ import { METHODS } from '../../src/rpc/methods.ts'
 import { type Wire, wire } from '../rpc/wire.ts'
 import { type Conversation, converse, plain } from './conversation.ts'
 import { type Fixture, makeFixture } from './fixture.ts'
+import { plainChain } from './plain-checkpassword.ts'
 import { treeOf, until } from './processes.ts'
 import { makeRecorder, transact } from './recorder.ts'
 import { must } from './run.ts'
@@ -16,6 +18,10 @@ const RIGHT = 'Planted/right+7 &Green=%9'
 const WRONG = 'Planted/wrong+5 &Rot?=~8'
 /** A part of one is as bad as the whole. */
 const part = (password: string): string => password.slice(0, 14)
+
+/** No token has blanks; it begins as the password does. */
+const tokenOf = (password: string): string => password.replaceAll(/[^!-%'-~]/g, '.')
+const TOKEN = tokenOf(RIGHT)
 
 const base64 = (text: string): string => Buffer.from(text, 'latin1').toString('base64')
 
@@ -27,7 +33,7 @@ function insideBase64(text: string): readonly string[] {
 }
 
 /** Every way in which a password could show, in lower case. */
-const FORMS = [RIGHT, WRONG].map(part).flatMap((text) => {
+const FORMS: string[] = [RIGHT, WRONG].map(part).flatMap((text) => {
   const bytes = Buffer.from(text)
   return [
     text,
@@ -73,7 +79,8 @@ before(async () => {
       await must(['chpasswd'], { input: `${user.name}:${RIGHT}\n` })
       const folders = ['', '/new', '/cur', '/tmp'].map((name) => `${user.home}/Maildir${name}`)
       await must(['install', '-d', '-o', user.name, ...folders])
-      return [(await makeRecorder(claim.dir, [user, ...others])).chain]
+      const { chain } = await makeRecorder(claim.dir, [user, ...others])
+      return [chain, plainChain(claim.dir, chain, [[user, TOKEN]])]
     },
   })
   ;[listener, asker] = [hearing('events'), hearing('replies')]
@@ -161,6 +168,44 @@ void describe('SMTP', () => {
       [`PASS ${password}`, /^5/],
       [`AUTH PLAIN ${blob(password).repeat(400)}`, /^500 /],
     ])
+  }
+
+  for (const [what, password, code] of [
+    ['right', RIGHT, /^235 /],
+    ['wrong', WRONG, /^535 /],
+  ] as const) {
+    const token = `auth=Bearer ${tokenOf(password)}\x01\x01`
+    const replies = (line: string): readonly (readonly [string, RegExp])[] =>
+      password === RIGHT
+        ? [[line, code]]
+        : [
+            [line, /^334 /],
+            ['', code],
+          ]
+    void it(`XOAUTH2 with the ${what} token`, () =>
+      conversation('plain', [EHLO, ...replies(`AUTH XOAUTH2 ${base64(`user=${user.name}\x01${token}`)}`)]))
+    void it(`OAUTHBEARER with the ${what} token`, () =>
+      conversation('plain', [EHLO, ...replies(`AUTH OAUTHBEARER ${base64(`n,a=${user.name},\x01${token}`)}`)]))
+    void it(`OAUTHBEARER that is malformed, with the ${what} token`, () =>
+      conversation('plain', [
+        EHLO,
+        [`AUTH OAUTHBEARER ${base64(`n,,\x01${token}`)}`, /^501 /],
+        [`AUTH XOAUTH2 ${base64(`user=\x01${token}`)}`, /^501 /],
+        ['AUTH OAUTHBEARER', /^334 /],
+        [`${base64(`n,a=me,\x01${token}`)}!`, /^501 /],
+        [base64(token), /^5/],
+      ]))
+    void it(`CRAM-MD5 with the ${what} password`, async () => {
+      const talk = await converse(fixture.daemon.port('plain'))
+      await talk.reply()
+      await talk.say('EHLO client.example')
+      const [, challenge = ''] = /^334 (\S+)/.exec(await talk.say('AUTH CRAM-MD5')) ?? []
+      const digest = createHmac('md5', password).update(Buffer.from(challenge, 'base64')).digest('hex')
+      FORMS.push(digest, ...insideBase64(digest).map((form) => form.toLowerCase()))
+      assert.match(await talk.say(base64(`${user.name} ${digest}`)), code)
+      await look(talk)
+      talk.cut()
+    })
   }
 
   void it('AUTH again, and without need, after the right password', async () => {
