@@ -15,8 +15,8 @@ export type Order =
   | { readonly do: 'look' }
   | { readonly do: 'recycle'; readonly place: number }
   | { readonly do: 'pause'; readonly mode: 'hold' | '421' | undefined }
-  /** The longest callback of any lane since it was last asked, in milliseconds of its processor. */
-  | { readonly do: 'slowest' }
+  /** Answers a Longest. */
+  | { readonly do: 'longest' }
 
 export interface Look {
   readonly lanes: readonly {
@@ -33,32 +33,46 @@ export interface Look {
   readonly silent: readonly number[]
 }
 
+/** Of any lane since it was last asked: its longest callback, and all of them, in milliseconds of its processor. */
+export interface Longest {
+  readonly one: number
+  readonly all: number
+}
+
 interface Said {
   readonly born?: number
   readonly spin?: number
   /** Said by a lane that takes nothing more. */
   readonly spinning?: number
-  readonly slowest?: 'asked' | number
+  readonly longest?: 'asked' | Longest
 }
 
 const channel = new BroadcastChannel('lanes of a test')
 /** Threads that may be lanes. */
 const threads: number[] = []
 let slowest = 0
+/** Of a lane: the processor's time when it was last asked. */
+let since = 0
+let longest: Longest = { one: 0, all: 0 }
 let spins: (answer: null) => void = () => undefined
-/** Lanes that have not said how long their longest callback was. */
+/** Lanes that have not said what their longest callback was. */
 let outstanding = 0
-let told: (slowest: number) => void = () => undefined
+let told: (longest: Longest) => void = () => undefined
+
+// Time on the processor, not on the clock: what others do on the machine is not ours.
+const times = openSync('/proc/thread-self/schedstat', 'r')
+const line = Buffer.alloc(64)
+const onProcessor = () => Number(line.toString('latin1', 0, readSync(times, line, 0, 64, 0)).split(' ')[0]) / 1e6
 
 channel.addEventListener('message', (event) => {
   const { data } = event as unknown as { readonly data: Said }
   if (isMainThread) {
     if (data.born !== undefined) threads.push(data.born)
     if (data.spinning !== undefined) spins(null)
-    if (typeof data.slowest === 'number') {
-      slowest = Math.max(slowest, data.slowest)
+    if (typeof data.longest === 'object') {
+      if (data.longest.one > longest.one) longest = data.longest
       outstanding -= 1
-      if (outstanding === 0) told(slowest)
+      if (outstanding === 0) told(longest)
     }
     return
   }
@@ -66,19 +80,18 @@ channel.addEventListener('message', (event) => {
     channel.postMessage({ spinning: threadId })
     for (;;);
   }
-  if (data.slowest === 'asked') {
-    channel.postMessage({ slowest })
+  // Other threads than lanes listen on nothing.
+  if (data.longest === 'asked' && process.getActiveResourcesInfo().includes('TCPServerWrap')) {
+    const now = onProcessor()
+    channel.postMessage({ longest: { one: slowest, all: now - since } })
     slowest = 0
+    since = now
   }
 })
 channel.unref()
 
 if (!isMainThread) {
   channel.postMessage({ born: threadId })
-  // Time on the processor, not on the clock: what others do on the machine is not ours.
-  const times = openSync('/proc/thread-self/schedstat', 'r')
-  const line = Buffer.alloc(64)
-  const onProcessor = () => Number(line.toString('latin1', 0, readSync(times, line, 0, 64, 0)).split(' ')[0]) / 1e6
   const begun: number[] = []
   createHook({
     before: () => begun.push(onProcessor()),
@@ -128,12 +141,12 @@ async function obey(runtime: Runtime, order: Order): Promise<unknown> {
     case 'pause':
       await runtime.pause(0, order.mode)
       return null
-    case 'slowest':
+    case 'longest':
       return new Promise((resolve) => {
-        slowest = 0
+        longest = { one: 0, all: 0 }
         outstanding = runtime.lanes().filter(({ state }) => state === 'running').length
         told = resolve
-        channel.postMessage({ slowest: 'asked' })
+        channel.postMessage({ longest: 'asked' })
       })
     case 'look': {
       const { answers, silent } = await runtime.askAll('generations', null)
