@@ -221,10 +221,7 @@ void describe('a lane', () => {
       shares.push(one / all)
       for (const client of clients) client.reset()
     }
-    assert.ok(
-      shares.slice(1).every((share) => share < 0.1),
-      `the longest callback's share of each round: ${shares.join(', ')}`,
-    )
+    assert.ok(Math.max(...shares.slice(1)) < 0.1, `the longest callback's share of each round: ${shares.join(', ')}`)
   })
 
   void it('that is full says 421 and never just closes', async () => {
