@@ -38,9 +38,10 @@ async function firstLine(name: string, stream: AsyncIterable<Uint8Array>): Promi
 
 async function typed(name: string): Promise<Secret> {
   const { stdin, stderr } = process
-  stderr.write(`${name}: `)
+  // Before the question: what is typed at its first sight is not echoed either.
   stdin.setRawMode(true)
   stdin.setEncoding('utf8')
+  stderr.write(`${name}: `)
   try {
     const text: string[] = []
     for await (const chunk of stdin)

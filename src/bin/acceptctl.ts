@@ -208,8 +208,10 @@ const askSoon = (method: string, params: object, socket: string | undefined): Pr
 async function main(argv: readonly string[]): Promise<number> {
   const parsed = parseCommand(argv)
   if (parsed.isErr()) {
-    const { problem, hint, output } = parsed.error
-    return complain(own(EXIT.usage, 'usage', `${problem} (${hint})`), output)
+    const { problem, hint, output, more = '' } = parsed.error
+    const exit = await complain(own(EXIT.usage, 'usage', `${problem} (${hint})`), output)
+    if (output === 'table' || output === 'tsv') process.stderr.write(more)
+    return exit
   }
   const command = parsed.value
   if (command.do === 'print') {

@@ -1,6 +1,6 @@
 // The name that somebody may have meant who wrote another.
 
-/** The first of the names that are nearest, if it is at most two letters away. */
+/** The first of the names that are nearest, if it is at most two slips away. */
 export function nearestName(word: string, names: Iterable<string>): string | undefined {
   let best: string | undefined
   let least = 3
@@ -15,15 +15,24 @@ export function nearestName(word: string, names: Iterable<string>): string | und
   return best
 }
 
-/** Letters to add, take out or change (Levenshtein). */
+/** Letters to add, take out or change, and neighbours to swap (optimal string alignment). */
 function distance(a: string, b: string): number {
+  let before: readonly number[] = []
   let row = Array.from({ length: b.length + 1 }, (_, j) => j)
   for (let i = 1; i <= a.length; i++) {
     const next = [i]
-    for (let j = 1; j <= b.length; j++)
+    for (let j = 1; j <= b.length; j++) {
+      const swapped = i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1]
       next.push(
-        Math.min((row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1, (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1)),
+        Math.min(
+          (row[j] ?? 0) + 1,
+          (next[j - 1] ?? 0) + 1,
+          (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1),
+          swapped ? (before[j - 2] ?? 0) + 1 : Number.POSITIVE_INFINITY,
+        ),
       )
+    }
+    before = row
     row = next
   }
   return row[b.length] ?? 0

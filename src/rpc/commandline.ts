@@ -2,21 +2,12 @@
 import { err, ok, type Result } from 'neverthrow'
 import { VERSION } from '../contract/version.ts'
 import { COMPLETION_SCRIPTS } from './completion-scripts.ts'
-import { helpFor, helpText, methodHelp, nounHelp, specialHelp } from './help.ts'
+import { helpFor, helpText, methodHelp, nounHelp, shortHelp, specialHelp, unknownCommand, unknownVerb } from './help.ts'
 import { METHOD_MAP } from './methods.ts'
 import type { Method } from './row.ts'
 import { FORMATS, type Format } from './show.ts'
-import {
-  GLOBAL_OPTIONS,
-  nouns,
-  type Option,
-  optionsOf,
-  pathsParam,
-  SHELLS,
-  SPECIAL,
-  TOP_OPTIONS,
-} from './vocabulary.ts'
-import { nearest, readValue, readWords, type Words } from './words.ts'
+import { GLOBAL_OPTIONS, nouns, type Option, optionsOf, pathsParam, SHELLS, TOP_OPTIONS } from './vocabulary.ts'
+import { readValue, readWords, unknownOption, type Words } from './words.ts'
 
 export interface Globals {
   readonly socket?: string
@@ -61,6 +52,8 @@ export interface Usage {
   readonly hint: string
   /** So that the complaint, too, comes in the form asked for. */
   readonly output: Format
+  /** For a person who does not know where to begin. */
+  readonly more?: string
 }
 
 function formatOf(value: unknown): Format {
@@ -107,7 +100,13 @@ export function parseCommand(argv: readonly string[]): Parsed {
   const start = globalWords(argv)
   const [first, ...others] = argv.slice(start)
   const given: Invocation = { before: argv.slice(0, start), others, output: formatIn(argv) }
-  if (first === undefined) return wrong(given, 'no command given', 'acceptctl --help lists them')
+  if (first === undefined)
+    return err({
+      problem: 'no command given',
+      hint: 'acceptctl --help lists them',
+      output: given.output,
+      more: shortHelp(),
+    })
   const special = Object.hasOwn(SPECIAL_COMMANDS, first) ? SPECIAL_COMMANDS[first] : undefined
   return special === undefined ? methodCommand(given, first) : special(given)
 }
@@ -205,18 +204,14 @@ function methodCommand(given: Invocation, first: string, special?: 'watch'): Par
   const [noun = '', verb] = dotted ? first.split('.') : [first, given.others[0]]
   const verbs = nouns().get(noun)
   if (!verbs) {
-    const names = [...nouns().keys(), ...Object.keys(SPECIAL)]
-    const problem = `unknown command ${first}${nearest(noun, names, '; did you mean ')}`
-    return wrong(given, problem, 'acceptctl --help lists them')
+    if (first.startsWith('-')) return wrong(given, unknownOption(first, GLOBAL_OPTIONS), 'acceptctl --help lists them')
+    return wrong(given, unknownCommand(dotted ? noun : first), 'acceptctl --help lists them')
   }
   if (verb === '--help' || verb === '-h') return print(given, nounHelp(noun, verbs))
   if (verb === undefined)
     return wrong(given, `${noun} what? ${[...verbs.keys()].join(', ')}`, `acceptctl ${noun} --help`)
   const method = verbs.get(verb)
-  if (!method) {
-    const problem = `unknown command ${noun} ${verb}${nearest(verb, [...verbs.keys()], '; did you mean ')}`
-    return wrong(given, problem, `acceptctl ${noun} --help`)
-  }
+  if (!method) return wrong(given, unknownVerb(noun, verb, verbs), `acceptctl ${noun} --help`)
   const hint = `acceptctl ${special ?? `${noun} ${verb}`} --help`
   const { secret } = method.cli
   if (secret !== undefined && given.others.some((word) => word.split('=')[0] === `--${secret}`))

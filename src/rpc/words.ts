@@ -113,8 +113,7 @@ export function readWords(argv: readonly string[], options: readonly Option[]): 
     const name = full.slice(2, at < 0 ? undefined : at)
     const negated = name.startsWith('no-') ? byName.get(name.slice(3)) : undefined
     const option = byName.get(name) ?? (negated?.kind === 'flag' ? negated : undefined)
-    if (!full.startsWith('--') || !option)
-      return err(`unknown option ${word.split('=')[0]}${nearest(name, [...byName.keys()], '; did you mean --')}`)
+    if (!full.startsWith('--') || !option) return err(unknownOption(word, options))
     const inline = at < 0 ? undefined : full.slice(at + 1)
     let text: string
     if (option.kind === 'flag') text = inline ?? (option.name === name ? 'true' : 'false')
@@ -130,6 +129,13 @@ export function readWords(argv: readonly string[], options: readonly Option[]): 
     else values[option.param] = merged(values[option.param], value.value)
   }
   return ok({ values, rest, files, help })
+}
+
+/** Without its value, which may be a secret. */
+export function unknownOption(word: string, options: readonly Option[]): string {
+  const name = word.split('=')[0] ?? word
+  const names = options.map((option) => option.name)
+  return `unknown option ${name}${nearest(name.replace(/^-+/, ''), names, '; did you mean --')}`
 }
 
 /** `; did you mean --user?` if one name is near. */

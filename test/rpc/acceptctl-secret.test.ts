@@ -33,7 +33,9 @@ function shell({ control, directory }: Fixture, line: string, input = ''): Promi
     err += chunk.toString()
   })
   child.stdin.on('error', () => undefined)
-  child.stdin.end(input)
+  // A line is enough: who writes it may stay.
+  child.stdin.write(input)
+  if (!input.endsWith('\n')) child.stdin.end()
   return new Promise((resolve) => child.on('close', (code) => resolve({ out, err, code })))
 }
 
@@ -44,7 +46,6 @@ void describe('the password is read', () => {
     ['without a newline at its end', '$ctl auth test alice -o json', PASSWORD, 'accepted'],
     ['with CR LF at its end', '$ctl auth test alice -o json', `${PASSWORD}\r\n`, 'accepted'],
     ['from descriptor 3, a file', '$ctl auth test alice --password-fd 3 -o json 3<right', 'wrong\n', 'accepted'],
-    ['from a pipe that stays open', '(cat right; sleep 100) | $ctl auth test alice -o json & wait $!', '', 'accepted'],
     ['from descriptor 3, a pipe', '$ctl auth test alice --password-fd 3 -o json 3< <(cat right)', '', 'accepted'],
     ['by call, too', '$ctl call auth.test user=alice', `${PASSWORD}\n`, 'accepted'],
     ['and may be wrong', '$ctl auth test alice -o json', 'guess\n', 'refused'],
