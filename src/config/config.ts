@@ -38,6 +38,8 @@ export interface Config {
   readonly smtpGreeting: string
   readonly pop3Greeting: string
   readonly smtpCapabilities: readonly string[]
+  /** They are asked of a backend: control/smtpcapabilities says `probe`. */
+  readonly probesCapabilities: boolean
   readonly pop3Capabilities: readonly string[]
   readonly apop: boolean
   readonly brokenClients: boolean
@@ -187,7 +189,7 @@ function requireWarmRules({ errors }: Reading, { chains, listeners, rules }: Ser
 /** The knobs of one word or number, and the lists. */
 function scalars(reading: Reading) {
   return {
-    smtpCapabilities: linesOf(reading, 'smtpcapabilities'),
+    ...capabilitiesOf(linesOf(reading, 'smtpcapabilities')),
     pop3Capabilities: linesOf(reading, 'pop3capabilities'),
     metrics: metricsOf(reading),
     watch: numberOf(reading, 'watchcontrol', 0, 1) === 1,
@@ -222,6 +224,13 @@ function scalars(reading: Reading) {
     helper: wordOf(reading, 'helper', HELPER_MODES),
     lanes: numberOf(reading, 'lanes', 0, 64),
   }
+}
+
+const PROBE = 'probe'
+
+function capabilitiesOf(lines: readonly string[]): Pick<Config, 'smtpCapabilities' | 'probesCapabilities'> {
+  const probes = lines.length === 1 && lines[0]?.trim() === PROBE
+  return { smtpCapabilities: probes ? [] : lines, probesCapabilities: probes }
 }
 
 /** native/acceptd.c reads it, before there is a Node. */

@@ -6,7 +6,15 @@ import { type Reading, trouble } from './knobs.ts'
 
 type Together = Pick<
   Config,
-  'access' | 'accessFiles' | 'remoteHost' | 'me' | 'listeners' | 'metrics' | 'smtpCapabilities' | 'chains'
+  | 'access'
+  | 'accessFiles'
+  | 'remoteHost'
+  | 'probesCapabilities'
+  | 'me'
+  | 'listeners'
+  | 'metrics'
+  | 'smtpCapabilities'
+  | 'chains'
 >
 
 export function refuseContradictions(reading: Reading, config: Together): void {
@@ -17,6 +25,13 @@ export function refuseContradictions(reading: Reading, config: Together): void {
   requireCertUsers(reading, config)
   requireAccessFiles(reading, config)
   requireNames(reading, config)
+  requireProbe(reading, config)
+}
+
+function requireProbe({ errors }: Reading, { probesCapabilities, chains }: Together): void {
+  if (!probesCapabilities || chains.chains.some(({ kind }) => kind === 'probe')) return
+  const problem = 'there is no chain of kind probe whose backend could be asked'
+  errors.push(trouble('smtpcapabilities', 1, 1, problem, 'add one to control/chains, or write the keywords'))
 }
 
 function requireAccessFiles({ texts, errors }: Reading, { listeners }: Together): void {

@@ -128,6 +128,10 @@ const aboutTheLane = (lane: Lane, listeners: ListenerControl) =>
       followAll(lane, traces)
       return null
     },
+    probed: (lines) => {
+      lane.generations.offer(lines)
+      return null
+    },
     tls: (material) => {
       lane.handshakes.use(material)
       return null

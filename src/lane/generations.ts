@@ -12,7 +12,7 @@ import type { ClientSession } from '../session/session.ts'
 import { rulesInTurns } from './compiling.ts'
 import { createRuleHits } from './hits.ts'
 import type { GenerationTexts, GenerationUse, RuleHit } from './messages.ts'
-import { compileGeneration, environmentNames, type LaneGeneration } from './settings.ts'
+import { compileGeneration, environmentNames, type LaneGeneration, offer } from './settings.ts'
 
 export interface Generations {
   readonly published: () => LaneGeneration
@@ -33,19 +33,20 @@ export interface Generations {
   readonly prepare: (texts: GenerationTexts) => Promise<readonly ConfigError[]>
   readonly publish: (generation: number) => void
   readonly forget: (generation: number) => void
+  /** A backend offers these; new sessions hear it, where control/ does not say what EHLO is to offer. */
+  readonly offer: (probed: readonly string[]) => void
   readonly use: () => readonly GenerationUse[]
   /** What rules have matched since the lane began. */
   readonly hits: () => readonly RuleHit[]
 }
 
-export function createGenerations(first: GenerationTexts): Generations {
-  const compiled = compileGeneration(first)
+export function createGenerations(first: GenerationTexts, probed: readonly string[]): Generations {
+  const compiled = compileGeneration(first, probed)
   if ('errors' in compiled) throw new Error('the published generation does not compile in a lane')
   const kept = new Map<number, LaneGeneration>([[compiled.generation, compiled]])
   const hits = createRuleHits()
   let published = compiled
   let prepared: LaneGeneration | undefined
-
   /** What each session uses, and those that are to follow to a newer one. */
   const used = new Map<ClientSession, LaneGeneration>()
   const behind = new Set<ClientSession>()
@@ -95,7 +96,7 @@ export function createGenerations(first: GenerationTexts): Generations {
       const rules = await rulesAfter(published, texts)
       if (rules.isErr()) return rules.error
       if (forgotten.delete(texts.generation)) return []
-      const next = compileGeneration(texts, rules.value)
+      const next = compileGeneration(texts, published.probed, rules.value)
       if ('errors' in next) return next.errors
       prepared = next
       kept.set(next.generation, next)
@@ -114,6 +115,7 @@ export function createGenerations(first: GenerationTexts): Generations {
       if (prepared?.generation === generation) prepared = undefined
       if (published.generation !== generation && kept.get(generation)?.users === 0) kept.delete(generation)
     },
+    offer: (lines) => offer(kept.values(), lines),
     use: () => [...kept.values()].map(({ generation, users }) => ({ generation, sessions: users })),
     hits: hits.all,
   }

@@ -60,7 +60,7 @@ export default function runLane({ start, port, usage, slot }: LaneTask): Promise
       asking: new Map(),
       delayed: new Set(),
       blocked: new Set(start.blocked),
-      generations: createGenerations(start.published),
+      generations: createGenerations(start.published, start.probed),
       counters,
       reporter,
       reading,

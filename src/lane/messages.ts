@@ -39,6 +39,8 @@ export interface LaneStart {
   readonly secret: Uint8Array
   readonly refusing: boolean
   readonly paused: readonly (PauseMode | undefined)[]
+  /** What a backend offers, where control/smtpcapabilities says `probe`. */
+  readonly probed: readonly string[]
   /** Undefined: no listener has TLS. Holds keys. */
   readonly tls: TlsMaterial | undefined
 }
@@ -64,6 +66,8 @@ export interface Questions {
   listen: { ask: { events: boolean; levels: LogLevels; traces: readonly TraceRequest[] }; answer: null }
   /** Certificates and ticket keys for new handshakes. */
   tls: { ask: TlsMaterial; answer: null }
+  /** What a backend offers. */
+  probed: { ask: readonly string[]; answer: null }
   /** Told, not asked. */
   verdicts: { ask: readonly LimitsAnswer[]; answer: null }
   /** What it has counted. */

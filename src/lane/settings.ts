@@ -23,7 +23,9 @@ export interface LaneGeneration {
   readonly config: Config
   /** Sessions that use it. */
   users: number
-  readonly settings: readonly SessionSettings[]
+  /** What a backend offers, and by listener what that makes of the rest. */
+  probed: readonly string[]
+  settings: readonly SessionSettings[]
   readonly asks: Asks
 }
 
@@ -47,9 +49,10 @@ function asksOf(limits: Limits): Asks {
 const chainNamed = ({ chains }: Config, name: string): ChainConfig | undefined =>
   chains.chains.find((each) => each.name === name)
 
-/** `rules`: those of the texts, where they have been parsed. */
+/** `rules`: those of the texts, where they have been parsed; `probed`: what a backend offers, where control/ does not say it. */
 export function compileGeneration(
   texts: GenerationTexts,
+  probed: readonly string[],
   rules?: RuleSet,
 ): LaneGeneration | { errors: readonly ConfigError[] } {
   const compiled = compileConfig(texts.texts, rules)
@@ -60,27 +63,38 @@ export function compileGeneration(
     config,
     users: 0,
     asks: asksOf(config.limits),
-    settings: config.listeners.map((listener): SessionSettings => {
-      const chain = chainNamed(config, listener.chain)
-      return {
-        listener: listener.name,
-        tries: listener.tries,
-        chain: listener.chain,
-        guestChain: listener.guest,
-        externalChain: listener.external,
-        authority: listener.clients,
-        warm: listener.protocol === 'smtp' && (chain?.warm ?? 0) > 0,
-        bareLineEnd: config.bareLineEnd,
-        longest: REQUEST_LIMIT,
-        implicitTls: listener.tls === 'implicit',
-        proxies: listener.proxies,
-        xclients: listener.xclients,
-        tells: config.xclient,
-        dialogue: dialogueOf(config, listener),
-      }
-    }),
+    probed,
+    settings: settingsOf(config, probed),
   }
 }
+
+export function offer(generations: Iterable<LaneGeneration>, probed: readonly string[]): void {
+  for (const generation of generations) {
+    generation.probed = probed
+    generation.settings = settingsOf(generation.config, probed)
+  }
+}
+
+const settingsOf = (config: Config, probed: readonly string[]): readonly SessionSettings[] =>
+  config.listeners.map((listener): SessionSettings => {
+    const chain = chainNamed(config, listener.chain)
+    return {
+      listener: listener.name,
+      tries: listener.tries,
+      chain: listener.chain,
+      guestChain: listener.guest,
+      externalChain: listener.external,
+      authority: listener.clients,
+      warm: listener.protocol === 'smtp' && (chain?.warm ?? 0) > 0,
+      bareLineEnd: config.bareLineEnd,
+      longest: REQUEST_LIMIT,
+      implicitTls: listener.tls === 'implicit',
+      proxies: listener.proxies,
+      xclients: listener.xclients,
+      tells: config.xclient,
+      dialogue: dialogueOf(config, probed, listener),
+    }
+  })
 
 /** What the environment tells a chain of the connection; a warm chain hears nothing that differs from one login of a user to the next. */
 export function environmentOf(me: string, session: ClientSession, kind: HelperKind): readonly string[] {
@@ -165,12 +179,13 @@ const DIALOGUE_TLS = { off: 'none', implicit: 'none', offer: 'offer', require: '
 /** BINARYMIME is never offered: see withoutBinary of actors/fixsmtpio-state.ts. */
 const mayOffer = (line: string): boolean => !hasKeyword([line], 'BINARYMIME')
 
-function dialogueOf(config: Config, listener: ListenerConfig): DialogueSettings {
+function dialogueOf(config: Config, probed: readonly string[], listener: ListenerConfig): DialogueSettings {
+  const smtpCapabilities = config.probesCapabilities ? probed : config.smtpCapabilities
   const { protocol, guest, tls } = listener
   return {
     protocol,
     greeting: protocol === 'smtp' ? config.smtpGreeting : config.pop3Greeting,
-    capabilities: protocol === 'smtp' ? config.smtpCapabilities.filter(mayOffer) : config.pop3Capabilities,
+    capabilities: protocol === 'smtp' ? smtpCapabilities.filter(mayOffer) : config.pop3Capabilities,
     tls: DIALOGUE_TLS[tls],
     brokenClients: config.brokenClients,
     guest: guest !== undefined,

@@ -24,6 +24,10 @@ export const keywordLines = (reply: string): readonly string[] =>
     .map((line) => line.slice(4).trim())
     .filter((line) => line !== '')
 
+/** Those lines of a backend that acceptd may promise before the login. */
+export const offeredOf = (backend: readonly string[]): readonly string[] =>
+  backend.filter((line) => !NOT_OFFERED.has(keywordOf(line)))
+
 /** What to change in the capabilities, so that they promise what the backend keeps, and all of it. */
 export function compareKeywords(offered: readonly string[], backend: readonly string[]): readonly Advice[] {
   const lines = offered.map((line) => line.trim()).filter((line) => line !== '')

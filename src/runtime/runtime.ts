@@ -21,6 +21,7 @@ import { describeError } from '../protocol/errors.ts'
 import type { HelperMode, HelperPlace } from '../protocol/helper.ts'
 import { type Audience, emit, type Listening, listeningTo, log, newAudience, showTraces, tellLane } from './audience.ts'
 import { type Beginning, type BeginWith, begin } from './beginning.ts'
+import { type Capabilities, createCapabilities } from './capabilities.ts'
 import { type Certificates, createCertificates } from './certificates.ts'
 import {
   askLanes,
@@ -116,6 +117,7 @@ export interface Runtime extends Listening {
   notSaved(): string | undefined
   log(level: LogLevel, event: string, fields: LogFields): void
   readonly certificates: Certificates
+  readonly capabilities: Capabilities
   readonly limits: LimitsService
   /** Log lines that could not be written. */
   linesLost(): number
@@ -153,7 +155,14 @@ export async function startRuntime(
   const certificates = certificatesOf(audience, (material) => void askLanes(crew, 'tls', material))
   const save = () => void store.save()
   const limits = createLimits(publishing.current.config.limits, memory.overrides)
-  const crew = crewOf({ options, publishing, audience, orders, watch, threads, certificates, limits, save })
+  const capabilities = createCapabilities({
+    place: options.helper.place,
+    config: () => publishing.current.config,
+    publish: (lines) => void askLanes(crew, 'probed', lines),
+    log: (level, event, fields) => log(audience, level, event, fields),
+  })
+  const parts = { publishing, audience, orders, certificates, capabilities, limits, save }
+  const crew = crewOf({ ...parts, options, watch, threads })
   for (const [place, deaths] of memory.deaths) crew.deaths.set(place, deaths)
   crew.leases.request = descriptorRequests((listener, fd) => supplied(crew.leases, listener, fd))
   const read = certificates.load(publishing.current.config, 'start')
@@ -164,15 +173,17 @@ export async function startRuntime(
   // One that dies meanwhile has been replaced by then.
   while (crew.lanes.size > 0 && [...crew.lanes.values()].some((lane) => lane.state === 'starting'))
     await Promise.all([...crew.lanes.values()].map((lane) => lane.settled))
+  capabilities.look()
   return ok({
     options,
     began,
     publishing,
     certificates,
+    capabilities,
     limits,
     current: () => publishing.current,
     ...lanesOf(crew, orders, save),
-    ...hearingOf({ crew, audience, publishing, certificates, limits, orders, save }),
+    ...hearingOf({ ...parts, crew }),
     overrides: () => orders.overrides,
     keep: (overrides) => {
       orders.overrides = overrides
@@ -187,6 +198,7 @@ export async function startRuntime(
       stopPings()
       watch?.stop()
       certificates.stop()
+      capabilities.stop()
       limits.stop()
       sayStopping()
       closeAll(crew.leases)
@@ -253,11 +265,13 @@ interface Parts {
   readonly watch: HelperWatch | undefined
   readonly threads: Threads
   readonly certificates: Certificates
+  readonly capabilities: Capabilities
   readonly limits: LimitsService
   readonly save: () => void
 }
 
-function crewOf({ options, publishing, audience, orders, watch, threads, certificates, limits, save }: Parts): Crew {
+function crewOf(parts: Parts): Crew {
+  const { options, publishing, audience, orders, watch, threads, certificates, capabilities, limits, save } = parts
   const { descriptorLimit, descriptors, lanes } = options
   const events: PoolEvents = {
     said: (lane, message) => {
@@ -291,6 +305,7 @@ function crewOf({ options, publishing, audience, orders, watch, threads, certifi
       secret: limits.secret,
       refusing: orders.refusing,
       paused: orders.paused,
+      probed: capabilities.lines(),
       tls: certificates.material(),
     }),
     log: (level, event, fields) => log(audience, level, event, fields),
@@ -339,17 +354,9 @@ const lanesOf = (crew: Crew, orders: Orders, save: () => void) =>
     },
   }) satisfies Partial<Runtime>
 
-interface Hearing {
-  readonly crew: Crew
-  readonly audience: Audience
-  readonly publishing: Publishing
-  readonly certificates: Certificates
-  readonly limits: LimitsService
-  readonly orders: Orders
-  readonly save: () => void
-}
+type Hearing = Omit<Parts, 'options' | 'watch' | 'threads'> & { readonly crew: Crew }
 
-const hearingOf = ({ crew, audience, publishing, certificates, limits, orders, save }: Hearing) => {
+const hearingOf = ({ crew, audience, publishing, certificates, capabilities, limits, orders, save }: Hearing) => {
   const tellLanes = () => Promise.all(liveLanes(crew).map((lane) => tellLane(audience, lane)))
   const host = {
     lanes: () => liveLanes(crew),
@@ -369,6 +376,7 @@ const hearingOf = ({ crew, audience, publishing, certificates, limits, orders, s
       }
       save()
       if (planned.changed.includes('limits')) limits.use(publishing.current.config.limits)
+      if (planned.changed.includes('chains') || planned.changed.includes('smtpcapabilities')) capabilities.look()
       if (changesTls(planned)) certificates.load(publishing.current.config, 'reload')
       return result
     },

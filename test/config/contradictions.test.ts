@@ -58,6 +58,7 @@ const CASES: readonly [what: string, files: Readonly<Record<string, string>>, sa
   ['a bad rule of one listener', { 'access-here': '\n1.2.3:deny\n' }, /access-here:2:1: `1\.2\.3` is no address/],
   ['a name without lookups', { access: ':allow\n=.example:deny\n' }, /access:2:1: `=\.example` is a name/],
   ['a name with lookups', { access: '=.example:deny\n', remotehost: '1\n' }, undefined],
+  ['probe without its chain', { smtpcapabilities: 'probe\n' }, /smtpcapabilities:1:1: there is no chain of kind probe/],
   ['a DNS server that is a name', { dnsservers: '127.0.0.1\nns.example\n' }, /dnsservers:1:1: `ns\.example` is not/],
   ['DNS servers with ports', { dnsservers: '127.0.0.1:53\n[::1]:5353\n2001:db8::1\n' }, undefined],
 ]

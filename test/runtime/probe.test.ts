@@ -38,3 +38,39 @@ void test('a chain that asks for a password, one that is not there, and none of 
   for (const chain of ['submission', 'nobody', undefined])
     assert.equal((await daemon.backends.probe(chain))._unsafeUnwrapErr().failure, 'not-found')
 })
+
+const PROBE = 'chain look\n  kind probe 1000 1000\n  backend /bin/backend\n'
+const RELOAD = { from: 'disk', by: 'control', apply: 'new-sessions', dryRun: false } as const
+
+void test('`probe` in control/smtpcapabilities: EHLO offers what the backend does, in both lanes, also after it has changed', async (t) => {
+  const host = await startHost(t)
+  host.write('chains', `${host.text('chains')}${PROBE}`)
+  host.write('smtpcapabilities', 'probe\n')
+  assert.ok((await host.daemon.config.change(RELOAD)).isOk())
+  await until('the log', () => / info capabilities chain=look offered="CHUNKING, SIZE"\n/.test(host.log()))
+  for (const lane of [1, 2])
+    await until('the offer', async () => {
+      const client = await host.greeted(lane)
+      await host.say(client, 'EHLO me\r\n', /^250 /m)
+      return client.heard().endsWith('\r\n250-AUTH LOGIN PLAIN\r\n250-CHUNKING\r\n250 SIZE\r\n')
+    })
+  assert.deepEqual((await host.daemon.backends.probe('look'))._unsafeUnwrap().advice, [])
+  const before = host.helper.answering
+  host.helper.answering = (asked) => {
+    if (asked.text === 'guest') asked.answer('ok 1000 1000 42').send('554 not today\r\n')
+    else before?.(asked)
+  }
+  host.write('chains', `${host.text('chains')}\n`)
+  assert.ok((await host.daemon.config.change(RELOAD)).isOk())
+  await until('the failure', () => / warn probe-failed chain=look message=.*554 not today/.test(host.log()))
+  const client = await host.greeted()
+  await host.say(client, 'EHLO me\r\n', /^250 SIZE\r\n/m)
+})
+
+void test('capabilities that the backend does not keep are in the log at a change', async (t) => {
+  const host = await startHost(t)
+  host.write('chains', `${host.text('chains')}${PROBE}`)
+  assert.ok((await host.daemon.config.change(RELOAD)).isOk())
+  const said = / warn capabilities-differ chain=look change="remove 8BITMIME, add CHUNKING, add SIZE"\n/
+  await until('the log', () => said.test(host.log()))
+})

@@ -72,6 +72,7 @@ export async function startLane(texts: ControlTexts, more: Partial<LaneStart> = 
     secret: new Uint8Array(32),
     refusing: false,
     paused: [],
+    probed: [],
     tls: undefined,
     ...more,
   }
