@@ -71,11 +71,12 @@ export function createHistory(hear: (event: NumberedEvent) => void, clock: Histo
       if (asleep) wake(SETTLED_MILLISECONDS + 1)
     },
     after(seq, most = EVENTS_KEPT) {
+      // A number above ours is of an earlier runtime whose clock was ahead: all that there is has come after it.
+      const seen = seq < next ? Math.max(seq, first) : first
       const from = Math.max(0, ring.length - EVENTS_KEPT)
       const oldest = ring[from]?.seq ?? next
-      const at = from + Math.max(0, seq + 1 - oldest)
-      const events = ring.slice(at, at + most)
-      return { events, missed: Math.max(0, oldest - Math.max(seq, first) - 1) }
+      const at = from + Math.max(0, seen + 1 - oldest)
+      return { events: ring.slice(at, at + most), missed: Math.max(0, oldest - seen - 1) }
     },
     last: () => next - 1,
   }

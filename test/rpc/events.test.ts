@@ -127,5 +127,7 @@ void describe('the history', () => {
     clock.step(1000)
     assert.equal(later.after(from).events.length, 1)
     assert.equal(later.after(from).missed, 0)
+    // Of one whose clock was ahead: the same.
+    assert.deepEqual(later.after(from + 1e12), later.after(from))
   })
 })
