@@ -14,6 +14,11 @@ export function jsonSchema(schema: z.ZodType): Record<string, unknown> {
     io: 'input',
     override: ({ jsonSchema: node }) => {
       delete node.readOnly
+      // The same in the words that every reader knows.
+      if (Array.isArray(node.type)) {
+        node.anyOf = node.type.map((type) => ({ type }))
+        delete node.type
+      }
     },
   })
   return rest
@@ -78,7 +83,8 @@ function makeDocument(version: string): OpenrpcDocument {
   const schemas: Components = {}
   const at = (schema: z.ZodType, title: string) => placed(schemas, jsonSchema(schema), title)
   return {
-    openrpc: '1.3.2',
+    // The latest that @open-rpc/generator knows; nothing here is of a later one.
+    openrpc: '1.2.6',
     info: {
       title: 'acceptd',
       version,

@@ -9,7 +9,7 @@ import { Ajv } from 'ajv'
 import { pythonClient } from '../../scripts/clients/python.ts'
 import { typescriptTable } from '../../scripts/clients/typescript.ts'
 import { METRICS } from '../../src/contract/metrics.ts'
-import { componentOf } from '../../src/rpc/components.ts'
+import { componentOf, titleWord } from '../../src/rpc/components.ts'
 import { rpcDocument } from '../../src/rpc/document.ts'
 import { METHOD_MAP } from '../../src/rpc/methods.ts'
 import { describeMethods, openrpcDocument } from '../../src/rpc/openrpc.ts'
@@ -82,6 +82,11 @@ void test('every schema has a title, each title one schema, and every reference 
     titles.set(schema.title, path)
   }
   for (const [name, { title }] of Object.entries<Json>(components.schemas)) assert.equal(title, name)
+  // A generator makes a type of each method, too.
+  assert.deepEqual(
+    methods.map(({ name }: Json) => titleWord(name)).filter((name: string) => titles.has(name)),
+    [],
+  )
 })
 
 void test('names without dots are told back', () => {

@@ -1,12 +1,12 @@
 // Generated from the method table; do not edit: UPDATE_DOCS=1 npm test -- rpc/document
-import type { Limit, LimitUse } from './records.ts'
+import type { LimitLine, LimitUse } from './records.ts'
 import type { Count, DryRun, Name, Reason, Time } from './words.ts'
 
 /** Lists the lines of control/limits, how full they are, and who is nearest to each. */
 export interface LimitListParams {}
 
 export interface LimitListResult {
-  readonly limits: readonly Limit[]
+  readonly limits: readonly LimitLine[]
 }
 
 /** Tells which lines of control/limits count a client, and how much of each it has. */

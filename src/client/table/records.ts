@@ -252,7 +252,7 @@ export interface Certificate {
   readonly line: Count
 }
 
-export interface Limit {
+export interface LimitLine {
   readonly name: string
   readonly line: Count
   readonly text?: string | undefined

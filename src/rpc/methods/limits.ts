@@ -26,7 +26,7 @@ export const limitMethods = {
             refused: count,
             nearest: z.object(use).optional().describe('The subject that has most.'),
           })
-          .meta({ title: 'Limit' }),
+          .meta({ title: 'LimitLine' }),
       ),
     }),
     level: 'status',

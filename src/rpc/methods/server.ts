@@ -72,7 +72,7 @@ export const serverMethods = {
     verbatim: true,
     level: 'status',
     changes: false,
-    example: { params: {}, result: { openrpc: '1.3.2', methods: [{ name: 'server.ping' }] } },
+    example: { params: {}, result: { openrpc: '1.2.6', methods: [{ name: 'server.ping' }] } },
     cli: {},
     run: async ({ daemon }) => ok({ ...openrpcDocument((await daemon.server.info()).version) }),
   }),
