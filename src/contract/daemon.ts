@@ -186,6 +186,8 @@ export interface ListenerState {
   readonly protocol: Protocol
   readonly tls: 'none' | 'starttls' | 'implicit'
   readonly chain: string
+  /** How clients may log in; EXTERNAL those with a certificate. */
+  readonly mechanisms: readonly string[]
   readonly paused?: PauseMode
   readonly accepted: number
   readonly refused: number

@@ -55,6 +55,8 @@ export interface Listener {
   readonly protocol: Protocol
   readonly tls: 'none' | 'starttls' | 'implicit'
   readonly chain: string
+  /** How clients may log in, in TLS where that is required; EXTERNAL: with a certificate. */
+  readonly mechanisms: readonly string[]
   readonly paused?: PauseMode | undefined
   readonly accepted: Count
   readonly refused: Count

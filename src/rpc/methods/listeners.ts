@@ -14,6 +14,9 @@ const listener = z
     protocol,
     tls: z.enum(['none', 'starttls', 'implicit']),
     chain: z.string(),
+    mechanisms: list(z.string()).describe(
+      'How clients may log in, in TLS where that is required; EXTERNAL: with a certificate.',
+    ),
     paused: pauseMode.optional(),
     accepted: count,
     refused: count,
@@ -26,6 +29,7 @@ const exampleListener = {
   protocol: 'smtp',
   tls: 'starttls',
   chain: 'ofmip',
+  mechanisms: ['LOGIN', 'PLAIN'],
   accepted: 120,
   refused: 0,
 } as const

@@ -1,6 +1,7 @@
 // The control plane's view of what serves: listeners, lanes, backends.
 
 import { err, ok, type Result } from 'neverthrow'
+import { mechanismsOf } from '../../config/mechanisms.ts'
 import type { TlsMode } from '../../config/tls.ts'
 import type { Daemon, ListenerState, PauseMode, Recycled, RpcFailure } from '../../contract/daemon.ts'
 import { failure, notFound } from '../../contract/failure.ts'
@@ -29,7 +30,9 @@ async function listenerStates(runtime: Runtime): Promise<readonly ListenerState[
   const counted = runtime.counted([])
   const sum = (metric: Sample['metric'], listener: string) =>
     counted.reduce((all, one) => (isOf(one, metric, listener) ? all + Number(one.value) : all), 0)
-  return runtime.current().config.listeners.map(({ name, address, port, protocol, chain, tls }, i) => {
+  const { config } = runtime.current()
+  return config.listeners.map((listener, i) => {
+    const { name, address, port, protocol, chain, tls } = listener
     const paused = runtime.paused()[i]
     return {
       name,
@@ -38,6 +41,7 @@ async function listenerStates(runtime: Runtime): Promise<readonly ListenerState[
       protocol,
       tls: TLS[tls],
       chain,
+      mechanisms: mechanismsOf(config, listener),
       ...(paused === undefined ? {} : { paused }),
       accepted: sum('acceptd_sessions_accepted_total', name),
       refused: sum('acceptd_sessions_refused_total', name),
