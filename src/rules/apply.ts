@@ -3,7 +3,7 @@ import { lowerCase } from '../protocol/bytes.ts'
 import { markLines, wellMarked } from '../protocol/replies.ts'
 import { statusInFront } from '../protocol/status.ts'
 import { fixUpFor, type Identity, plainKeyword } from './fixups.ts'
-import { compileGlob } from './glob.ts'
+import { compileGlob, literalStart } from './glob.ts'
 import type { Rule, RuleSet } from './ruleset.ts'
 
 interface Compiled {
@@ -11,6 +11,8 @@ interface Compiled {
   readonly index: number
   readonly rule: Rule
   readonly matches: (text: string) => boolean
+  /** The beginning of whatever it matches, START octets at most. */
+  readonly start: string
 }
 
 /** What a session's rules do at one event. */
@@ -19,7 +21,14 @@ interface EventRules {
   readonly rules: readonly Compiled[]
   /** All prepends put together. */
   readonly prepend: string
+  /** Those that can match a text, by how that begins. */
+  readonly byStart: Map<string, readonly Compiled[]>
 }
+
+/** A reply code. Of 100,000 rules, those of other codes are not tried on a line. */
+const START = 3
+/** A backend may begin its lines as it likes. */
+const MOST_STARTS = 64
 
 /** The rules of a set that apply in a session: their variables are set. Shared by all sessions that have the same ones set. */
 export interface SessionRules {
@@ -58,7 +67,7 @@ export function compileSome(set: RuleSet, count: number): boolean {
   for (; made.ready < end; made.ready++) {
     const rule = set.rules[made.ready] as Rule
     if (rule.env !== '') names.add(rule.env)
-    const one = { index: made.ready, rule, matches: compileGlob(rule.glob) }
+    const one = { index: made.ready, rule, matches: compileGlob(rule.glob), start: literalStart(rule.glob, START) }
     const there = byEvent.get(rule.event)
     if (there === undefined) byEvent.set(rule.event, [one])
     else there.push(one)
@@ -90,8 +99,18 @@ function rulesAt(rules: SessionRules, event: string): EventRules | undefined {
   const all = every.filter(({ rule }) => rules.applies(rule.env))
   // Each puts its own in front of what is there, so the later rule's comes first.
   const prepend = all.reduce((before, { rule }) => rule.prepend + before, '')
-  const made = all.length === 0 ? undefined : { event: name, rules: all, prepend }
+  const made = all.length === 0 ? undefined : { event: name, rules: all, prepend, byStart: new Map() }
   rules.events.set(name, made)
+  return made
+}
+
+/** The rules that a text can match, in their order. */
+function rulesOn({ rules, byStart }: EventRules, text: string): readonly Compiled[] {
+  const key = text.slice(0, START)
+  const known = byStart.get(key)
+  if (known !== undefined) return known
+  const made = rules.filter(({ start }) => key.startsWith(start))
+  if (byStart.size < MOST_STARTS) byStart.set(key, made)
   return made
 }
 
@@ -157,7 +176,10 @@ export function applyToReply(
     const subject = nul < 0 ? original : original.slice(0, nul)
     const named = number > 0 && here.event === 'ehlo' ? plainKeyword(subject) : subject
     let line = original
-    for (const { index, rule, matches } of here.rules) {
+    // A trace shows those too that do not match.
+    const tried =
+      trace !== undefined || !named.startsWith(subject.slice(0, START)) ? here.rules : rulesOn(here, subject)
+    for (const { index, rule, matches } of tried) {
       const before = line
       const matched = matches(subject) || (named !== subject && matches(named))
       if (matched) {

@@ -49,6 +49,17 @@ export function compileGlob(pattern: string): (text: string) => boolean {
   return (text) => run(program, text)
 }
 
+/** What every text that matches begins with, as far as the pattern says it octet by octet; so much of it at most. */
+export function literalStart(pattern: string, most: number): string {
+  let literal = ''
+  for (let at = 0; at < pattern.length && literal.length < most; at++) {
+    const char = pattern.charAt(at)
+    if ('*?[\\\0'.includes(char)) break
+    literal += char
+  }
+  return literal
+}
+
 /** Whether some reply line, three digits and then anything up to its newline, matches. Work: bytes times positions, whatever the pattern. */
 export function canMatchReply(pattern: string): boolean {
   const nul = pattern.indexOf('\0')

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
 import { describe, it } from 'node:test'
 import { parseCommand } from '../../src/rpc/commandline.ts'
+import { PASSWORD } from '../support/host.ts'
 import { until } from '../support/lane.ts'
 import { fixture } from './fixture.ts'
 import { wire } from './wire.ts'
@@ -91,6 +92,29 @@ void describe('answers', () => {
     const { result } = await client.call('session.kill', { all: true, dryRun: true })
     assert.equal(result.ids.length, result.matched)
     assert.ok(result.matched > 1000)
+  })
+
+  void it('a session that logs in after a reload with next-transaction sends its first message under the new rules', async (t) => {
+    const { control, host, clients } = await fixture(t)
+    const client = wire(control)
+    t.after(() => client.socket.destroy())
+    const early = await host.greeted()
+    const [running] = clients
+    host.write('fixsmtpio', `${host.text('fixsmtpio')}:mail::250*::250 new rules\n`)
+    await client.call('config.reload', { apply: 'next-transaction' })
+    const plain = Buffer.from(`\0bob\0${PASSWORD}`, 'latin1').toString('base64')
+    await host.say(early, `AUTH PLAIN ${plain}\r\n`, /^235 /)
+    await host.say(early, 'MAIL FROM:<a@b>\r\n', /^250 new rules\r\n/)
+    await host.say(running as never, 'MAIL FROM:<a@b>\r\n', /^250 new rules\r\n/)
+  })
+
+  void it('::/0 matches no IPv4 address, and a backslash takes a * as it is', async (t) => {
+    const { control } = await fixture(t)
+    const client = wire(control)
+    t.after(() => client.socket.destroy())
+    const matched = async (filter: object) => (await client.call('session.list', filter)).result.matched
+    assert.deepEqual([await matched({ ip: '::/0' }), await matched({ ip: '0.0.0.0/0' })], [0, 3])
+    assert.deepEqual([await matched({ user: 'user*' }), await matched({ user: 'user\\*' })], [2, 0])
   })
 
   void it('metrics come with a query string too, and a 405 says what is allowed', async (t) => {

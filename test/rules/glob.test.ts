@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { compileGlob } from '../../src/rules/glob.ts'
+import { compileGlob, literalStart } from '../../src/rules/glob.ts'
 
 /** xorshift32: the same patterns in every run. */
 function randomFrom(seed: number): (below: number) => number {
@@ -73,6 +73,16 @@ void test('a glob matches what fnmatch(3) matches, on 100,000 random patterns an
   assert.deepEqual(wrong.slice(0, 20), [], `${wrong.length} differ`)
   const matching = answers.split('1').length - 1
   assert.ok(matching > 10_000, `only ${matching} match`)
+})
+
+void test('what matches begins as the pattern says', () => {
+  for (const [pattern, text] of pairs(100_000, 20_261_127))
+    for (const most of [1, 3])
+      if (compileGlob(pattern)(text)) assert.ok(text.startsWith(literalStart(pattern, most)), `${pattern} ${text}`)
+  assert.deepEqual(
+    ['250 ok*', '25?', '2*', '*', '', '\\250', '[2]5', '25\0x'].map((glob) => literalStart(glob, 3)),
+    ['250', '25', '2', '', '', '', '', '25'],
+  )
 })
 
 const SHAPES: readonly (readonly [pattern: string, text: string, matches: boolean])[] = [
