@@ -59,6 +59,15 @@ function installAsUser(fixture: Fixture): Installation {
   }
 }
 
+/** The same limits, so that each is counted, with so much room that nobody meets one: all clients of the bench have few addresses. */
+const raisedLimits = (file: string): string =>
+  existsSync(file)
+    ? readFileSync(file, 'latin1').replace(
+        /^(?!#)(\S+[ \t]+\S+[ \t]+\S+[ \t]+)\d+/gm,
+        (_all, before: string) => `${before}1000000`,
+      )
+    : ''
+
 /** The recommended control directory; only what limits how many may come is raised to what the row asks for. */
 function writeControl(fixture: Fixture, { directory, programs }: Installation, setup: Setup, port: number): string {
   const control = join(directory, 'control')
@@ -88,6 +97,7 @@ function writeControl(fixture: Fixture, { directory, programs }: Installation, s
     fixsmtpio: ruleLines(setup.rules),
     // Thousands of idle clients are measured for longer than a login may take.
     timeoutlogin: '0\n',
+    limits: raisedLimits(join(control, 'limits')),
     listeners: `127.0.0.1:${port} ${setup.protocol} bench\n`,
     chains: `${chains.join('\n')}\n`,
     ...(setup.lanes === undefined ? {} : { lanes: `${setup.lanes}\n` }),
@@ -141,6 +151,7 @@ export function oursSide(fixture: Fixture): Side {
       return {
         port,
         controlSocket: join(run, 'control.sock'),
+        control,
         pids: [child.pid ?? 0],
         isOwn: (command) => ['node', 'acceptd.js', 'accept-helper', 'accept-clerk'].includes(command),
         stop,

@@ -33,6 +33,8 @@ export const plainSetup: Setup = {
 export interface Running {
   readonly port: number
   readonly controlSocket: string | undefined
+  /** acceptd only: its control directory. */
+  readonly control?: string
   /** The processes at the top; everything below them is accounted too. */
   readonly pids: readonly number[]
   /** Is this one of the server's own processes, as against checkpassword and backend? By its command name. */

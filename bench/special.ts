@@ -1,91 +1,13 @@
-// Rows that are more than a load put on two sides: memory of idle sessions, the descriptor limit, a burst, rules, a reload.
-import { connect } from 'node:net'
+// Rows that are more than a load put on two sides: memory of idle sessions, the descriptor limit, a burst, rules; reloads.ts has the others.
 import { interleave } from './compare.ts'
 import type { Context, Outcome } from './context.ts'
-import { askControl } from './control.ts'
 import { type Figure, sampleOf, type Target } from './figures.ts'
 import { sleep } from './fixture.ts'
-import { type Held, holdLoad, runLoad } from './loadgen.ts'
+import { figure, hold, onSide, type Problems, release, type SpecialRow } from './holding.ts'
+import { runLoad } from './loadgen.ts'
 import { descriptorLimit, listenOverflows, pssOf } from './proc.ts'
-import { plainSetup, type Running, type Setup, type Side } from './side.ts'
-
-export interface SpecialRow {
-  readonly row: string
-  readonly sentence: string
-  readonly quick?: boolean
-  readonly full?: boolean
-  readonly run: (context: Context) => Promise<Outcome>
-}
-
-type Problems = Outcome['problems'][number][]
-
-interface FigureParts {
-  readonly row: string
-  readonly figure: string
-  readonly unit: string
-  readonly better?: 'more' | 'less'
-  readonly clients: number
-  readonly x?: number
-  readonly ours?: readonly number[]
-  readonly baseline?: readonly number[]
-  readonly target?: Target
-}
-
-const figure = ({ ours, baseline, target, better, ...rest }: FigureParts): Figure => ({
-  against: 'chain',
-  better: better ?? 'less',
-  target,
-  ours: sampleOf(ours ?? []),
-  baseline: sampleOf(baseline ?? []),
-  ...rest,
-})
-
-/** A generator holds at most so many connections; more of them, from addresses of their own, hold the rest. */
-const PER_GENERATOR = 10_000
-
-/** Holds `clients` idle sessions, opened over `ramp` seconds, in as many generators as it takes. */
-async function hold(
-  running: Running,
-  clients: number,
-  how: 'greeting' | 'login',
-  users: number,
-): Promise<readonly Held[]> {
-  const groups = Math.ceil(clients / PER_GENERATOR)
-  const each = Math.ceil(clients / groups)
-  return await Promise.all(
-    Array.from({ length: groups }, (_, group) => {
-      const count = Math.min(each, clients - group * each)
-      return holdLoad(running.port, {
-        hold: how,
-        clients: count,
-        users,
-        ramp: count / 1000,
-        sources: 1 + group * 4,
-        timeout: 60,
-      })
-    }),
-  )
-}
-
-async function release(side: Side, held: readonly Held[], problems: Problems): Promise<void> {
-  for (const each of held) {
-    const report = await each.release()
-    if (report.errors.total > 0)
-      problems.push({
-        side: side.name,
-        text: `${report.errors.total} idle sessions lost: ${report.samples.map((sample) => `${sample.count} x ${sample.kind} at ${sample.at} "${sample.text}"`).join(', ')}`,
-      })
-  }
-}
-
-async function onSide<T>(side: Side, setup: Partial<Setup>, work: (running: Running) => Promise<T>): Promise<T> {
-  const running = await side.start({ ...plainSetup, ...setup })
-  try {
-    return await work(running)
-  } finally {
-    await running.stop()
-  }
-}
+import { largeRules, pages, reload } from './reloads.ts'
+import { plainSetup, type Running, type Side } from './side.ts'
 
 /** How many idle sessions there are at the first and at the second reading. */
 type Crowd = readonly [few: number, many: number]
@@ -289,66 +211,6 @@ async function ruleCost(context: Context): Promise<Outcome> {
   }
 }
 
-/** A session that says NOOP as fast as it is answered; the longest it waited, in milliseconds. */
-function noopProbe(port: number): { readonly longest: () => number; readonly end: () => void } {
-  const socket = connect({ host: '127.0.0.1', port, noDelay: true })
-  let asked = performance.now()
-  let longest = 0
-  socket.on('error', () => {
-    longest = Number.POSITIVE_INFINITY
-  })
-  socket.on('data', () => {
-    const now = performance.now()
-    if (asked > 0) longest = Math.max(longest, now - asked)
-    setTimeout(() => {
-      asked = performance.now()
-      socket.write('NOOP\r\n')
-    }, 1)
-  })
-  return {
-    longest() {
-      const result = longest
-      longest = 0
-      return result
-    },
-    end: () => socket.destroy(),
-  }
-}
-
-async function reload(context: Context): Promise<Outcome> {
-  const problems: Problems = []
-  const side = context.ours
-  if (!side) return { figures: [], problems }
-  const clients = 1000
-  context.progress(`reload: 1000 rules under ${clients} sessions`)
-  return await onSide(side, { clients, rules: 1000 }, async (running) => {
-    const held = await hold(running, clients, context.extent === 'quick' ? 'greeting' : 'login', 100)
-    const probes = Array.from({ length: 8 }, () => noopProbe(running.port))
-    await sleep(1000)
-    const milliseconds: number[] = []
-    const stalls: number[] = []
-    for (let round = 0; round < 5; round++) {
-      for (const probe of probes) probe.longest()
-      const begun = performance.now()
-      const answer = await askControl(running.controlSocket ?? '', 'config.reload', {})
-      milliseconds.push(performance.now() - begun)
-      if (answer.error) problems.push({ side: side.name, text: `config.reload: ${answer.error}` })
-      await sleep(200)
-      stalls.push(Math.max(...probes.map((probe) => probe.longest())))
-    }
-    for (const probe of probes) probe.end()
-    await release(side, held, problems)
-    const parts = { row: 'reload', unit: 'ms', clients, x: 1000 }
-    return {
-      figures: [
-        figure({ ...parts, figure: 'config.reload', ours: milliseconds, target: { of: 'ours', least: 50 } }),
-        figure({ ...parts, figure: 'longest wait of a NOOP', ours: stalls, target: { of: 'ours', least: 20 } }),
-      ],
-      problems,
-    }
-  })
-}
-
 async function idleCurve(context: Context): Promise<Outcome> {
   const problems: Problems = []
   const figures: Figure[] = []
@@ -390,5 +252,7 @@ export const specialRows: readonly SpecialRow[] = [
   { row: 'burst', sentence: '4000 connections at once', run: burst },
   { row: 'rules', sentence: 'the cost of a rule that does not match', run: ruleCost },
   { row: 'reload', sentence: 'a reload of 1000 rules with 1000 sessions live', run: reload },
+  { row: 'large-rules', sentence: '100 reloads of 100,000 rules while 1000 sessions submit', run: largeRules },
+  { row: 'pages', sentence: 'session.list over 10,000 sessions', run: pages },
   { row: 'curve-idle', sentence: 'a real user among ever more idle connections', full: true, run: idleCurve },
 ]
