@@ -8,7 +8,7 @@
 enum { MAX_SESSIONS = 1000000, MAX_WATCHERS = 64 };
 enum { KILL_TIME = 5000, TICK = 250 }; /* milliseconds from TERM to KILL; between looks at deadlines */
 
-/* The processes by themselves, since each end looks at all of them. */
+/* In an array of their own, since every exit searches all of them. */
 static struct table {
   pid_t processes[MAX_SESSIONS]; /* the server's children */
   struct { pid_t backend; long deadline; char name[MAX_SESSION + 1]; } sessions[MAX_SESSIONS];

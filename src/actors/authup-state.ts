@@ -9,7 +9,7 @@ import { type AuthupEffect, close, type Say, type Step, say } from './effects.ts
 import type { Why } from './endings.ts'
 
 export interface AuthupState extends DialogueView {
-  /** What the next line is: a command, a line of an AUTH exchange, or nothing while somebody else is at work. */
+  /** What the next line is: a command, a line of an AUTH exchange, or nothing while another actor is busy. */
   readonly at: 'commands' | 'auth' | 'checking' | 'starting-tls' | 'served' | 'over'
   /** Read, not yet taken as a line. */
   readonly rest: Uint8Array

@@ -181,7 +181,7 @@ function takeText(
   if (what !== undefined) return foreign(state, what, NOTHING)
   if (line.length > protocol.limit(verb)) return { state, effects: [faultReply(state, 'toolong')] }
   const answer = (row ?? protocol.unknown)(command.argument, state, command.rest)
-  // A line without a verb is nobody's mail command.
+  // A line without a verb is no mail command of any server.
   if (answer.do === 'guest' && verb === '') return { state, effects: [faultReply(state, 'nothing')] }
   // An unknown word may be half a secret: it is not told to anybody.
   return noted(row === undefined ? 'unknown' : verb.toLowerCase(), carryOut(state, answer, command, session))

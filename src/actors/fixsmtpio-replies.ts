@@ -92,7 +92,7 @@ function takeReply(state: Draft, reply: string, effects: FixsmtpioEffect[]): voi
   else tell(state, awaited, told, code, effects)
 }
 
-/** What the backend's state has become: that of its reply, whatever was asked. */
+/** The backend's state follows from its reply, not from the request. */
 function follow(state: Draft, { event, plain, last }: Awaited, code: number, reply: string): void {
   switch (event) {
     case 'greeting':

@@ -210,7 +210,7 @@ class Fixsmtpio {
       if (!this.mail.isGone) this.mail.stop(TERM_AFTER)
     }
     if (!this.mail.isGone) return
-    // A client that does not take its last bytes cannot keep us forever.
+    // A client that does not take its last bytes is not waited for indefinitely.
     if (this.clientDone) this.leave()
     else setTimeout(() => this.leave(), this.silence)
   }

@@ -38,7 +38,7 @@ function attempt<T>(code: number, what: string, action: () => T): T {
   }
 }
 
-/** A file that nobody else can open and that is gone with us. */
+/** A file that no other process can open and that ends with this one. */
 function scratch(): number {
   return attempt(QUEUE.write, 'no temporary file', () => {
     const directory = mkdtempSync(join(tmpdir(), 'qfilter.'))

@@ -1,4 +1,4 @@
-// Control files that are good each by itself, and could not work together or at all.
+// Control files that are each valid but cannot work together, or not on this host.
 
 import { plainIp } from '../protocol/ip.ts'
 import type { Config } from './config.ts'

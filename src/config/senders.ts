@@ -11,7 +11,7 @@ export interface SenderLine {
   readonly senders: Senders
 }
 
-/** By user; `*` is everybody without a line of their own. Undefined: no user is bound. */
+/** By user; `*` is every user without a line. Undefined: senders are not restricted. */
 export type SenderRights = ReadonlyMap<string, SenderLine> | undefined
 
 const EVERYBODY = '*'

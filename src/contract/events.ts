@@ -133,7 +133,7 @@ export interface NumberedEvent extends DaemonEvent {
 
 export interface Replay {
   readonly events: readonly NumberedEvent[]
-  /** How many there were in between that are no longer kept. */
+  /** How many events in between are no longer kept. */
   readonly missed: number
 }
 

@@ -81,7 +81,7 @@ interface RowOf<S, I extends Shown> {
 
 const row = <const S, const I extends Shown>(from: RowOf<S, I>) => from
 
-/** Somebody has logged in: a guest's backend runs without that. */
+/** A user has logged in: a guest's backend runs without that. */
 const loggedIn = ({ accepted, user }: Session['login']): boolean => accepted !== undefined && user !== ''
 
 /** The verb in capitals; UNKNOWN for any other word, which may be a password that was sent after a refused AUTH. */

@@ -67,7 +67,7 @@ export class Backend {
     this.listener = listener
   }
 
-  /** Nothing can come from it any more. */
+  /** No more octets can come from it. */
   get isOver(): boolean {
     return this.stream.readableEnded || this.stream.destroyed
   }

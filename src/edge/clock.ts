@@ -1,4 +1,4 @@
-// Two clocks: whatever is decided, a timeout, an age, a rate, asks the monotonic one; the wall clock, which an administrator or ntpd
+// Two clocks: every decision (a timeout, an age, a rate) uses the monotonic one; the wall clock, which an administrator or ntpd
 // may set, is for what people read.
 
 /** Milliseconds since some moment of this thread. */

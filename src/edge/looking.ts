@@ -19,7 +19,7 @@ function statOf(path: string): Stats | undefined | 'unseen' {
   }
 }
 
-/** Why nobody can run the program: a sentence without a full stop. */
+/** Why the program cannot be run: a sentence without a full stop. */
 export function programTrouble(path: string): string | undefined {
   const found = statOf(path)
   if (found === 'unseen') return undefined

@@ -19,7 +19,7 @@ const MANY_OCTETS = READ_OCTETS / 2
 const STREAM_OCTETS = 262_144
 
 class ReadBuffer {
-  /** It reads here; undefined: nobody does. */
+  /** Who reads from it; undefined: nobody. */
   reader: Socket | undefined
   /** Writes that may still need what is in it. */
   writes = 0

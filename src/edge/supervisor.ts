@@ -95,7 +95,7 @@ export function supervise(options: SupervisorOptions, log: Log): void {
     helper.run()
     whenDeleted(options.helperSocket, () => {
       log('helper-socket-gone', { path: options.helperSocket })
-      // Nobody can connect to it any more. Backends that run stay: they have their streams.
+      // No new connections; running backends keep their streams.
       helper.endInput()
     })
   }

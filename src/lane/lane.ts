@@ -165,7 +165,7 @@ function answerOn(
     }
     try {
       const answer = (answers[q] as (ask: unknown) => unknown)(ask)
-      // Nobody waits for an answer to what was only told.
+      // A notification has no answer to wait for.
       if (n === 0) return
       if (answer instanceof Promise) answer.then((value: unknown) => tell({ a: n, answer: value }), failed)
       else tell({ a: n, answer })

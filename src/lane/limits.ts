@@ -286,7 +286,7 @@ export function askUse(lane: Lane, session: ClientSession, what: Used): void {
   )
 }
 
-/** A message has gone by; whatever the client has sent since the last one is counted with it. */
+/** After a message: all that the client has sent since the last one is counted with it. */
 export function countOctets(lane: Lane, session: ClientSession): void {
   if (lane.generations.of(session)?.asks.octets !== true) return
   const { bytesIn } = session.streams

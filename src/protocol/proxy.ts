@@ -96,7 +96,7 @@ function parseBinary(bytes: Uint8Array, limit: number): ProxyParse {
   if (command === LOCAL) return { kind: 'header', header: NOBODY, next }
   const family = view.readUInt8(13)
   const octets = family === TCP4 ? 4 : family === TCP6 ? 16 : 0
-  // UNSPEC, and families that no TCP listener has: the addresses are skipped, and nobody is described.
+  // UNSPEC, and families that no TCP listener has: the addresses are skipped, and no client is described.
   if (octets === 0) return { kind: 'header', header: NOBODY, next }
   const tlvs = FIXED_OCTETS + 2 * octets + 4
   if (tlvs > next) return bad('a PROXY header too short for its addresses')

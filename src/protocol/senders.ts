@@ -14,7 +14,7 @@ export function senderOf(argument: string): string | undefined {
   return path === undefined ? undefined : lowerCase(path)
 }
 
-/** The null sender, of bounces, is everybody's. */
+/** Every user may give the null sender, which bounces have. */
 export function maySend(senders: Senders, argument: string): boolean {
   const sender = senderOf(argument)
   if (sender === undefined) return senders.includes('*')

@@ -50,7 +50,7 @@ export type Command = { readonly globals: Globals } & (
 export interface Usage {
   readonly problem: string
   readonly hint: string
-  /** So that the complaint, too, comes in the form asked for. */
+  /** So that the error, too, has the requested format. */
   readonly output: Format
   /** For a person who does not know where to begin. */
   readonly more?: string

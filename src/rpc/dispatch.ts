@@ -82,7 +82,7 @@ async function answerOf(
   if (level === 'status' || client.level === 'control') {
     const answered = await answer({ context, daemon: context.daemon, client }, params)
     if (changes && answered.isOk()) tellChange(context, name, method, client, params)
-    // What was told is not lost, whatever happens next.
+    // What the operator was told has been saved, whatever happens next.
     if (changes) await context.daemon.saved()
     return answered
   }

@@ -8,7 +8,7 @@ import { shown } from './octets.ts'
 /** status: everybody who can open status.sock (R in the documents); control: control.sock only. */
 export type Level = 'status' | 'control'
 
-/** What a method is given besides its parameters. */
+/** The context of a method, apart from its parameters. */
 export interface Call {
   readonly context: Context
   readonly daemon: Context['daemon']

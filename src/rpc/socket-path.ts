@@ -1,4 +1,4 @@
-// Who owns the path of a control socket: a live one of another process is left alone, a dead one replaced, and nobody meets ours half done.
+// The path of a control socket: another process's live socket is left alone, a dead one replaced, and ours appears complete.
 
 import { chmodSync, chownSync, linkSync, lstatSync, mkdirSync, renameSync, unlinkSync } from 'node:fs'
 import type { Server as HttpServer } from 'node:http'
@@ -26,7 +26,7 @@ export interface BoundSocket {
   readonly inode: number
 }
 
-/** Bound under a name of our own, given its modes, and only then put in place: nobody meets it half done. */
+/** Bound under a temporary name, given its modes, and only then renamed into place, so that no client sees it incomplete. */
 export async function bindAt(
   { path, level, gid }: SocketPath,
   accept: (socket: Socket) => void,

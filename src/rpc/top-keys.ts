@@ -155,7 +155,7 @@ function moved(state: TopState, sessions: readonly Session[], to: number, rows: 
   }
 }
 
-/** The cursor stays with its session as long as that is there. */
+/** The cursor stays on its session while that exists. */
 export function settled(state: TopState, sessions: readonly Session[], rows: number): TopState {
   const at = state.id === undefined ? -1 : sessions.findIndex(({ id }) => id === state.id)
   return moved(state, sessions, at < 0 ? state.at : at, rows)

@@ -70,7 +70,7 @@ export interface TopView {
   readonly width: number
   readonly height: number
   readonly look: Look
-  /** Undefined: nobody is there to press a key. */
+  /** Undefined: standard input is no terminal. */
   readonly state: TopState | undefined
 }
 

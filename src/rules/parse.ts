@@ -25,7 +25,7 @@ export function parseRules(text: string, file: string): Result<RuleSet, readonly
   return rulesOf(reading)
 }
 
-/** A file that is being read, some lines at a time: nobody who has other things to do waits for 100,000. */
+/** A file that is read some lines at a time, so that 100,000 lines hold up nothing else. */
 export interface RulesReading {
   readonly text: string
   readonly file: string

@@ -113,7 +113,7 @@ export async function recycleLane(crew: Crew, number: number): Promise<LaneHandl
   return next
 }
 
-/** Where as many drain as may, the first to go makes room. */
+/** Waits for one to end if as many drain as are allowed. */
 async function oneGone({ draining, lanes }: Crew): Promise<void> {
   if (draining.size < lanes.size) return
   let timer: NodeJS.Timeout | undefined

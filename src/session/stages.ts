@@ -23,7 +23,7 @@ export interface Stages<S extends Staged> {
 
 export function createStages<S extends Staged>(
   perform: (session: S, effect: Performed) => void,
-  /** A throw of ours: it ends this session and no other. */
+  /** An exception of ours: it ends this session and no other. */
   failed: (session: S, actor: ActorName, error: unknown) => void,
 ): Stages<S> {
   /** Session, frame, session, frame, ...; undefined while nothing is delivered. */

@@ -109,7 +109,7 @@ export class Streams implements ClientListener, BackendListener {
     else if (this.backendClosed) this.close('client-eof', '')
     // What a POP3 server has still to say is lost, and it must not delete what it could not say.
     else if (this.mode === 'splice') this.abandon('client-eof')
-    // Replies that wait for the client would keep a backend from its end, which it comes to by itself on its closed input.
+    // Replies that wait for the client would block the backend, which otherwise ends at the end of its input.
     else this.opened?.backend.stream.resume()
   }
 

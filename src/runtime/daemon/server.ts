@@ -10,7 +10,7 @@ import type { Runtime } from '../runtime.ts'
 import { healthOf } from './health.ts'
 import { samplesOf } from './numbers.ts'
 
-/** What a reply has to be written in before the runtime ends. */
+/** How long a reply has to be written before the runtime ends. */
 const LAST_REPLY_MILLISECONDS = 50
 
 export const serverOf = (runtime: Runtime, version: string, stop: (grace: number) => void): Daemon['server'] => ({

@@ -69,7 +69,7 @@ export function createWarmBackends(cold: BackendSource): WarmBackends {
           done({ ...outcome, ticket: key })
           return
         }
-        // What was known of these credentials is not true any more.
+        // An earlier acceptance of these credentials no longer holds.
         if (isRefusal(outcome)) {
           known.remove(key)
           parked.dropKey(key)
@@ -85,7 +85,7 @@ export function createWarmBackends(cold: BackendSource): WarmBackends {
     }
     const before = secret
     probe(one.backend, login.helo, (answered, introduced) => {
-      // What has been cleared meanwhile, by a reload or a stop, serves nobody any more.
+      // A backend discarded meanwhile, by a reload or a stop, is not used again.
       const alive = answered && secret === before && !gaveUp
       if (!alive) {
         one.backend.discard()
