@@ -10,6 +10,7 @@ import { type Claim, claimMachine, PROGRAMS, TOP } from './machine.ts'
 import { asUser, blockingTls, type PipeServer, stopPipeServers, tcpserver } from './pipe-servers.ts'
 import { until } from './processes.ts'
 import { must, run } from './run.ts'
+import { startTlsClient } from './tls-clients.ts'
 import { makeUsers, removeUsers, type TestUser } from './users.ts'
 
 let claim: Claim
@@ -94,23 +95,12 @@ void describe('the published lines for ports 587 and 25, with reup in front', ()
     )
     const [user] = people
     const plain = (password: string): string => Buffer.from(`\0${user.name}\0${password}`).toString('base64')
-    const talk = await run(
-      [
-        'openssl',
-        's_client',
-        '-starttls',
-        'smtp',
-        '-connect',
-        `127.0.0.1:${server.port}`,
-        '-CAfile',
-        certificate.certificate,
-        '-verify_return_error',
-        '-crlf',
-        '-quiet',
-        '-ign_eof',
-      ],
-      { input: `AUTH PLAIN ${plain('wrong')}\nAUTH PLAIN ${plain(user.password)}\nEHLO x\nQUIT\n` },
-    )
+    const talk = await startTlsClient(server.port, certificate.certificate, 'smtp', [
+      `AUTH PLAIN ${plain('wrong')}`,
+      `AUTH PLAIN ${plain(user.password)}`,
+      'EHLO x',
+      'QUIT',
+    ])
     assert.equal(talk.code, 0, talk.transcript)
     assert.match(talk.stdout, /^535 [^\n]*\n235 ok, go ahead[\s\S]*\n221 /m, talk.transcript)
     assert.equal(server.log().match(/^reup /gm)?.length, 1, server.log())

@@ -11,7 +11,8 @@ import { curlPop3, messageFrom, mpop, SMTP_CLIENTS, swaks } from './clients.ts'
 import { type Claim, claimMachine, PROGRAMS, TOP } from './machine.ts'
 import { asUser, type PipeServer, stopPipeServers, tcpserver } from './pipe-servers.ts'
 import { everyone, until } from './processes.ts'
-import { must, run } from './run.ts'
+import { must } from './run.ts'
+import { startTlsClient } from './tls-clients.ts'
 import { ucspiTlsServer } from './ucspi-tls-server.ts'
 import { makeUsers, removeUsers, type TestUser } from './users.ts'
 
@@ -179,23 +180,7 @@ void describe('under a UCSPI-TLS parent', () => {
   ] as const)
     void it(`openssl s_client -starttls ${protocol}`, async () => {
       const server = await tlsServer(front, { UCSPITLS: '' })
-      const said = await run(
-        [
-          'openssl',
-          's_client',
-          '-starttls',
-          protocol,
-          '-connect',
-          `127.0.0.1:${server.port}`,
-          '-CAfile',
-          certificate.certificate,
-          '-verify_return_error',
-          '-crlf',
-          '-quiet',
-          '-ign_eof',
-        ],
-        { input: 'NOOP\nQUIT\n' },
-      )
+      const said = await startTlsClient(server.port, certificate.certificate, protocol, ['NOOP', 'QUIT'])
       assert.equal(said.code, 0, said.transcript)
       assert.match(
         said.stdout,

@@ -96,6 +96,15 @@ export function mutt(job: TlsSubmission): Promise<Outcome> {
   })
 }
 
+/** Upgrades, then sends each line with CR LF, and waits for the server's end. */
+export const startTlsClient = (port: number, authority: string, protocol: string, lines: readonly string[]) =>
+  run(
+    `openssl s_client -starttls ${protocol} -connect ${HOST}:${port} -CAfile ${authority} -verify_return_error -crlf -quiet -ign_eof`.split(
+      ' ',
+    ),
+    { input: lines.map((line) => `${line}\n`).join('') },
+  )
+
 /** `lines` in one write; the server ends it. */
 const sClient = (port: number, tls: string, starttls: string | undefined, lines: readonly string[]) =>
   run(
