@@ -70,14 +70,15 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
   })
 }
 
-async function must(command: string, args: readonly string[]): Promise<void> {
+/** Its exit code. */
+async function marked(command: string, args: readonly string[]): Promise<number> {
   const [name = '', value] = MARK.split('=')
   const { code } = await run(command, args, { stdio: 'inherit', env: { ...process.env, [name]: value } })
-  if (code !== 0) process.exit(code ?? 1)
+  return code ?? 1
 }
 
 // Installs the Debian packages that the system tests drive, and fails when they cannot be had.
-if (system) await must('sh', ['test/system/packages.sh'])
+if (system && (await marked('sh', ['test/system/packages.sh'])) !== 0) process.exit(1)
 
 const files = readdirSync('test', { recursive: true, encoding: 'utf8' })
   .filter((name) => name.endsWith('.test.ts') && name.startsWith('system/') === system)
@@ -94,15 +95,13 @@ if (files.length === 0 || missing.length > 0) {
 const concurrency = system ? 1 : 2
 // A file ends with its last test, whatever that has left open.
 const limits = ['--test-force-exit', `--test-timeout=${LONGEST}`]
-// The native tests watch processes by the second, and come by themselves.
+// The native tests watch processes by the second, and come by themselves; the others follow even if they fail.
 const isNative = (file: string): boolean => file.startsWith('dist/test/native/')
+let failed = 0
 for (const part of [files.filter(isNative), files.filter((file) => !isNative(file))]) {
   if (part.length === 0) continue
-  await must(process.execPath, [
-    '--test',
-    ...limits,
-    `--test-concurrency=${concurrency}`,
-    '--test-reporter=spec',
-    ...part,
-  ])
+  const options = ['--test', ...limits, `--test-concurrency=${concurrency}`, '--test-reporter=spec']
+  const code = await marked(process.execPath, [...options, ...part])
+  failed ||= code
 }
+process.exitCode = failed
