@@ -1,7 +1,7 @@
-// A function of src fits a screen, and a file holds one idea. What is larger has a line in EXCEPTIONS that says why.
+// A function fits a screen, and a file holds one idea. What is larger has a line in EXCEPTIONS that says why.
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, relative } from 'node:path'
 import { test } from 'node:test'
@@ -44,6 +44,19 @@ void test(`a function of src has at most ${FUNCTION_LINES} lines and a file ${FI
 
 void test('the same bounds hold in scripts and bench, without an exception', () => {
   assert.deepEqual([...tooLarge('scripts'), ...tooLarge('bench')], [])
+})
+
+void test('a file of test has at most as many lines, and so has one in C', () => {
+  const filesIn = (folder: string, kind: RegExp): readonly string[] =>
+    readdirSync(folder, { recursive: true, encoding: 'utf8' })
+      .filter((name) => kind.test(name))
+      .map((name) => join(folder, name))
+  const all = [...filesIn('test', /\.(ts|c)$/), ...filesIn('native', /\.[ch]$/), ...filesIn('bench', /\.[ch]$/)]
+  const lines = (file: string): number => readFileSync(file, 'utf8').split('\n').length - 1
+  assert.deepEqual(
+    all.filter((file) => lines(file) > FILE_LINES),
+    [],
+  )
 })
 
 void test('the bounds see a function of 81 lines and a file of 401, and none of 80 and 400', (t) => {
