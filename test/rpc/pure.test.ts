@@ -82,6 +82,16 @@ void test('addresses and blocks', () => {
     assert.equal(addressMatcher(odd), undefined, odd)
 })
 
+void test('addresses are sorted as numbers, IPv4 before IPv6', () => {
+  const ips = ['192.0.2.1', '2001:db8:10::', '9.0.0.1', '2001:db8::1', '10.0.0.1', '::ffff:11.0.0.1', '100.0.0.1']
+  const sessions = ips.map((ip, i) => sampleSession(i, { ip, id: `${i}` }))
+  const page = mergePages(sessions, { filter: {}, sort: 'ip', descending: false, limit: 10, now: 0 })
+  assert.deepEqual(
+    page.map(({ ip }) => ip),
+    ['9.0.0.1', '10.0.0.1', '::ffff:11.0.0.1', '100.0.0.1', '192.0.2.1', '2001:db8::1', '2001:db8:10::'],
+  )
+})
+
 void test('pages give each session once, in order, whatever the lanes', () => {
   const sorts: readonly SessionSort[] = ['started', 'idle', 'user', 'ip', 'bytesIn', 'messages', 'id']
   fc.assert(
