@@ -12,7 +12,6 @@
 #include <sys/signalfd.h>
 #include <sys/time.h>
 #include <sys/un.h>
-#include <time.h>
 
 #ifndef SO_PASSRIGHTS
 #define SO_PASSRIGHTS 83 /* Linux 6.16 */
@@ -41,13 +40,6 @@ static _Noreturn void fail(int code, const char *what, const char *why)
   exit(code);
 }
 
-long now(void)
-{
-  struct timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
-  return t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
 /* The chains are read again when their file has changed: nobody can set a change time, and another file has another number. */
 static void read_chains(void)
 {
@@ -56,7 +48,7 @@ static void read_chains(void)
   if (config != NULL && st.st_ino == config_stat.st_ino && memcmp(&st.st_ctim, &config_stat.st_ctim, sizeof st.st_ctim) == 0) return;
   config_stat = st;
   struct config *fresh = config_read(chains_path);
-  if (fresh != NULL) config_free(config), config = fresh;
+  if (fresh != NULL) config_free(config), config = fresh, cache_forget();
   else if (config != NULL) say("accept-helper: %s: keeping the chains that were read before\n", chains_path);
 }
 
@@ -131,6 +123,7 @@ static _Noreturn void server(int listener)
     if (ready < 0 && errno != EINTR) fail(TEMPORARY, "poll", strerror(errno));
     for (struct order order; read(up[0], &order, sizeof order) == sizeof order;) {
       if (order.pid == 0 && turns > 0) turns--;
+      if (order.pid == -1) cache_forget();
       /* Only a child that has not been waited for, so that its number cannot be anybody else's, and by its group. */
       if (order.pid > 0 && waitid(P_PID, order.pid, &(siginfo_t){0}, WEXITED | WNOHANG | WNOWAIT) == 0) kill(-order.pid, order.signal);
     }
@@ -198,6 +191,7 @@ static int serve(void)
   }
   int listener = listen_at();
   pid_t monitor = getpid();
+  cache_open();
   say("accept-helper: serving %s %s\n", socket_path, privileged ? "privileged" : "unprivileged");
   do {
     pid_t pid = fork();

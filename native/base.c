@@ -2,10 +2,18 @@
 #define _GNU_SOURCE
 #include "base.h"
 #include <grp.h>
+#include <time.h>
 
 #ifndef SYS_close_range
 #define SYS_close_range 436 /* Linux 5.9 */
 #endif
+
+long now(void)
+{
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
 
 void close_from(int lowest)
 {

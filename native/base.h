@@ -27,6 +27,8 @@ struct account {
 extern unsigned *lost_lines;
 void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
+/* Milliseconds of the monotonic clock. */
+long now(void);
 /* Closes every descriptor from `lowest` on. */
 void close_from(int lowest);
 /* Digits and nothing else, in this range. */

@@ -106,11 +106,12 @@ static const char *chain_line(struct chain *chain, char **words, int count)
 
 static const char *read_line(struct config *c, char **words, int count, int line)
 {
+  struct chain *last = c->chains + (c->count > 0 ? c->count - 1 : 0);
   long warm; /* the daemon's */
   const struct { const char *word; int chains; long *value, least, most; } numbers[] = {
     {"min-uid", 0, &c->minimum, 1, MAX_ID}, {"max-processes", 0, &c->processes, 1, 1000000},
     {"attempts-per-second", 0, &c->attempts, 1, 1000000}, {"login-timeout", 0, &c->timeout, 1, 3600}, {"warm", 1, &warm, 0, 60},
-    {"credentials", 1, &c->chains[c->count > 0 ? c->count - 1 : 0].credentials, MAX_CREDENTIALS, MOST_CREDENTIALS}};
+    {"verified", 1, &last->verified, 0, 3600}, {"credentials", 1, &last->credentials, MAX_CREDENTIALS, MOST_CREDENTIALS}};
   gid_t ignored, group;
   if (count > MAX_WORDS) return "too many words";
   if (strcmp(words[0], "chain") == 0 && count == 2) {
@@ -119,10 +120,10 @@ static const char *read_line(struct config *c, char **words, int count, int line
     c->chains[c->count++] = (struct chain){.name = words[1], .kind = "auth", .line = line, .credentials = MAX_CREDENTIALS};
     return second ? "a second one of that name" : is_name(words[1]) ? NULL : "not a name of up to 64 letters, digits and ._-";
   }
-  for (int i = 0; count == 2 && i < 6; i++)
+  for (int i = 0; count == 2 && i < 7; i++)
     if (strcmp(words[0], numbers[i].word) == 0 && numbers[i].chains == (c->count > 0))
       return decimal(words[1], numbers[i].least, numbers[i].most, numbers[i].value) ? NULL : "not a number, or not in reason";
-  if (c->count > 0) return chain_line(c->chains + c->count - 1, words, count);
+  if (c->count > 0) return chain_line(last, words, count);
   if (count != 2) return "unknown word, or not this many after it";
   if (strcmp(words[0], "account") == 0) {
     if (!identity("/etc/passwd", words[1], &c->account, &group)) return "no such user";
@@ -171,6 +172,7 @@ struct config *config_read(const char *path)
   for (struct chain *chain = c->chains; chain < c->chains + c->count; chain++) {
     int guest = strcmp(chain->kind, "guest") == 0;
     why = guest == !chain->checkpassword ? NULL : guest ? "a guest has no password to check" : "no checkpassword";
+    if (why == NULL && chain->verified > 0 && (guest || *chain->checkpassword[0] == '/')) why = "verified is for checkpassword builtin";
     if (chain->backend == NULL) why = "no backend";
     if (why != NULL) bad = 1, say("%s:%d: chain %s: %s\n", path, chain->line, chain->name, why);
   }

@@ -24,7 +24,7 @@ int main(int argc, char **argv)
   for (size_t i = 0, nuls = 0; i < length && length <= MAX_CREDENTIALS; i++)
     if (bytes[i] == '\0' && ++nuls == 3) explicit_bzero(bytes + i + 1, length - i - 1), length = i + 1;
   int answer = length <= MAX_CREDENTIALS && split_credentials(bytes, length, field) ? 0 : MISUSED;
-  if (answer == 0) answer = verify(file, field[0], field[1], &account);
+  if (answer == 0) answer = verify(file, field[0], field[1], 0, &account);
   if (answer == 0 && setenv("USER", field[0], 1) != 0) answer = TEMPORARY;
   explicit_bzero(bytes, sizeof bytes);
   if (answer != 0 || (answer = enter(&account)) != 0) _exit(answer); /* with all that verify has read */

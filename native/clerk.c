@@ -103,6 +103,7 @@ void keep_register(int notes, int up)
   struct note note;
   int fd = -1;
   server = up;
+  cache_close();
   prctl(PR_SET_NAME, "accept-clerk");
   table = mmap(NULL, sizeof *table, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (table == MAP_FAILED) _exit(TEMPORARY);
@@ -113,6 +114,7 @@ void keep_register(int notes, int up)
       note.session[MAX_SESSION] = '\0';
       if (note.kind == WATCHES) add_watcher(note.from, fd);
       if (note.kind == KILLS) end_session(note.session);
+      if (note.kind == FORGETS) order(-1, 0);
       if (note.kind == ENDED) ended(note.from, note.status);
       if (note.kind == ACCEPTED && count < MAX_SESSIONS) {
         table->processes[count] = note.from;

@@ -7,8 +7,15 @@
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
+#if __has_include(<crypt.h>)
+#include <crypt.h>
+#endif
+#ifdef NO_CRYPT /* Debian has taken it out of musl */
+#define crypt(password, hash) ((void)(password), (void)(hash), say("checkpassword: built without crypt(3)\n"), NULL)
+#endif
 
 enum { MAX_CHAINS = 64, MAX_WORDS = 64, MAX_CREDENTIALS = 512, MOST_CREDENTIALS = 16384, MAX_REQUEST = 65536, MAX_SESSION = 64 };
+enum { MAX_HASH = 64 }; /* of the cache */
 enum { REFUSED = 1, MISUSED = 2, TEMPORARY = 111 }; /* exit codes of checkpassword(8) */
 enum { STREAM = 10, STATUS, UP, DOWN, CLERK };      /* descriptors of a login; a chain inherits the first two */
 
@@ -23,6 +30,7 @@ struct chain {
   char *set[MAX_WORDS]; /* NAME=VALUE, each name once */
   int sets, line;
   long credentials; /* bytes that its checkpassword reads */
+  long verified;    /* seconds for which a verified password need not be hashed again */
 };
 
 struct config {
@@ -41,14 +49,15 @@ struct shared {
   unsigned lost;          /* log lines */
 };
 
-/* What the clerk is told: by a login that it was accepted or became a watcher, by a watcher what to end, by the server what has ended. */
+/* What the clerk is told: by a login that it was accepted or became a watcher, by a watcher what to end
+ * or that verified passwords are to be forgotten, by the server what has ended. */
 struct note {
-  enum { ACCEPTED, WATCHES, KILLS, ENDED } kind;
+  enum { ACCEPTED, WATCHES, KILLS, FORGETS, ENDED } kind;
   pid_t from, pid; /* the server's child; the backend */
   int status;      /* as of waitpid(2) */
   char session[MAX_SESSION + 1];
 };
-/* What the server is told: of no pid, that a login is decided; by the clerk, what child of its to send a signal. */
+/* What the server is told: of no pid, that a login is decided; by the clerk, what child of its to send a signal, or of -1, to forget. */
 struct order { pid_t pid; int signal; };
 
 /* chains.c */
@@ -72,8 +81,6 @@ extern struct shared *shared;
 extern char checknotroot[];
 extern int privileged, serving; /* serving: the stream is of a client of ours, not of whoever started us */
 extern long running;
-/* Milliseconds of the monotonic clock. */
-long now(void);
 
 /* login.c: the process of one connection reads a request from stream and becomes what that asks for. It tells up when that
  * is decided; down brings one when the server has let go of stream. Notes go to clerk. */
@@ -86,12 +93,24 @@ int decided(void);
 _Noreturn void keep_register(int notes, int up);
 _Noreturn void watch(void);
 
-/* verify.c: 0, or an exit code with a line in the log. file NULL is /etc/shadow with /etc/passwd; password NULL: a certificate will do. */
-int verify(const char *file, const char *user, const char *password, struct account *account);
+/* verify.c: 0, or an exit code with a line in the log. file NULL is /etc/shadow with /etc/passwd; password NULL: a certificate will do.
+ * seconds: for how long a password need not be hashed again. */
+int verify(const char *file, const char *user, const char *password, long seconds, struct account *account);
 /* Becomes the account and enters its home. */
 int enter(const struct account *account);
 /* Cuts user NUL password NUL timestamp NUL; 0 unless it is exactly that. */
 int split_credentials(char *bytes, size_t length, char *fields[3]);
+
+/* cache.c. The monitor opens it, and who is not root any more closes it; without it nothing is known. */
+void cache_open(void);
+void cache_close(void);
+void cache_forget(void);
+/* Notes how the password file is, before it is read: another one forgets what it has verified. */
+void cache_begin(const char *path);
+/* What stands for user, password and their hash in that file; 0, and nothing, if there is nothing. */
+int cache_hash(char hash[MAX_HASH], const char *user, const char *password, const char *its);
+int cache_has(const char *hash, long seconds);
+void cache_add(const char *hash);
 
 /* handover.c: NULL if this process is not root and can run the backend, where there is one; else the answer for the login. minimum 0:
  * the helper has no privileges, and a group 0 is no concern. */

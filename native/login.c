@@ -157,7 +157,8 @@ static _Noreturn void run_checkpassword(const struct chain *chain, char *bytes, 
 static _Noreturn void run_ourselves(const struct chain *chain, const char *user, const char *password)
 {
   struct account who = {.uid = privileged ? chain->uid : getuid(), .gid = chain->gid, .groups = {chain->gid}, .ngroups = 1, .home = "/"};
-  int guest = user == NULL, code = guest ? 0 : verify(chain->checkpassword[1], user, password, &who);
+  int guest = user == NULL, code = guest ? 0 : verify(chain->checkpassword[1], user, password, chain->verified, &who);
+  cache_close();
   if (code == 0 && !guest && (setenv("USER", user, 1) != 0 || setenv("HOME", who.home, 1) != 0 || setenv("SHELL", who.shell, 1) != 0))
     code = TEMPORARY;
   if (code == 0) code = enter(&who);

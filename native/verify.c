@@ -1,11 +1,7 @@
 /* Whose password is it? crypt(3) against /etc/shadow, or against a file of user:hash:uid:gid:gecos:home:shell. */
 #define _GNU_SOURCE
 #include "helper.h"
-#if __has_include(<crypt.h>)
-#include <crypt.h>
-#endif
-#ifdef NO_CRYPT /* Debian has taken it out of musl */
-#define crypt(password, hash) ((password) != (hash) ? say("checkpassword: built without crypt(3)\n") : (void)0, NULL)
+#ifdef NO_CRYPT
 #define REFUSED TEMPORARY
 #endif
 #include <time.h>
@@ -55,9 +51,11 @@ static void find_groups(const char *user, struct account *account)
   free(text);
 }
 
-int verify(const char *file, const char *user, const char *password, struct account *account)
+int verify(const char *file, const char *user, const char *password, long seconds, struct account *account)
 {
-  char *field[9], *mine[9] = {NULL}, *text = text_of(file == NULL ? "/etc/shadow" : file), *next = text, *users = NULL;
+  const char *path = file == NULL ? "/etc/shadow" : file;
+  if (seconds > 0) cache_begin(path);
+  char verified[MAX_HASH] = "", *field[9], *mine[9] = {NULL}, *text = text_of(path), *next = text, *users = NULL;
   const char *dearest = "", *hash = NULL; /* hashed when nobody of that name can log in, so that the time does not tell */
   double most = 0, its;
   long uid, gid;
@@ -69,8 +67,14 @@ int verify(const char *file, const char *user, const char *password, struct acco
   if (mine[0] != NULL && cost(mine[1]) > 0 && (file != NULL || !expired(mine))) hash = mine[1];
   /* A certificate needs no password; but `!` closes the account, and `*` only its password. */
   if (password == NULL && (mine[0] == NULL || *mine[1] == '!' || (file == NULL && expired(mine)))) return REFUSED;
-  const char *got = password == NULL ? NULL : crypt(password, hash != NULL ? hash : *dearest != '\0' ? dearest : "$6$acceptd.acceptd.$");
-  if (password != NULL && (hash == NULL || got == NULL || strcmp(got, hash) != 0)) return REFUSED;
+  const char *wanted = hash != NULL ? hash : *dearest != '\0' ? dearest : "$6$acceptd.acceptd.$";
+  /* An unknown name costs this, too. */
+  int known = password != NULL && seconds > 0 && cache_hash(verified, user, password, wanted) && cache_has(verified, seconds);
+  if (password != NULL && (hash == NULL || !known)) {
+    const char *got = crypt(password, wanted);
+    if (hash == NULL || got == NULL || strcmp(got, hash) != 0) return REFUSED;
+    cache_add(verified);
+  }
   if (file == NULL && ((users = text_of("/etc/passwd")) == NULL || !entry(users, user, 0, mine))) return REFUSED;
   if (!decimal(mine[2], 0, MAX_ID, &uid) || !decimal(mine[3], 0, MAX_ID, &gid))
     return say("checkpassword: the entry of %s cannot be used\n", user), TEMPORARY;

@@ -19,12 +19,12 @@ static int announce(int news)
   return sendmsg(CLERK, &message, MSG_NOSIGNAL) == sizeof note;
 }
 
-/* A line of the account: kill SESSION. */
+/* A line of the account: kill SESSION, or forget. */
 static void obey(const char *line)
 {
-  struct note note = {.kind = KILLS};
-  if (strncmp(line, "kill ", 5) != 0) _exit(0);
-  memcpy(note.session, line + 5, sizeof note.session - 1);
+  struct note note = {.kind = strcmp(line, "forget") == 0 ? FORGETS : KILLS};
+  if (note.kind == KILLS && strncmp(line, "kill ", 5) != 0) _exit(0);
+  if (note.kind == KILLS) memcpy(note.session, line + 5, sizeof note.session - 1);
   send(CLERK, &note, sizeof note, MSG_NOSIGNAL);
 }
 
@@ -35,6 +35,7 @@ void watch(void)
   size_t have = 0;
   int pipes[2];
   alarm(0);
+  cache_close();
   if ((privileged && !become(&account)) || prctl(PR_SET_DUMPABLE, 0) != 0 || pipe2(pipes, O_CLOEXEC) != 0 || !announce(pipes[1]))
     refuse("busy", MISUSED);
   decided();

@@ -21,6 +21,8 @@ export interface ChainConfig {
   readonly mechanisms: readonly CheckedMechanism[] | undefined
   /** Seconds a verified password may open a parked backend; 0: never. */
   readonly warm: number
+  /** Seconds for which the helper need not hash a verified password again; 0: it always does. */
+  readonly verified: number
 }
 
 export interface ChainsFile {
@@ -44,9 +46,18 @@ const TOP: Readonly<Record<string, { readonly without: string; readonly most?: n
   'login-timeout': { without: '30', most: 3600 },
 }
 
-const IN_CHAIN = ['kind', 'checkpassword', 'mechanisms', 'credentials', 'set', 'backend', 'warm']
+const IN_CHAIN = ['kind', 'checkpassword', 'mechanisms', 'credentials', 'set', 'backend', 'warm', 'verified']
 
-const LIMITS = { bytes: 1 << 20, chains: 64, words: 64, variables: 64, warm: 60, credentials: 16_384, socket: 100 }
+const LIMITS = {
+  bytes: 1 << 20,
+  chains: 64,
+  words: 64,
+  variables: 64,
+  warm: 60,
+  verified: 3600,
+  credentials: 16_384,
+  socket: 100,
+}
 
 const NEW_CHAIN = {
   kind: 'auth',
@@ -56,6 +67,7 @@ const NEW_CHAIN = {
   credentials: CREDENTIALS_LIMIT,
   mechanisms: undefined,
   warm: 0,
+  verified: 0,
 } as const
 
 type Draft = { -readonly [K in keyof ChainConfig]: ChainConfig[K] }
@@ -137,9 +149,10 @@ function takeLine(chain: Draft, word: string, values: readonly string[]): Troubl
       chain.credentials = Number(first)
       return undefined
     case 'warm':
-      if (values.length !== 1 || !isNumber(first, 0, LIMITS.warm))
-        return [`warm is not a number of seconds from 0 to ${LIMITS.warm}`, 'write e.g. warm 60']
-      chain.warm = Number(first)
+    case 'verified':
+      if (values.length !== 1 || !isNumber(first, 0, LIMITS[word]))
+        return [`${word} is not a number of seconds from 0 to ${LIMITS[word]}`, `write e.g. ${word} 60`]
+      chain[word] = Number(first)
       return undefined
     case 'backend':
     case 'checkpassword': {
@@ -172,6 +185,11 @@ function wholeTrouble(chain: ChainConfig): Trouble {
     ]
   if (!checks && chain.checkpassword.length > 0)
     return [`the chain ${chain.name} has no password to check`, 'leave its checkpassword out']
+  if (chain.verified > 0 && chain.checkpassword[0] !== 'builtin')
+    return [
+      `the helper verifies no password for the chain ${chain.name}`,
+      'write checkpassword builtin, or leave verified out',
+    ]
   return undefined
 }
 

@@ -85,6 +85,10 @@ const IN_CHAIN: Readonly<Record<string, (values: readonly string[], chain: Chain
     `Sets ${variable.split('=')[0]} for checkpassword and backend; rules of control/fixsmtpio can ask whether it is set.`,
   mechanisms: (names) => `Clients are offered ${names.join(', ')}, which the checkpassword can check, and no others.`,
   credentials: ([octets]) => `The checkpassword reads ${octets} octets; logins with more are refused before it runs.`,
+  verified: ([seconds]) =>
+    seconds === '0'
+      ? 'The helper hashes the password at every login.'
+      : `The helper does not hash a password again that it has verified in the last ${seconds} seconds.`,
   warm: ([seconds]) =>
     seconds === '0'
       ? 'No backend is kept for the next login.'

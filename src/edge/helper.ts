@@ -103,6 +103,8 @@ export interface HelperWatch {
   readonly connected: () => boolean
   /** Ends an accepted process: TERM to its group, KILL after five seconds. */
   readonly kill: (session: string) => void
+  /** Passwords that chains say are verified for a while are checked again. */
+  readonly forget: () => void
   readonly stop: () => void
 }
 
@@ -149,6 +151,9 @@ export function watchHelper(
     connected: () => up && existsSync(path),
     kill: (session) => {
       stream?.write(`kill ${session}\n`)
+    },
+    forget: () => {
+      stream?.write('forget\n')
     },
     stop: () => {
       stopped = true

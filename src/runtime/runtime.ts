@@ -105,6 +105,8 @@ export interface Runtime extends Listening {
   refusing(): boolean
   /** Whether the helper has been heard of lately; undefined where it runs for each login. */
   helperUp(): boolean | undefined
+  /** Has the helper check every password again, whatever a chain's `verified` says. */
+  forgetVerified(): void
   /** Lanes let a client go that comes from this port of this host to the listener, unseen; 0: no longer. */
   probing(listener: number, port: number): void
   blocks(): ReadonlyMap<string, Block>
@@ -193,6 +195,7 @@ export async function startRuntime(
     notSaved: () => store.trouble(),
     linesLost: dropped,
     helperUp: () => watch?.connected(),
+    forgetVerified: () => watch?.forget(),
     probing: crew.pool.probing,
     async stop(graceSeconds) {
       stopPings()

@@ -345,3 +345,11 @@ export function contents(path: string): string {
 }
 
 export const gone = (pid: number): boolean => !existsSync(`/proc/${pid}`) || / Z /.test(contents(`/proc/${pid}/stat`))
+
+/** The next end of a session whose name begins so: those of earlier tests may still be ending. */
+export async function newsOf(watcher: Lines, name: string): Promise<string> {
+  for (;;) {
+    const line = await watcher.line()
+    if (line === '' || line.startsWith(`end ${name}`)) return line
+  }
+}

@@ -23,20 +23,12 @@ import {
   gone,
   type Helper,
   isRoot,
-  type Lines,
   loginFrame,
+  newsOf,
   privilege,
   until,
   user,
 } from './fixture.ts'
-
-/** The next end of a session whose name begins so: those of earlier tests may still be ending. */
-async function newsOf(watcher: Lines, name: string): Promise<string> {
-  for (;;) {
-    const line = await watcher.line()
-    if (line === '' || line.startsWith(`end ${name}`)) return line
-  }
-}
 
 for (const [build, make] of BUILDS) {
   void describe(`accept-helper as a service, ${privilege}, ${build}`, () => {

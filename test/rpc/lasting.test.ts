@@ -186,6 +186,27 @@ void test('a generation whose files are damaged is left out, and said', async (t
   assert.equal(next.runtime.current().config.smtpGreeting, 'mx.example')
 })
 
+void test('the helper forgets which passwords were right at user.block and at a reload, and at nothing else', async (t) => {
+  const { host, control } = await fixture(t)
+  const c = wire(control)
+  await until('the standing connection', async () => (await check(c, 'helper')).state !== 'failed')
+  const forgets = async (times: number) => {
+    await until('the helper to hear it', () => host.helper.orders.length >= times * 'forget\n'.length)
+    assert.equal(host.helper.orders, 'forget\n'.repeat(times))
+  }
+  await c.call('user.block', { user: 'eve' })
+  await forgets(1)
+  await c.call('user.unblock', { user: 'eve' })
+  await c.call('config.reload', { dryRun: true })
+  await forgets(1)
+  writeFileSync(join(host.directory, 'smtpgreeting'), 'mx2.example\n')
+  assert.equal((await c.call('config.reload')).result.generation, 2)
+  await forgets(2)
+  assert.equal((await c.call('config.reload')).result.generation, 2)
+  await forgets(3)
+  c.end()
+})
+
 void test('sockets whose directory is gone are said by health; one that was only deleted is not for long', async (t) => {
   const { control } = await fixture(t)
   const c = wire(control)
@@ -205,7 +226,7 @@ void test('a directory that cannot be written is said by log and health, and mai
   const { host, control } = await fixture(t)
   const c = wire(control)
   const kept = join(host.directory, 'kept')
-  rmSync(kept, { recursive: true })
+  rmSync(kept, { recursive: true, maxRetries: 10 }) // the first state may be on its way to it
   writeFileSync(kept, 'a file')
   assert.equal((await c.call('user.block', { user: 'eve' })).result.blocked, true)
   assert.match(host.log(), / error state-not-saved path=\S+ message=/)

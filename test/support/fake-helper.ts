@@ -21,6 +21,8 @@ export interface FakeHelper {
   readonly path: string
   readonly asked: readonly Asked[]
   readonly backends: readonly StreamEnd[]
+  /** What came on standing connections after the request. */
+  orders: string
   /** Answers every request immediately; undefined: the test does. */
   answering: ((asked: Asked) => void) | undefined
   readonly close: () => void
@@ -97,6 +99,9 @@ export async function fakeHelper(): Promise<FakeHelper> {
       asked.push(one)
       if (kind === 'watch') {
         socket.write('watching\n')
+        socket.on('data', (order) => {
+          helper.orders += String(order)
+        })
         socket.on('end', () => socket.end()).resume()
       }
       helper.answering?.(one)
@@ -111,6 +116,7 @@ export async function fakeHelper(): Promise<FakeHelper> {
     path,
     asked,
     backends,
+    orders: '',
     answering: undefined,
     close: () => {
       server.close()

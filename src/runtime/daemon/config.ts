@@ -144,6 +144,7 @@ async function change(runtime: Runtime, how: ChangeRequest): Promise<Result<Publ
   const order = { all: how.apply === 'next-transaction', by: how.by, reason: how.reason }
   const done = await runtime.change(planned.value, order)
   if (done.isErr()) return err(refusalFailure(done.error))
+  runtime.forgetVerified()
   const { before, after, lanes, milliseconds } = done.value
   const outcome = { generation: after.generation, previous: before.generation, lanes }
   const took = Math.round(milliseconds * 10) / 10

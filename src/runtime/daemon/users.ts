@@ -24,6 +24,7 @@ export const usersOf = (runtime: Runtime): Daemon['users'] => ({
   async block(user, reason) {
     const since = runtime.blocks().get(user)?.since ?? Date.now()
     const ended = await runtime.block(user, { since, reason })
+    runtime.forgetVerified()
     runtime.log('warn', 'user-blocked', { user, reason, ended: ended.length })
     return ok({ ended })
   },
