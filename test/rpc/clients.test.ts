@@ -112,7 +112,10 @@ void test('a reader that is too slow costs acceptd and itself little, and learns
   await events.ready
   const all = 20_000
   for (const lane of range(1, all)) laneDied(own, lane)
-  await until('the last event', () => own.host.daemon.events.after(0, 100_000).events.at(-1)?.data?.['lane'] === all)
+  await until('the last event', () => own.host.daemon.events.after(0, 100_000).events.at(-1)?.data?.['lane'] === all, {
+    timeout: 60_000,
+    every: 100,
+  })
   let [seen, lost] = [0, 0]
   while (seen + lost < all) {
     const { value } = await events.next()
