@@ -2,7 +2,7 @@
 // the subcommands of acceptctl with help and completion (commandline.ts), docs/rpc.md (document.ts) and a test per example.
 //
 // To add one: a row in a file of methods/, with all its columns; its name in MethodName below; what it needs of the runtime in daemon.ts;
-// then `npm run build && UPDATE_DOCS=1 node --test dist/test/rpc/document.test.js` writes docs/rpc.md. The tests fail until all agree.
+// then `npm run build && UPDATE_DOCS=1 node --test dist/test/rpc/document.test.js` writes docs/rpc.md and the clients.
 import { accessMethods } from './methods/access.ts'
 import { certusersMethods } from './methods/certusers.ts'
 import { configMethods } from './methods/config.ts'
