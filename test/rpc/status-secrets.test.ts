@@ -136,6 +136,7 @@ void test('no answer, page, event or trace on status.sock has a text of the conf
       'senders.eval',
       'user.list',
       'backend.list',
+      'log.errors',
       'op.list',
     ],
   )

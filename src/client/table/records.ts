@@ -331,7 +331,7 @@ export interface LogError {
   readonly at: Time
   readonly level: 'error' | 'warn'
   readonly event: string
-  /** As in the line of the log. */
+  /** As in the line of the log; on status.sock without what may quote control/ or give a reason. */
   readonly fields: {
     readonly [name: string]: unknown
   }

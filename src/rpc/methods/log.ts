@@ -1,11 +1,20 @@
 // The log: its level, and the last warnings and errors.
 import { err, ok } from 'neverthrow'
 import { z } from 'zod'
-import { LOG_ERRORS_KEPT } from '../../contract/log.ts'
+import { LOG_ERRORS_KEPT, type LogError } from '../../contract/log.ts'
 import { AS_CONTROL } from '../overrides.ts'
 import { method } from '../row.ts'
 import { count, dryRun, ends, list, logLevel, moment, name, reason, time, ttl } from '../schema.ts'
 import { timeOf } from '../wire.ts'
+
+/** Fields of a log line that quote no text of control/, no path and no reason of an operator. */
+const OPEN_FIELDS: ReadonlySet<string> = new Set(
+  'session ip port listener user auth remaining limit what lane seconds errors by asked ended exit verdict lines chain'.split(
+    ' ',
+  ),
+)
+const openFields = (fields: LogError['fields']): LogError['fields'] =>
+  Object.fromEntries(Object.entries(fields).filter(([field]) => OPEN_FIELDS.has(field)))
 
 export const logMethods = {
   'log.get': method({
@@ -78,14 +87,16 @@ export const logMethods = {
             at: time,
             level: z.enum(['error', 'warn']),
             event: z.string(),
-            fields: z.record(z.string(), z.union([z.string(), z.number()])).describe('As in the line of the log.'),
+            fields: z
+              .record(z.string(), z.union([z.string(), z.number()]))
+              .describe('As in the line of the log; on status.sock without what may quote control/ or give a reason.'),
           })
           .meta({ title: 'LogError' }),
       ),
       matched: count,
       since: time.describe('Earlier ones are not kept: the runtime began, or there have been more.'),
     }),
-    level: 'control',
+    level: 'status',
     changes: false,
     example: {
       params: { level: 'warn', limit: 20 },
@@ -110,12 +121,16 @@ export const logMethods = {
       },
     },
     cli: { rows: 'errors', columns: ['at', 'level', 'event', 'fields'], matched: 'matched' },
-    run: async ({ daemon }, { since, level, limit }) => {
+    run: async ({ daemon, client }, { since, level, limit }) => {
       const { errors, since: begin } = await daemon.log.errors()
       const from = since === undefined ? 0 : Date.parse(since)
       const found = errors.filter((one) => one.at >= from && (level === 'warn' || one.level === level))
       return ok({
-        errors: found.slice(-limit).map(({ at, ...rest }) => ({ at: timeOf(at), ...rest })),
+        errors: found.slice(-limit).map(({ at, fields, ...rest }) => ({
+          at: timeOf(at),
+          ...rest,
+          fields: client.level === 'control' ? fields : openFields(fields),
+        })),
         matched: found.length,
         since: timeOf(begin),
       })
