@@ -69,7 +69,13 @@ const raisedLimits = (file: string): string =>
     : ''
 
 /** The recommended control directory; only what limits how many may come is raised to what the row asks for. */
-function writeControl(fixture: Fixture, { directory, programs }: Installation, setup: Setup, port: number): string {
+function writeControl(
+  fixture: Fixture,
+  { directory, programs }: Installation,
+  setup: Setup,
+  port: number,
+  tlsPort: number,
+): string {
   const control = join(directory, 'control')
   rmSync(control, { recursive: true, force: true })
   if (existsSync(join(top, 'control'))) cpSync(join(top, 'control'), control, { recursive: true })
@@ -98,7 +104,9 @@ function writeControl(fixture: Fixture, { directory, programs }: Installation, s
     // Thousands of idle clients are measured for longer than a login may take.
     timeoutlogin: '0\n',
     limits: raisedLimits(join(control, 'limits')),
-    listeners: `127.0.0.1:${port} ${setup.protocol} bench\n`,
+    listeners: `127.0.0.1:${port} ${setup.protocol} bench tls=off
+${setup.tls === undefined ? '' : `127.0.0.1:${tlsPort} ${setup.protocol} bench tls=implicit\n`}`,
+    ...(setup.tls === undefined ? {} : { tls: `bench.invalid ${setup.tls.certificate} ${setup.tls.key}\n` }),
     chains: `${chains.join('\n')}\n`,
     ...(setup.lanes === undefined ? {} : { lanes: `${setup.lanes}\n` }),
   }))
@@ -130,7 +138,9 @@ export function oursSide(fixture: Fixture): Side {
     async start(setup) {
       const installation = take()
       const port = await freePort()
-      const control = writeControl(fixture, installation, setup, port)
+      const tlsPort = await freePort()
+      if (setup.tls !== undefined && process.getuid?.() === 0) chownSync(setup.tls.key, ACCOUNT, ACCOUNT)
+      const control = writeControl(fixture, installation, setup, port, tlsPort)
       const run = join(installation.directory, 'run')
       const log = join(fixture.directory, `acceptd-${port}.log`)
       const child = startProgram(
@@ -150,6 +160,7 @@ export function oursSide(fixture: Fixture): Side {
       }
       return {
         port,
+        tlsPort,
         controlSocket: join(run, 'control.sock'),
         control,
         pids: [child.pid ?? 0],

@@ -15,6 +15,8 @@ export interface Setup {
   readonly warm: boolean
   /** acceptd only; undefined: its default. */
   readonly lanes: number | undefined
+  /** acceptd only: a second listener with TLS from the first octet, and the pair for it. */
+  readonly tls: { readonly certificate: string; readonly key: string } | undefined
   /** acceptd only: a directory for the CPU profiles of its threads. */
   readonly profile: string | undefined
 }
@@ -27,11 +29,14 @@ export const plainSetup: Setup = {
   chain: 'exec',
   warm: false,
   lanes: undefined,
+  tls: undefined,
   profile: undefined,
 }
 
 export interface Running {
   readonly port: number
+  /** Of the listener with TLS. */
+  readonly tlsPort?: number
   readonly controlSocket: string | undefined
   /** acceptd only: its control directory. */
   readonly control?: string

@@ -8,6 +8,7 @@ import { runLoad } from './loadgen.ts'
 import { descriptorLimit, listenOverflows, pssOf } from './proc.ts'
 import { largeRules, pages, reload } from './reloads.ts'
 import { plainSetup, type Running, type Side } from './side.ts'
+import { tlsRow } from './tls.ts'
 
 /** How many idle sessions there are at the first and at the second reading. */
 type Crowd = readonly [few: number, many: number]
@@ -248,6 +249,7 @@ export const specialRows: readonly SpecialRow[] = [
     quick: true,
     run: memory,
   },
+  { row: 'tls', sentence: 'what TLS costs a handshake and an idle session', run: tlsRow },
   { row: 'idle-limit', sentence: 'nine tenths of the descriptor limit idle, and a real user', run: idleLimit },
   { row: 'burst', sentence: '4000 connections at once', run: burst },
   { row: 'rules', sentence: 'the cost of a rule that does not match', run: ruleCost },
