@@ -15,7 +15,7 @@ import { ClientSession } from '../session/session.ts'
 import { limited } from './limits.ts'
 import { named } from './names.ts'
 import { proxyHeader } from './proxy.ts'
-import { displaceSilent, evictWhile, idleSeconds, isFull, type Lane, publishUse } from './state.ts'
+import { displaceSilent, endIfIdle, evictWhile, idleSeconds, isFull, type Lane, publishUse, shutDown } from './state.ts'
 import { follow } from './tracing.ts'
 import { isProbe } from './usage.ts'
 
@@ -38,6 +38,7 @@ export function acceptClient(lane: Lane, host: SessionHost, socket: ClientSocket
     lane.entering -= 1
     if ('refused' in outcome) turnAway(lane, arrival, outcome)
     else begin(lane, host, outcome)
+    endIfIdle(lane)
   })
 }
 
@@ -135,6 +136,7 @@ function begin(lane: Lane, host: SessionHost, arrival: Arrival): void {
   session.start()
   lane.counters.firstReply((performance.now() - began) / 1000)
   lane.reporter.event('session', 'accepted', session)
+  if (lane.stopping === 'stop') shutDown(lane, session, 'service shutting down')
 }
 
 /** It may be counted somewhere. */
@@ -175,5 +177,5 @@ export function sessionEnded(lane: Lane, session: ClientSession, why: Why): void
   lane.reporter.logOf(session, 'info', 'session-ended', { user, why, seconds, messages, in: bytesIn, out: bytesOut })
   lane.reporter.event('session', 'ended', session, { why, messages, bytesIn, bytesOut })
   lane.generations.leave(session)
-  if (lane.stopping && lane.sessions.size === 0) lane.end()
+  endIfIdle(lane)
 }

@@ -1,13 +1,10 @@
 // The main thread's questions (messages.ts), a row each. They are answered between reads.
 
-import type { ShutdownText } from '../actors/endings.ts'
-import { TAG } from '../actors/frames.ts'
 import { selectPage, sessionMatcher } from '../contract/pages.ts'
 import { detailOf, identityOf, summaryOf } from '../contract/session-view.ts'
-import type { ClientSession } from '../session/session.ts'
 import { viewed } from './describe.ts'
 import type { QuestionName, Questions } from './messages.ts'
-import { type Lane, placeOf } from './state.ts'
+import { endIfIdle, type Lane, placeOf, shutDown } from './state.ts'
 import { followAll } from './tracing.ts'
 
 type Answers = {
@@ -142,26 +139,26 @@ const aboutTheLane = (lane: Lane, listeners: ListenerControl) =>
     },
     ping: () => lane.counters.counted(lane.sessions.values()),
     retire: () => {
-      lane.stopping = true
-      for (const listener of lane.listening.keys()) listeners.close(listener)
-      lane.warm.clear()
-      if (lane.sessions.size === 0) setImmediate(lane.end)
+      stopListening(lane, listeners, 'retire')
       return null
     },
     stop: ({ grace }) => {
-      lane.stopping = true
-      for (const listener of lane.listening.keys()) listeners.close(listener)
-      lane.warm.clear()
+      stopListening(lane, listeners, 'stop')
       for (const session of lane.sessions.values()) shutDown(lane, session, 'service shutting down')
-      if (lane.sessions.size === 0) setImmediate(lane.end)
-      else setTimeout(() => abandonAll(lane), grace * 1000).unref()
+      setTimeout(() => abandonAll(lane), grace * 1000).unref()
       return null
     },
   }) satisfies Partial<Answers>
 
-const shutDown = (lane: Lane, session: ClientSession, text: ShutdownText) =>
-  lane.stages.post(session, [TAG.shutdown, session.id, text])
+function stopListening(lane: Lane, listeners: ListenerControl, how: 'retire' | 'stop'): void {
+  lane.stopping = how
+  for (const listener of lane.listening.keys()) listeners.close(listener)
+  lane.warm.clear()
+  setImmediate(() => endIfIdle(lane))
+}
 
 function abandonAll(lane: Lane): void {
+  lane.stopping = 'cut'
   for (const session of lane.sessions.values()) session.abandon('stopped')
+  endIfIdle(lane)
 }

@@ -50,6 +50,7 @@ export default function runLane({ start, port, usage, slot }: LaneTask): Promise
     const reporter: Reporter = createReporter(tell, (session) => placeOf(lane, session))
     const counters = createCounters(String(start.place))
     const reading = new Reading()
+    let ended = false
     const cold = withinBounds(() => lane, helperBackends(start.helper, reading))
     const lane: Lane = {
       start,
@@ -80,12 +81,14 @@ export default function runLane({ start, port, usage, slot }: LaneTask): Promise
       entering: 0,
       serving: 0,
       refusing: start.refusing,
-      stopping: false,
+      stopping: undefined,
       nextId: 1,
       lag: 0,
       traces: [],
       traced: new Set(),
       end: () => {
+        if (ended) return
+        ended = true
         stopClock()
         lane.warm.clear()
         lane.handshakes.clear()

@@ -1,5 +1,7 @@
 // A lane as a value: what its files share. Each file of this folder says what it does with it; lane.ts puts them together.
 
+import type { ShutdownText } from '../actors/endings.ts'
+import { TAG } from '../actors/frames.ts'
 import type { PauseMode } from '../contract/daemon.ts'
 import { monotonic } from '../edge/clock.ts'
 import type { Listening } from '../edge/listening.ts'
@@ -57,7 +59,8 @@ export interface Lane {
   /** Sessions whose backend runs. */
   serving: number
   refusing: boolean
-  stopping: boolean
+  /** Its listeners are closed, and it ends with its last session. retire: they take their time; stop: they are told; cut: they have had it. */
+  stopping: 'retire' | 'stop' | 'cut' | undefined
   nextId: number
   /** The longest that the last second's ticks came late, in seconds. */
   lag: number
@@ -149,6 +152,15 @@ export function displaceSilent(lane: Lane): void {
     return
   }
 }
+
+/** A client in the door may still become a session. */
+export function endIfIdle(lane: Lane): void {
+  if (lane.stopping === undefined || lane.sessions.size > 0) return
+  if (lane.entering === 0 || lane.stopping === 'cut') lane.end()
+}
+
+export const shutDown = (lane: Lane, session: ClientSession, text: ShutdownText) =>
+  lane.stages.post(session, [TAG.shutdown, session.id, text])
 
 /** Seconds that a client may be silent, as the generation of its session has it. */
 export function idleSeconds(lane: Lane, { dialogue }: SessionSettings, session?: ClientSession): number {
