@@ -70,7 +70,7 @@ install-completions: $(BUILT)/package.json
 
 install-units:
 	$(INSTALL) -d "$(DESTDIR)$(UNITDIR)" "$(DESTDIR)$(SYSUSERSDIR)" "$(DESTDIR)$(TMPFILESDIR)"
-	set -e; for unit in acceptd.service acceptd-helper.service; do \
+	set -e; for unit in acceptd.service acceptd.socket acceptd-helper.service; do \
 		sed 's|@LIBDIR@|$(LIBDIR)|; s|@PREFIX@|$(PREFIX)|' packaging/$$unit >"$(DESTDIR)$(UNITDIR)/$$unit"; \
 		chmod 644 "$(DESTDIR)$(UNITDIR)/$$unit"; \
 	done

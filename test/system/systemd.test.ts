@@ -204,7 +204,10 @@ void it('a configuration that is wrong is said once, and not tried again and aga
 })
 
 void it('systemd finds nothing wrong with the units, and little that they leave open', async () => {
-  assert.equal(await host.sh('systemd-analyze verify --man=no acceptd.service acceptd-helper.service 2>&1'), '')
+  assert.equal(
+    await host.sh('systemd-analyze verify --man=no acceptd.service acceptd.socket acceptd-helper.service 2>&1'),
+    '',
+  )
   for (const [unit, most] of Object.entries(EXPOSURE)) {
     const said = await host.sh(`systemd-analyze security --no-pager ${unit}`)
     const exposure = Number(/Overall exposure level for \S+: (\S+)/.exec(said)?.[1])
@@ -218,6 +221,44 @@ void it('the profile of AppArmor and the completion of bash load', async () => {
     . /usr/share/bash-completion/completions/acceptctl
     COMP_WORDS=(acceptctl session l); COMP_CWORD=2; _acceptctl; echo "\${COMPREPLY[@]}"`
   assert.match((await host.run(['bash', '-c', words])).stdout, /^list\n$/)
+})
+
+/** Connects to port 587 until /run/enough is there: how many were greeted, and what became of the others. */
+const KNOCKING = `
+const { connect } = require('net'), { existsSync } = require('fs')
+const told = {}
+const knock = () => new Promise((resolve) => {
+  let text = ''
+  const socket = connect(587, '127.0.0.1').setTimeout(60000, () => socket.destroy(new Error('hangs')))
+  socket.on('data', (bytes) => { if (text === '') socket.end('QUIT\\r\\n'); text += bytes })
+  socket.on('error', (error) => { text = error.message })
+  socket.on('close', () => { const what = text.slice(0, 3) === '220' ? '220' : text || 'nothing'; told[what] = (told[what] || 0) + 1; resolve() })
+})
+const loop = async () => { while (!existsSync('/run/enough')) await knock() }
+Promise.all([1, 2, 3, 4].map(loop)).then(() => console.log(JSON.stringify(told)))
+`
+
+void it('with acceptd.socket enabled a restart refuses nobody, and a start after a stop serves who has waited', async () => {
+  assert.match((await host.run(['systemctl', 'is-enabled', 'acceptd.socket'])).stdout, /^disabled\n$/)
+  await host.sh(`
+    mkdir -p /etc/systemd/system/acceptd.socket.d
+    printf '[Socket]\\nListenStream=\\nListenStream=127.0.0.1:587\\nListenStream=127.0.0.1:2500\\n' >/etc/systemd/system/acceptd.socket.d/ports.conf
+    systemctl daemon-reload; systemctl stop acceptd; systemctl enable --now acceptd.socket; rm -f /run/enough`)
+  const knocking = host.run(['node', '-e', KNOCKING])
+  for (let n = 0; n < 3; n += 1) await host.sh('sleep 0.3; systemctl restart acceptd')
+  await host.sh('systemctl stop acceptd.service; sleep 0.3; systemctl start acceptd; touch /run/enough')
+  const told = JSON.parse((await knocking).stdout) as Readonly<Record<string, number>>
+  assert.deepEqual(Object.keys(told), ['220'], JSON.stringify(told))
+  assert.match(await shown('StatusText'), /ports 587, 995$/)
+  assert.match(
+    await host.sh('journalctl --no-pager -u acceptd -o cat'),
+    /^acceptd: LISTEN_FDNAMES: the socket `acceptd\.socket` is that of no listener of control\/listeners: it is closed$/m,
+  )
+  const sent = await submit('through the socket unit')
+  assert.equal(sent.code, 0, sent.transcript)
+  await host.sh(`
+    systemctl disable --now acceptd.socket; rm -r /etc/systemd/system/acceptd.socket.d
+    systemctl daemon-reload; systemctl restart acceptd`)
 })
 
 const SUPERVISORS = [
