@@ -116,10 +116,10 @@ int main(int argc, char **argv)
   int fd;
   root = geteuid() == 0;
   while ((fd = open("/dev/null", O_RDWR)) >= 0 && fd < FIRST) {}
-  for (const int *s = (int[]){SIGHUP, SIGTERM, SIGINT, SIGCHLD, 0}; *s != 0; s++) signal(*s, SIG_DFL);
+  for (const int *s = (int[]){SIGHUP, SIGUSR2, SIGTERM, SIGINT, SIGCHLD, 0}; *s != 0; s++) signal(*s, SIG_DFL);
   sigemptyset(&hup);
-  sigaddset(&hup, SIGHUP);
-  sigprocmask(SIG_SETMASK, &hup, NULL); /* it waits until there is somebody to hear it; the others end us until then */
+  sigaddset(&hup, SIGHUP), sigaddset(&hup, SIGUSR2);
+  sigprocmask(SIG_SETMASK, &hup, NULL); /* they wait until somebody hears them; the others end us until then */
   read_options(argc, argv);
   read_account();
   make_directories();

@@ -167,7 +167,7 @@ static void open_run(void)
 /* A signal kills a Node that has not come to its first line of JavaScript; a line on its standard input waits. It ends when we do. */
 static _Noreturn void pass_signals(pid_t child, int input, const sigset_t *signals)
 {
-  static const char *const lines[NSIG] = {[SIGHUP] = "SIGHUP\n", [SIGTERM] = "SIGTERM\n", [SIGINT] = "SIGINT\n"};
+  static const char *const lines[NSIG] = {[SIGHUP] = "SIGHUP\n", [SIGTERM] = "SIGTERM\n", [SIGINT] = "SIGINT\n", [SIGUSR2] = "SIGUSR2\n"};
   int number, status;
   signal(SIGPIPE, SIG_IGN);
   fcntl(input, F_SETFL, O_NONBLOCK); /* a pipe full of signals needs no more */
@@ -184,7 +184,7 @@ static _Noreturn void run_and_wait(char *bound, char **argv)
   int input[2];
   if (pipe2(input, O_CLOEXEC) != 0) fail(1, "pipe: %s", strerror(errno));
   sigemptyset(&signals);
-  for (const int *s = (int[]){SIGHUP, SIGTERM, SIGINT, SIGCHLD, 0}; *s != 0; s++) sigaddset(&signals, *s);
+  for (const int *s = (int[]){SIGHUP, SIGUSR2, SIGTERM, SIGINT, SIGCHLD, 0}; *s != 0; s++) sigaddset(&signals, *s);
   sigprocmask(SIG_BLOCK, &signals, NULL);
   pid_t pid = fork();
   if (pid < 0) fail(1, "fork: %s", strerror(errno));

@@ -411,6 +411,15 @@ class Acceptd:
         """
         return self._call("server.undrain", {"reason": reason, "dryRun": dry_run})
 
+    def server_upgrade(self, *, reason: Optional[str] = None, dry_run: Optional[bool] = None) -> Dict[str, Any]:
+        """Starts a runtime of the installed program on the same sockets; once it serves, the one before finishes its sessions. If it does not, nothing has changed.
+
+        reason: The reason, for the log and for later queries.
+        dry_run: Report what would happen and change nothing. Default False.
+        Returns {upgraded, version, from, pid, sessions, milliseconds, dryRun}.
+        """
+        return self._call("server.upgrade", {"reason": reason, "dryRun": dry_run})
+
     def server_stop(
         self,
         *,

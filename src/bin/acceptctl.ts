@@ -181,6 +181,19 @@ async function follow(stream: AsyncIterator<object, undefined>, output: Format, 
   return waits && !seen ? EXIT.nothing : EXIT.done
 }
 
+/** What happens on the way to the reply. */
+async function showProgress(client: Acceptd, topic: 'op'): Promise<void> {
+  const stream = client.stream('event.subscribe', { topics: [topic] })
+  const begun = await answered(stream.ready)
+  const next = async (): Promise<void> => {
+    const event = await answered(stream.next())
+    if (event.isErr() || event.value.done) return
+    process.stderr.write(showEvent(event.value.value))
+    await next()
+  }
+  if (begun.isOk()) void next()
+}
+
 /** Colours are for terminals: https://no-color.org. */
 const colours = process.stdout.isTTY && (process.env.NO_COLOR ?? '') === ''
 
@@ -243,6 +256,7 @@ async function main(argv: readonly string[]): Promise<number> {
     if (command.do === 'call') await write(show(begun.value, {}, format, widthOf(command.globals)))
     return follow(stream, output, begun.value)
   }
+  if (command.do === 'request' && cli?.follows !== undefined) await showProgress(client, cli.follows)
   const answer = await (command.do === 'call'
     ? answered(client.request(command.name, read.value))
     : askAll(client, command.request, read.value))

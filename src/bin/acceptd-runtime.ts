@@ -6,6 +6,7 @@ import { onlyPublic } from '../edge/internals.ts'
 import { logLine, openStderr } from '../edge/log.ts'
 import { openServiceManager } from '../edge/service-manager.ts'
 import { hearStarter, obeySignals } from '../edge/signals.ts'
+import { refuse } from '../edge/succession.ts'
 import { describeError } from '../protocol/errors.ts'
 import { type ControlPlane, openControlPlane } from '../rpc/open.ts'
 import { createDaemon } from '../runtime/daemon.ts'
@@ -15,6 +16,9 @@ import { watchControl } from '../runtime/watching.ts'
 /** Seconds that running sessions have after TERM, and after INT. */
 const GRACE = { SIGTERM: 60, SIGINT: 1 } as const
 
+/** What replies and events have to be written in after another runtime has taken over. */
+const LAST_REPLIES_MILLISECONDS = 500
+
 const FROM_DISK = { from: 'disk', apply: 'new-sessions', dryRun: false } as const
 
 export async function runRuntime(options: RuntimeOptions, version: string): Promise<void> {
@@ -23,7 +27,9 @@ export async function runRuntime(options: RuntimeOptions, version: string): Prom
   hearStarter(() => log.write(logLine('error', 'supervisor-died', {})))
   const started = await startRuntime(options, log)
   if (started.isErr()) {
-    for (const error of started.error.list) log.write(`${describeError(error)}\n`)
+    const { list, count } = started.error
+    for (const error of list) log.write(`${describeError(error)}\n`)
+    if (options.standby) await refuse({ message: `the new runtime finds ${count} errors in control/`, errors: list })
     process.exit(78)
   }
   const runtime = started.value
@@ -47,13 +53,17 @@ export async function runRuntime(options: RuntimeOptions, version: string): Prom
     manager.stopping(signal === 'SIGTERM' ? 'Sessions finish' : 'Sessions are cut')
     stop(signal === 'SIGTERM' ? GRACE.SIGTERM : GRACE.SIGINT)
   })
+  const { succession } = runtime
+  if (options.standby) await succession.takeOver(version)
   const opened = await openControlPlane(daemon, {
+    replaces: options.standby === true,
     control: join(options.run, 'control.sock'),
     status: { path: join(options.run, 'status.sock'), ...(statusGroup === undefined ? {} : { gid: statusGroup }) },
     ...(metrics === undefined ? {} : { metrics }),
   })
   if (opened.isErr()) {
     runtime.log('error', 'control-socket', { message: opened.error.message })
+    if (options.standby) await refuse({ message: opened.error.message })
     process.exit(71)
   }
   const control = opened.value
@@ -75,6 +85,18 @@ export async function runRuntime(options: RuntimeOptions, version: string): Prom
     manager.reloading()
     void reload(daemon, control).then((failed) => manager.ready(`${serving()}${failed}`))
   })
+  obeySignals(['SIGUSR2'], (signal) => {
+    void control.inTurn(() => daemon.server.upgrade({ dryRun: false, reason: signal }))
+  })
+  succession.controlledBy({
+    release: () => control.release(),
+    reclaim: () => control.reclaim(),
+    leave() {
+      manager.end()
+      setTimeout(() => void control.close(), LAST_REPLIES_MILLISECONDS)
+    },
+  })
+  await succession.serve()
   manager.ready(serving())
 }
 

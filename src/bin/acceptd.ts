@@ -42,7 +42,8 @@ Authenticated mail submission and POP3 in front of any mail program that speaks 
       --version      the version
   -h, --help         this
 
-Signals: HUP reads the control directory again, TERM lets the running sessions finish and stops, INT stops.
+Signals: HUP reads the control directory again, USR2 upgrades to the installed program, TERM lets the running sessions finish and
+stops, INT stops.
 Exit codes: 0 stopped, 1 error, 64 usage, 71 an address cannot be bound, 78 the configuration is wrong.
 Manual: acceptd(8), acceptd-control(5), acceptctl(1).
 `

@@ -74,6 +74,8 @@ export interface Config {
   readonly statusGroup: number | undefined
   /** Changed files are reloaded by themselves. */
   readonly watch: boolean
+  /** Seconds. */
+  readonly upgradeDrain: number
   readonly metrics: { readonly host: string; readonly port: number } | undefined
   readonly listeners: readonly ListenerConfig[]
   readonly chains: ChainsFile
@@ -193,6 +195,7 @@ function scalars(reading: Reading) {
     pop3Capabilities: linesOf(reading, 'pop3capabilities'),
     metrics: metricsOf(reading),
     watch: numberOf(reading, 'watchcontrol', 0, 1) === 1,
+    upgradeDrain: numberOf(reading, 'upgradedrain', 0, 604_800),
     statusGroup: statusGroupOf(reading),
     apop: numberOf(reading, 'pop3apop', 0, 1) === 1,
     brokenClients: numberOf(reading, 'saslbrokenclients', 0, 1) === 1,

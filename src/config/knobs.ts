@@ -187,6 +187,12 @@ export const KNOBS = [
     fallback: '',
     about: 'The directory that keeps what acceptd was told; empty: /var/lib/acceptd for /run/acceptd.',
   },
+  {
+    name: 'upgradedrain',
+    changes: 'reload',
+    fallback: '3600',
+    about: 'Seconds that sessions go on after an upgrade; then 421 at their next boundary, and a minute later the end.',
+  },
   { name: 'watchcontrol', changes: 'reload', fallback: '0', about: '1: a changed control file is a reload.' },
   { name: 'metrics', changes: 'restart', fallback: '', about: 'Loopback ADDRESS:PORT for GET /metrics.' },
 ] as const satisfies readonly KnobRow[]

@@ -23,6 +23,7 @@ import type { Sample } from './metrics.ts'
 import type { SessionFilter, SessionQuery } from './pages.ts'
 import type { BackendProbe } from './probe.ts'
 import type { Protocol, SessionDetail, SessionIdentity, SessionSummary } from './session-view.ts'
+import type { UpgradeResult } from './upgrade.ts'
 
 /** An expected failure: which row of the error table (failure.ts), and what a program needs to decide what to do. */
 export interface RpcFailure {
@@ -49,6 +50,8 @@ export interface Daemon {
     /** Take no new sessions, let the running ones finish. Draining twice is not an error. */
     drain(reason: string | undefined): Answer<{ readonly sessions: number }>
     undrain(): Answer<{ readonly sessions: number }>
+    /** Resolves when a runtime of the program on the disk has taken over, or in a dry run when it could. */
+    upgrade(how: { readonly dryRun: boolean; readonly reason: string | undefined }): Answer<UpgradeResult>
     /** Resolves before the end so that the reply can be written; the process ends `grace` seconds later at the latest. */
     stop(how: { readonly grace: number; readonly reason: string | undefined }): Answer<{ readonly sessions: number }>
   }
@@ -144,6 +147,8 @@ export interface Daemon {
   }
   /** Resolves when all that was changed is on disk, or is known not to get there. */
   saved(): Promise<void>
+  /** Another runtime takes over: what is changed here now would be lost. */
+  isHanding(): boolean
   /** Our own bugs: a method threw. */
   bug(where: string, error: unknown): void
 }
@@ -167,7 +172,7 @@ export interface ServerInfo {
 }
 
 export interface HealthCheck {
-  /** `helper`, `listeners`, `programs`, `certificates` if there are any, `descriptors`, `lanes`, `files`, `state`; `run`, `sockets` if something is wrong. */
+  /** `helper`, `listeners`, `programs`, `certificates` if there are any, `descriptors`, `lanes`, `files`, `state`; `run`, `sockets`, `upgrade` if something is wrong. */
   readonly name: string
   readonly state: 'ok' | 'warning' | 'failed'
   /** A sentence for people. */

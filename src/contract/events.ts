@@ -99,6 +99,11 @@ export const EVENTS: Readonly<Record<Topic, Readonly<Record<string, EventRow>>>>
       reason: optional(text),
       caller: text,
     }),
+    'upgrade-begins': of('Another runtime is started, to take over.', false, { reason: optional(text) }),
+    'upgrade-ready': of('It could serve.', false, { version: text }),
+    'upgrade-tried': of('It could serve, and has only been tried.', false, { version: text }),
+    'upgrade-failed': of('It does not serve, and the one before goes on.', false, { message: text }),
+    upgraded: of('It serves; the one before finishes its sessions.', false, { version: text, pid: count }),
     expired: of('What was changed for a time has come to its end.', false, { method: text, subject: text }),
   },
 }

@@ -1,5 +1,5 @@
 // What acceptd counts: a row a family. The names are an interface (dashboards, alerts); rows are only added.
-import type { HistogramValue } from './histogram.ts'
+import { type HistogramValue, mergeHistograms } from './histogram.ts'
 
 interface MetricRow {
   readonly type: 'counter' | 'gauge' | 'histogram'
@@ -28,6 +28,7 @@ export const METRICS = {
   acceptd_draining: { type: 'gauge', help: '1 while no new sessions are taken.', labels: [] },
   acceptd_descriptors_open: { type: 'gauge', help: 'Open file descriptors of the runtime.', labels: [] },
   acceptd_descriptors_limit: { type: 'gauge', help: 'How many it may open.', labels: [] },
+  acceptd_upgrades_total: { type: 'counter', help: 'Upgrades: done, or given up.', labels: ['outcome'] },
   acceptd_log_lines_lost_total: {
     type: 'counter',
     help: 'Log lines of the runtime that could not be written.',
@@ -143,3 +144,22 @@ type HistogramSample = {
 
 /** One measured value; a label that the table does not name does not compile. */
 export type Sample = NumberSample | HistogramSample
+
+/** By metric and labels. */
+export function addSample(sums: Map<string, Sample>, sample: Sample): void {
+  const key = `${sample.metric}\t${JSON.stringify(sample.labels)}`
+  const before = sums.get(key)
+  sums.set(key, before === undefined ? sample : ({ ...sample, value: added(before.value, sample.value) } as Sample))
+}
+
+function added(a: number | HistogramValue, b: number | HistogramValue): number | HistogramValue {
+  if (typeof a === 'number' || typeof b === 'number') return Number(a) + Number(b)
+  return mergeHistograms([a, b])
+}
+
+/** Those of the same metric and labels are one: a main thread counts on from where the one before it was. */
+export function summed(samples: Iterable<Sample>): readonly Sample[] {
+  const sums = new Map<string, Sample>()
+  for (const sample of samples) addSample(sums, sample)
+  return [...sums.values()]
+}

@@ -34,21 +34,30 @@ export class KeptProgram {
 
   run(): void {
     if (this.stopping) return
+    const child = this.start()
+    this.keep(child)
+    this.log('child-started', { name: this.name, pid: child.pid ?? -1 })
+  }
+
+  get running(): ChildProcess | undefined {
+    return this.child
+  }
+
+  /** This one runs in the place of the one before, whose end is nobody's business here. */
+  keep(child: ChildProcess): void {
     const { name, log } = this
     const began = monotonic()
-    const child = this.start()
     this.child = child
     child.stdin?.on('error', () => undefined)
     child.on('error', (error) => log('child-failed', { name, message: error.message }))
     child.on('close', (code, signal) => {
-      if (this.ended(code, signal) || this.stopping) return
+      if (this.child !== child || this.ended(code, signal) || this.stopping) return
       // A program that was asked to end ends with 0.
       const lasted = code === 0 || monotonic() - began > LASTED
       this.pause = lasted ? SHORTEST_PAUSE : Math.min(this.pause * 2, LONGEST_PAUSE)
       log('child-ended', { name, pid: child.pid ?? -1, how: signal ?? `exit ${code}`, restart_ms: this.pause })
       setTimeout(() => this.run(), this.pause)
     })
-    log('child-started', { name, pid: child.pid ?? -1 })
   }
 
   /** Does not start it again. */

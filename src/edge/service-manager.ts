@@ -6,9 +6,12 @@ export interface ServiceManager {
   readonly ready: (status: string) => void
   readonly reloading: () => void
   readonly stopping: (status: string) => void
+  /** Another process speaks for the service. */
+  readonly end: () => void
 }
 
-const NOBODY: ServiceManager = { ready: () => undefined, reloading: () => undefined, stopping: () => undefined }
+const NOTHING = (): void => undefined
+const NOBODY: ServiceManager = { ready: NOTHING, reloading: NOTHING, stopping: NOTHING, end: NOTHING }
 
 /** Microseconds of CLOCK_MONOTONIC. */
 const microseconds = (): bigint => process.hrtime.bigint() / 1000n
@@ -17,7 +20,12 @@ const microseconds = (): bigint => process.hrtime.bigint() / 1000n
 const oneLine = (status: string): string => status.replaceAll(/[\t\r\n]+/g, ' ')
 
 /** The texts that `say` sends, one message each; a tab is a new line in it. */
-export const saying = (say: (message: string) => void, now: () => bigint = microseconds): ServiceManager => ({
+export const saying = (
+  say: (message: string) => void,
+  now: () => bigint = microseconds,
+  end: () => void = NOTHING,
+): ServiceManager => ({
+  end,
   ready: (status) => say(`READY=1\tSTATUS=${oneLine(status)}`),
   // Type=notify-reload takes a READY=1 for the end of this reload only if it is younger than this.
   reloading: () => say(`RELOADING=1\tMONOTONIC_USEC=${now()}`),
@@ -37,6 +45,9 @@ export function openServiceManager(program: string, failed: (message: string) =>
   }
   // Said by the event loop that publishes, supervises lanes and answers the operator; lanes that are stuck are its business.
   const period = Number(watchdog) / 1000 / 2
-  if (period > 0) setInterval(() => say('WATCHDOG=1'), period).unref()
-  return saying(say)
+  const watched = period > 0 ? setInterval(() => say('WATCHDOG=1'), period).unref() : undefined
+  return saying(say, microseconds, () => {
+    clearInterval(watched)
+    notifier.stdin.end()
+  })
 }

@@ -1,6 +1,6 @@
 // Signals from the first moment on: one that comes before there is somebody to obey it waits. Import this before anything else.
 
-const SIGNALS = ['SIGHUP', 'SIGTERM', 'SIGINT'] as const
+const SIGNALS = ['SIGHUP', 'SIGTERM', 'SIGINT', 'SIGUSR2'] as const
 export type Signal = (typeof SIGNALS)[number]
 
 const waiting: Signal[] = []

@@ -12,6 +12,7 @@ import { KeptProgram } from './kept-program.ts'
 import type { Bound } from './launcher.ts'
 import { hearStarter, obeySignals } from './signals.ts'
 import { descriptorLimit } from './sizing.ts'
+import { Succession } from './succession.ts'
 
 export interface SupervisorOptions {
   /** Started by root: the helper has its own chains. */
@@ -64,17 +65,28 @@ export function supervise(options: SupervisorOptions, log: Log): void {
   let stopping = false
   const sockets = options.bound.map(({ fd }) => socketOn(fd))
   const helper = new KeptProgram('helper', log, () => startHelper(options))
-  const runtime = new KeptProgram(
-    'runtime',
+  const start = runtimeStarter(options, checked.privileged, sockets, (child) => {
+    // A former one stops for itself alone.
+    if (child === runtime.running) stop()
+  })
+  const runtime = new KeptProgram('runtime', log, startServing, (code, signal) => {
+    // A signal to the whole group may end a runtime that has only begun to start.
+    if (stopping) end(code ?? (signal === 'SIGTERM' || signal === 'SIGINT' ? 0 : 1))
+    else if (LAST_WORDS.includes(code)) end(code ?? 0)
+    return stopping
+  })
+  const succession = new Succession({
+    serving: () => runtime.running,
+    start: () => start({ firstLane: succession.lastLane, standby: true }),
+    adopt: (child) => runtime.keep(child),
     log,
-    runtimeStarter(options, checked.privileged, sockets, stop),
-    (code, signal) => {
-      // A signal to the whole group may end a runtime that has only begun to start.
-      if (stopping) end(code ?? (signal === 'SIGTERM' || signal === 'SIGINT' ? 0 : 1))
-      else if (LAST_WORDS.includes(code)) end(code ?? 0)
-      return stopping
-    },
-  )
+  })
+
+  function startServing(): ChildProcess {
+    const child = start({ firstLane: succession.lastLane, standby: false })
+    succession.follow(child)
+    return child
+  }
 
   function stop(): void {
     if (!stopping) closeDescriptors(options.bound.map(({ fd }) => fd))
@@ -82,12 +94,15 @@ export function supervise(options: SupervisorOptions, log: Log): void {
     sockets.length = 0
     helper.stop()
     runtime.stop()
+    succession.stop()
   }
 
   function end(code: number): void {
     stop()
-    helper.endInput()
-    helper.whenEnded(() => process.exit(code))
+    succession.endFormers(() => {
+      helper.endInput()
+      helper.whenEnded(() => process.exit(code))
+    })
     setTimeout(() => process.exit(code), HELPER_END)
   }
 
@@ -101,8 +116,8 @@ export function supervise(options: SupervisorOptions, log: Log): void {
   }
   runtime.run()
   hearStarter(() => log('launcher-died', {}))
-  obeySignals(['SIGTERM', 'SIGINT', 'SIGHUP'], (signal) => {
-    if (signal !== 'SIGHUP') stop()
+  obeySignals(['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGUSR2'], (signal) => {
+    if (signal === 'SIGTERM' || signal === 'SIGINT') stop()
     if (!runtime.write(`${signal}\n`) && stopping) end(0)
   })
 }
@@ -119,16 +134,16 @@ function runtimeStarter(
   options: SupervisorOptions,
   privileged: boolean,
   sockets: readonly (SendHandle | undefined)[],
-  stopping: () => void,
-): () => ChildProcess {
+  stopping: (runtime: ChildProcess) => void,
+): (of: { readonly firstLane: number; readonly standby: boolean }) => ChildProcess {
   const { bound, helperMode: mode, root } = options
   const place =
     mode === 'run'
       ? { program: options.helper, args: root ? [] : ['-c', chainsOf(options)] }
       : { socket: options.helperSocket }
   let restarts = -1
-  return () => {
-    restarts += 1
+  return ({ firstLane, standby }) => {
+    if (!standby) restarts += 1
     const each = descriptorsAtStart(options.lanes)
     const stdio: ('pipe' | 'inherit' | 'ipc' | number)[] = ['pipe', 'inherit', 'inherit']
     const descriptors = bound.map(({ fd }) => Array.from({ length: each }, () => stdio.push(fd) - 1))
@@ -143,12 +158,14 @@ function runtimeStarter(
       state: options.state,
       restarts,
       lastGood: options.lastGood,
+      firstLane,
+      standby,
     }
     const [program = process.execPath, ...args] = options.runtimeProgram
     stdio.push('ipc')
     const runtime = spawn(program, args, { stdio, env: { ...process.env, ACCEPTD_RUNTIME: JSON.stringify(handed) } })
     supplyDescriptors(runtime, sockets)
-    hearStopping(runtime, stopping)
+    hearStopping(runtime, () => stopping(runtime))
     return runtime
   }
 }

@@ -23,6 +23,11 @@ export const createAnswers = (lane: Lane, listeners: ListenerControl): Answers =
   ...aboutTheLane(lane, listeners),
 })
 
+export function openAll(lane: Lane, listeners: ListenerControl): void {
+  if (lane.listening.some((open) => open.length > 0)) return
+  for (const [listener, descriptors] of lane.start.descriptors.entries()) listeners.open(listener, descriptors)
+}
+
 const aboutGenerations = (lane: Lane) =>
   ({
     prepare: async (texts) => ({ errors: await lane.generations.prepare(texts) }),
@@ -117,6 +122,15 @@ const aboutTheLane = (lane: Lane, listeners: ListenerControl) =>
         if (mode === 'hold') each.hold()
         else if (before === 'hold') each.resume()
       }
+      return null
+    },
+    open: ({ blocked, secret, refusing, paused }) => {
+      lane.blocked.clear()
+      for (const user of blocked) lane.blocked.add(user)
+      lane.secret = secret
+      lane.refusing = refusing
+      lane.pauses.splice(0, lane.pauses.length, ...paused)
+      openAll(lane, listeners)
       return null
     },
     listen: ({ events, levels, traces }) => {

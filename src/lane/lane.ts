@@ -20,7 +20,7 @@ import type { SessionHost } from '../session/host.ts'
 import type { ClientSession } from '../session/session.ts'
 import { createStages } from '../session/stages.ts'
 import { acceptClient, doorOf, sessionEnded, startTls } from './accepting.ts'
-import { createAnswers, type ListenerControl } from './answers.ts'
+import { createAnswers, type ListenerControl, openAll } from './answers.ts'
 import { startClock } from './clock.ts'
 import { createCounters } from './counters.ts'
 import { createFarewells } from './farewell.ts'
@@ -61,6 +61,7 @@ export default function runLane({ start, port, usage, slot }: LaneTask): Promise
       asking: new Map(),
       delayed: new Set(),
       blocked: new Set(start.blocked),
+      secret: start.secret,
       generations: createGenerations(start.published, start.probed),
       counters,
       reporter,
@@ -106,7 +107,7 @@ export default function runLane({ start, port, usage, slot }: LaneTask): Promise
     const stopClock = startClock(lane)
     const listeners = listenerControl(lane, hostOf(lane))
     answerOn(port, tell, reporter, createAnswers(lane, listeners))
-    for (const [listener, descriptors] of start.descriptors.entries()) listeners.open(listener, descriptors)
+    if (!start.standby) openAll(lane, listeners)
     tell({ ready: true })
   })
 }

@@ -196,7 +196,7 @@ class LimitedLogin {
       this.settle({ is: 'timeout' })
     }
     lane.delayed.add(session)
-    const hash = passwordHash(lane.start.secret, login.credentials)
+    const hash = passwordHash(lane.secret, login.credentials)
     const who = whoOf(session)
     lane.limits.ask(
       (n) => ['login', session.id, n, who, hash],

@@ -38,6 +38,8 @@ export interface LaneStart {
   /** Key of what tells one wrong password from another. */
   readonly secret: Uint8Array
   readonly refusing: boolean
+  /** It does not listen before `open`. */
+  readonly standby?: boolean
   readonly paused: readonly (PauseMode | undefined)[]
   /** What a backend offers, where control/smtpcapabilities says `probe`. */
   readonly probed: readonly string[]
@@ -59,6 +61,8 @@ export interface Questions {
   measure: { ask: null; answer: LaneMeasure }
   refuse: { ask: { refuse: boolean }; answer: { sessions: number } }
   pause: { ask: { listener: number; mode: PauseMode | null }; answer: null }
+  /** Listen, with what has changed since its start. */
+  open: { ask: Pick<LaneStart, 'blocked' | 'secret' | 'refusing' | 'paused'>; answer: null }
   /** Sessions whose backend serves, by chain. */
   chains: { ask: null; answer: Readonly<Record<string, number>> }
   /** Session counts by generation, and rule hits. */

@@ -36,6 +36,8 @@ export interface Lane {
   readonly delayed: Set<ClientSession>
   /** Users who may not log in. */
   readonly blocked: Set<string>
+  /** Key of what tells one wrong password from another. */
+  secret: Uint8Array
   readonly generations: Generations
   readonly counters: Counters
   readonly reporter: Reporter

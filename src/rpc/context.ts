@@ -2,7 +2,7 @@
 import { err, type Result } from 'neverthrow'
 import type { Daemon, RpcFailure, Soon } from '../contract/daemon.ts'
 import { FAILURES, type FailureName } from '../contract/failure.ts'
-import type { Sample } from '../contract/metrics.ts'
+import { type Sample, summed } from '../contract/metrics.ts'
 import { createEventHub, type EventHub } from './events.ts'
 import { createOverrides, type Overrides } from './overrides.ts'
 import type { Level } from './row.ts'
@@ -12,6 +12,13 @@ export type { Client }
 
 /** Changes of the configuration that may wait for their turn. */
 const WAITING_CHANGES = 64
+
+/** What changes now would be lost. */
+export const HANDING: RpcFailure = {
+  failure: 'busy',
+  reason: 'upgraded',
+  message: 'another runtime takes over; ask again',
+}
 
 export interface Context {
   readonly daemon: Daemon
@@ -24,6 +31,8 @@ export interface Context {
   lostEvents(count: number): void
   /** What this side counts; the daemon counts the rest. */
   measure(): readonly Sample[]
+  /** Both together. */
+  samples(): Promise<readonly Sample[]>
   close(): void
 }
 
@@ -34,6 +43,19 @@ export function createContext(daemon: Daemon): Context {
   let lost = 0
   let turn: Promise<unknown> = Promise.resolve()
   let waiting = 0
+
+  function measure(): readonly Sample[] {
+    const samples: Sample[] = []
+    for (const socket of ['control', 'status'] as const) {
+      samples.push({ metric: 'acceptd_control_clients', labels: { socket }, value: clients[socket] })
+      for (const outcome of ['ok', ...Object.keys(FAILURES)]) {
+        const value = counts.get(`${socket} ${outcome}`)
+        if (value) samples.push({ metric: 'acceptd_control_requests_total', labels: { socket, outcome }, value })
+      }
+    }
+    samples.push({ metric: 'acceptd_events_dropped_total', labels: {}, value: lost })
+    return samples
+  }
 
   return {
     daemon,
@@ -47,7 +69,7 @@ export function createContext(daemon: Daemon): Context {
           message: `${WAITING_CHANGES} changes of the configuration are waiting already`,
         })
       waiting++
-      const mine = turn.then(change)
+      const mine = turn.then(() => (daemon.isHanding() ? err(HANDING) : change()))
       turn = mine.then(
         () => waiting--,
         () => waiting--,
@@ -64,18 +86,8 @@ export function createContext(daemon: Daemon): Context {
     lostEvents(count) {
       lost += count
     },
-    measure() {
-      const samples: Sample[] = []
-      for (const socket of ['control', 'status'] as const) {
-        samples.push({ metric: 'acceptd_control_clients', labels: { socket }, value: clients[socket] })
-        for (const outcome of ['ok', ...Object.keys(FAILURES)]) {
-          const value = counts.get(`${socket} ${outcome}`)
-          if (value) samples.push({ metric: 'acceptd_control_requests_total', labels: { socket, outcome }, value })
-        }
-      }
-      samples.push({ metric: 'acceptd_events_dropped_total', labels: {}, value: lost })
-      return samples
-    },
+    measure,
+    samples: async () => summed([...(await daemon.server.measure()), ...measure()]),
     close() {
       overrides.close()
     },

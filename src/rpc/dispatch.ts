@@ -9,7 +9,7 @@ import {
 import { err, type Result } from 'neverthrow'
 import type { RpcFailure } from '../contract/daemon.ts'
 import { wireError } from '../contract/failure.ts'
-import type { Context } from './context.ts'
+import { type Context, HANDING } from './context.ts'
 import { METHOD_MAP } from './methods.ts'
 import { readOctets } from './octets.ts'
 import { describeMethods } from './openrpc.ts'
@@ -80,6 +80,7 @@ async function answerOf(
 ): Promise<Result<unknown, RpcFailure>> {
   const { level, answer, changes } = method
   if (level === 'status' || client.level === 'control') {
+    if (changes && context.daemon.isHanding()) return err(HANDING)
     const answered = await answer({ context, daemon: context.daemon, client }, params)
     if (changes && answered.isOk()) tellChange(context, name, method, client, params)
     // What the operator was told has been saved, whatever happens next.

@@ -51,7 +51,7 @@ const PAGES: Readonly<Record<string, (context: Context) => Promise<Page>>> = {
   '/metrics': async (context) => ({
     status: 200,
     type: PROMETHEUS_TYPE,
-    text: prometheusText([...(await context.daemon.server.measure()), ...context.measure()]),
+    text: prometheusText(await context.samples()),
   }),
   /** Whether it works, so that no other one is started in its place. */
   '/healthz': async ({ daemon }) => healthPage(await daemon.server.health()),
@@ -166,24 +166,37 @@ export async function listenMetrics(
 ): Promise<Result<Listening, RpcFailure>> {
   if (![addressMatcher('127.0.0.0/8'), addressMatcher('::1')].some((loopback) => loopback?.(host)))
     return err({ failure: 'wrong-state', reason: 'not-loopback', message: `${host} is not a loopback address` })
-  const server = createHttpServer(
-    { maxHeaderSize: 8192, requestTimeout: 10_000, headersTimeout: 5000 },
-    (request, response) => {
-      void answerGet(context, request, response)
-    },
-  )
-  server.maxConnections = METRICS_CLIENTS
-  const bound = await listen(server, { host, port })
-  if (bound.isErr()) return err(bound.error)
-  server.on('error', (error) => context.daemon.bug('metrics', error))
+  const open = async (): Promise<Result<HttpServer, RpcFailure>> => {
+    const server = createHttpServer(
+      { maxHeaderSize: 8192, requestTimeout: 10_000, headersTimeout: 5000 },
+      (request, response) => {
+        void answerGet(context, request, response)
+      },
+    )
+    server.maxConnections = METRICS_CLIENTS
+    const bound = await listen(server, { host, port })
+    if (bound.isErr()) return err(bound.error)
+    server.on('error', (error) => context.daemon.bug('metrics', error))
+    return ok(server)
+  }
+  const first = await open()
+  if (first.isErr()) return err(first.error)
+  let server = first.value
   const address = server.address()
   const at = typeof address === 'object' && address ? address.port : port
+  const close = () =>
+    new Promise<void>((resolve) => {
+      server.close(() => resolve())
+      server.closeAllConnections()
+    })
   return ok({
     address: host.includes(':') ? `[${host}]:${at}` : `${host}:${at}`,
-    close: () =>
-      new Promise<void>((resolve) => {
-        server.close(() => resolve())
-        server.closeAllConnections()
-      }),
+    release: close,
+    async reclaim() {
+      const again = await open()
+      if (again.isErr()) context.daemon.bug('metrics', again.error)
+      else server = again.value
+    },
+    close,
   })
 }

@@ -24,7 +24,7 @@ import type { Method } from './row.ts'
 
 export type MethodName =
   | 'rpc.discover'
-  | `server.${'info' | 'ping' | 'whoami' | 'stats' | 'metrics' | 'health' | 'drain' | 'undrain' | 'stop'}`
+  | `server.${'info' | 'ping' | 'whoami' | 'stats' | 'metrics' | 'health' | 'drain' | 'undrain' | 'upgrade' | 'stop'}`
   | `listener.${'list' | 'pause' | 'resume'}`
   | `config.${'get' | 'status' | 'check' | 'diff' | 'reload' | 'history' | 'rollback' | 'explain'}`
   | `rules.${'list' | 'eval'}`

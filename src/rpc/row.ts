@@ -45,6 +45,8 @@ export interface CommandLine {
   readonly secret?: string
   /** A file and a line of it, which may be one word FILE:LINE. */
   readonly place?: readonly [file: string, line: string]
+  /** Events of this topic are shown on standard error until the reply comes. */
+  readonly follows?: 'op'
   /** The reply is followed by notifications until it ends. */
   readonly stream?: true
 }

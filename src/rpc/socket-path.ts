@@ -13,11 +13,17 @@ export interface SocketPath {
   readonly level: Level
   /** Of the socket; left out, the process's. */
   readonly gid?: number
+  /** A live one of the runtime before is replaced. */
+  readonly replaces?: boolean
 }
 
 export interface Listening {
   /** The path, or host:port with the port that was bound. */
   readonly address: string
+  /** Another runtime takes over: listens no more, where only one can. */
+  release(): Promise<void>
+  /** It does not. */
+  reclaim(): Promise<void>
   close(): Promise<void>
 }
 
@@ -28,11 +34,11 @@ export interface BoundSocket {
 
 /** Bound under a temporary name, given its modes, and only then renamed into place, so that no client sees it incomplete. */
 export async function bindAt(
-  { path, level, gid }: SocketPath,
+  { path, level, gid, replaces = false }: SocketPath,
   accept: (socket: Socket) => void,
   failed: (error: Error) => void,
 ): Promise<Result<BoundSocket, RpcFailure>> {
-  const claimed = await claim(path)
+  const claimed = await claim(path, replaces)
   if (claimed.isErr()) return err(claimed.error)
   const server = createServer({ allowHalfOpen: true, pauseOnConnect: false }, accept)
   const own = `${path}.${process.pid}`
@@ -41,7 +47,8 @@ export async function bindAt(
   const placed = attempt(path, () => {
     chmodSync(own, level === 'control' ? 0o600 : 0o660)
     if (gid !== undefined) chownSync(own, process.getuid?.() ?? 0, gid)
-    replaceDead(own, path, claimed.value)
+    if (replaces) renameSync(own, path)
+    else replaceDead(own, path, claimed.value)
     return lstatSync(path).ino
   })
   attempt(own, () => unlinkSync(own))
@@ -54,7 +61,7 @@ export async function bindAt(
 }
 
 /** The inode of a dead socket at this path, undefined if there is nothing; refuses what is alive or no socket. */
-async function claim(path: string): Promise<Result<number | undefined, RpcFailure>> {
+async function claim(path: string, replaces: boolean): Promise<Result<number | undefined, RpcFailure>> {
   const directory = dirname(path)
   const made = attempt(directory, () => {
     mkdirSync(directory, { recursive: true, mode: 0o700 })
@@ -68,7 +75,7 @@ async function claim(path: string): Promise<Result<number | undefined, RpcFailur
   if (there.value === undefined) return ok(undefined)
   if (!there.value.isSocket())
     return err({ failure: 'io', reason: 'not-a-socket', message: `${path} exists and is not a socket` })
-  if (await isAlive(path)) return err(inUse(path))
+  if (!replaces && (await isAlive(path))) return err(inUse(path))
   return ok(there.value.ino)
 }
 

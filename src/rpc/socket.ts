@@ -62,16 +62,16 @@ export async function listenSocket(context: Context, options: SocketOptions): Pr
     const connection = serveLines(socket, host)
     sockets.set(socket, () => connection.idleMilliseconds())
   }
-  const bind = () => bindAt(options, accept, (error) => context.daemon.bug(path, error))
-  const first = await bind()
+  const failed = (error: Error): void => context.daemon.bug(path, error)
+  const first = await bindAt(options, accept, failed)
   if (first.isErr()) return err(first.error)
   let bound = first.value
 
   let binding = false
-  const restore = async (): Promise<void> => {
-    if (binding || existsSync(path)) return
+  const restore = async (isLost: boolean): Promise<void> => {
+    if (binding || !isLost) return
     binding = true
-    const again = await bind()
+    const again = await bindAt({ ...options, replaces: false }, accept, failed)
     binding = false
     if (again.isErr()) return
     // Its connections go on.
@@ -80,11 +80,13 @@ export async function listenSocket(context: Context, options: SocketOptions): Pr
   }
   const stopWatching = clock.again(() => {
     closeIdle(IDLE_MILLISECONDS)
-    void restore()
+    void restore(!existsSync(path))
   }, LOOK_MILLISECONDS)
 
   return ok({
     address: path,
+    release: async () => undefined,
+    reclaim: () => restore(lstatSync(path, { throwIfNoEntry: false })?.ino !== bound.inode),
     async close() {
       stopWatching()
       attempt(path, () => {

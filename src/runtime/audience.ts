@@ -7,8 +7,8 @@ import { sessionMatcher } from '../contract/pages.ts'
 import { monotonic } from '../edge/clock.ts'
 import { isLogged, type LogFields, logError, logLine } from '../edge/log.ts'
 import { createHistory, type History } from './history.ts'
+import type { LaneHandle } from './lane-talk.ts'
 import { createLogErrors, type KeptErrors } from './log-errors.ts'
-import type { LaneHandle } from './pool.ts'
 
 type Tracer = (lines: readonly TraceLine[]) => void
 

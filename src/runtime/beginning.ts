@@ -3,7 +3,7 @@
 import { err, ok, type Result } from 'neverthrow'
 import { compileConfig } from '../config/config.ts'
 import { readControl, type StoredGeneration } from '../config/generations.ts'
-import { type Findings, planStart, type Start } from '../config/plan.ts'
+import { type Findings, plan, planStart, restartErrors, type Start } from '../config/plan.ts'
 import type { KeptGeneration } from './memory.ts'
 
 /** What is asked first. */
@@ -14,6 +14,8 @@ export type BeginWith =
   | 'disk-or-kept'
   /** A runtime has died: what it ran goes on, whatever the disk says. */
   | 'kept'
+  /** An upgrade: what runs goes on with what a reload would take of the disk; what is wrong with that ends it. */
+  | 'reload'
 
 export interface Beginning {
   readonly current: StoredGeneration
@@ -25,6 +27,7 @@ export interface Beginning {
 const NONE: Findings = { list: [], count: 0 }
 
 export function begin(control: string, kept: readonly KeptGeneration[], how: BeginWith): Result<Beginning, Findings> {
+  if (how === 'reload') return beginAsReload(control, kept)
   const disk = planStart(readControl(control))
   const wrong = disk.isErr() ? disk.error : undefined
   const keeps = how === 'kept' || (how === 'disk-or-kept' && disk.isErr())
@@ -39,6 +42,19 @@ export function begin(control: string, kept: readonly KeptGeneration[], how: Beg
     (start) => ok({ current: numbered(start, kept), warnings: start.warnings, disk: undefined }),
     (errors) => err(errors),
   )
+}
+
+function beginAsReload(control: string, kept: readonly KeptGeneration[]): Result<Beginning, Findings> {
+  const last = kept.at(-1)
+  if (last === undefined) return begin(control, kept, 'disk')
+  const compiled = compileConfig(last.texts)
+  if (compiled.isErr()) return err({ list: compiled.error, count: compiled.error.length })
+  const { verdict, texts, sha256, warnings } = plan({ texts: last.texts, config: compiled.value }, readControl(control))
+  if (verdict.do === 'publish' || verdict.do === 'nothing') {
+    const current = numbered({ texts, sha256, config: verdict.config }, kept)
+    return ok({ current, warnings, disk: undefined })
+  }
+  return err(verdict.do === 'refuse' ? verdict.errors : restartErrors('files' in verdict ? verdict.files : []))
 }
 
 /** The last generation goes on if it says the same; anything else is a new one. */

@@ -28,6 +28,9 @@ export interface Certificates {
     by: LoadedBy,
     reason?: string,
   ) => Result<readonly LoadedCertificate[], readonly ConfigError[]>
+  /** Of session tickets, the newest first. */
+  readonly tickets: () => readonly TicketKey[]
+  readonly useTickets: (keys: readonly TicketKey[]) => void
   readonly stop: () => void
 }
 
@@ -90,10 +93,11 @@ export function createCertificates(host: CertificatesHost): Certificates {
   const looking = setInterval(() => {
     if (config !== undefined && marksOf(config) !== marks) load(config, 'changed-file')
   }, LOOK_SECONDS * 1000).unref()
-  const rotating = setInterval(() => {
-    tickets = [newTicketKey(), ...tickets].slice(0, TICKET_KEYS)
+  const useTickets = (keys: readonly TicketKey[]): void => {
+    tickets = keys.slice(0, TICKET_KEYS)
     publish()
-  }, ROTATE_SECONDS * 1000).unref()
+  }
+  const rotating = setInterval(() => useTickets([newTicketKey(), ...tickets]), ROTATE_SECONDS * 1000).unref()
 
   return {
     material,
@@ -111,6 +115,8 @@ export function createCertificates(host: CertificatesHost): Certificates {
       ...loaded.certificates.map(expiryOf),
     ],
     load,
+    tickets: () => tickets,
+    useTickets,
     stop: () => {
       clearInterval(looking)
       clearInterval(rotating)

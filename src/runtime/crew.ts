@@ -4,8 +4,9 @@ import type { PauseMode } from '../contract/daemon.ts'
 import { monotonic } from '../edge/clock.ts'
 import type { LogFields } from '../edge/log.ts'
 import type { LaneStart, QuestionName, Questions } from '../lane/messages.ts'
+import type { LaneHandle } from './lane-talk.ts'
 import { giveBack, type Leases, lease, leaseSoon } from './leases.ts'
-import type { LaneHandle, Pool } from './pool.ts'
+import type { OwnLane, Pool } from './pool.ts'
 import { absorb, type Totals } from './totals.ts'
 
 const PING_SECONDS = 1
@@ -22,6 +23,7 @@ export type LaneSettings = Omit<LaneStart, 'boot' | 'lane' | 'place' | 'descript
 
 export interface Crew {
   readonly pool: Pool
+  readonly places: number
   readonly leases: Leases
   readonly settings: () => LaneSettings
   readonly log: (level: 'error' | 'info' | 'debug', event: string, fields: LogFields) => void
@@ -30,9 +32,11 @@ export interface Crew {
   /** A lane runs: it is to be told what is wanted of it. */
   readonly started: (lane: LaneHandle) => void
   /** By place. */
-  readonly lanes: Map<number, LaneHandle>
+  readonly lanes: Map<number, OwnLane>
   /** Replaced, with sessions that have not ended. */
-  readonly draining: Set<LaneHandle>
+  readonly draining: Set<OwnLane>
+  /** Lanes of former runtimes. */
+  readonly former: () => readonly LaneHandle[]
   /** By place. */
   readonly deaths: Map<number, number>
   readonly totals: Totals
@@ -40,12 +44,20 @@ export interface Crew {
   lastNumber: number
   readonly missed: WeakMap<LaneHandle, number>
   stopping: boolean
+  /** Lanes do not listen before they are told to. */
+  standby: boolean
 }
 
-export const liveLanes = ({ lanes, draining }: Crew): readonly LaneHandle[] =>
+/** Of this process. */
+export const ownLanes = ({ lanes, draining }: Crew): readonly OwnLane[] =>
   [...lanes.values(), ...draining].filter((lane) => lane.state !== 'dead')
 
-function startOn(crew: Crew, place: number, number: number, descriptors: LaneStart['descriptors']): LaneHandle {
+export const liveLanes = (crew: Crew): readonly LaneHandle[] => [
+  ...ownLanes(crew),
+  ...crew.former().filter((lane) => lane.state !== 'dead'),
+]
+
+function startOn(crew: Crew, place: number, number: number, descriptors: LaneStart['descriptors']): OwnLane {
   crew.lastNumber = Math.max(crew.lastNumber, number)
   const lane = crew.pool.start({ ...crew.settings(), lane: number, place, descriptors })
   crew.lanes.set(place, lane)
@@ -53,18 +65,21 @@ function startOn(crew: Crew, place: number, number: number, descriptors: LaneSta
   return lane
 }
 
-/** With the descriptors that are there, for the runtime's start. */
-export function startLane(crew: Crew, place: number): void {
+/** With the descriptors that are there. */
+export function startLane(crew: Crew, place: number, number: number): void {
   const descriptors = lease(crew.leases)
   if (descriptors === undefined) crew.log('error', 'descriptors-used-up', { lane: place })
-  else startOn(crew, place, place, descriptors)
+  else startOn(crew, place, number, descriptors)
 }
 
 /** A lane has ended: as it was told to, or it is replaced. */
 export function laneEnded(crew: Crew, lane: LaneHandle, why: string): void {
   absorb(crew.totals, lane.heard)
-  crew.draining.delete(lane)
-  if (crew.lanes.get(lane.place) !== lane) return
+  crew.draining.delete(lane as OwnLane)
+  if (crew.lanes.get(lane.place) !== lane) {
+    if (why !== '') crew.log('error', 'lane-died', { lane: lane.lane, why })
+    return
+  }
   if (crew.stopping) {
     crew.lanes.delete(lane.place)
     return
@@ -72,11 +87,11 @@ export function laneEnded(crew: Crew, lane: LaneHandle, why: string): void {
   crew.deaths.set(lane.place, (crew.deaths.get(lane.place) ?? 0) + 1)
   crew.died()
   crew.log('error', 'lane-died', { lane: lane.lane, why: why === '' ? 'ended by itself' : why })
-  void replace(crew, lane)
+  void replace(crew, lane as OwnLane)
 }
 
 /** The others go on meanwhile; the dead one keeps its place until there is another. */
-async function replace(crew: Crew, dead: LaneHandle): Promise<void> {
+async function replace(crew: Crew, dead: OwnLane): Promise<void> {
   const { lane, place } = dead
   const descriptors = await leaseSoon(crew.leases)
   if (crew.stopping || crew.lanes.get(place) !== dead) return

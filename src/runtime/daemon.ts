@@ -36,6 +36,7 @@ export function createDaemon(runtime: Runtime, version: string, stop: (grace: nu
     log: logOf(runtime),
     overrides: { kept: () => runtime.overrides(), keep: (overrides) => runtime.keep(overrides) },
     saved: () => runtime.saved(),
+    isHanding: () => runtime.succession.isHanding(),
     events: {
       subscribe: (listener) => runtime.onEvent(listener),
       after: (seq, most) => runtime.eventsAfter(seq, most),

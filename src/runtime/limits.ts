@@ -4,37 +4,64 @@ import { randomBytes } from 'node:crypto'
 import type { KeptOverride } from '../contract/daemon.ts'
 import { monotonic } from '../edge/clock.ts'
 import type { LimitsAnswer, LimitsFrame } from '../limits/frames.ts'
+import { type KeptLimiter, keptOf, takeKept } from '../limits/kept.ts'
 import type { Limits } from '../limits/limit.ts'
 import { type Limiter, laneDied, newLimiter, receive, sweepAll, useLimits } from '../limits/limiter.ts'
 import { setRate } from '../limits/report.ts'
-import type { LaneHandle } from './pool.ts'
+import type { LaneHandle } from './lane-talk.ts'
 
 const SWEEP_MILLISECONDS = 1000
 
 export interface LimitsService {
   readonly limiter: Limiter
   /** Key of what tells one wrong password from another, for all lanes. */
-  readonly secret: Uint8Array
+  readonly secret: () => Uint8Array
+  /** Milliseconds of its clock, which is older than this process where it has taken over. */
+  readonly now: () => number
+  /** For the runtime that takes over. */
+  readonly kept: () => KeptLimiter
+  readonly takeOver: (from: {
+    readonly limits: KeptLimiter
+    readonly clock: number
+    readonly secret: Uint8Array
+    readonly overrides: readonly KeptOverride[]
+  }) => void
   readonly hear: (lane: LaneHandle, frames: readonly LimitsFrame[]) => void
   readonly died: (lane: LaneHandle) => void
   readonly use: (limits: Limits) => void
   readonly stop: () => void
 }
 
+function setRates(limiter: Limiter, overrides: readonly KeptOverride[]): void {
+  for (const { method, subject, value } of overrides) {
+    const limit = method === 'limit.set' ? limiter.published.limits.find(({ name }) => name === subject) : undefined
+    if (limit !== undefined) setRate(limiter, limit, value)
+  }
+}
+
 /** `overrides`: what limit.set had set in the runtime before. */
 export function createLimits(first: Limits, overrides: readonly KeptOverride[]): LimitsService {
   const limiter = newLimiter()
   useLimits(limiter, first)
-  for (const { method, subject, value } of overrides) {
-    const limit = method === 'limit.set' ? first.limits.find(({ name }) => name === subject) : undefined
-    if (limit !== undefined) setRate(limiter, limit, value)
-  }
-  const sweeping = setInterval(() => sweepAll(limiter, monotonic()), SWEEP_MILLISECONDS).unref()
+  setRates(limiter, overrides)
+  let secret: Uint8Array = randomBytes(32)
+  let ahead = 0
+  const clock = () => monotonic() + ahead
+  const sweeping = setInterval(() => sweepAll(limiter, clock()), SWEEP_MILLISECONDS).unref()
   return {
     limiter,
-    secret: randomBytes(32),
+    secret: () => secret,
+    now: clock,
+    kept: () => keptOf(limiter),
+    takeOver(from) {
+      ahead = from.clock - monotonic()
+      secret = from.secret
+      limiter.set.clear()
+      setRates(limiter, from.overrides)
+      takeKept(limiter, from.limits)
+    },
     hear(lane, frames) {
-      const now = monotonic()
+      const now = clock()
       const answers: LimitsAnswer[] = []
       for (const frame of frames) {
         const verdict = receive(limiter, String(lane.lane), frame, now)

@@ -17,13 +17,24 @@ export interface Orders {
 }
 
 /** Draining is for this acceptd: who starts it again wants it to serve. */
-export const ordersOf = ({ restarts }: RuntimeOptions, { current }: Publishing, memory: Memory): Orders => ({
+export const ordersOf = ({ restarts, standby }: RuntimeOptions, { current }: Publishing, memory: Memory): Orders => ({
   paused: current.config.listeners.map(({ name }) => memory.pauses.get(name)),
   blocked: new Map(memory.blocks),
-  refusing: memory.draining && restarts > 0,
+  refusing: memory.draining && (restarts > 0 || standby === true),
   levels: new Map(memory.levels),
   overrides: memory.overrides,
 })
+
+/** As another runtime has been told meanwhile. */
+export function follow(orders: Orders, { current }: Publishing, memory: Memory): void {
+  orders.paused.splice(0, orders.paused.length, ...current.config.listeners.map(({ name }) => memory.pauses.get(name)))
+  orders.blocked.clear()
+  for (const [user, block] of memory.blocks) orders.blocked.set(user, block)
+  orders.refusing = memory.draining
+  orders.levels.clear()
+  for (const [component, level] of memory.levels) orders.levels.set(component, level)
+  orders.overrides = memory.overrides
+}
 
 export const memoryOf = ({ kept, current }: Publishing, orders: Orders, { deaths }: Crew): Memory => ({
   generations: kept,

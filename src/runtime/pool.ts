@@ -1,48 +1,26 @@
-// The lanes as the main thread sees them: a never-ending task each, questions and answers.
+// The lanes of this process: a never-ending task each.
 
 import { randomBytes } from 'node:crypto'
 import { MessageChannel, type MessagePort, receiveMessageOnPort } from 'node:worker_threads'
 import { Piscina } from 'piscina'
 import { monotonic } from '../edge/clock.ts'
 import type { LaneTask } from '../lane/lane.ts'
-import type { FromLane, LaneStart, QuestionName, Questions } from '../lane/messages.ts'
+import type { FromLane, LaneStart } from '../lane/messages.ts'
 import { newUsage, SLOTS, setProbe, setUse, type Usage } from '../lane/usage.ts'
-import { decodeMessage, encodeMessage } from '../session/codec.ts'
-import type { Heard } from './totals.ts'
+import { decodeMessage } from '../session/codec.ts'
+import { type LaneHandle, LaneTalk, type PoolEvents } from './lane-talk.ts'
 
-export interface LaneHandle {
-  readonly lane: number
-  readonly place: number
-  readonly boot: string
-  /** What it has said last of what it counts. */
-  readonly heard: Heard
-  /** Of the monotonic clock. */
-  readonly began: number
-  state: 'starting' | 'running' | 'draining' | 'silent' | 'dead'
-  generation: number
-  /** Resolves when it runs, or has ended before it did. */
-  readonly settled: Promise<void>
-  /** Resolves when it has ended. */
-  readonly gone: Promise<void>
-  ask<Q extends QuestionName>(
-    question: Q,
-    ask: Questions[Q]['ask'],
-    withinSeconds?: number,
-  ): Promise<Questions[Q]['answer']>
-  /** Says what needs no answer. */
-  tell<Q extends QuestionName>(question: Q, ask: Questions[Q]['ask']): void
-  /** Ends the thread without waiting for its sessions. */
-  end(why: string): void
-}
-
-export interface PoolEvents {
-  /** Something other than an answer. */
-  readonly said: (lane: LaneHandle, message: Exclude<FromLane, { a: number } | { failed: number }>) => void
-  readonly died: (lane: LaneHandle, why: string) => void
+/** A lane of this process. */
+export interface OwnLane extends LaneHandle {
+  /** Hands a message to it. */
+  readonly post: (bytes: Uint8Array) => void
+  /** What it says is for another main thread from now on; undefined: for this one again. */
+  readonly hear: (bytes: Uint8Array) => void
+  readonly speakTo: (elsewhere: ((bytes: Uint8Array) => void) | undefined) => void
 }
 
 export interface Pool {
-  readonly start: (start: Omit<LaneStart, 'boot'>) => LaneHandle
+  readonly start: (start: Omit<LaneStart, 'boot'>) => OwnLane
   readonly probing: (listener: number, port: number) => void
   readonly close: () => Promise<void>
 }
@@ -93,50 +71,22 @@ export function createPool(threads: Threads, events: PoolEvents): Pool {
   }
 }
 
-export class LaneSilent extends Error {}
-
-interface Waiting {
-  readonly resolve: (answer: never) => void
-  readonly reject: (error: Error) => void
-  readonly timer: NodeJS.Timeout
-}
-
-class LaneTaskHandle implements LaneHandle {
-  readonly lane: number
-  readonly place: number
-  readonly boot: string
-  readonly heard: Heard = { counted: [], hits: [] }
-  readonly began = monotonic()
-  state: LaneHandle['state'] = 'starting'
-  generation: number
+class LaneTaskHandle extends LaneTalk implements OwnLane {
   private readonly task: LaneTask
   private readonly near: MessagePort
-  private readonly events: PoolEvents
   private readonly controller = new AbortController()
-  private readonly waiting = new Map<number, Waiting>()
-  private next = 1
   private why = ''
-  readonly settled: Promise<void>
-  readonly gone: Promise<void>
-  private settle: () => void = () => undefined
-  private leave: () => void = () => undefined
+  /** Where what it says goes now: another main thread serves. */
+  private elsewhere: ((bytes: Uint8Array) => void) | undefined
 
   constructor(start: LaneStart, usage: Usage, slot: number, events: PoolEvents) {
+    const { lane, place, boot, published } = start
+    const heard = { counted: [], hits: [] }
+    super({ lane, place, boot, generation: published.generation, began: monotonic(), heard, state: 'starting' }, events)
     const { port1: near, port2: port } = new MessageChannel()
-    this.lane = start.lane
-    this.place = start.place
-    this.boot = start.boot
-    this.generation = start.published.generation
     this.task = { start, port, usage, slot }
     this.near = near
-    this.events = events
-    near.on('message', (bytes: Uint8Array) => this.hear(bytes))
-    this.settled = new Promise((resolve) => {
-      this.settle = resolve
-    })
-    this.gone = new Promise((resolve) => {
-      this.leave = resolve
-    })
+    near.on('message', (bytes: Uint8Array) => this.take(bytes))
   }
 
   run(threads: Threads): void {
@@ -146,25 +96,8 @@ class LaneTaskHandle implements LaneHandle {
     )
   }
 
-  ask<Q extends QuestionName>(q: Q, ask: Questions[Q]['ask'], withinSeconds = 5): Promise<Questions[Q]['answer']> {
-    return new Promise((resolve, reject) => {
-      if (this.state === 'dead') {
-        reject(new LaneSilent(`lane ${this.lane} is dead`))
-        return
-      }
-      const n = this.next
-      this.next += 1
-      const timer = setTimeout(() => {
-        this.waiting.delete(n)
-        reject(new LaneSilent(`lane ${this.lane} did not answer ${q} within ${withinSeconds} s`))
-      }, withinSeconds * 1000)
-      this.waiting.set(n, { resolve, reject, timer })
-      this.near.postMessage(encodeMessage({ q, n, ask }))
-    })
-  }
-
-  tell<Q extends QuestionName>(q: Q, ask: Questions[Q]['ask']): void {
-    if (this.state !== 'dead') this.near.postMessage(encodeMessage({ q, n: 0, ask }))
+  post(bytes: Uint8Array): void {
+    this.near.postMessage(bytes)
   }
 
   end(why: string): void {
@@ -172,40 +105,22 @@ class LaneTaskHandle implements LaneHandle {
     this.controller.abort()
   }
 
-  private hear(bytes: Uint8Array): void {
-    const message = decodeMessage(bytes) as FromLane
-    if (!('a' in message || 'failed' in message)) {
-      if ('ready' in message && this.state === 'starting') this.state = 'running'
-      if ('ready' in message) this.settle()
-      if ('last' in message) Object.assign(this.heard, message.last)
-      this.events.said(this, message)
-      return
-    }
-    const n = 'a' in message ? message.a : message.failed
-    const asked = this.waiting.get(n)
-    if (asked === undefined) return
-    this.waiting.delete(n)
-    clearTimeout(asked.timer)
-    if ('a' in message) asked.resolve(message.answer as never)
-    else asked.reject(new Error(message.message))
+  speakTo(elsewhere: ((bytes: Uint8Array) => void) | undefined): void {
+    this.elsewhere = elsewhere
+  }
+
+  private take(bytes: Uint8Array): void {
+    if (this.elsewhere === undefined) this.hear(bytes)
+    else if (!this.answered(decodeMessage(bytes) as FromLane)) this.elsewhere(bytes)
   }
 
   private ended(why: string): void {
-    if (this.state === 'dead') return
-    this.state = 'dead'
     setUse(this.task.usage, this.task.slot, 0, 0, 0)
     // What it said last is still heard.
     for (let last = receiveMessageOnPort(this.near); last !== undefined; last = receiveMessageOnPort(this.near)) {
-      this.hear(last.message as Uint8Array)
+      this.take(last.message as Uint8Array)
     }
     this.near.close()
-    for (const { reject, timer } of this.waiting.values()) {
-      clearTimeout(timer)
-      reject(new LaneSilent(`lane ${this.lane} ended`))
-    }
-    this.waiting.clear()
-    this.settle()
-    this.leave()
-    this.events.died(this, why)
+    this.over(why)
   }
 }

@@ -13,8 +13,8 @@ import type { LogFields } from '../edge/log.ts'
 import type { GenerationTexts } from '../lane/messages.ts'
 import { type ConfigError, describeError } from '../protocol/errors.ts'
 import type { Beginning } from './beginning.ts'
+import type { LaneHandle } from './lane-talk.ts'
 import type { KeptGeneration } from './memory.ts'
-import type { LaneHandle } from './pool.ts'
 
 export interface ChangeOrder {
   /** Running sessions follow at their next transaction. */

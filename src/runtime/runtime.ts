@@ -10,36 +10,36 @@ import type { LogComponent, LogLevels } from '../contract/log.ts'
 import type { Sample } from '../contract/metrics.ts'
 import { monotonic } from '../edge/clock.ts'
 import { descriptorRequests, sayStopping } from '../edge/descriptors.ts'
-import { type HelperWatch, watchHelper } from '../edge/helper.ts'
 import { type LogFields, useLogFormat } from '../edge/log.ts'
 import type { LogWriter } from '../edge/log-writer.ts'
-import { descriptorsForSessions } from '../edge/sizing.ts'
 import { openStore } from '../edge/store.ts'
-import type { TlsMaterial } from '../edge/tls.ts'
+import { type AcceptdChannel, channelToAcceptd } from '../edge/succession.ts'
 import type { QuestionName, Questions } from '../lane/messages.ts'
 import { describeError } from '../protocol/errors.ts'
 import type { HelperMode, HelperPlace } from '../protocol/helper.ts'
-import { type Audience, emit, type Listening, listeningTo, log, newAudience, showTraces, tellLane } from './audience.ts'
+import { capabilitiesOf, certificatesOf, crewOf, type Parts, watchOf } from './assembly.ts'
+import { type Audience, emit, type Listening, listeningTo, log, newAudience, tellLane } from './audience.ts'
 import { type Beginning, type BeginWith, begin } from './beginning.ts'
-import { type Capabilities, createCapabilities } from './capabilities.ts'
-import { type Certificates, createCertificates } from './certificates.ts'
+import type { Capabilities } from './capabilities.ts'
+import type { Certificates } from './certificates.ts'
 import {
   askLanes,
   type Crew,
-  laneEnded,
   liveLanes,
   type NotRecycled,
+  ownLanes,
   pauseListener,
   recycleLane,
   startLane,
   startPings,
   stopCrew,
 } from './crew.ts'
-import { closeAll, newLeases, supplied } from './leases.ts'
+import type { LaneHandle } from './lane-talk.ts'
+import { closeAll, supplied } from './leases.ts'
 import { createLimits, type LimitsService } from './limits.ts'
 import { type Block, contentOf, recall } from './memory.ts'
 import { forgetLevels, levelsInForce, memoryOf, type Orders, ordersOf } from './orders.ts'
-import { createPool, type LaneHandle, type PoolEvents, type Threads, workerThreads } from './pool.ts'
+import { type Threads, workerThreads } from './pool.ts'
 import {
   type ChangeOrder,
   carryOut,
@@ -48,9 +48,9 @@ import {
   type Publishing,
   type Refusal,
   startPublishing,
-  textsOf,
 } from './publishing.ts'
-import { countedBy, type Hits, hitsBy, newTotals } from './totals.ts'
+import { createSuccession, type Succession } from './succession.ts'
+import { countedBy, type Hits, hitsBy } from './totals.ts'
 
 /** What the supervisor hands down. */
 export interface RuntimeOptions {
@@ -76,6 +76,10 @@ export interface RuntimeOptions {
   readonly restarts: number
   /** At a start of acceptd a bad control directory is no obstacle where an earlier runtime has kept a good one. */
   readonly lastGood: boolean
+  /** Its lanes are numbered from the next one on. */
+  readonly firstLane?: number
+  /** Another one serves: this one takes over from it. */
+  readonly standby?: boolean
 }
 
 export interface Runtime extends Listening {
@@ -121,6 +125,7 @@ export interface Runtime extends Listening {
   readonly certificates: Certificates
   readonly capabilities: Capabilities
   readonly limits: LimitsService
+  readonly succession: Succession
   /** Log lines that could not be written. */
   linesLost(): number
   levels(): LogLevels
@@ -135,15 +140,14 @@ export async function startRuntime(
   options: RuntimeOptions,
   { write, dropped }: LogWriter,
   threads: Threads = workerThreads(options.lanes),
+  acceptd: AcceptdChannel | undefined = channelToAcceptd(),
 ): Promise<Result<Runtime, Findings>> {
   const began = monotonic()
+  const kept = () => memoryOf(publishing, orders, crew)
   const store = openStore(
     options.state,
-    () => contentOf(memoryOf(publishing, orders, crew)),
-    (trouble) => {
-      if (trouble !== undefined) log(audience, 'error', 'state-not-saved', { path: options.state, message: trouble })
-      else log(audience, 'info', 'state-saved', { path: options.state })
-    },
+    () => contentOf(kept()),
+    (trouble) => tellSaving(audience, options.state, trouble),
   )
   const { memory, troubles } = recall(store)
   const begun = begin(options.control, memory.generations, beginsWith(options))
@@ -151,30 +155,33 @@ export async function startRuntime(
   const publishing = startPublishing(options.control, begun.value, memory.generations)
   const orders = ordersOf(options, publishing, memory)
   useLogFormat(publishing.current.config.logFormat)
-  const audience = newAudience(write, levelsInForce(publishing, orders), options.restarts > 0)
+  const replaces = options.restarts > 0 || options.standby === true
+  const audience = newAudience(write, levelsInForce(publishing, orders), replaces)
   tellBeginning(audience, options, begun.value, troubles)
   const watch = watchOf(options, audience)
   const certificates = certificatesOf(audience, (material) => void askLanes(crew, 'tls', material))
-  const save = () => void store.save()
+  const save = () => {
+    if (!crew.standby && !succession.isHanding()) void store.save()
+  }
   const limits = createLimits(publishing.current.config.limits, memory.overrides)
-  const capabilities = createCapabilities({
-    place: options.helper.place,
-    config: () => publishing.current.config,
-    publish: (lines) => void askLanes(crew, 'probed', lines),
-    log: (level, event, fields) => log(audience, level, event, fields),
-  })
+  const capabilities = capabilitiesOf(options, publishing, audience, (lines) => void askLanes(crew, 'probed', lines))
   const parts = { publishing, audience, orders, certificates, capabilities, limits, save }
-  const crew = crewOf({ ...parts, options, watch, threads })
+  const { crew, formers } = crewOf({ ...parts, options, watch, threads, acceptd })
   for (const [place, deaths] of memory.deaths) crew.deaths.set(place, deaths)
   crew.leases.request = descriptorRequests((listener, fd) => supplied(crew.leases, listener, fd))
   const read = certificates.load(publishing.current.config, 'start')
-  if (read.isErr() && beginsWith(options) === 'disk') return err({ list: read.error, count: read.error.length })
-  void store.save()
-  for (let place = 1; place <= options.lanes; place += 1) startLane(crew, place)
+  if (read.isErr() && ['disk', 'reload'].includes(beginsWith(options)))
+    return err({ list: read.error, count: read.error.length })
   const stopPings = startPings(crew)
-  // One that dies meanwhile has been replaced by then.
-  while (crew.lanes.size > 0 && [...crew.lanes.values()].some((lane) => lane.state === 'starting'))
-    await Promise.all([...crew.lanes.values()].map((lane) => lane.settled))
+  const rest = () => {
+    stopPings()
+    for (const service of [watch, certificates, capabilities, limits]) service?.stop()
+  }
+  const given = { ...parts, options, crew, formers, memory: kept, store, linesLost: dropped, rest, acceptd }
+  const succession = createSuccession(given)
+  save()
+  for (let place = 1; place <= options.lanes; place += 1) startLane(crew, place, (options.firstLane ?? 0) + place)
+  await allSettled(crew)
   capabilities.look()
   return ok({
     options,
@@ -197,12 +204,9 @@ export async function startRuntime(
     helperUp: () => watch?.connected(),
     forgetVerified: () => watch?.forget(),
     probing: crew.pool.probing,
+    succession,
     async stop(graceSeconds) {
-      stopPings()
-      watch?.stop()
-      certificates.stop()
-      capabilities.stop()
-      limits.stop()
+      rest()
       sayStopping()
       closeAll(crew.leases)
       await stopCrew(crew, graceSeconds)
@@ -211,9 +215,20 @@ export async function startRuntime(
   })
 }
 
+/** One that dies meanwhile has been replaced by then. */
+async function allSettled({ lanes }: Crew): Promise<void> {
+  while (lanes.size > 0 && [...lanes.values()].some((lane) => lane.state === 'starting'))
+    await Promise.all([...lanes.values()].map((lane) => lane.settled))
+}
+
+function tellSaving(audience: Audience, path: string, trouble: string | undefined): void {
+  if (trouble !== undefined) log(audience, 'error', 'state-not-saved', { path, message: trouble })
+  else log(audience, 'info', 'state-saved', { path })
+}
+
 /** What runs is the last good configuration once a runtime has died, and where the operator asks for it. */
-const beginsWith = ({ restarts, lastGood }: RuntimeOptions): BeginWith =>
-  restarts > 0 ? 'kept' : lastGood ? 'disk-or-kept' : 'disk'
+const beginsWith = ({ restarts, lastGood, standby }: RuntimeOptions): BeginWith =>
+  standby ? 'reload' : restarts > 0 ? 'kept' : lastGood ? 'disk-or-kept' : 'disk'
 
 function tellBeginning(
   audience: Audience,
@@ -228,101 +243,6 @@ function tellBeginning(
     const first = describeError(disk.list[0])
     log(audience, 'error', 'last-good-runs', { control, generation, errors: disk.count, first })
   }
-}
-
-/** The standing connection: it says how backends end, and ends those that were cut off. */
-function watchOf({ helper }: RuntimeOptions, audience: Audience): HelperWatch | undefined {
-  if (!('socket' in helper.place)) return undefined
-  const tell = (name: string, data: DaemonEvent['data'] = {}) =>
-    emit(audience, { at: Date.now(), topic: 'helper', name, data })
-  return watchHelper(
-    helper.place.socket,
-    (session, pid, how, code) => {
-      if (how !== 'signal' && code === 0) return
-      log(audience, 'info', 'backend-ended', { session, pid, [how]: code })
-      tell('ended', { session, pid, how, code })
-    },
-    (up) => tell(up ? 'up' : 'down'),
-  )
-}
-
-const certificatesOf = (audience: Audience, publish: (material: TlsMaterial) => void): Certificates =>
-  createCertificates({
-    publish,
-    loaded: (list, by, reason) => {
-      if (list.length === 0 || by === 'start') return
-      log(audience, 'info', 'certificates-loaded', { by, reason, certificates: list.length })
-      emit(audience, { at: Date.now(), topic: 'tls', name: 'loaded', data: { by, certificates: list.length } })
-    },
-    failed: (errors, by) => {
-      log(audience, 'error', 'certificates-failed', { by, errors: errors.length, first: describeError(errors[0]) })
-      emit(audience, { at: Date.now(), topic: 'tls', name: 'failed', data: { by, errors: errors.length } })
-    },
-  })
-
-interface Parts {
-  readonly options: RuntimeOptions
-  readonly publishing: Publishing
-  readonly audience: Audience
-  readonly orders: Orders
-  readonly watch: HelperWatch | undefined
-  readonly threads: Threads
-  readonly certificates: Certificates
-  readonly capabilities: Capabilities
-  readonly limits: LimitsService
-  readonly save: () => void
-}
-
-function crewOf(parts: Parts): Crew {
-  const { options, publishing, audience, orders, watch, threads, certificates, capabilities, limits, save } = parts
-  const { descriptorLimit, descriptors, lanes } = options
-  const events: PoolEvents = {
-    said: (lane, message) => {
-      if ('limits' in message) limits.hear(lane, message.limits)
-      else if ('log' in message) audience.write(message.log)
-      else if ('errors' in message) audience.errors.add(message.errors)
-      else if ('kill' in message) for (const session of message.kill) watch?.kill(session)
-      else if ('events' in message) for (const event of message.events) emit(audience, event)
-      else if ('traces' in message) showTraces(audience, message.traces)
-      else if ('ready' in message) {
-        log(audience, 'debug', 'lane-ready', { lane: lane.lane })
-        emit(audience, { at: Date.now(), topic: 'lane', name: 'started', data: { lane: lane.lane } })
-      }
-    },
-    died: (lane, why) => {
-      limits.died(lane)
-      if (crew.lanes.get(lane.place) === lane && !crew.stopping)
-        emit(audience, { at: Date.now(), topic: 'lane', name: 'died', data: { lane: lane.lane, why } })
-      laneEnded(crew, lane, why)
-    },
-  }
-  const crew: Crew = {
-    pool: createPool(threads, events),
-    leases: newLeases(options.descriptors),
-    settings: () => ({
-      lanes: options.lanes,
-      published: textsOf(publishing.current),
-      helper: options.helper.place,
-      descriptorsForSessions: descriptorsForSessions(descriptorLimit, descriptors.length, lanes),
-      blocked: [...orders.blocked.keys()],
-      secret: limits.secret,
-      refusing: orders.refusing,
-      paused: orders.paused,
-      probed: capabilities.lines(),
-      tls: certificates.material(),
-    }),
-    log: (level, event, fields) => log(audience, level, event, fields),
-    died: save,
-    started: (lane) => void tellLane(audience, lane),
-    lanes: new Map(),
-    draining: new Set(),
-    deaths: new Map(),
-    totals: newTotals(),
-    lastNumber: 0,
-    missed: new WeakMap(),
-    stopping: false,
-  }
-  return crew
 }
 
 const heardOf = (crew: Crew) => liveLanes(crew).map(({ heard }) => heard)
@@ -357,12 +277,12 @@ const lanesOf = (crew: Crew, orders: Orders, save: () => void) =>
     },
   }) satisfies Partial<Runtime>
 
-type Hearing = Omit<Parts, 'options' | 'watch' | 'threads'> & { readonly crew: Crew }
+type Hearing = Omit<Parts, 'options' | 'watch' | 'threads' | 'acceptd'> & { readonly crew: Crew }
 
 const hearingOf = ({ crew, audience, publishing, certificates, capabilities, limits, orders, save }: Hearing) => {
   const tellLanes = () => Promise.all(liveLanes(crew).map((lane) => tellLane(audience, lane)))
   const host = {
-    lanes: () => liveLanes(crew),
+    lanes: () => ownLanes(crew),
     log: (level: LogLevel, event: string, fields: LogFields) => log(audience, level, event, fields),
     emit: (event: DaemonEvent) => emit(audience, event),
   }

@@ -3,8 +3,7 @@
 //   lane: counted since its start  ── with each ping, each question, its last word ──>  heard
 //   totals = what ended lanes said last + what each living lane said last
 
-import { type HistogramValue, mergeHistograms } from '../contract/histogram.ts'
-import type { Sample } from '../contract/metrics.ts'
+import { addSample, type Sample } from '../contract/metrics.ts'
 import type { RuleHit } from '../lane/messages.ts'
 
 /** What a lane has said of itself. */
@@ -45,17 +44,6 @@ export function hitsBy(totals: Totals, living: Iterable<Heard>): ReadonlyMap<str
   const sums = new Map(totals.hits)
   for (const { hits } of living) for (const hit of hits) addHit(sums, hit)
   return sums
-}
-
-export function addSample(sums: Map<string, Sample>, sample: Sample): void {
-  const key = `${sample.metric}\t${JSON.stringify(sample.labels)}`
-  const before = sums.get(key)
-  sums.set(key, before === undefined ? sample : ({ ...sample, value: added(before.value, sample.value) } as Sample))
-}
-
-function added(a: number | HistogramValue, b: number | HistogramValue): number | HistogramValue {
-  if (typeof a === 'number' || typeof b === 'number') return Number(a) + Number(b)
-  return mergeHistograms([a, b])
 }
 
 function addHit(sums: Map<string, Hits>, [text, count, last]: RuleHit): void {

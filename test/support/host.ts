@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import type { Daemon } from '../../src/contract/daemon.ts'
 import { DESCRIPTORS_A_LANE } from '../../src/edge/descriptors.ts'
+import type { AcceptdChannel, FromAcceptd } from '../../src/edge/succession.ts'
 import runLane from '../../src/lane/lane.ts'
 import { createDaemon } from '../../src/runtime/daemon.ts'
 import type { Threads } from '../../src/runtime/pool.ts'
@@ -17,6 +18,19 @@ import { type FakeHelper, fakeHelper, StreamEnd } from './fake-helper.ts'
 import { until } from './lane.ts'
 import { miniBackend } from './mini-backend.ts'
 import { parseTranscripts } from './transcript.ts'
+
+/** In place of acceptd: whatever is tried could serve. Real upgrades are in test/system. */
+function alwaysReady(): AcceptdChannel {
+  let hear: (message: FromAcceptd) => void = () => undefined
+  return {
+    send: (message) => {
+      if ('upgrade' in message) setImmediate(() => hear({ tried: { version: '0.2.0' } }))
+    },
+    hear: (heard) => {
+      hear = heard
+    },
+  }
+}
 
 export const PASSWORD = 'correct horse battery staple'
 export const LANES = 2
@@ -115,6 +129,7 @@ export async function startHost(
     inline((descriptors) => {
       for (const fd of descriptors.flat()) leased.add(fd)
     }),
+    alwaysReady(),
   )
   if (started.isErr()) {
     helper.close()

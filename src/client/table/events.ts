@@ -213,6 +213,37 @@ export type Event =
         readonly caller: string
       }
     })
+  /** Another runtime is started, to take over. */
+  | (Told<'op', 'upgrade-begins'> & {
+      readonly data: {
+        readonly reason?: string | undefined
+      }
+    })
+  /** It could serve. */
+  | (Told<'op', 'upgrade-ready'> & {
+      readonly data: {
+        readonly version: string
+      }
+    })
+  /** It could serve, and has only been tried. */
+  | (Told<'op', 'upgrade-tried'> & {
+      readonly data: {
+        readonly version: string
+      }
+    })
+  /** It does not serve, and the one before goes on. */
+  | (Told<'op', 'upgrade-failed'> & {
+      readonly data: {
+        readonly message: string
+      }
+    })
+  /** It serves; the one before finishes its sessions. */
+  | (Told<'op', 'upgraded'> & {
+      readonly data: {
+        readonly version: string
+        readonly pid: Count
+      }
+    })
   /** What was changed for a time has come to its end. */
   | (Told<'op', 'expired'> & {
       readonly data: {

@@ -1,7 +1,7 @@
 // Generated from the method table; do not edit: UPDATE_DOCS=1 npm test -- rpc/document
 import type { Event, TraceLine } from './events.ts'
 import type { RpcDiscoverParams, RpcDiscoverResult } from './rpc.ts'
-import type { ServerDrainParams, ServerDrainResult, ServerHealthParams, ServerHealthResult, ServerInfoParams, ServerInfoResult, ServerMetricsParams, ServerMetricsResult, ServerPingParams, ServerPingResult, ServerStatsParams, ServerStatsResult, ServerStopParams, ServerStopResult, ServerUndrainParams, ServerUndrainResult, ServerWhoamiParams, ServerWhoamiResult } from './server.ts'
+import type { ServerDrainParams, ServerDrainResult, ServerHealthParams, ServerHealthResult, ServerInfoParams, ServerInfoResult, ServerMetricsParams, ServerMetricsResult, ServerPingParams, ServerPingResult, ServerStatsParams, ServerStatsResult, ServerStopParams, ServerStopResult, ServerUndrainParams, ServerUndrainResult, ServerUpgradeParams, ServerUpgradeResult, ServerWhoamiParams, ServerWhoamiResult } from './server.ts'
 import type { ListenerListParams, ListenerListResult, ListenerPauseParams, ListenerPauseResult, ListenerResumeParams, ListenerResumeResult } from './listener.ts'
 import type { ConfigCheckParams, ConfigCheckResult, ConfigDiffParams, ConfigDiffResult, ConfigExplainParams, ConfigExplainResult, ConfigGetParams, ConfigGetResult, ConfigHistoryParams, ConfigHistoryResult, ConfigReloadParams, ConfigReloadResult, ConfigRollbackParams, ConfigRollbackResult, ConfigStatusParams, ConfigStatusResult } from './config.ts'
 import type { RulesEvalParams, RulesEvalResult, RulesListParams, RulesListResult } from './rules.ts'
@@ -40,6 +40,8 @@ export interface Methods {
   'server.drain': { readonly params: ServerDrainParams; readonly result: ServerDrainResult }
   /** Accepts new sessions again. */
   'server.undrain': { readonly params: ServerUndrainParams; readonly result: ServerUndrainResult }
+  /** Starts a runtime of the installed program on the same sockets; once it serves, the one before finishes its sessions. If it does not, nothing has changed. */
+  'server.upgrade': { readonly params: ServerUpgradeParams; readonly result: ServerUpgradeResult }
   /** Stops acceptd: sessions receive 421 at their next boundary and are cut after `grace` seconds. */
   'server.stop': { readonly params: ServerStopParams; readonly result: ServerStopResult }
   /** Lists the bound addresses, with what each serves and has accepted. */

@@ -102,6 +102,27 @@ export interface ServerUndrainResult {
   readonly dryRun: boolean
 }
 
+/** Starts a runtime of the installed program on the same sockets; once it serves, the one before finishes its sessions. If it does not, nothing has changed. */
+export interface ServerUpgradeParams {
+  /** The reason, for the log and for later queries. */
+  readonly reason?: Reason | undefined
+  /** Report what would happen and change nothing. Default false. */
+  readonly dryRun?: DryRun | undefined
+}
+
+export interface ServerUpgradeResult {
+  readonly upgraded: boolean
+  readonly version: string
+  /** The version before. */
+  readonly from: string
+  /** Of the runtime that serves. */
+  readonly pid: Count
+  /** That finish in the runtime before. */
+  readonly sessions: Count
+  readonly milliseconds: Count
+  readonly dryRun: boolean
+}
+
 /** Stops acceptd: sessions receive 421 at their next boundary and are cut after `grace` seconds. */
 export interface ServerStopParams {
   /** Seconds for running sessions to finish. Default 0. */

@@ -15,7 +15,7 @@ export const PROTOCOL_VERSION = '1.0'
 const HASH = 'b7a1c0de'.repeat(8)
 
 async function samplesOf(call: Call): Promise<readonly Sample[]> {
-  return [...(await call.daemon.server.measure()), ...call.context.measure()]
+  return call.context.samples()
 }
 
 const labels = z.record(z.string(), z.string()).readonly()
@@ -287,6 +287,39 @@ export const serverMethods = {
       if (params.dryRun) return ok({ ...(await drainState(daemon)), dryRun: true })
       return (await daemon.server.undrain()).map(({ sessions }) => ({ draining: false, sessions, dryRun: false }))
     },
+  }),
+  'server.upgrade': method({
+    sentence:
+      'Starts a runtime of the installed program on the same sockets; once it serves, the one before finishes its sessions. If it does not, nothing has changed.',
+    params: z.strictObject({ reason, dryRun }),
+    result: z.object({
+      upgraded: z.boolean(),
+      version: z.string(),
+      from: z.string().describe('The version before.'),
+      pid: count.describe('Of the runtime that serves.'),
+      sessions: count.describe('That finish in the runtime before.'),
+      milliseconds: count,
+      dryRun: z.boolean(),
+    }),
+    level: 'control',
+    changes: true,
+    example: {
+      params: { reason: 'security fix', dryRun: true },
+      result: {
+        upgraded: false,
+        version: '0.2.0',
+        from: '0.1.0',
+        pid: 4242,
+        sessions: 0,
+        milliseconds: 640,
+        dryRun: true,
+      },
+    },
+    cli: { follows: 'op' },
+    run: async ({ daemon, context }, params) =>
+      (await context.inTurn(() => daemon.server.upgrade({ dryRun: params.dryRun, reason: params.reason }))).map(
+        (done) => ({ upgraded: !params.dryRun, ...done, dryRun: params.dryRun }),
+      ),
   }),
   'server.stop': method({
     sentence: 'Stops acceptd: sessions receive 421 at their next boundary and are cut after `grace` seconds.',

@@ -45,7 +45,20 @@ export async function healthOf(runtime: Runtime): Promise<readonly HealthCheck[]
     filesCheck(runtime),
     stateCheck(runtime),
     ...socketsCheck(runtime),
+    ...upgradeCheck(runtime),
   ]
+}
+
+/** The last upgrade, if it has failed; what is left of those before. */
+function upgradeCheck({ succession }: Runtime): readonly HealthCheck[] {
+  const failed = succession.lastFailure()
+  const value = succession.formers().processes
+  const what = value === 1 ? 'the former runtime finishes its' : `${value} former runtimes finish their`
+  const left = value === 0 ? '' : `${what} sessions`
+  if (failed === undefined) return left === '' ? [] : [{ name: 'upgrade', state: 'ok', detail: left, value }]
+  const when = new Date(failed.at).toISOString()
+  const detail = `the upgrade of ${when} failed: ${failed.message}${left === '' ? '' : `; ${left}`}`
+  return [{ name: 'upgrade', state: 'warning', detail, value }]
 }
 
 /** A deleted socket is made again, but not in a directory that is gone: the account may not make another. Nothing where all is well. */

@@ -15,13 +15,13 @@ const withMost = (rate: Limit['rate']) => {
 }
 
 export function limitsOf(runtime: Runtime): Daemon['limits'] {
-  const { limiter } = runtime.limits
+  const { limiter, now } = runtime.limits
   const named = (name: string) => limiter.published.limits.find((limit) => limit.name === name)
   const missing = (name: string) => notFound('no-such-limit', `control/limits has no limit ${name}`)
   return {
     list: () =>
       limiter.limits.limits.map((limit) => {
-        const { subjects, nearest } = fullness(limiter, limit, monotonic())
+        const { subjects, nearest } = fullness(limiter, limit, now())
         const { name, line, text, rate } = limit
         return {
           name,
@@ -53,7 +53,7 @@ export function limitsOf(runtime: Runtime): Daemon['limits'] {
     evaluate: (who) =>
       linesFor(limiter, who).map((one) => {
         const { name, line, text, rate } = one.limit
-        const used = usedBy(limiter, one, monotonic())
+        const used = usedBy(limiter, one, now())
         const most = mostOf(rate)
         return {
           name,
@@ -67,21 +67,23 @@ export function limitsOf(runtime: Runtime): Daemon['limits'] {
         }
       }),
     penalties: () =>
-      penalties(limiter, monotonic()).map(({ limit, subject, failures, delay, ends }) => ({
+      penalties(limiter, now()).map(({ limit, subject, failures, delay, ends }) => ({
         limit: limit.name,
         scope: limit.scope,
         subject,
-        ...(ends > 0 ? { kind: 'ban' as const, ends: wallTime(ends) } : { kind: 'delay' as const, failures, delay }),
+        ...(ends > 0
+          ? { kind: 'ban' as const, ends: wallTime(ends - now() + monotonic()) }
+          : { kind: 'delay' as const, failures, delay }),
       })),
     forgive(subject) {
-      const cleared = forgive(limiter, subject, monotonic())
+      const cleared = forgive(limiter, subject, now())
       runtime.log('info', 'penalties-cleared', { subject, cleared })
       return ok(cleared)
     },
   }
 }
 
-export const limitSamples = ({ limits: { limiter } }: Runtime): readonly Sample[] => [
+export const limitSamples = ({ limits: { limiter, now } }: Runtime): readonly Sample[] => [
   ...limiter.limits.limits.map(
     ({ name }): Sample => ({
       metric: 'acceptd_limit_refusals_total',
@@ -89,5 +91,5 @@ export const limitSamples = ({ limits: { limiter } }: Runtime): readonly Sample[
       value: limiter.refusals.get(name) ?? 0,
     }),
   ),
-  { metric: 'acceptd_limit_penalties', labels: {}, value: penalties(limiter, monotonic()).length },
+  { metric: 'acceptd_limit_penalties', labels: {}, value: penalties(limiter, now()).length },
 ]

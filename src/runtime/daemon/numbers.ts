@@ -3,11 +3,10 @@
 import { ENDINGS } from '../../actors/endings.ts'
 import { mechanismsOf } from '../../config/mechanisms.ts'
 import { histogramValue, newHistogram } from '../../contract/histogram.ts'
-import type { Sample } from '../../contract/metrics.ts'
+import { addSample, type Sample } from '../../contract/metrics.ts'
 import { monotonic } from '../../edge/clock.ts'
 import { processNumbers } from '../../edge/process-numbers.ts'
 import type { Runtime } from '../runtime.ts'
-import { addSample } from '../totals.ts'
 import { configSamples } from './config.ts'
 import { healthOf } from './health.ts'
 import { limitSamples } from './limits.ts'
@@ -34,6 +33,7 @@ export async function samplesOf(runtime: Runtime, version: string): Promise<read
     ),
     ...ofConfig,
     ...runtime.certificates.samples(),
+    ...runtime.succession.inherited(),
     ...limitSamples(runtime),
   ]
 }

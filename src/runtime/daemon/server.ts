@@ -1,11 +1,12 @@
 // The control plane's view of the runtime as a whole: what it is, what it has counted, how it is, and its end.
 
-import { ok } from 'neverthrow'
+import { err, ok } from 'neverthrow'
 import type { Daemon } from '../../contract/daemon.ts'
+import { failure } from '../../contract/failure.ts'
 import { wallTime } from '../../edge/clock.ts'
 import { isPrivileged } from '../../edge/helper.ts'
 import type { LaneMeasure } from '../../lane/messages.ts'
-import type { LaneHandle } from '../pool.ts'
+import type { LaneHandle } from '../lane-talk.ts'
 import type { Runtime } from '../runtime.ts'
 import { healthOf } from './health.ts'
 import { samplesOf } from './numbers.ts'
@@ -35,6 +36,24 @@ export const serverOf = (runtime: Runtime, version: string, stop: (grace: number
     const sessions = await runtime.refuse(false)
     runtime.log('info', 'undrained', { sessions })
     return ok({ sessions })
+  },
+  async upgrade({ dryRun, reason }) {
+    await runtime.saved()
+    const unsaved = runtime.notSaved()
+    if (unsaved !== undefined)
+      return err(
+        failure('io', 'not-saved', `what runs is not on the disk, where the next runtime reads it: ${unsaved}`),
+      )
+    const done = await runtime.succession.upgrade({ trial: dryRun, reason })
+    if (done.isOk()) {
+      const { pid, sessions, milliseconds } = done.value
+      return ok({ version: done.value.version, from: version, pid: pid || process.pid, sessions, milliseconds })
+    }
+    const { message, errors } = done.error
+    if (errors !== undefined)
+      return err(failure('config-invalid', 'config-invalid', `${message}; the runtime before goes on`, { errors }))
+    const busy = runtime.succession.isUnderWay()
+    return err(failure(busy ? 'busy' : 'wrong-state', busy ? 'upgrading' : 'upgrade-failed', message))
   },
   async stop({ grace, reason }) {
     const sessions = await runtime.refuse(true)
