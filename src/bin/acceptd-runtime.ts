@@ -16,8 +16,8 @@ import { watchControl } from '../runtime/watching.ts'
 /** Seconds that running sessions have after TERM, and after INT. */
 const GRACE = { SIGTERM: 60, SIGINT: 1 } as const
 
-/** What replies and events have to be written in after another runtime has taken over. */
-const LAST_REPLIES_MILLISECONDS = 500
+/** What questions have to be answered in after another runtime has taken over: each lane has two seconds for its part. */
+const LAST_REPLIES_MILLISECONDS = 4000
 
 const FROM_DISK = { from: 'disk', apply: 'new-sessions', dryRun: false } as const
 

@@ -318,8 +318,8 @@ function retire(state: State, pid: number): void {
   endWithLast(state)
 }
 
-/** What is still to be written gets this. */
-const LAST_WORDS_MILLISECONDS = 1000
+/** Questions that were asked here before have been answered by then. */
+const LAST_WORDS_MILLISECONDS = 5000
 
 function endWithLast({ stage, parts: { crew } }: State): void {
   if (stage.at !== 'former' || ownLanes(crew).length > 0) return
