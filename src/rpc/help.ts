@@ -29,7 +29,7 @@ export function shortHelp(): string {
 }
 
 export function helpText(): string {
-  const lines = [...nouns()].map(([noun, verbs]) => `  ${noun.padEnd(11)} ${[...verbs.keys()].join(', ')}`)
+  const lines = [...nouns()].map(([noun, verbs]) => wrapped(`  ${noun.padEnd(11)} ${[...verbs.keys()].join(', ')}`, 14))
   const special = Object.entries(SPECIAL).map(([name, sentence]) => wrapped(`  ${name.padEnd(11)} ${sentence}`, 14))
   return `acceptctl asks and changes a running acceptd.
 
