@@ -123,7 +123,7 @@ async function submit(localAddress: string, subject: string, first = ''): Promis
 }
 
 void describe('Postfix that believes XCLIENT', () => {
-  void it('writes the client itself into Received, and the user into its log', async () => {
+  void it('writes the client itself into Received, with the user who logged in', async () => {
     const text = await submit('127.0.0.77', 'from a client')
     assert.match(text, /^Received: from laptop\.example \(unknown \[127\.0\.0\.77\]\)/m)
     const [user] = fixture.people
