@@ -249,6 +249,7 @@ int main(int argc, char **argv)
   const char *mode = argc > 1 ? argv[1] : "", *why = NULL;
   int checking = strcmp(mode, "check") == 0;
   serving = strcmp(mode, "serve") == 0;
+  if (!checking) log_stamp = getenv("JOURNAL_STREAM") != NULL ? "<4>warn " : "%FT%TZ warn ";
   if (strcmp(mode, "run") == 0 && argc > 2 && strcmp(argv[2], "3") == 0 && dup2(3, 0) == 0) argc--, argv++;
   clean_start();
   privileged = geteuid() == 0;

@@ -25,6 +25,7 @@ struct account {
 /* A line for descriptor 2. Never waits, never fails: what cannot be written is counted in *lost_lines, and the next line, which may be an
  * empty one, says so. */
 extern unsigned *lost_lines;
+extern const char *log_stamp; /* what each line begins with, for strftime(3) */
 void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* Milliseconds of the monotonic clock. */

@@ -5,9 +5,11 @@
 #include <poll.h>
 #include <stdarg.h>
 #include <sys/socket.h>
+#include <time.h>
 
 static unsigned ours;
 unsigned *lost_lines = &ours;
+const char *log_stamp = "";
 
 /* To a socket; or to a pipe, by splice from one of our own, which need not wait: another writer could take the space that poll has seen;
  * or to whatever else there is. */
@@ -27,12 +29,17 @@ static int put(const char *line, size_t length)
 
 void say(const char *format, ...)
 {
-  char all[1200];
+  char all[1200], stamp[32];
+  time_t date = time(NULL);
+  int head = strftime(stamp, sizeof stamp, log_stamp, gmtime(&date));
   unsigned lost = __atomic_exchange_n(lost_lines, 0, __ATOMIC_RELAXED);
-  int room = sizeof all, length = lost == 0 ? 0 : snprintf(all, room, "accept-helper: %u lines of the log could not be written\n", lost);
+  int room = sizeof all, length = 0;
+  if (lost > 0) length = snprintf(all, room, "%.*saccept-helper: %u lines of the log could not be written\n", head, stamp, lost);
   va_list values;
   va_start(values, format);
-  int more = vsnprintf(all + length, room - length, format, values);
+  memcpy(all + length, stamp, head);
+  int more = vsnprintf(all + length + head, room - length - head, format, values);
+  if (more > 0) more += head;
   va_end(values);
   if ((length += more) >= room) all[room - 2] = '\n', length = room - 1;
   if (length > 0 && !put(all, length)) __atomic_add_fetch(lost_lines, lost + (more > 0), __ATOMIC_RELAXED);
