@@ -223,10 +223,25 @@ export function snail({ port, implicit, user, secret, mechanism, tls, message, c
       : { 'tls-config-pairs': `Certificate=${client.certificate},PrivateKey=${client.key}` }),
   }
   const options = Object.entries(variables).flatMap(([name, value]) => ['-S', `${name}=${value}`])
-  return outcome(['s-nail', '-:/', '-v', '-Sexpandaddr', '-Ssendwait', '-Snosave', ...options, '-s', subject, TO], {
-    input: 'Hello.\n',
-    env: { HOME: '/nonexistent' },
-  })
+  return outcome(
+    [
+      's-nail',
+      '-:/',
+      '-v',
+      '-Sexpandaddr',
+      '-Ssendwait',
+      '-Snosave',
+      '-SDEAD=/dev/null',
+      ...options,
+      '-s',
+      subject,
+      TO,
+    ],
+    {
+      input: 'Hello.\n',
+      env: { HOME: '/nonexistent' },
+    },
+  )
 }
 
 /** 0 with mail, 1 without. */
