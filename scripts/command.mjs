@@ -18,12 +18,7 @@ const PATIENCE = 5000
  * @returns {Promise<Ran>}
  */
 export function run(command, args, options = {}) {
-  const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'], ...options })
   let output = ''
-  for (const stream of [child.stdout, child.stderr])
-    stream?.setEncoding('utf8').on('data', (text) => {
-      output += text
-    })
   /** @type {NodeJS.Signals | undefined} */
   let interrupted
   /** @type {NodeJS.Timeout[]} */
@@ -36,7 +31,13 @@ export function run(command, args, options = {}) {
     if (signal !== 'SIGINT') child.kill(signal)
     timers = [setTimeout(() => child.kill('SIGTERM'), PATIENCE), setTimeout(() => child.kill('SIGKILL'), 2 * PATIENCE)]
   }
+  // First: the command may have begun, and somebody may have seen that, before spawn returns.
   for (const signal of SIGNALS) process.on(signal, interrupt)
+  const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'], ...options })
+  for (const stream of [child.stdout, child.stderr])
+    stream?.setEncoding('utf8').on('data', (text) => {
+      output += text
+    })
   return new Promise((resolve) => {
     /** @param {Ran} ran */
     const end = (ran) => {

@@ -238,6 +238,9 @@ const loop = async () => { while (!existsSync('/run/enough')) await knock() }
 Promise.all([1, 2, 3, 4].map(loop)).then(() => console.log(JSON.stringify(told)))
 `
 
+// Nothing tells when enough clients have come, and what they heard is looked at later.
+const FOR_CLIENTS = 'sleep 0.3'
+
 void it('with acceptd.socket enabled a restart refuses nobody, and a start after a stop serves who has waited', async () => {
   assert.match((await host.run(['systemctl', 'is-enabled', 'acceptd.socket'])).stdout, /^disabled\n$/)
   await host.sh(`
@@ -245,8 +248,8 @@ void it('with acceptd.socket enabled a restart refuses nobody, and a start after
     printf '[Socket]\\nListenStream=\\nListenStream=127.0.0.1:587\\nListenStream=127.0.0.1:2500\\n' >/etc/systemd/system/acceptd.socket.d/ports.conf
     systemctl daemon-reload; systemctl stop acceptd; systemctl enable --now acceptd.socket; rm -f /run/enough`)
   const knocking = host.run(['node', '-e', KNOCKING])
-  for (let n = 0; n < 3; n += 1) await host.sh('sleep 0.3; systemctl restart acceptd')
-  await host.sh('systemctl stop acceptd.service; sleep 0.3; systemctl start acceptd; touch /run/enough')
+  for (let n = 0; n < 3; n += 1) await host.sh(`${FOR_CLIENTS}; systemctl restart acceptd`)
+  await host.sh(`systemctl stop acceptd.service; ${FOR_CLIENTS}; systemctl start acceptd; touch /run/enough`)
   const told = JSON.parse((await knocking).stdout) as Readonly<Record<string, number>>
   assert.deepEqual(Object.keys(told), ['220'], JSON.stringify(told))
   assert.match(await shown('StatusText'), /ports 587, 995$/)

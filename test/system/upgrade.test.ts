@@ -74,10 +74,15 @@ void it(`${UPGRADES} upgrades under ${SESSIONS} sessions refuse nobody, cut nobo
   const all = await Promise.all(Array.from({ length: SESSIONS }, (_none, n) => login(n)))
   const load = { over: false }
   const acknowledged: string[] = []
+  const more = async (messages: number): Promise<void> => {
+    const had = acknowledged.length
+    await until('more messages', () => load.over || acknowledged.length >= had + messages)
+  }
   const submitting = all.slice(0, SUBMITTING).map(async (talk, n) => {
     for (let m = 0; !load.over; m += 1) {
       await transact(talk, `kept ${n} ${m}`)
       acknowledged.push(`kept ${n} ${m}`)
+      // A client does not write all the time.
       await sleep(PAUSE)
     }
   })
@@ -96,7 +101,7 @@ void it(`${UPGRADES} upgrades under ${SESSIONS} sessions refuse nobody, cut nobo
       for (const [name, value] of last)
         assert.ok((now.get(name) ?? -1) >= value, `${name}: ${value}, then ${now.get(name)}`)
       last = now
-      await sleep(50)
+      await more(10)
     }
   })()
   const pids = new Set([await pidOf()])
@@ -106,7 +111,7 @@ void it(`${UPGRADES} upgrades under ${SESSIONS} sessions refuse nobody, cut nobo
     assert.ok(left >= SESSIONS, String(left))
     pids.add(pid)
     assert.equal(await pidOf(), pid)
-    await sleep(200)
+    await more(SUBMITTING)
   }
   load.over = true
   await working
