@@ -71,6 +71,14 @@ async function end(child: ChildProcess): Promise<void> {
   await gone
 }
 
+/** `what`: a certificate and a key, or `plain`. */
+async function serveBare(program: string, what: readonly string[]) {
+  const port = await freePort()
+  const child = spawn(program, ['serve', `${port}`, ...what], { stdio: ['ignore', 'pipe', 'inherit'] })
+  await said(child, 'listening')
+  return { port, pid: child.pid ?? 0, end: () => end(child) }
+}
+
 interface Cost {
   readonly microseconds: number
   readonly resumed: number
@@ -129,41 +137,41 @@ export async function tlsRow({ ours, fixture, extent, runs, progress }: Context)
   const quick = extent === 'quick'
   const [count, held] = quick ? [800, 500] : [8000, 4000]
   const pair = makePair(join(fixture.directory, 'tls'), 'acceptd')
-  const bare = { certificate: pair.certificate, key: join(dirname(pair.key), 'bare.key') }
-  copyFileSync(pair.key, bare.key)
-  const port = await freePort()
-  const server = spawn(program, ['serve', `${port}`, bare.certificate, bare.key], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  })
+  const bareKey = { certificate: pair.certificate, key: join(dirname(pair.key), 'bare.key') }
+  copyFileSync(pair.key, bareKey.key)
+  const bare = await serveBare(program, [bareKey.certificate, bareKey.key])
+  const barePlain = await serveBare(program, ['plain', '-'])
   const running = await ours.start({ ...plainSetup, clients: held, lanes: 2, tls: pair })
   try {
-    await said(server, 'listening')
-    const costs = { plain: [] as Cost[], full: [] as Cost[], resumed: [] as Cost[], bare: [] as Cost[] }
+    const costs = { plain: [] as Cost[], full: [] as Cost[], resumed: [] as Cost[] }
+    const bares = { plain: [] as Cost[], full: [] as Cost[] }
     for (let run = 0; run < runs; run += 1) {
       progress(`tls: handshakes, ${run + 1} of ${runs}`)
       const { tlsPort = 0, pids } = running
       costs.plain.push(await costOf(program, running.port, pids, count, 'plain'))
       costs.full.push(await costOf(program, tlsPort, pids, count, 'full'))
-      costs.bare.push(await costOf(program, port, [server.pid ?? 0], count, 'full'))
+      bares.plain.push(await costOf(program, barePlain.port, [barePlain.pid], count, 'plain'))
+      bares.full.push(await costOf(program, bare.port, [bare.pid], count, 'full'))
       costs.resumed.push(await costOf(program, tlsPort, pids, count, 'resumed'))
     }
     progress('tls: idle sessions')
     const plain = await memoryOf(program, running.port, running, held, 'plain')
     const secured = await memoryOf(program, running.tlsPort ?? 0, running, held, 'tls')
     const of = (all: readonly Cost[]) => all.map(({ microseconds }) => microseconds)
-    // What a client costs without TLS, accept and greeting and the log's line, is no cost of the handshake.
-    const added = (all: readonly Cost[]) => of(all).map((cost, run) => cost - (of(costs.plain)[run] ?? Number.NaN))
+    // What a client costs without TLS, the accept and the greeting, is no cost of the handshake, on either side.
+    const added = (all: readonly Cost[], plainly: readonly Cost[]) =>
+      of(all).map((cost, run) => cost - (of(plainly)[run] ?? Number.NaN))
     // A client's first handshake has nothing to resume.
     const possible = (100 * (count - CLIENTS)) / count
     const shares = costs.resumed.map(({ resumed }) => (resumed * 100) / possible)
     return {
       figures: [
-        figure('CPU a full handshake adds', 'µs', added(costs.full), of(costs.bare), {
+        figure('CPU a full handshake adds', 'µs', added(costs.full, costs.plain), added(bares.full, bares.plain), {
           of: 'ratio',
           least: 3,
           aim: 1.5,
         }),
-        figure('CPU a resumed handshake adds', 'µs', added(costs.resumed), undefined, undefined),
+        figure('CPU a resumed handshake adds', 'µs', added(costs.resumed, costs.plain), undefined, undefined),
         figure('handshakes resumed, over two lanes', '%', shares, undefined, { of: 'ours', least: 95, aim: 99 }),
         figure(
           'PSS that TLS adds to an idle session',
@@ -178,6 +186,6 @@ export async function tlsRow({ ours, fixture, extent, runs, progress }: Context)
     }
   } finally {
     await running.stop()
-    await end(server)
+    await Promise.all([bare.end(), barePlain.end()])
   }
 }

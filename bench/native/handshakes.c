@@ -2,7 +2,8 @@
  *
  *   handshakes dial PORT CLIENTS COUNT full|resumed|plain    prints {"handshakes":N,"resumed":N,"seconds":S}
  *   handshakes hold PORT COUNT tls|plain               prints "held" once all have been greeted, and holds them until its input ends
- *   handshakes serve PORT CERTIFICATE KEY              greets each client in TLS, one after the other, until it is ended
+ *   handshakes serve PORT CERTIFICATE KEY              greets each client in TLS, one after the other, until it is ended; without
+ *                                                      TLS for `plain -`
  */
 #include <arpa/inet.h>
 #include <netinet/tcp.h>
@@ -124,15 +125,20 @@ static void serve(const char *certificate, const char *key) {
   struct sockaddr_in at = address();
   char rest[512];
   int one = 1;
-  int listening = socket(AF_INET, SOCK_STREAM, 0);
-  if (SSL_CTX_use_certificate_chain_file(context, certificate) != 1) die("certificate");
-  if (SSL_CTX_use_PrivateKey_file(context, key, SSL_FILETYPE_PEM) != 1) die("key");
+  int listening = socket(AF_INET, SOCK_STREAM, 0), in_tls = strcmp(certificate, "plain") != 0;
+  if (in_tls && SSL_CTX_use_certificate_chain_file(context, certificate) != 1) die("certificate");
+  if (in_tls && SSL_CTX_use_PrivateKey_file(context, key, SSL_FILETYPE_PEM) != 1) die("key");
   setsockopt(listening, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
   if (bind(listening, (struct sockaddr *)&at, sizeof at) != 0 || listen(listening, 4096) != 0) die("listen");
   puts("listening");
   fflush(stdout);
   for (;;) {
     int fd = accept(listening, NULL, NULL);
+    if (!in_tls && write(undelayed(fd), greeting, sizeof greeting - 1) > 0) {
+      while (read(fd, rest, sizeof rest) > 0) continue;
+      close(fd);
+      continue;
+    }
     SSL *ssl = SSL_new(context);
     if (fd < 0 || ssl == NULL) die("accept");
     SSL_set_fd(ssl, undelayed(fd));
