@@ -192,7 +192,10 @@ static int serve(void)
   int listener = listen_at();
   pid_t monitor = getpid();
   cache_open();
+  const char *warn = log_stamp;
+  log_stamp = *warn == '<' ? "<6>info " : "%FT%TZ info ";
   say("accept-helper: serving %s %s\n", socket_path, privileged ? "privileged" : "unprivileged");
+  log_stamp = warn;
   do {
     pid_t pid = fork();
     if (pid == 0) {

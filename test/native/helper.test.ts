@@ -34,7 +34,7 @@ for (const [build, make] of BUILDS) {
     after(() => endWell(fixture, helper))
 
     void test('it says where it serves and with which rights', () => {
-      assert.match(helper.stderr, new RegExp(`accept-helper: serving ${fixture.socketPath} ${privilege}\n`))
+      assert.match(helper.stderr, new RegExp(`Z info accept-helper: serving ${fixture.socketPath} ${privilege}\n`))
       assert.equal(/without privileges/.test(helper.stderr), !isRoot)
     })
 
