@@ -1,6 +1,6 @@
 /* Passwords that were verified a moment ago, for chains that say `verified SECONDS`: a keyed hash of each, in memory that nobody but the
  * processes of logins has, is never written to disk or into a core, and ends with the helper. The hash is the quickest of crypt(3) under a
- * salt that nobody knows: no cryptography of our own, and whoever read all of this memory would still have to guess. */
+ * salt that nobody knows: no cryptography of our own, and an attacker who read all of this memory would still have to guess. */
 #define _GNU_SOURCE
 #include "helper.h"
 #include <sys/mman.h>

@@ -79,7 +79,7 @@ int variable_allowed(const char *variable);
 extern struct config *config;
 extern struct shared *shared;
 extern char checknotroot[];
-extern int privileged, serving; /* serving: the stream is of a client of ours, not of whoever started us */
+extern int privileged, serving; /* serving: the stream is that of a client of the server, not of the program that started us */
 extern long running;
 
 /* login.c: the process of one connection reads a request from stream and becomes what that asks for. It tells up when that

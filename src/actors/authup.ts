@@ -270,7 +270,7 @@ function tlsStarted(
 function described(state: AuthupState, session: SessionId): Step<AuthupState, AuthupEffect> {
   if (state.at !== 'checking') return { state, effects: NOTHING }
   const greeting = say(protocolOf(state).greet(state))
-  // A certificate was that of whoever speaks for the client.
+  // A certificate was that of the host that speaks for the client.
   const step = takeKept(changed(state, { at: 'commands', helo: '', external: NOTHING }), session)
   return { state: step.state, effects: [greeting, note('xclient', greeting.text), { do: 'room' }, ...step.effects] }
 }

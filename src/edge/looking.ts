@@ -55,7 +55,7 @@ export function setuidTrouble(path: string): string | undefined {
   return found.uid !== 0 || (found.mode & 0o4000) === 0 ? 'it is not setuid root' : undefined
 }
 
-/** Whoever else could put another folder in the place of this one, which need not be there yet: a sentence without a full stop. */
+/** Who else could put another folder in the place of this one, which need not be there yet: a sentence without a full stop. */
 export function folderTrouble(path: string, root: boolean): string | undefined {
   const found = statOf(path)
   if (found !== undefined && found !== 'unseen') {

@@ -39,7 +39,7 @@ export type FromAcceptd =
   /** Undefined: it has ended. */
   | { readonly fromFormer: { readonly pid: number; readonly message?: unknown } }
 
-/** What a runtime says to whoever has started it, and hears. */
+/** What a runtime says to the process that started it, and hears. */
 export interface AcceptdChannel {
   readonly send: (message: ToAcceptd) => void
   readonly hear: (hear: (message: FromAcceptd) => void) => void

@@ -1,4 +1,4 @@
-// XCLIENT of a client that may say it: whoever it speaks for is the session's client from then on, if control/access and control/limits let
+// XCLIENT of a client that may say it: the client it speaks for is the session's client from then on, if control/access and control/limits let
 // that one in.
 
 import { TAG } from '../actors/frames.ts'

@@ -2,7 +2,7 @@
 
 import { bytesOf, concat } from './bytes.ts'
 
-/** What a chain asks of whoever comes: a password, that TLS has shown who it is, or nothing. */
+/** What a chain asks of a client: a password, that TLS has shown who it is, or nothing. */
 export type HelperKind = 'auth' | 'certificate' | 'guest'
 
 export interface HelperRequest {

@@ -59,7 +59,7 @@ const auth: SecretVerb = (argument, view) => {
 const introduced = (argument: string, view: DialogueView, answer: Answer): Answer =>
   argument === '' && !view.settings.classic ? reply(SAYS.nameless, view) : answer
 
-/** XCLIENT_README. Whoever says it without being trusted is told so; to the program authup it is a verb like any other. */
+/** XCLIENT_README. A client that is not trusted is refused; to the program authup it is a verb like any other. */
 function xclient(argument: string, view: DialogueView): Answer {
   if (!view.trusted) return view.settings.classic ? smtp.unknown(argument, view, '') : reply(SAYS.notTrusted, view)
   const client = parseProxied(argument)

@@ -52,7 +52,7 @@ export interface Usage {
   readonly hint: string
   /** So that the error, too, has the requested format. */
   readonly output: Format
-  /** For a person who does not know where to begin. */
+  /** For a beginner. */
   readonly more?: string
 }
 
