@@ -165,7 +165,8 @@ static int open_folder(int how)
       (shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0)) == MAP_FAILED)
     fail(TEMPORARY, path, strerror(errno));
   lost_lines = &shared->lost;
-  return fd;
+  /* A lock lasts while anybody has its file open or mapped, and the login of a running session has that one mapped. */
+  return close(fd), open(path, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
 }
 
 static int listen_at(void)

@@ -336,6 +336,10 @@ for (const [build, make] of BUILDS) {
       await until('the server to be gone', () => gone(server))
       assert.equal(existsSync(fixture.socketPath), false)
       assert.match(await session.ask('limits'), /^1024 /)
+      // The next one waits for no session of the one before.
+      helper = await fixture.serve()
+      assert.match(await helper.answer({ chain: 'submission' }), /^ok /)
+      assert.match(await session.ask('limits'), /^1024 /)
       session.socket.destroy()
     })
   })
