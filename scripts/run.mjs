@@ -20,6 +20,7 @@ const SCRIPTS = {
   test: 'dist/scripts/test.js',
   check: 'dist/scripts/check.js',
   bench: 'dist/bench/run.js',
+  faults: 'dist/test/faults/run.js',
   package: 'dist/scripts/package.js',
   release: 'dist/scripts/release.js',
 }

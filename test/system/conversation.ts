@@ -19,8 +19,11 @@ export interface Conversation {
 const REPLY = /^(?:\d{3}-[^\n]*\n)*\d{3}(?: [^\n]*)?\n|^[+-][^\n]*\n/
 
 /** `timeout` is for each reply. */
-export async function converse(port: number, timeout = 15_000): Promise<Conversation> {
-  const socket = connect(port, '127.0.0.1').setNoDelay()
+export const converse = (port: number, timeout?: number): Promise<Conversation> =>
+  converseOn(connect(port, '127.0.0.1').setNoDelay(), 'connect', timeout)
+
+/** On a socket that says by the event `opened` that it can be used. */
+export async function converseOn(socket: Socket, opened: string, timeout = 15_000): Promise<Conversation> {
   let [waiting, failure] = ['', '']
   socket.setEncoding('latin1').on('data', (text: string) => {
     waiting += text
@@ -28,7 +31,7 @@ export async function converse(port: number, timeout = 15_000): Promise<Conversa
   socket.on('error', (error) => {
     failure = error.message
   })
-  await new Promise<void>((resolve) => socket.once('connect', resolve).once('close', () => resolve()))
+  await new Promise<void>((resolve) => socket.once(opened, resolve).once('close', () => resolve()))
   const reply = (): Promise<string> =>
     new Promise((resolve, reject) => {
       const over = AbortSignal.timeout(timeout)

@@ -1,0 +1,132 @@
+// What a fault is, and what it needs to happen.
+import { readFileSync } from 'node:fs'
+import { everyone, isAlive, type Process, until } from '../system/processes.ts'
+import { must } from '../system/run.ts'
+import type { Load } from './load.ts'
+import type { Place } from './place.ts'
+import type { Random } from './random.ts'
+import type { Manner, Role, Service } from './service.ts'
+
+export type { Manner } from './service.ts'
+
+export interface Ground {
+  readonly service: Service
+  readonly place: Place
+  readonly load: Load
+  readonly random: Random
+  /** For the transcript. */
+  readonly note: (text: string) => void
+}
+
+export interface Fault {
+  readonly name: string
+  readonly does: string
+  /** Seconds within which clients are served again. */
+  readonly limit: number
+  /** How many logged-in sessions may end of it. */
+  readonly cuts: number
+  /** Whether a newcomer may hear 4xx, or be disconnected. */
+  readonly refuses: boolean
+  /** Clients have to be served while it lasts, too; otherwise the time counts from its end. */
+  readonly during: boolean
+  readonly manner?: Manner
+  /** Until it is over. */
+  readonly inflict: (ground: Ground) => Promise<void>
+}
+
+/** Seconds. Without its first two processes acceptd ends, and a service manager starts all of it again. */
+export const [AGAIN, RUNTIME, WHOLE] = [1, 2, 4]
+/** Sessions that may end. */
+export const NONE = 0
+export const ALL = Number.POSITIVE_INFINITY
+
+/** A program that has not lasted ten seconds is started again after growing pauses. */
+const LASTED = 10.5
+
+export const pass = (milliseconds: number): Promise<void> => {
+  const end = performance.now() + milliseconds
+  return until('the time', () => performance.now() > end, { timeout: milliseconds + 10_000, every: 10 })
+}
+
+/** A part of two seconds, or of `most` milliseconds. */
+export async function hold({ random, note }: Ground, most = 2000): Promise<void> {
+  const milliseconds = random.between(200, most)
+  note(`for ${milliseconds} ms`)
+  await pass(milliseconds)
+}
+
+function age(pid: number): number {
+  const started =
+    Number(
+      readFileSync(`/proc/${pid}/stat`, 'latin1')
+        .replace(/^.*\) /s, '')
+        .split(' ')[19],
+    ) / 100
+  return Number.parseFloat(readFileSync('/proc/uptime', 'latin1')) - started
+}
+
+export async function one({ service, note }: Ground, role: Role): Promise<Process> {
+  const found = await until(`the ${role}`, () => service.role(role))
+  note(`${role} ${found.pid}`)
+  return found
+}
+
+/** The same, when it has lasted. */
+export async function lasting(ground: Ground, role: Role): Promise<Process> {
+  const found = await until(`the ${role}`, () => ground.service.role(role))
+  await until('it to have lasted', () => age(found.pid) > LASTED, { timeout: 15_000, every: 50 })
+  return one(ground, role)
+}
+
+/** Backends, and what they have started. */
+export const backends = ({ service, place }: Ground): readonly Process[] =>
+  service.processes().filter(({ uid }) => place.people.some((person) => person.uid === uid))
+
+export const someBackend = (ground: Ground): Promise<Process> =>
+  until('a backend', () => {
+    const all = backends(ground)
+    return all.length > 0 && ground.random.pick(all)
+  })
+
+export const checkpassword = (): Promise<Process> =>
+  until('a checkpassword', () => everyone().find(({ comm, state }) => comm === 'checkpassword' && state !== 'Z'), {
+    timeout: 30_000,
+    every: 1,
+  })
+
+export async function stopped(ground: Ground, { pid, comm }: Process): Promise<void> {
+  ground.note(`STOP ${comm} ${pid}`)
+  if (isAlive(pid)) process.kill(pid, 'SIGSTOP')
+  await hold(ground, 1500)
+  if (isAlive(pid)) process.kill(pid, 'SIGCONT')
+}
+
+export function kill({ note }: Ground, { pid, comm }: Process): void {
+  note(`KILL ${comm} ${pid}`)
+  if (isAlive(pid)) process.kill(pid, 'SIGKILL')
+}
+
+/** Soft limits of prlimit(1), by its names, for as long as `then` lasts. */
+export async function limited(
+  { note }: Ground,
+  { pid }: Process,
+  name: string,
+  value: number,
+  then: () => Promise<void>,
+): Promise<void> {
+  const option = `--${name}`
+  const [, soft = 'unlimited'] = (
+    await must(['prlimit', '--pid', String(pid), option, '--noheadings', '-o', 'RESOURCE,SOFT'])
+  )
+    .trim()
+    .split(/\s+/)
+  note(`${name} of ${pid}: ${value} in the place of ${soft}`)
+  await must(['prlimit', '--pid', String(pid), `${option}=${value}:`])
+  await then()
+  // It may have ended of it.
+  if (isAlive(pid)) await must(['prlimit', '--pid', String(pid), `${option}=${soft}:`]).catch(() => undefined)
+}
+
+/** Octets of address space. */
+export const addressSpace = ({ pid }: Process): number =>
+  Number(/^VmSize:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'latin1'))?.[1] ?? 0) * 1024
