@@ -5,6 +5,7 @@ import { type Command, splitCommand } from '../protocol/command.ts'
 import { takeLine } from '../protocol/lines.ts'
 import { isBinary, isOver, withoutAuth } from '../protocol/mail.ts'
 import { maySend } from '../protocol/senders.ts'
+import { VERBS } from '../protocol/verbs.ts'
 import { rewriteRequest } from '../rules/rewrite.ts'
 import { type FixsmtpioEffect, say } from './effects.ts'
 import { betweenChunks, chunkOf, MOST_OCTETS, relayChunk } from './fixsmtpio-chunks.ts'
@@ -120,6 +121,7 @@ function takeRequest(
   const ours = instead ?? limited(state, event)
   if (ours !== undefined && state.awaited.length > 0) return false
   state.allowance = undefined
+  if (VERBS.has(command.verb)) state.strays = event === 'auth' && ours !== undefined
   if (settings.debug) effects.push({ do: 'debug', mark: '1', event, text })
   if (ours !== undefined) {
     answer(state, event, ours, effects)
@@ -211,11 +213,18 @@ function forBackend({ auth, settings }: FixsmtpioState, event: string, { argumen
  * Our own reply to a request that is not for this backend; undefined: it gets the request. `plain`: no rule has put anything before it, which
  * keeps it from acting on the request by itself.
  */
-function insteadOf(state: FixsmtpioState, event: string, { argument }: Command, plain: boolean): string | undefined {
+function insteadOf(
+  state: FixsmtpioState,
+  event: string,
+  { verb, argument }: Command,
+  plain: boolean,
+): string | undefined {
   switch (event) {
     case 'auth':
-      // No password for the guests' backend.
-      return state.guest ? own(state, SAYS.guestAuth) : undefined
+      if (state.guest) return own(state, SAYS.guestAuth)
+      // RFC 4954 section 4: "After a successful AUTH command completes, a server MUST reject any further AUTH commands with a 503 reply."
+      // No backend hears the password of one, whatever a rule puts before it.
+      return state.settings.classic ? undefined : own(state, SAYS.authAgain)
     case 'bdat':
       // A backend that does not know BDAT would take the chunk for commands.
       return plain && !state.chunking ? own(state, SAYS.unimplemented) : undefined
@@ -228,9 +237,13 @@ function insteadOf(state: FixsmtpioState, event: string, { argument }: Command, 
       // Only authup, or the program by itself, has TLS with the client.
       return state.settings.classic ? undefined : own(state, SAYS.unimplemented)
     default:
-      return undefined
+      return isStray(state, verb, argument) ? own(state, SAYS.unimplemented) : undefined
   }
 }
+
+/** A client that does not wait for a challenge sends user and password after its AUTH, as lines of their own. */
+const isStray = ({ strays, settings }: FixsmtpioState, verb: string, argument: string): boolean =>
+  strays && argument === '' && !VERBS.has(verb) && !settings.classic
 
 function unwantedMessage(state: FixsmtpioState, argument: string, plain: boolean): string | undefined {
   const { classic, size, senders } = state.settings

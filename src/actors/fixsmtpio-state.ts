@@ -122,6 +122,8 @@ export interface FixsmtpioState {
   /** What a rule said at the client's end of file. */
   readonly exit: number | undefined
   readonly shutdown: string
+  /** An AUTH was refused, and no other verb has come since. */
+  readonly strays: boolean
   /** The first request of the rest has been asked about; and what was said of it: why it may not go on, or nothing. */
   readonly asking: boolean
   readonly allowance: string | undefined
@@ -159,6 +161,7 @@ export const draftOf = (state: FixsmtpioState): Draft => ({
   transaction: state.transaction,
   exit: state.exit,
   shutdown: state.shutdown,
+  strays: state.strays,
   asking: state.asking,
   allowance: state.allowance,
   eof: state.eof,
@@ -191,6 +194,7 @@ export function newFixsmtpio(settings: FixsmtpioSettings): FixsmtpioState {
     transaction: false,
     exit: undefined,
     shutdown: '',
+    strays: false,
     asking: false,
     allowance: undefined,
     eof: undefined,
@@ -235,6 +239,7 @@ export const SAYS = {
   strangeMessage: { code: '421', status: '4.3.0', text: 'mail program wants a message that nobody announced' },
   badChunk: { code: '421', status: '4.5.4', text: 'length of BDAT is not clear', recorded: '5.5.4' },
   guestAuth: { code: '503', status: '5.5.1', text: 'authup mail is being served without authentication' },
+  authAgain: { code: '503', status: '5.5.1', text: 'already authenticated' },
   limited: { code: '450', status: '4.7.1', text: 'too much' },
   binary: { code: '555', status: '5.5.4', text: 'BODY=BINARYMIME is not supported' },
   notTrusted: { code: '550', status: '5.7.1', text: 'insufficient authorization' },
