@@ -4,13 +4,14 @@
 //   192.0.2.7:deny                      10.1.0-15.:allow,ACCEPTD_SITE="office"
 //   192.0.2.0/24:deny                   [2001:db8::/32]:deny
 //   =.example.net:deny                 =client.example.org:allow          names, with control/remotehost
+//   ann@192.0.2.7:allow                ann@=client.example.org:allow      users by identd, with control/remoteinfo
 //   :allow
 
 import { err, ok, type Result } from 'neverthrow'
 import { lowerCase } from '../protocol/bytes.ts'
 import { controlLines } from '../protocol/control-lines.ts'
 import type { ConfigError } from '../protocol/errors.ts'
-import { type Network, networkHolds, parseNetwork, plainIp } from '../protocol/ip.ts'
+import { type Network, networkHolds, parseIp, parseNetwork, plainIp } from '../protocol/ip.ts'
 
 export interface AccessRule {
   readonly line: number
@@ -26,11 +27,18 @@ export interface AccessRules {
   readonly byText: ReadonlyMap<string, AccessRule>
   /** By name (`=client.example.org`), by what it ends with (`=.example.org`), and `=`, any name; in lower case. */
   readonly byName: ReadonlyMap<string, AccessRule>
+  /** By USER@ and the octets of an address, or USER@ and a name as above. */
+  readonly byUser: ReadonlyMap<string, AccessRule>
   /** The longest first. */
   readonly byNetwork: readonly { readonly network: Network; readonly rule: AccessRule }[]
 }
 
-export const NO_ACCESS_RULES: AccessRules = { byText: new Map(), byName: new Map(), byNetwork: [] }
+export const NO_ACCESS_RULES: AccessRules = {
+  byText: new Map(),
+  byName: new Map(),
+  byUser: new Map(),
+  byNetwork: [],
+}
 
 /** The most addresses that a range of tcprules may mean. */
 const MOST_IN_RANGE = 256
@@ -41,24 +49,28 @@ export function parseAccess(text: string, file: string): Result<AccessRules, rea
   const errors: ConfigError[] = []
   const byText = new Map<string, AccessRule>()
   const byName = new Map<string, AccessRule>()
+  const byUser = new Map<string, AccessRule>()
   const byNetwork: { network: Network; rule: AccessRule }[] = []
   for (const { line, text: raw } of controlLines(text)) {
     const fail: Fail = (word, problem, hint) =>
       errors.push({ file, line, column: Math.max(raw.indexOf(word), 0) + 1, problem, hint })
-    const [, address = '', instructions = ''] = /^(\[[^\]]*\]|[^:]*):(.*)$/s.exec(raw) ?? [undefined, undefined, raw]
+    const [, address = '', instructions = ''] = ADDRESS_AND_REST.exec(raw) ?? [undefined, undefined, raw]
     const rule = ruleOf(address, instructions, line, fail)
     if (rule === undefined) continue
-    if (NAME.test(address)) {
-      const name = lowerCase(address)
-      if (!byName.has(name)) byName.set(name, rule)
-      continue
-    }
     const network = networkOf(address)
-    if (network !== undefined) byNetwork.push({ network, rule })
-    else for (const one of addressesOf(address, fail)) if (!byText.has(one)) byText.set(one, rule)
+    if (address.includes('@')) addFirst(byUser, userOf(address, fail), rule)
+    else if (NAME.test(address)) addFirst(byName, lowerCase(address), rule)
+    else if (network !== undefined) byNetwork.push({ network, rule })
+    else for (const one of addressesOf(address, fail)) addFirst(byText, one, rule)
   }
   byNetwork.sort((a, b) => b.network.bits - a.network.bits)
-  return errors.length > 0 ? err(errors) : ok({ byText, byName, byNetwork })
+  return errors.length > 0 ? err(errors) : ok({ byText, byName, byUser, byNetwork })
+}
+
+const ADDRESS_AND_REST = /^((?:[^:]*@)?\[[^\]]*\]|[^:]*):(.*)$/s
+
+function addFirst(rules: Map<string, AccessRule>, key: string | undefined, rule: AccessRule): void {
+  if (key !== undefined && !rules.has(key)) rules.set(key, rule)
 }
 
 function ruleOf(text: string, instructions: string, line: number, fail: Fail): AccessRule | undefined {
@@ -103,6 +115,23 @@ function networkOf(address: string): Network | undefined {
 
 const NAME = /^=(?:\.?[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*)?$/
 
+/** tcprules knows no ranges, beginnings and ends after USER@. */
+function userOf(address: string, fail: Fail): string | undefined {
+  const at = address.lastIndexOf('@')
+  const [user, where] = [address.slice(0, at), address.slice(at + 1)]
+  const octets = parseIp(where.replace(/^\[(.*:.*)\]$/, '$1'))
+  if (user !== '' && octets !== undefined) return userKey(user, octets)
+  if (user !== '' && /^=[^.]/.test(where) && NAME.test(where)) return `${user}@${lowerCase(where)}`
+  fail(
+    address,
+    `\`${address}\` is no user that can be looked up`,
+    'write ann@192.0.2.7, ann@[2001:db8::1] or ann@=client.example',
+  )
+  return undefined
+}
+
+const userKey = (user: string, octets: readonly number[] | undefined): string => `${user}@${octets?.join('.')}`
+
 /** `10.1.0-15.` is the sixteen of them. */
 function addressesOf(address: string, fail: Fail): readonly string[] {
   if (address === '') return ['']
@@ -122,12 +151,22 @@ function addressesOf(address: string, fail: Fail): readonly string[] {
 }
 
 /**
- * The rule for a peer, in the order of tcprules: its address, its name, the longest network, the longest beginning, the longest end of its
- * name, any name, then the empty address. `host` is empty where the name is not known.
+ * The rule for a peer, in the order of tcprules: its user at its address, its user at its name, its address, its name, the longest network,
+ * the longest beginning, the longest end of its name, any name, then the empty address. `host` and `info` are empty where they are not known.
  */
-export function accessFor(rules: AccessRules, ip: string, host = ''): AccessRule | undefined {
+export function accessFor(rules: AccessRules, ip: string, host = '', info = ''): AccessRule | undefined {
   const name = lowerCase(host)
-  return byAddress(rules, ip, rules.byName.get(`=${name || ' '}`)) ?? bySuffix(rules, name) ?? rules.byText.get('')
+  return (
+    byUserOf(rules, ip, name, info) ??
+    byAddress(rules, ip, rules.byName.get(`=${name || ' '}`)) ??
+    bySuffix(rules, name) ??
+    rules.byText.get('')
+  )
+}
+
+function byUserOf({ byUser }: AccessRules, ip: string, name: string, info: string): AccessRule | undefined {
+  if (info === '' || byUser.size === 0) return undefined
+  return byUser.get(userKey(info, plainIp(ip))) ?? (name === '' ? undefined : byUser.get(`${info}@=${name}`))
 }
 
 function bySuffix({ byName }: AccessRules, name: string): AccessRule | undefined {

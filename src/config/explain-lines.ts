@@ -170,23 +170,17 @@ function rateWords(rate: Rate, whom: string, what: string): string {
   }
 }
 
-export function accessWords({ byText, byName, byNetwork }: AccessRules, line: number): Words {
-  const rule = [...byText.values(), ...byName.values(), ...byNetwork.map((one) => one.rule)].find(
-    (one) => one.line === line,
-  )
+export function accessWords({ byText, byName, byUser, byNetwork }: AccessRules, line: number): Words {
+  const lists = [byText.values(), byName.values(), byUser.values(), byNetwork.map((one) => one.rule)]
+  const rule = lists.flatMap((list) => [...list]).find((one) => one.line === line)
   if (rule === undefined) return { does: ['An earlier line for the same address counts; this one does nothing.'] }
   const { text, allow, variables } = rule
-  const inside = text.replace(/^\[|\]$/g, '')
+  const where = text.slice(text.lastIndexOf('@') + 1)
+  const inside = where.replace(/^\[|\]$/g, '')
   const whom =
-    text === ''
-      ? 'Clients that no other line is for'
-      : text.startsWith('=')
-        ? text === '='
-          ? 'Clients whose name is known'
-          : `Clients whose name is ${text.startsWith('=.') ? `under ${text.slice(2)}` : text.slice(1)}`
-        : text.endsWith('.')
-          ? `Clients whose address begins with ${text}`
-          : `Clients at ${inside}`
+    text === where
+      ? clientsAt(where, inside)
+      : `${clientsAt(where, inside)} of user ${text.slice(0, -where.length - 1)}`
   return {
     does: [
       allow ? `${whom} may connect.` : `${whom} are refused.`,
@@ -195,6 +189,14 @@ export function accessWords({ byText, byName, byNetwork }: AccessRules, line: nu
     ],
     ...(/^[\d.]*\d$|[:/]/.test(inside) && !/[-=]/.test(inside) && { filter: { ip: inside } }),
   }
+}
+
+function clientsAt(where: string, inside: string): string {
+  if (where === '') return 'Clients that no other line is for'
+  if (where === '=') return 'Clients whose name is known'
+  if (where.startsWith('=.')) return `Clients whose name is under ${where.slice(2)}`
+  if (where.startsWith('=')) return `Clients whose name is ${where.slice(1)}`
+  return where.endsWith('.') ? `Clients whose address begins with ${where}` : `Clients at ${inside}`
 }
 
 export function senderWords(text: string): Words {

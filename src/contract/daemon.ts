@@ -23,6 +23,7 @@ import type { Sample } from './metrics.ts'
 import type { SessionFilter, SessionQuery } from './pages.ts'
 import type { BackendProbe } from './probe.ts'
 import type { Protocol, SessionDetail, SessionIdentity, SessionSummary } from './session-view.ts'
+import type { AccessAnswer, AccessQuestion, SendersAnswer } from './tables.ts'
 import type { UpgradeResult } from './upgrade.ts'
 
 /** An expected failure: which row of the error table (failure.ts), and what a program needs to decide what to do. */
@@ -104,8 +105,8 @@ export interface Daemon {
     }): Answer<readonly CertificateState[]>
   }
   readonly access: {
-    /** What the published control/access, or the access= file of a listener, says of an address with this name. */
-    evaluate(ip: string, host: string | undefined, listener: string | undefined): Soon<AccessAnswer>
+    /** What the published control/access, or the access= file of a listener, says of an address with this name and user. */
+    evaluate(client: AccessQuestion): Soon<AccessAnswer>
   }
   readonly limits: LimitsControl
   readonly certusers: {
@@ -377,19 +378,3 @@ export interface BackendState {
 }
 
 export type LogLevel = 'error' | 'warn' | 'info' | 'debug'
-
-export interface SendersAnswer {
-  /** False: any sender. */
-  readonly bound: boolean
-  readonly line?: number
-  readonly senders: readonly string[]
-  readonly allowed?: boolean
-}
-
-export interface AccessAnswer {
-  readonly allowed: boolean
-  /** Of control/access; undefined: no rule fits. */
-  readonly line?: number
-  readonly rule?: string
-  readonly variables: readonly string[]
-}

@@ -72,7 +72,7 @@ const access =
   (lane: Lane): Step =>
   (arrival, next) => {
     const rules = accessRulesOf(lane.generations.published().config, arrival.settings.listener)
-    const rule = accessFor(rules, arrival.peer.ip, arrival.host)
+    const rule = accessFor(rules, arrival.peer.ip, arrival.host, arrival.info)
     if (rule === undefined || (rule.allow && rule.variables.length === 0)) next(arrival)
     else if (rule.allow) next({ ...arrival, variables: rule.variables })
     else next({ refused: 'access denied', forGood: true })

@@ -15,8 +15,8 @@ const RULES = `# the office, then the world
 :allow,ACCEPTD_SITE=""
 `
 
-const verdict = (text: string, ip: string, host = ''): string => {
-  const rule = accessFor(parseAccess(text, 'control/access')._unsafeUnwrap(), ip, host)
+const verdict = (text: string, ip: string, host = '', info = ''): string => {
+  const rule = accessFor(parseAccess(text, 'control/access')._unsafeUnwrap(), ip, host, info)
   return rule === undefined
     ? 'no rule'
     : `${rule.line} ${rule.allow ? 'allow' : 'deny'} ${rule.variables.join(' ')}`.trim()
@@ -55,6 +55,23 @@ void describe('control/access', () => {
         '192.0.2.7:deny\n=client.example.org:allow\n=.example.org:deny\n=.Deep.example.org:allow\n=:allow\n:deny\n'
       assert.equal(verdict(rules, ip, host), wanted)
     })
+  for (const [ip, host, info, wanted] of [
+    ['192.0.2.7', 'client.example.org', 'ann', '1 allow'],
+    ['192.0.2.8', 'Client.example.org', 'ann', '2 deny'],
+    ['192.0.2.7', 'client.example.org', 'Ann', '4 allow'],
+    ['192.0.2.7', '', '', '4 allow'],
+    ['192.0.2.8', 'client.example.org', 'joe', '5 deny'],
+    ['2001:db8:0::1', '', 'ann', '3 allow'],
+    ['::ffff:192.0.2.7', '', 'ann', '1 allow'],
+    ['192.0.2.9', '', 'a@b', '6 allow'],
+    ['192.0.2.9', '', 'ann', '7 deny'],
+  ] as const)
+    void it(`answers ${ip} named ${host || 'nothing'} of user ${info || 'unknown'} with line ${wanted}`, () => {
+      const rules =
+        'ann@192.0.2.7:allow\nann@=client.Example.org:deny\nann@[2001:db8::1]:allow\n192.0.2.7:allow\n=client.example.org:deny\n' +
+        'a@b@192.0.2.9:allow\n:deny\n'
+      assert.equal(verdict(rules, ip, host, info), wanted)
+    })
   void it('lets in whom no rule names', () => {
     assert.equal(verdict('192.0.2.7:deny\n', '192.0.2.8'), 'no rule')
     assert.equal(verdict('', '192.0.2.8'), 'no rule')
@@ -71,6 +88,9 @@ void describe('control/access', () => {
     ['192.0.2.9-3:deny', '1:1 `192.0.2.9-3` is no address that can be looked up'],
     ['192.0.2.0-300:deny', '1:1 `192.0.2.0-300` is no address that can be looked up'],
     ['=.example..org:deny', '1:1 `=.example..org` is no address that can be looked up'],
+    ['@192.0.2.7:deny', '1:1 `@192.0.2.7` is no user that can be looked up'],
+    ['ann@192.0.2.:deny', '1:1 `ann@192.0.2.` is no user that can be looked up'],
+    ['ann@=.example.org:deny', '1:1 `ann@=.example.org` is no user that can be looked up'],
     ['192.0.2.0/33:deny', '1:1 `192.0.2.0/33` is no address that can be looked up'],
     ['[2001:db8::/129]:deny', '1:1 `[2001:db8::/129]` is no address that can be looked up'],
     [':allow,ACCEPTD_SITE', '1:7 `,ACCEPTD_SITE` is not ,NAME="VALUE"'],

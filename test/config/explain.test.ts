@@ -53,6 +53,7 @@ office network=192.0.2.0/24 * off
 10.1.:allow,ACCEPTD_SITE="office"
 [2001:db8::/32]:deny
 :allow
+ann@=client.example:deny
 `,
   senders: 'ann ann@example.org *@lists.example.org\n* %@example.org\nroot *\n',
 }
@@ -118,6 +119,7 @@ const cases: readonly [name: KnobName, line: number, kind: Meaning['kind'], says
   ['access', 2, 'access', /begins with 10\.1\. may connect\. Their chains get ACCEPTD_SITE=office/],
   ['access', 3, 'access', /^Clients at 2001:db8::\/32 are refused/, { ip: '2001:db8::/32' }],
   ['access', 4, 'access', /^Clients that no other line is for may connect/],
+  ['access', 5, 'access', /^Clients whose name is client\.example of user ann are refused/],
   [
     'senders',
     1,

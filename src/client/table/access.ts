@@ -7,6 +7,8 @@ export interface AccessEvalParams {
   readonly ip: string
   /** Its name, for rules that have one. */
   readonly host?: string | undefined
+  /** Its user, for rules that have one. */
+  readonly info?: string | undefined
   /** By the access= file of this listener, if it has one. */
   readonly listener?: string | undefined
 }

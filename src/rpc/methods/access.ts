@@ -10,6 +10,7 @@ export const accessMethods = {
     params: z.strictObject({
       ip: z.string().describe('An IPv4 or IPv6 address.'),
       host: z.string().optional().describe('Its name, for rules that have one.'),
+      info: z.string().optional().describe('Its user, for rules that have one.'),
       listener: z.string().optional().describe('By the access= file of this listener, if it has one.'),
     }),
     result: z.object({
@@ -25,7 +26,8 @@ export const accessMethods = {
       result: { allowed: true, line: 3, rule: '192.0.2.', variables: ['ACCEPTD_SITE=office'] },
     },
     cli: { args: ['ip'] },
-    run: async ({ daemon }, { ip, host, listener }) => ok(await daemon.access.evaluate(ip, host, listener)),
+    run: async ({ daemon }, { ip, host, info, listener }) =>
+      ok(await daemon.access.evaluate({ ip, host, info, listener })),
     redact: ({ allowed, line }) => ({ allowed, ...(line === undefined ? {} : { line }), variables: [] }),
   }),
 }
