@@ -70,13 +70,30 @@ function readPem(file: string): Result<Buffer, CertificateTrouble> {
   }
 }
 
-/** A PEM file of certificates, each of which must be one: they say whose signature makes a client's good. */
+/** Whose signature makes a client's certificate good, for createSecureContext. */
+export interface Trust {
+  readonly ca: string[]
+  /** With one list OpenSSL wants one of every authority in a client's chain, and takes no certificate where that is missing or out of date. */
+  readonly crl?: string[]
+}
+
+export function trustIn(pem: Uint8Array): Trust {
+  const text = Buffer.from(pem).toString('latin1')
+  const crl = blocksOf(text, 'X509 CRL')
+  return { ca: blocksOf(text, 'CERTIFICATE'), ...(crl.length > 0 && { crl }) }
+}
+
+const blocksOf = (pem: string, label: string): string[] =>
+  pem.match(new RegExp(`-----BEGIN ${label}-----.*?-----END ${label}-----`, 'gs')) ?? []
+
+/** A PEM file of certificates, each of which must be one, and of lists of those that they have revoked. */
 export function readAuthority(file: string): Result<Uint8Array, CertificateTrouble> {
   return readPem(file).andThen((pem) => {
-    const blocks = pem.toString('latin1').match(/-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----/gs) ?? []
-    if (blocks.length === 0) return err({ file, problem: 'holds no certificate', hint: 'name a PEM file' })
+    const trust = trustIn(pem)
+    if (trust.ca.length === 0) return err({ file, problem: 'holds no certificate', hint: 'name a PEM file' })
     return parsed(file, 'a list of certificates', () => {
-      createSecureContext({ ca: blocks.map((block) => new X509Certificate(block).toString()) })
+      for (const block of trust.ca) new X509Certificate(block).toString()
+      createSecureContext({ ...trust })
       return pem
     })
   })

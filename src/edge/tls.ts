@@ -11,7 +11,7 @@ import {
   type TLSSocketOptions,
 } from 'node:tls'
 import { acceptableUser } from '../protocol/sasl.ts'
-import type { CertificatePair } from './certificates.ts'
+import { type CertificatePair, trustIn } from './certificates.ts'
 import { verifyProblem } from './internals.ts'
 import type { ClientSocket } from './listening.ts'
 
@@ -187,8 +187,8 @@ function contextOf(
     ecdhCurve: offeredGroups,
     honorCipherOrder: true,
     secureOptions: constants.SSL_OP_NO_RENEGOTIATION | constants.SSL_OP_NO_COMPRESSION,
-    // A session is resumed with the certificate that it had: only where the same authorities are asked for.
-    ...(authority === undefined ? {} : { ca: Buffer.from(authority), sessionIdContext: idOf(authority) }),
+    // A session is resumed with the certificate that it had: only where the same authorities are asked for, and have revoked the same.
+    ...(authority === undefined ? {} : { ...trustIn(authority), sessionIdContext: idOf(authority) }),
     ...(newest === undefined ? {} : { ticketKeys: Buffer.concat([newest.name, newest.hmac, newest.aes]) }),
   }
   const context = createSecureContext(options)

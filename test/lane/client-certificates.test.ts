@@ -9,12 +9,24 @@ import type { ConnectionOptions, TLSSocket } from 'node:tls'
 import { newTicketKey, type TlsMaterial } from '../../src/edge/tls.ts'
 import { StreamEnd } from '../support/fake-helper.ts'
 import { endWorker, type Lane, startLane, until } from '../support/lane.ts'
-import { makeAuthority, makeClient, makePair, namedPair, type PairFiles, tlsClient, tlsTexts } from '../support/tls.ts'
+import {
+  makeAuthority,
+  makeClient,
+  makePair,
+  makeRevocations,
+  namedPair,
+  type PairFiles,
+  tlsClient,
+  tlsTexts,
+} from '../support/tls.ts'
 
 const dir = mkdtempSync(join(tmpdir(), 'acceptd-clients-'))
 /** Whose names the listeners have; nothing reads these files in a lane. */
 const OURS = '/ours.pem'
 const THEIRS = '/theirs.pem'
+/** Those of OURS, with a list of revoked certificates that is in force, and with one that is not any more. */
+const REVOKING = '/revoking.pem'
+const OUTDATED = '/outdated.pem'
 let material: TlsMaterial
 const clients: Record<string, PairFiles> = {}
 
@@ -22,6 +34,8 @@ before(() => {
   const [ours, theirs] = ['ours', 'theirs'].map((name) => makeAuthority(dir, name)) as [PairFiles, PairFiles]
   const ann = { subject: '/O=Firm/CN=Ann Example', emails: ['Ann@Example.org', 'office@example.org'] }
   clients.ann = makeClient(dir, 'ann', ours, ann)
+  const lost = makeClient(dir, 'lost', ours, ann)
+  clients.lost = lost
   clients.nobody = makeClient(dir, 'nobody', ours, { subject: '/CN=Nobody' })
   clients.root = makeClient(dir, 'root', ours, { subject: '/CN=x', emails: ['root@staff.example'] })
   clients.odd = makeClient(dir, 'odd', ours, { subject: '/CN=a\\, email:ann@example.org', emails: [] })
@@ -33,13 +47,22 @@ before(() => {
     ciphers: '',
     unknownName: 'default',
     tickets: [newTicketKey()],
-    authorities: { [OURS]: readFileSync(ours.certificate), [THEIRS]: readFileSync(theirs.certificate) },
+    authorities: {
+      [OURS]: readFileSync(ours.certificate),
+      [THEIRS]: readFileSync(theirs.certificate),
+      [REVOKING]: withList(ours, makeRevocations(dir, ours, [lost])),
+      [OUTDATED]: withList(ours, makeRevocations(dir, ours, [], '20210101000000Z')),
+    },
   }
 })
 after(async () => {
   await endWorker()
   rmSync(dir, { recursive: true })
 })
+
+function withList({ certificate }: PairFiles, list: string): Buffer {
+  return Buffer.concat([readFileSync(certificate), Buffer.from(list)])
+}
 
 const CERTUSERS = `ann ann@example.org
 office office@example.org
@@ -160,6 +183,23 @@ void describe('EXTERNAL', () => {
       await until('the log', () => (why === undefined ? one.log() !== '' : refused.test(one.log())))
       assert.equal(/client-certificate-refused/.test(one.log()), why !== undefined)
     })
+  for (const [what, authority, client, why] of [
+    ['whose certificate is revoked', REVOKING, 'lost', 'CERT_REVOKED'],
+    ['whose authority has a list that is out of date', OUTDATED, 'ann', 'CRL_HAS_EXPIRED'],
+  ] as const)
+    void it(`is not there for a client ${what}`, async (t) => {
+      const one = await lane(t, `smtp submission tls=implicit clients=${authority} external=certified`)
+      const end = await offered(one, client)
+      assert.equal(await ehlo(end), PASSWORDS)
+      assert.match(await ask(end, 'AUTH EXTERNAL =', /\n$/), /^504 /)
+      await until('the log', () => new RegExp(` warn client-certificate-refused .* why=${why}\n`).test(one.log()))
+    })
+  void it('is there for a client whom the list does not name', async (t) => {
+    const one = await lane(t, `smtp submission tls=implicit clients=${REVOKING} external=certified`)
+    const end = await offered(one, 'ann')
+    assert.equal(await ehlo(end), ALL)
+    await ask(end, 'AUTH EXTERNAL =', /^235 /m)
+  })
   void it('is not there where no listener asks for certificates', async (t) => {
     const one = await lane(t, 'smtp submission tls=implicit')
     assert.equal(await ehlo(await offered(one, 'ann')), PASSWORDS)
@@ -211,6 +251,12 @@ void describe('a resumed session', () => {
     const end = new StreamEnd(client)
     await ask(end, undefined, /^220 /)
     assert.equal(await ehlo(end), PASSWORDS)
+  })
+  void it('brings no certificate once its authority has revoked one', async (t) => {
+    const one = await lane(t, IMPLICIT)
+    const other = await lane(t, `smtp submission tls=implicit clients=${REVOKING} external=certified`)
+    const client = await dial(other, { session: await session(one, 'lost') })
+    assert.equal(client.isSessionReused(), false)
   })
   void it('without a certificate brings none', async (t) => {
     const one = await lane(t, 'smtp submission tls=implicit')

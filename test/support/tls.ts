@@ -1,7 +1,7 @@
 // Certificates and clients for tests that speak TLS.
 
 import { execFileSync } from 'node:child_process'
-import { readFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { type ConnectionOptions, connect as connectTls, type TLSSocket } from 'node:tls'
@@ -55,6 +55,23 @@ export function makeClient(dir: string, name: string, authority: PairFiles, want
   const signed = ['-CA', authority.certificate, '-CAkey', authority.key]
   openssl('req', '-x509', ...NEW_KEY, '-days', '30', '-subj', wanted.subject, ...alternative, ...signed, ...out(files))
   return files
+}
+
+/** What an authority has revoked, as PEM; `until`: the end of the list's time, as `20200101000000Z`. */
+export function makeRevocations(
+  dir: string,
+  authority: PairFiles,
+  revoked: readonly PairFiles[],
+  until = '20491231000000Z',
+): string {
+  const base = mkdtempSync(join(dir, 'revocations-'))
+  const [config, index, list] = ['config', 'index', 'list'].map((name) => join(base, name)) as [string, string, string]
+  writeFileSync(index, '')
+  writeFileSync(config, `[ca]\ndefault_ca = a\n[a]\ndatabase = ${index}\ndefault_md = sha256\nunique_subject = no\n`)
+  const by = ['-config', config, '-cert', authority.certificate, '-keyfile', authority.key]
+  for (const { certificate } of revoked) openssl('ca', ...by, '-revoke', certificate)
+  openssl('ca', ...by, '-gencrl', '-crl_lastupdate', '20200101000000Z', '-crl_nextupdate', until, '-out', list)
+  return readFileSync(list, 'latin1')
 }
 
 const NEW_KEY = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-noenc']
