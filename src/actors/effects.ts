@@ -175,6 +175,7 @@ export type LogEvent =
   | 'backend-died'
   | 'ehlo-refused'
   | 'xclient-refused'
+  | 'xforward'
 
 export type ReupEffect = Send<AttemptFrame | OutcomeFrame> | Log
 export type CheckpasswordEffect = Send<VerdictFrame> | Log | AskHelper

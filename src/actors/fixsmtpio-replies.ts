@@ -20,6 +20,7 @@ import {
   IN_DATA,
   NOT_NOW,
   NOTHING_AWAITED,
+  offerOf,
   offers,
   openBody,
   own,
@@ -111,6 +112,7 @@ function follow(state: Draft, { event, plain, last }: Awaited, code: number, rep
       state.chunking = event === 'ehlo' && offers(reply, 'chunking')
       state.auth = event === 'ehlo' && offers(reply, 'auth')
       state.forward = event === 'ehlo' ? forwardOf(state.settings, reply) : ''
+      state.offer = event === 'ehlo' ? offerOf(state.settings, reply) : ''
       state.relay = 'no'
       break
     case 'rset':

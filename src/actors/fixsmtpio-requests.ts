@@ -6,14 +6,16 @@ import { takeLine } from '../protocol/lines.ts'
 import { isBinary, isOver, withoutAuth } from '../protocol/mail.ts'
 import { maySend } from '../protocol/senders.ts'
 import { VERBS } from '../protocol/verbs.ts'
+import { parseForwarded, proxyLine } from '../protocol/xclient.ts'
 import { rewriteRequest } from '../rules/rewrite.ts'
-import { type FixsmtpioEffect, say } from './effects.ts'
+import { type FixsmtpioEffect, log, say } from './effects.ts'
 import { betweenChunks, chunkOf, MOST_OCTETS, relayChunk } from './fixsmtpio-chunks.ts'
 import {
   awaiting,
   type Draft,
   end,
   type FixsmtpioState,
+  forgetForwarded,
   mayPark,
   NO_CHUNK,
   NOT_NOW,
@@ -124,6 +126,7 @@ function takeRequest(
   if (VERBS.has(command.verb)) state.strays = event === 'auth' && ours !== undefined
   if (settings.debug) effects.push({ do: 'debug', mark: '1', event, text })
   if (ours !== undefined) {
+    if (event === 'xforward') takeForwarded(state, command.argument, effects)
     answer(state, event, ours, effects)
     if (chunk.octets > 0 && state.at === 'commands') {
       openBody(state, effects, { rest: input.slice(next), octets: chunk.octets, as: 'nothing', last: chunk.last })
@@ -144,6 +147,7 @@ function takeRequest(
     state.awaited = [...state.awaited, awaiting('xforward', true, 'xforward')]
   }
   sent.push(passed)
+  if (FORGETS.has(event)) forgetForwarded(state)
   state.awaited = [...state.awaited, awaiting(event, plain, 'no', chunk.last)]
   if (event === 'data') state.at = 'data'
   else if (event === 'quit') state.at = 'quit'
@@ -231,8 +235,9 @@ function insteadOf(
     case 'mail':
       return unwantedMessage(state, argument, plain)
     case 'xclient':
-    case 'xforward':
       return state.settings.classic ? undefined : own(state, SAYS.notTrusted)
+    case 'xforward':
+      return state.settings.classic ? undefined : own(state, SAYS[forwarding(state, argument)])
     case 'starttls':
       // Only authup, or the program by itself, has TLS with the client.
       return state.settings.classic ? undefined : own(state, SAYS.unimplemented)
@@ -244,6 +249,28 @@ function insteadOf(
 /** A client that does not wait for a challenge sends user and password after its AUTH, as lines of their own. */
 const isStray = ({ strays, settings }: FixsmtpioState, verb: string, argument: string): boolean =>
   strays && argument === '' && !VERBS.has(verb) && !settings.classic
+
+/** Octets of an XFORWARD in the log. */
+const LONGEST_TOLD = 500
+
+/** XFORWARD_README: it is no part of a transaction. */
+function forwarding({ settings, transaction, forwarded }: FixsmtpioState, argument: string) {
+  if (!settings.trusted) return 'notTrusted'
+  if (transaction) return 'inTransaction'
+  return parseForwarded(argument, forwarded) === undefined ? 'notAttributes' : 'forwarded'
+}
+
+/** What it has said is of the next MAIL. A client that pipelines does not wait for a reply to these. */
+const FORGETS = new Set(['mail', 'rset', 'ehlo', 'helo'])
+
+/** The client speaks for another one in the next message. */
+function takeForwarded(state: Draft, argument: string, effects: FixsmtpioEffect[]): void {
+  if (forwarding(state, argument) !== 'forwarded') return
+  state.forwarded = parseForwarded(argument, state.forwarded)
+  if (state.forwarded !== undefined && state.offer !== '')
+    state.forward = proxyLine('XFORWARD', state.offer, state.forwarded)
+  effects.push(log('xforward', '', 0, '', argument.slice(0, LONGEST_TOLD)))
+}
 
 function unwantedMessage(state: FixsmtpioState, argument: string, plain: boolean): string | undefined {
   const { classic, size, senders } = state.settings

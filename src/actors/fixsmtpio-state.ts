@@ -5,7 +5,7 @@ import type { BodyFault } from '../protocol/end-of-data.ts'
 import { joinReply, noReply, type ReplyBuffer, replyCode } from '../protocol/replies.ts'
 import type { Senders } from '../protocol/senders.ts'
 import { type OwnReply, replyText } from '../protocol/status.ts'
-import { type ClientFacts, proxyLine } from '../protocol/xclient.ts'
+import { type ClientFacts, proxyLine, XFORWARD_OFFER } from '../protocol/xclient.ts'
 import { type Identity, rewriteReply, type SessionRules } from '../rules/rewrite.ts'
 import { type Body, close, type FixsmtpioEffect, say, send } from './effects.ts'
 import type { Why } from './endings.ts'
@@ -35,6 +35,8 @@ export interface FixsmtpioSettings {
   readonly peer: string
   /** For a backend that offers XCLIENT or XFORWARD; undefined: it is not told. */
   readonly client: ClientFacts | undefined
+  /** The client may say XFORWARD. */
+  readonly trusted: boolean
   /** What the user may give as the sender; undefined: any. */
   readonly senders: Senders | undefined
   /** Whom a message's header may name in From; undefined: anybody. */
@@ -102,6 +104,9 @@ export interface FixsmtpioState {
   readonly auth: boolean
   /** The XFORWARD that goes before each MAIL, for a backend that has offered it and was told nothing by XCLIENT; else empty. */
   readonly forward: string
+  /** What the client has said with XFORWARD of the message to come; and the EHLO reply that says what of it the backend takes. */
+  readonly forwarded: ClientFacts | undefined
+  readonly offer: string
   /** A message in chunks as DATA: DATA is asked for; it is open until LAST has gone by; or its chunks are discarded. */
   readonly relay: 'no' | 'asked' | 'open' | 'refused'
   /** The chunk that is asked for or goes by. */
@@ -150,6 +155,8 @@ export const draftOf = (state: FixsmtpioState): Draft => ({
   chunking: state.chunking,
   auth: state.auth,
   forward: state.forward,
+  forwarded: state.forwarded,
+  offer: state.offer,
   relay: state.relay,
   chunk: state.chunk,
   verdict: state.verdict,
@@ -183,6 +190,8 @@ export function newFixsmtpio(settings: FixsmtpioSettings): FixsmtpioState {
     chunking: offers(settings.introduced, 'chunking'),
     auth: offers(settings.introduced, 'auth'),
     forward: forwardOf(settings, settings.introduced),
+    forwarded: undefined,
+    offer: offerOf(settings, settings.introduced),
     relay: 'no',
     chunk: NO_CHUNK,
     verdict: '',
@@ -242,6 +251,9 @@ export const SAYS = {
   authAgain: { code: '503', status: '5.5.1', text: 'already authenticated' },
   limited: { code: '450', status: '4.7.1', text: 'too much' },
   binary: { code: '555', status: '5.5.4', text: 'BODY=BINARYMIME is not supported' },
+  forwarded: { code: '250', status: '2.0.0', text: 'ok', recorded: '' },
+  notAttributes: { code: '501', status: '5.5.4', text: 'malformed attributes' },
+  inTransaction: { code: '503', status: '5.5.1', text: 'transaction in progress' },
   notTrusted: { code: '550', status: '5.7.1', text: 'insufficient authorization' },
   chunkTaken: { code: '250', status: '2.0.0', text: 'octets taken', recorded: '' },
   chunkNotTaken: { code: '554', status: '5.5.0', text: 'mail program takes no message' },
@@ -268,6 +280,17 @@ export const offers = (reply: string, keyword: keyof typeof KEYWORDS): boolean =
 export const forwardOf = ({ client }: FixsmtpioSettings, ehlo: string): string =>
   client === undefined || proxyLine('XCLIENT', ehlo, client) !== '' ? '' : proxyLine('XFORWARD', ehlo, client)
 
+/** Kept only where a client may ask for it. */
+export const offerOf = ({ client, trusted }: FixsmtpioSettings, ehlo: string): string =>
+  trusted && client !== undefined ? ehlo : ''
+
+/** The client speaks for nobody else any more. */
+export function forgetForwarded(state: Draft): void {
+  if (state.forwarded === undefined) return
+  state.forwarded = undefined
+  state.forward = forwardOf(state.settings, state.offer)
+}
+
 export function end(state: Draft, effects: FixsmtpioEffect[], exit: number, why: Why, park = ''): void {
   effects.push(close(exit, why, park))
   state.at = 'over'
@@ -283,11 +306,13 @@ export interface Told {
 
 /**
  * BINARYMIME is never offered: its messages have no lines, and a backend that was given DATA would see other ones. XCLIENT and XFORWARD are
- * between the backend and us: a client that may say them can claim to be anybody.
+ * between the backend and us: a client that may say them can claim to be anybody. One that is trusted says XFORWARD to us.
  */
-function withoutUnsaid(reply: string): string {
-  if (!offers(reply, 'unsaid')) return reply
-  return joinReply(reply.split(/(?<=\n)/).filter((line, i) => i === 0 || !offers(`\n${line}`, 'unsaid')))
+function asOffered(reply: string, { trusted }: FixsmtpioSettings): string {
+  const ours = trusted && accepted(replyCode(reply))
+  if (!ours && !offers(reply, 'unsaid')) return reply
+  const lines = reply.split(/(?<=\n)/).filter((line, i) => i === 0 || !offers(`\n${line}`, 'unsaid'))
+  return joinReply(ours ? [...lines, `250 ${XFORWARD_OFFER}\r\n`] : lines)
 }
 
 /** The reply to a message is of interest itself: it may name it. */
@@ -310,7 +335,7 @@ export function toClient(state: FixsmtpioState, event: string, reply: string, ef
     enhanced: state.enhanced,
   }
   const done = rewriteReply(settings.rules, event, reply, who)
-  const told = event === 'ehlo' && !settings.classic ? withoutUnsaid(done.reply) : done.reply
+  const told = event === 'ehlo' && !settings.classic ? asOffered(done.reply, settings) : done.reply
   effects.push(noteOf(event, told))
   if (done.hits.length > 0) effects.push({ do: 'hits', rules: done.hits })
   if (settings.debug) effects.push({ do: 'debug', mark: '4', event, text: told })

@@ -306,6 +306,7 @@ const guestActor = ({ greeting, capabilities }: DialogueSettings): FixsmtpioStat
     warm: false,
     introduced: '',
     client: undefined,
+    trusted: false,
     senders: undefined,
     from: undefined,
     peer: process.env['TCPREMOTEIP'] ?? '',

@@ -233,6 +233,7 @@ const actorOf = (program: FixsmtpioProgram): FixsmtpioState =>
     introduced: '',
     peer: '',
     client: undefined,
+    trusted: false,
     senders: undefined,
     from: undefined,
     asks: NO_ASKS,

@@ -42,7 +42,7 @@ export function listenerWords(listener: ListenerConfig): Words {
         : ['Connections from the addresses of proxy= must begin with a PROXY header, whose client they are.']),
       ...(xclients.length === 0
         ? []
-        : ['Clients at the addresses of xclient= may say with XCLIENT for whom they speak.']),
+        : ['Clients at the addresses of xclient= may say with XCLIENT and XFORWARD for whom they speak.']),
     ],
   }
 }

@@ -26,7 +26,7 @@ export interface ListenerConfig {
   readonly tls: TlsMode
   /** Peers that send a PROXY header, and must. */
   readonly proxies: readonly Network[]
-  /** Peers that may say XCLIENT. */
+  /** Peers that may say XCLIENT and XFORWARD. */
   readonly xclients: readonly Network[]
   /** The control file that takes the place of control/access. */
   readonly access: string | undefined

@@ -8,7 +8,7 @@ const EVENTS = {
   auth: `login-accepted login-failed authzid-refused login-blocked LOGIN-AS-ROOT-REFUSED login-limited login-tempfail login-timeout
     login-attempt user-blocked user-unblocked`,
   session: `session-begins session-ended session-killed session-refused http-request proxy-header-unexpected proxy-header-refused
-    backend-died backend-ended ehlo-refused xclient xclient-refused timeout`,
+    backend-died backend-ended ehlo-refused xclient xclient-refused xforward timeout`,
   message: 'too-slow bare-line-end dot-after-nul from-refused',
   tls: `tls-failed tls-unexpected plaintext-before-tls client-certificate-refused certificates-loaded certificates-failed`,
   limit: 'limit-reached limits-silent limits-answer limit-set limit-restored limit-cleared penalties-cleared',

@@ -95,6 +95,9 @@ function report(reporter: Reporter, session: ClientSession, effect: Log): void {
     case 'xclient-refused':
       logOf(session, 'warn', 'xclient-refused', { user: session.login.user, said: effect.said })
       break
+    case 'xforward':
+      logOf(session, 'info', 'xforward', { user: session.login.user, said: effect.said })
+      break
     case 'ehlo-refused':
       logOf(session, 'info', 'ehlo-refused', { user: session.login.user, helo: session.login.helo, said: effect.said })
       break

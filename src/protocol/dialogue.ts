@@ -29,7 +29,7 @@ export interface DialogueSettings {
 export interface DialogueView {
   readonly settings: DialogueSettings
   readonly tlsOn: boolean
-  /** The client may say XCLIENT. */
+  /** The client may say XCLIENT and XFORWARD. */
   readonly trusted: boolean
   /** `<pid.time@greeting>`: RFC 1939 section 7, and the challenge of CRAM-MD5. */
   readonly timestamp: string

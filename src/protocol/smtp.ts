@@ -4,7 +4,7 @@ import { splitOctets } from './command.ts'
 import { type Answer, type DialogueView, FAULTS, type Fault, type Protocol, type SecretVerb } from './dialogue.ts'
 import { beginExchange, offered } from './mechanisms.ts'
 import { type OwnReply, promisesStatus, replyText } from './status.ts'
-import { parseProxied, XCLIENT_OFFER } from './xclient.ts'
+import { parseProxied, XCLIENT_OFFER, XFORWARD_OFFER } from './xclient.ts'
 
 const HOMEPAGE = 'https://schmonz.com/qmail/acceptutils'
 
@@ -42,7 +42,7 @@ function ehlo(view: DialogueView): string {
     if (settings.brokenClients) lines.push(`AUTH=${mechanisms}`)
   }
   lines.push(...settings.capabilities)
-  if (view.trusted) lines.push(XCLIENT_OFFER)
+  if (view.trusted) lines.push(XCLIENT_OFFER, XFORWARD_OFFER)
   return lines.map((line, i) => `250${i < lines.length - 1 ? '-' : ' '}${line}\r\n`).join('')
 }
 
@@ -66,6 +66,10 @@ function xclient(argument: string, view: DialogueView): Answer {
   return client === undefined ? reply(SAYS.notAttributes, view) : { do: 'proxied', client }
 }
 
+/** XFORWARD_README. It is about a message, so that a trusted client says it as it says MAIL. */
+const xforward = (argument: string, view: DialogueView): Answer =>
+  view.trusted || view.settings.classic ? smtp.unknown(argument, view, '') : reply(SAYS.notTrusted, view)
+
 export const smtp: Protocol = {
   greet: (view) => `220 ${view.settings.greeting} ESMTP\r\n`,
   verbs: {
@@ -77,6 +81,7 @@ export const smtp: Protocol = {
         ? reply(SAYS.noTls, view)
         : { do: 'starttls', text: textFor(SAYS.startTls, view) },
     XCLIENT: xclient,
+    XFORWARD: xforward,
     HELP: (_argument, view) => reply(SAYS.help, view),
     NOOP: (_argument, view) => reply(SAYS.nothingDone, view),
     RSET: (_argument, view) => reply(view.settings.classic ? SAYS.loginFirst : SAYS.flushed, view),

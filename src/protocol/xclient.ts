@@ -15,10 +15,14 @@ export interface ClientFacts {
   readonly name: string
   /** What it calls itself, and how. */
   readonly helo: string
-  readonly proto: 'SMTP' | 'ESMTP'
+  /** SMTP or ESMTP. */
+  readonly proto: string
   readonly login: string
   /** Our end of its connection. */
   readonly local: { readonly ip: string; readonly port: number }
+  /** What another server calls its message. */
+  readonly ident: string
+  readonly source: 'LOCAL' | 'REMOTE'
 }
 
 /** RFC 5321 section 4.5.3.1.4, the line ending included. */
@@ -42,7 +46,8 @@ const ATTRIBUTES: Readonly<Record<string, (client: ClientFacts) => string>> = {
   DESTPORT: ({ local }) => portText(local.port),
   NAME: ({ name }) => name || UNKNOWN,
   HELO: ({ helo }) => helo || UNKNOWN,
-  SOURCE: () => 'REMOTE',
+  IDENT: ({ ident }) => ident,
+  SOURCE: ({ source }) => source,
 }
 
 /** The line for a server that has so answered EHLO; empty: it takes none. */
@@ -73,32 +78,86 @@ export interface ProxiedClient {
 /** As EHLO offers it to such a client. A LOGIN logs nobody in, and its own EHLO says HELO and PROTO again. */
 export const XCLIENT_OFFER = 'XCLIENT NAME ADDR PORT PROTO HELO LOGIN DESTADDR DESTPORT'
 
-const KNOWN = /^(NAME|ADDR|PORT|PROTO|HELO|LOGIN|DESTADDR|DESTPORT|REVERSE_NAME)=(.*)$/is
+export const XFORWARD_OFFER = 'XFORWARD NAME ADDR PORT PROTO HELO IDENT SOURCE'
+
+const XCLIENT_ATTRIBUTE = /^(NAME|ADDR|PORT|PROTO|HELO|LOGIN|DESTADDR|DESTPORT|REVERSE_NAME)=(.*)$/is
+const XFORWARD_ATTRIBUTE = /^(NAME|ADDR|PORT|PROTO|HELO|IDENT|SOURCE)=(.*)$/is
 const NOT_KNOWN = new Set(['[UNAVAILABLE]', '[TEMPUNAVAIL]', ''])
 const HOST_NAME = /^[A-Za-z0-9_-]{1,63}(?:\.[A-Za-z0-9_-]{1,63})*\.?$/
 
-/** The arguments of XCLIENT; undefined: they are none. */
-export function parseProxied(argument: string): ProxiedClient | undefined {
+/** By name in capitals; empty: it is not known. undefined: they are no attributes, or one of them has a value that it cannot have. */
+function attributesIn(argument: string, attribute: RegExp): ReadonlyMap<string, string> | undefined {
   const told = new Map<string, string>()
   for (const word of argument.split(/[ \t]+/)) {
-    const [, name, value = ''] = KNOWN.exec(word) ?? []
+    const [, name, value = ''] = attribute.exec(word) ?? []
     if (name === undefined || /\+(?![0-9A-Fa-f]{2})/.test(value)) return undefined
-    if (!NOT_KNOWN.has(value.toUpperCase())) told.set(name.toUpperCase(), fromXtext(value))
+    const text = NOT_KNOWN.has(value.toUpperCase()) ? '' : fromXtext(value)
+    const plain = /^(DEST)?ADDR$/i.test(name) ? text.replace(/^IPV6:/i, '') : text
+    if (plain !== '' && !isPossible(name.toUpperCase(), plain)) return undefined
+    told.set(name.toUpperCase(), plain)
   }
-  const [ip, localIp] = [told.get('ADDR'), told.get('DESTADDR')].map((text) => text?.replace(/^IPV6:/i, ''))
-  const [port, localPort] = [told.get('PORT'), told.get('DESTPORT')]
-  const name = told.get('NAME')
-  const isWrong =
-    [ip, localIp].some((text) => text !== undefined && isIp(text) === 0) ||
-    [port, localPort].some((text) => text !== undefined && !(/^\d{1,5}$/.test(text) && Number(text) <= 65_535)) ||
-    (name !== undefined && (name.length > 255 || !HOST_NAME.test(name)))
-  if (isWrong) return undefined
+  return told
+}
+
+function isPossible(name: string, text: string): boolean {
+  switch (name) {
+    case 'ADDR':
+    case 'DESTADDR':
+      return isIp(text) !== 0
+    case 'PORT':
+    case 'DESTPORT':
+      return /^\d{1,5}$/.test(text) && Number(text) <= 65_535
+    case 'NAME':
+      return text.length <= 255 && HOST_NAME.test(text)
+    case 'SOURCE':
+      return /^(LOCAL|REMOTE)$/i.test(text)
+    default:
+      return true
+  }
+}
+
+/** The arguments of XCLIENT; undefined: they are none. */
+export function parseProxied(argument: string): ProxiedClient | undefined {
+  const told = attributesIn(argument, XCLIENT_ATTRIBUTE)
+  if (told === undefined) return undefined
+  const text = (name: string): string | undefined => told.get(name) || undefined
+  const number = (name: string): number | undefined => (text(name) === undefined ? undefined : Number(text(name)))
   return {
-    ip,
-    port: port === undefined ? port : Number(port),
-    name,
-    localIp,
-    localPort: localPort === undefined ? localPort : Number(localPort),
+    ip: text('ADDR'),
+    port: number('PORT'),
+    name: text('NAME'),
+    localIp: text('DESTADDR'),
+    localPort: number('DESTPORT'),
+  }
+}
+
+/** What XFORWARD has not said is not known: nothing of it is that of the client that says it. */
+const NOBODY: ClientFacts = {
+  ip: '',
+  port: 0,
+  name: '',
+  helo: '',
+  proto: '',
+  login: '',
+  local: { ip: '', port: 0 },
+  ident: '',
+  source: 'REMOTE',
+}
+
+/** What an earlier XFORWARD of the same message has said, with the arguments of this one; undefined: they are none. */
+export function parseForwarded(argument: string, before: ClientFacts = NOBODY): ClientFacts | undefined {
+  const told = attributesIn(argument, XFORWARD_ATTRIBUTE)
+  if (told === undefined) return undefined
+  const text = (name: string, known: string): string => told.get(name) ?? known
+  return {
+    ...before,
+    ip: text('ADDR', before.ip),
+    port: Number(text('PORT', `${before.port}`)),
+    name: text('NAME', before.name),
+    helo: text('HELO', before.helo),
+    proto: text('PROTO', before.proto),
+    ident: text('IDENT', before.ident),
+    source: /^local$/i.test(text('SOURCE', before.source)) ? 'LOCAL' : 'REMOTE',
   }
 }
 

@@ -66,7 +66,7 @@ export interface SessionSettings {
   readonly implicitTls: boolean
   /** Peers that send a PROXY header first. */
   readonly proxies: readonly Network[]
-  /** Peers that may say XCLIENT. */
+  /** Peers that may say XCLIENT and XFORWARD. */
   readonly xclients: readonly Network[]
   /** A backend that offers XCLIENT or XFORWARD learns who the client is. */
   readonly tells: boolean

@@ -294,6 +294,7 @@ export class ClientSession {
       introduced: this.introduced,
       peer: this.ip,
       client: this.settings.tells ? this.facts() : undefined,
+      trusted: this.actors.authup.trusted,
       senders,
       from,
       asks,
@@ -316,6 +317,8 @@ export class ClientSession {
       proto: /^helo/i.test(actors.authup.helo) ? 'SMTP' : 'ESMTP',
       login: login.user,
       local: warm ? { ip: local.ip, port: 0 } : local,
+      ident: '',
+      source: 'REMOTE',
     }
   }
 

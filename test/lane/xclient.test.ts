@@ -23,10 +23,11 @@ void describe('XCLIENT', () => {
     const one = await lane(t, 'xclient=127.0.0.0/8')
     const end = one.dial()
     end.send('EHLO proxy\r\n')
-    await hear(end, '250 XCLIENT NAME ADDR PORT PROTO HELO LOGIN DESTADDR DESTPORT\r\n')
+    await hear(end, '250-XCLIENT NAME ADDR PORT PROTO HELO LOGIN DESTADDR DESTPORT\r\n')
+    await hear(end, '250 XFORWARD NAME ADDR PORT PROTO HELO IDENT SOURCE\r\n')
     end.send(`${XCLIENT}EHLO me\r\n${AUTH}`)
     await hear(end, '235')
-    assert.match(end.heard(), /DESTPORT\r\n220 .*\r\n250-mx\.example\r\n/)
+    assert.match(end.heard(), /SOURCE\r\n220 .*\r\n250-mx\.example\r\n/)
     await until('the log', () => / login-accepted session=\S+ ip=198\.51\.100\.7 port=40000 .*user=me /.test(one.log()))
     assert.match(one.log(), / info xclient session=\S+ ip=198\.51\.100\.7 port=40000 listener=\S+ by=127\.0\.0\.1\n/)
     const variables = one.helper.asked[0]?.environment ?? []

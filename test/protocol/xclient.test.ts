@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
-import { type ClientFacts, parseProxied, proxyLine } from '../../src/protocol/xclient.ts'
+import { type ClientFacts, parseForwarded, parseProxied, proxyLine } from '../../src/protocol/xclient.ts'
 
 const CLIENT: ClientFacts = {
   ip: '192.0.2.7',
@@ -12,6 +12,8 @@ const CLIENT: ClientFacts = {
   proto: 'ESMTP',
   login: 'ann@example.org',
   local: { ip: '2001:db8::1', port: 587 },
+  ident: '',
+  source: 'REMOTE',
 }
 
 void describe('what a backend is told', () => {
@@ -85,5 +87,26 @@ void describe('what is believed of XCLIENT', () => {
     void it(argument || 'nothing at all', () => {
       const nothing = { ip: undefined, port: undefined, name: undefined, localIp: undefined, localPort: undefined }
       assert.deepEqual(parseProxied(argument), wanted && { ...nothing, ...wanted })
+    })
+})
+
+void describe('what is believed of XFORWARD', () => {
+  const EVERY = '250-mx\r\n250 XFORWARD NAME ADDR PORT PROTO HELO IDENT SOURCE\r\n'
+  for (const [argument, wanted] of [
+    ['ADDR=192.0.2.7', 'ADDR=192.0.2.7 NAME=[UNAVAILABLE] HELO=[UNAVAILABLE] SOURCE=REMOTE'],
+    [
+      'NAME=a.example ADDR=[UNAVAILABLE] PROTO=ESMTP HELO=x IDENT=4Z source=local',
+      'ADDR=[UNAVAILABLE] PROTO=ESMTP NAME=a.example HELO=x IDENT=4Z SOURCE=LOCAL',
+    ],
+    ['HELO=a+0D+0Ab', 'ADDR=[UNAVAILABLE] NAME=[UNAVAILABLE] HELO=a+0D+0Ab SOURCE=REMOTE'],
+    ['SOURCE=somewhere', undefined],
+    ['LOGIN=root', undefined],
+    ['DESTADDR=192.0.2.1', undefined],
+    ['', undefined],
+  ] as const)
+    void it(argument || 'nothing at all', () => {
+      const facts = parseForwarded(argument)
+      const line = facts === undefined ? undefined : proxyLine('XFORWARD', EVERY, facts)
+      assert.equal(line, wanted === undefined ? undefined : `XFORWARD ${wanted}\r\n`)
     })
 })

@@ -38,7 +38,7 @@ function chainsFor({ apop, mechanisms, credentials }: Settings): string {
 
 /** A listener on loopback with one chain, as the settings say. */
 export function controlTexts(settings: Settings, chain = 'submission'): ControlTexts {
-  const { protocol, tries, guest } = settings
+  const { protocol, tries, guest, trusted } = settings
   return {
     me: 'mx.example\n',
     smtpcapabilities: capabilitiesOf(settings)
@@ -54,7 +54,7 @@ export function controlTexts(settings: Settings, chain = 'submission'): ControlT
     saslbrokenclients: settings.broken ? '1\n' : '0\n',
     loglevel: 'debug\n',
     fixsmtpio: RECOMMENDED + settings.rules,
-    listeners: `127.0.0.1:0 ${protocol} ${chain} tries=${tries}${guest ? ' guest=open' : ''}\n`,
+    listeners: `127.0.0.1:0 ${protocol} ${chain} tries=${tries}${guest ? ' guest=open' : ''}${trusted ? ' xclient=0.0.0.0/0' : ''}\n`,
     chains: chainsFor(settings),
   }
 }

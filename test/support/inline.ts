@@ -8,6 +8,7 @@ import { Reading } from '../../src/edge/reading.ts'
 import { textOf } from '../../src/protocol/bytes.ts'
 import type { DialogueSettings } from '../../src/protocol/dialogue.ts'
 import { type HelperKind, parseStatus } from '../../src/protocol/helper.ts'
+import type { Network } from '../../src/protocol/ip.ts'
 import type { LoginMethod } from '../../src/protocol/sasl.ts'
 import { parseRules } from '../../src/rules/parse.ts'
 import { rulesFor } from '../../src/rules/rewrite.ts'
@@ -61,11 +62,13 @@ export function ruleSetOf(settings: Settings): RuleSet {
   return known
 }
 
+const EVERYBODY: Network = { octets: [0, 0, 0, 0], bits: 0 }
+
 export const sessionSettings = (settings: Settings): SessionSettings => ({
   listener: 'test',
   implicitTls: false,
   proxies: [],
-  xclients: [],
+  xclients: settings.trusted ? [EVERYBODY] : [],
   tells: settings.tells,
   dialogue: dialogueOf(settings),
   tries: settings.tries,

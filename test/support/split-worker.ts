@@ -26,6 +26,7 @@ const actors: Actors = {
     warm: false,
     introduced: '',
     client: undefined,
+    trusted: false,
     senders: undefined,
     from: undefined,
     peer: '192.0.2.1',

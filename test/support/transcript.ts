@@ -41,6 +41,8 @@ export interface Settings {
   readonly from: string
   /** control/xclient. */
   readonly tells: boolean
+  /** The client is one of xclient=. */
+  readonly trusted: boolean
   /** Seconds. */
   readonly timeout: number
   /** Lines of control/fixsmtpio after the recommended ones. */
@@ -93,6 +95,7 @@ const OPTIONS: Settings = {
   offers: [],
   from: '',
   tells: false,
+  trusted: false,
   timeout: 1200,
   rules: '',
 }
@@ -104,6 +107,9 @@ export const capabilitiesOf = ({ enhanced, offers }: Settings): readonly string[
   ...offers,
 ]
 
+const FLAGS = ['guest', 'apop', 'broken', 'enhanced', 'tells', 'trusted'] as const
+const isFlag = (name: string): name is (typeof FLAGS)[number] => FLAGS.some((flag) => flag === name)
+
 function settingsOf(text: string, before: Settings): Settings {
   const rule = /^rule (.*)$/.exec(text)?.[1]
   if (rule !== undefined) return { ...before, rules: `${before.rules}${rule}\n` }
@@ -113,8 +119,7 @@ function settingsOf(text: string, before: Settings): Settings {
   for (const word of text.split(' ')) {
     const [name = '', value = ''] = word.split('=')
     if (name === 'pop3') settings = { ...settings, protocol: 'pop3', tries: 1 }
-    else if (name === 'guest' || name === 'apop' || name === 'broken' || name === 'enhanced' || name === 'tells')
-      settings = { ...settings, [name]: true }
+    else if (isFlag(name)) settings = { ...settings, [name]: true }
     else if (name === 'tries' || name === 'timeout' || name === 'credentials')
       settings = { ...settings, [name]: Number(value) }
     else if (name === 'mechanisms')

@@ -3,7 +3,7 @@
 // `sendmail -bs` offers XCLIENT to nobody, so this Postfix has a queue, a master process and a port of its own, and the backend is a
 // connection to it.
 import assert from 'node:assert/strict'
-import { mkdirSync, readdirSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
@@ -63,6 +63,7 @@ alias_maps =
 mynetworks = 127.0.0.0/8 198.51.100.0/24
 smtpd_relay_restrictions = permit_mynetworks, reject
 smtpd_authorized_xclient_hosts = 127.0.0.1
+smtpd_authorized_xforward_hosts = 127.0.0.1
 maillog_file = ${join(dir, 'maillog')}
 maillog_file_prefixes = ${dir}
 `,
@@ -91,13 +92,14 @@ async function queued(): Promise<readonly string[]> {
   return texts
 }
 
-/** Submits by hand from this address; `first` goes before EHLO. */
-async function submit(localAddress: string, subject: string, first = ''): Promise<string> {
+/** Submits by hand from this address; `first` goes before EHLO, `later` before MAIL. */
+async function submit(localAddress: string, subject: string, first = '', later = ''): Promise<string> {
   const [user] = fixture.people
   const end = new StreamEnd(connect({ port: fixture.daemon.port('relay'), host: '127.0.0.1', localAddress }))
   const lines = [
     'EHLO laptop.example',
     `AUTH PLAIN ${plain(user.name, user.password)}`,
+    ...(later === '' ? [] : [later]),
     'MAIL FROM:<me@example.org>',
     'RCPT TO:<you@example.org>',
     'DATA',
@@ -106,7 +108,7 @@ async function submit(localAddress: string, subject: string, first = ''): Promis
   const hear = (text: string) =>
     until(`\`${text}\``, () => end.heard().includes(text), { show: () => `${end.heard()}${fixture.daemon.log()}` })
   for (const [line, answer] of lines.map(
-    (each, i) => [each, ['250 ', '235 ', '250 ', '250 ', '354 '][i] ?? ''] as const,
+    (each) => [each, each.startsWith('AUTH') ? '235 ' : each === 'DATA' ? '354 ' : '250 '] as const,
   )) {
     const from = end.heard().length
     end.send(`${line}\r\n`)
@@ -134,5 +136,19 @@ void describe('Postfix that believes XCLIENT', () => {
     const text = await submit('127.0.0.1', 'through a proxy', proxied)
     assert.match(text, /^Received: from laptop\.example \(far\.example \[198\.51\.100\.7\]\)/m)
     assert.match(fixture.daemon.log(), / login-accepted session=\S+ ip=198\.51\.100\.7 port=40000 /)
+  })
+  void it("and logs the one that a trusted client has forwarded, which is not the session's", async () => {
+    const forwarded = 'XFORWARD ADDR=198.51.100.9 NAME=origin.example HELO=origin IDENT=4Z1 SOURCE=REMOTE'
+    const text = await submit('127.0.0.1', 'forwarded', '', forwarded)
+    const log = () => readFileSync(join(fixture.claim.dir, 'maillog'), 'latin1')
+    await until(
+      'the log of Postfix',
+      () => /orig_queue_id=4Z1, orig_client=origin\.example\[198\.51\.100\.9\]/.test(log()),
+      {
+        show: log,
+      },
+    )
+    assert.match(text, /^Received: from laptop\.example \(\S+ \[127\.0\.0\.1\]\)/m)
+    assert.match(fixture.daemon.log(), / info xforward session=\S+ .*said="ADDR=198\.51\.100\.9 /)
   })
 })
