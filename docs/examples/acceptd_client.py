@@ -797,22 +797,30 @@ class Acceptd:
         """
         return self._call("tls.reload", {"reason": reason, "dryRun": dry_run})
 
-    def access_eval(self, ip: str, *, host: Optional[str] = None, listener: Optional[str] = None) -> Dict[str, Any]:
+    def access_eval(
+        self,
+        ip: str,
+        *,
+        host: Optional[str] = None,
+        info: Optional[str] = None,
+        listener: Optional[str] = None,
+    ) -> Dict[str, Any]:
         """Tells whether a client of this address may connect, and which rule of control/access says so.
 
         ip: An IPv4 or IPv6 address.
         host: Its name, for rules that have one.
+        info: Its user, for rules that have one.
         listener: By the access= file of this listener, if it has one.
         Returns {allowed, line?, rule?, variables}.
         """
-        return self._call("access.eval", {"ip": ip, "host": host, "listener": listener})
+        return self._call("access.eval", {"ip": ip, "host": host, "info": info, "listener": listener})
 
     def senders_eval(self, user: str, *, sender: Optional[str] = None) -> Dict[str, Any]:
         """Tells which senders a user may give, and which line of control/senders says so.
 
         user: As in a login.
         sender: Whether the user may give this one.
-        Returns {bound, line?, senders, allowed?}.
+        Returns {bound, line?, senders, allowed?, trouble?}.
         """
         return self._call("senders.eval", {"user": user, "sender": sender})
 

@@ -279,6 +279,7 @@ function unwantedMessage(state: FixsmtpioState, argument: string, plain: boolean
   if (!plain) return undefined
   // A backend of 32 bits takes what is over MOST_OCTETS for another size.
   if (isOver(argument, MOST_OCTETS)) return own(state, SAYS.tooBig)
+  if (senders !== undefined && 'unknown' in senders) return own(state, SAYS.sendersUnknown)
   if (senders !== undefined && !maySend(senders, argument)) return own(state, SAYS.notYours)
   return state.refusal === '' ? undefined : state.refusal
 }

@@ -3,7 +3,7 @@
 import { NO_BYTES } from '../protocol/bytes.ts'
 import type { BodyFault } from '../protocol/end-of-data.ts'
 import { joinReply, noReply, type ReplyBuffer, replyCode } from '../protocol/replies.ts'
-import type { Senders } from '../protocol/senders.ts'
+import type { NoAnswer, Senders } from '../protocol/senders.ts'
 import { type OwnReply, replyText } from '../protocol/status.ts'
 import { type ClientFacts, proxyLine, XFORWARD_OFFER } from '../protocol/xclient.ts'
 import { type Identity, rewriteReply, type SessionRules } from '../rules/rewrite.ts'
@@ -38,7 +38,7 @@ export interface FixsmtpioSettings {
   /** The client may say XFORWARD. */
   readonly trusted: boolean
   /** What the user may give as the sender; undefined: any. */
-  readonly senders: Senders | undefined
+  readonly senders: Senders | NoAnswer | undefined
   /** Whom a message's header may name in From; undefined: anybody. */
   readonly from: Senders | undefined
   /** Events that are asked about before they go on: `mail`, `rcpt`. */
@@ -236,6 +236,7 @@ export const SAYS = {
   tlsFailed: { code: '454', status: '4.7.0', text: 'TLS temporarily not available', recorded: '5.7.3' },
   tooLong: { code: '500', status: '5.5.2', text: 'line too long' },
   notYours: { code: '553', status: '5.7.1', text: 'sender address is not yours' },
+  sendersUnknown: { code: '451', status: '4.3.0', text: 'your addresses cannot be looked up now' },
   tooBig: { code: '552', status: '5.3.4', text: 'message too big' },
   noBackend: { code: '454', status: '4.3.0', text: 'mail program ended before its greeting' },
   backendDied: { code: '421', status: '4.3.0', text: 'mail program ended' },

@@ -201,6 +201,8 @@ function clientsAt(where: string, inside: string): string {
 
 export function senderWords(text: string): Words {
   const [user = '', ...addresses] = text.trim().split(/[ \t]+/)
+  if (addresses.length === 0)
+    return { does: [`Users without a line of their own are looked up in ${user.replace(/^cdb:/, '')} at each login.`] }
   const every = user === '*'
   const whom = every ? 'A user without a line of their own' : user
   const list = addresses.includes('*') ? 'any address' : addresses.join(', ')

@@ -1,5 +1,6 @@
 // What control/ asks of the host and is not there: good files, with which no login would work.
 
+import { lookUp } from '../edge/cdb.ts'
 import { folderTrouble, isMissing, isOurs, programTrouble, setuidTrouble } from '../edge/looking.ts'
 import type { HelperMode } from '../protocol/helper.ts'
 import type { ChainConfig } from './chains.ts'
@@ -52,9 +53,19 @@ export async function addressTroubles({ listeners }: Pick<Config, 'listeners'>):
     .map(({ line, address }) => `control/listeners:${line}: this host has not the address ${address}`)
 }
 
+/** Of the cdb that control/senders names. */
+export function sendersTrouble({ senders }: Pick<Config, 'senders'>): string | undefined {
+  if (senders?.compiled === undefined) return undefined
+  const { line, file } = senders.compiled
+  const found = lookUp(file, [''])
+  return found.isErr() ? `control/senders:${line}: ${file} cannot be used: ${found.error}` : undefined
+}
+
 /** All of them. */
 export const hostTroubles = async (config: Config, installed: Installed): Promise<readonly string[]> => [
   ...programTroubles(config),
-  ...[helperFileTrouble(config.helper, installed), runTrouble(installed)].flatMap((one) => one ?? []),
+  ...[helperFileTrouble(config.helper, installed), runTrouble(installed), sendersTrouble(config)].flatMap(
+    (one) => one ?? [],
+  ),
   ...(await addressTroubles(config)),
 ]

@@ -9,7 +9,7 @@ const EVENTS = {
     login-attempt user-blocked user-unblocked`,
   session: `session-begins session-ended session-killed session-refused http-request proxy-header-unexpected proxy-header-refused
     backend-died backend-ended ehlo-refused xclient xclient-refused xforward timeout`,
-  message: 'too-slow bare-line-end dot-after-nul from-refused',
+  message: 'too-slow bare-line-end dot-after-nul from-refused senders-unreadable',
   tls: `tls-failed tls-unexpected plaintext-before-tls client-certificate-refused certificates-loaded certificates-failed`,
   limit: 'limit-reached limits-silent limits-answer limit-set limit-restored limit-cleared penalties-cleared',
   config: 'generation last-good-runs published unchanged reload-failed',

@@ -137,6 +137,7 @@ function rulesFrom(generation: LaneGeneration, session: ClientSession): Omit<Ser
     greeting: smtpGreeting,
     asks: generation.asks.mail,
     senders: own,
-    from: headerFrom ? own : undefined,
+    // Without an answer no MAIL is let through.
+    from: headerFrom && own !== undefined && !('unknown' in own) ? own : undefined,
   }
 }

@@ -16,7 +16,7 @@ import { notNow } from '../protocol/dialogue.ts'
 import { helperBackends } from '../session/backends/helper.ts'
 import { createWarmBackends } from '../session/backends/warm.ts'
 import { decodeMessage, encodeMessage } from '../session/codec.ts'
-import type { SessionHost } from '../session/host.ts'
+import type { ServingRules, SessionHost } from '../session/host.ts'
 import type { ClientSession } from '../session/session.ts'
 import { createStages } from '../session/stages.ts'
 import { acceptClient, doorOf, sessionEnded, startTls } from './accepting.ts'
@@ -118,7 +118,7 @@ const hostOf = (lane: Lane): SessionHost => ({
   reading: lane.reading,
   post: (session, frame) => lane.stages.post(session, frame),
   openBackend: (session, kind, user, credentials) => openBackend(lane, session, kind, user, credentials),
-  rulesOf: (session) => ({ ...lane.generations.rulesOf(session), debug: lane.traced.has(session) }),
+  rulesOf: (session) => rulesOf(lane, session),
   refresh: lane.generations.refresh,
   startTls: (session, socket, done) => startTls(lane, session, socket, done),
   usersNamed: (names) => usersNamed(lane.generations.published().config.certUsers, names).map(({ user }) => user),
@@ -128,6 +128,16 @@ const hostOf = (lane: Lane): SessionHost => ({
   park: (session, opened, greeting) => parkBackend(lane, session, opened, greeting),
   observe: (session: ClientSession, effect: Performed) => observe(lane, session, effect),
 })
+
+function rulesOf(lane: Lane, session: ClientSession): ServingRules {
+  const rules = lane.generations.rulesOf(session)
+  if (rules.senders !== undefined && 'unknown' in rules.senders)
+    lane.reporter.logOf(session, 'error', 'senders-unreadable', {
+      user: session.login.user,
+      why: rules.senders.unknown,
+    })
+  return { ...rules, debug: lane.traced.has(session) }
+}
 
 const listenerControl = (lane: Lane, host: SessionHost): ListenerControl => ({
   open: (listener, descriptors) => {

@@ -5,6 +5,11 @@ import { lowerCase } from './bytes.ts'
 /** Addresses in lower case; `*@example.org` means every address of that domain, `*` every one. */
 export type Senders = readonly string[]
 
+/** They cannot be found out now, and why. */
+export interface NoAnswer {
+  readonly unknown: string
+}
+
 /**
  * The path of `FROM:<ann@example.org> SIZE=1`, in lower case: empty for the null sender, undefined for what a mail program might read
  * otherwise: without brackets, with a source route, quotes, comments, blanks or two at signs.

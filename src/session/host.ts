@@ -11,7 +11,7 @@ import type { DialogueSettings } from '../protocol/dialogue.ts'
 import type { BareLineEnd } from '../protocol/end-of-data.ts'
 import type { HelperKind } from '../protocol/helper.ts'
 import type { Network } from '../protocol/ip.ts'
-import type { Senders } from '../protocol/senders.ts'
+import type { NoAnswer, Senders } from '../protocol/senders.ts'
 import type { ProxiedClient } from '../protocol/xclient.ts'
 import type { SessionRules } from '../rules/rewrite.ts'
 import type { Opened } from './backends/backends.ts'
@@ -51,7 +51,7 @@ export interface ServingRules {
   readonly rules: SessionRules
   readonly greeting: string
   /** What the user may give as the sender; undefined: any. */
-  readonly senders: Senders | undefined
+  readonly senders: Senders | NoAnswer | undefined
   /** Whom a message's header may name in From; undefined: anybody. */
   readonly from: Senders | undefined
   /** Events that control/limits counts. */

@@ -55,7 +55,7 @@ office network=192.0.2.0/24 * off
 :allow
 ann@=client.example:deny
 `,
-  senders: 'ann ann@example.org *@lists.example.org\n* %@example.org\nroot *\n',
+  senders: 'ann ann@example.org *@lists.example.org\n* %@example.org\nroot *\ncdb:/etc/senders.cdb\n',
 }
 
 const config = compileConfig(TEXTS)._unsafeUnwrap()
@@ -129,6 +129,7 @@ const cases: readonly [name: KnobName, line: number, kind: Meaning['kind'], says
   ],
   ['senders', 2, 'sender', /^A user without a line of their own may give %@example\.org.*name of the user/],
   ['senders', 3, 'sender', /^root may give any address/, { user: 'root' }],
+  ['senders', 4, 'sender', /^Users without a line of their own are looked up in \/etc\/senders\.cdb/],
   ['timeoutsmtpd', 1, 'value', /^Seconds an SMTP client/],
   ['smtpcapabilities', 2, 'value', /^EHLO keywords/],
   ['me', 2, 'comment', /^Only the first line/],

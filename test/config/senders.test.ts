@@ -1,8 +1,15 @@
 // control/senders: which senders a user may give, whatever way MAIL spells them.
 import assert from 'node:assert/strict'
-import { describe, it } from 'node:test'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, describe, it } from 'node:test'
 import { parseSenders, sendersFor } from '../../src/config/senders.ts'
 import { maySend, senderOf } from '../../src/protocol/senders.ts'
+import { cdbOf } from '../support/cdb.ts'
+
+const dir = mkdtempSync(join(tmpdir(), 'acceptd-senders-'))
+after(() => rmSync(dir, { recursive: true }))
 
 const RULES = `# users
 ann ann@example.org *@lists.example.org
@@ -12,7 +19,7 @@ root *
 
 function mayGive(text: string | undefined, user: string, argument: string): boolean {
   const found = sendersFor(parseSenders(text, 'control/senders')._unsafeUnwrap(), user)
-  return found === undefined || maySend(found.senders, argument)
+  return found === undefined || ('unknown' in found.senders ? false : maySend(found.senders, argument))
 }
 
 void describe('control/senders', () => {
@@ -52,7 +59,32 @@ void describe('control/senders', () => {
   void it('does not bind guests', () => {
     assert.equal(sendersFor(parseSenders(RULES, 'control/senders')._unsafeUnwrap(), ''), undefined)
   })
+  for (const [user, sender, wanted] of [
+    ['ann', 'ann@example.org', true],
+    ['bob', 'bob@example.org', true],
+    ['bob', 'NEWS@lists.example.org', true],
+    ['bob', 'carol@example.org', false],
+    ['Carol', 'carol@everybody.example', true],
+  ] as const)
+    void it(`${wanted ? 'lets' : 'does not let'} ${user} of a cdb give ${sender}`, () => {
+      const records = [
+        ['ann', '*'],
+        ['bob', 'Bob@Example.org\t*@lists.example.org'],
+        ['*', '%@everybody.example'],
+      ] as const
+      writeFileSync(join(dir, 'senders.cdb'), cdbOf(records))
+      const text = `ann ann@example.org\ncdb:${dir}/senders.cdb\n`
+      assert.equal(mayGive(text, user, `FROM:<${sender}>`), wanted)
+      assert.equal(mayGive(text, 'ann', 'FROM:<x@evil.example>'), false)
+      assert.equal(mayGive(`${text}* nobody@example.org\n`, 'Carol', 'FROM:<carol@everybody.example>'), false)
+    })
+  void it('says of a cdb that is not there that nobody knows', () => {
+    const found = sendersFor(parseSenders('cdb:/nowhere/senders.cdb\n', 'control/senders')._unsafeUnwrap(), 'ann')
+    assert.deepEqual(found, { line: 1, senders: { unknown: '/nowhere/senders.cdb: ENOENT' } })
+  })
   for (const [text, wanted] of [
+    ['cdb:senders.cdb', '1:1 `senders.cdb` is not an absolute path'],
+    ['cdb:/a\ncdb:/b', '2:1 there are two lines that name a cdb'],
     ['ann', '1:1 `ann` has no address'],
     ['ann a@b a@b@c', '1:9 `a@b@c` is not an address'],
     ['ann *.example.org', '1:5 `*.example.org` is not an address'],

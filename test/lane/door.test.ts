@@ -1,13 +1,17 @@
 // What a lane's door and clock do with clients that may not come, take too long, or send too slowly.
 import assert from 'node:assert/strict'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { after, describe, it } from 'node:test'
 import type { ControlTexts } from '../../src/config/knobs.ts'
+import { cdbOf } from '../support/cdb.ts'
 import { AUTH, acceptingLane, endWorker, type Lane, logs, textsOf, until } from '../support/lane.ts'
 
 after(endWorker)
 
 async function lane(
-  t: { after: (f: () => Promise<void>) => void },
+  t: { after: (f: () => Promise<void> | void) => void },
   texts: ControlTexts,
   protocol = 'smtp',
 ): Promise<Lane> {
@@ -73,6 +77,29 @@ void describe('timeoutlogin', () => {
 })
 
 void describe('control/senders', () => {
+  void it('with a cdb lets a user give what its file says at the login, and none while it is not there', async (t) => {
+    const folder = mkdtempSync(join(tmpdir(), 'acceptd-door-'))
+    t.after(() => rmSync(folder, { recursive: true }))
+    const file = join(folder, 'senders.cdb')
+    const one = await lane(t, { senders: `cdb:${file}\n` })
+    const mail = async (sender: string, answer: string) => {
+      const end = one.dial()
+      end.send(AUTH)
+      await until('the login', () => end.heard().includes('235'))
+      const backend = one.helper.backends.at(-1)
+      assert.ok(backend)
+      backend.onText = () => backend.send('250 ok\r\n')
+      end.send(`MAIL FROM:<${sender}>\r\n`)
+      await until(`${answer} of ${end.heard()}`, () => end.heard().endsWith(`\r\n${answer}\r\n`))
+    }
+    await mail('me@example.org', '451 your addresses cannot be looked up now (#4.3.0)')
+    await logs(one, / error senders-unreadable session=\S+ .*user=me why="?\S*senders\.cdb: ENOENT"?\n/)
+    writeFileSync(file, cdbOf([['me', 'me@example.org']]))
+    await mail('me@example.org', '250 ok')
+    await mail('you@example.org', '553 sender address is not yours (#5.7.1)')
+    writeFileSync(file, cdbOf([['me', 'you@example.org']]))
+    await mail('you@example.org', '250 ok')
+  })
   void it('answers MAIL with 553 before the backend hears of it, and what follows in its turn', async (t) => {
     const one = await lane(t, { senders: 'me me@example.org\n' })
     const end = one.dial()

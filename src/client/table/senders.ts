@@ -17,4 +17,6 @@ export interface SendersEvalResult {
   readonly senders: readonly string[]
   /** Of `sender`. */
   readonly allowed?: boolean | undefined
+  /** Why the cdb cannot be used; until it can, the user may give none. */
+  readonly trouble?: string | undefined
 }

@@ -17,6 +17,7 @@ export const sendersMethods = {
       line: count.optional().describe('Of control/senders.'),
       senders: list(z.string()),
       allowed: z.boolean().optional().describe('Of `sender`.'),
+      trouble: z.string().optional().describe('Why the cdb cannot be used; until it can, the user may give none.'),
     }),
     level: 'status',
     changes: false,

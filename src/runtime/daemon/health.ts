@@ -2,7 +2,7 @@
 // the helper; at most once a second, however many ask.
 
 import { join } from 'node:path'
-import { helperFileTrouble, programTroubles, runTrouble } from '../../config/host.ts'
+import { helperFileTrouble, programTroubles, runTrouble, sendersTrouble } from '../../config/host.ts'
 import type { HealthCheck } from '../../contract/daemon.ts'
 import { monotonic } from '../../edge/clock.ts'
 import { isThere } from '../../edge/control-files.ts'
@@ -39,6 +39,7 @@ export async function healthOf(runtime: Runtime): Promise<readonly HealthCheck[]
     ...tried,
     programsCheck(runtime),
     ...runCheck(runtime),
+    ...sendersCheck(runtime),
     ...certificatesCheck(runtime),
     descriptorsCheck(runtime),
     lanesCheck(measured),
@@ -121,6 +122,12 @@ function programsCheck(runtime: Runtime): HealthCheck {
 function runCheck({ options: { run, helper } }: Runtime): readonly HealthCheck[] {
   const detail = runTrouble({ root: helper.root, run, helper: helper.program })
   return detail === undefined ? [] : [{ name: 'run', state: 'warning', detail }]
+}
+
+/** Nothing where all is well. */
+function sendersCheck(runtime: Runtime): readonly HealthCheck[] {
+  const trouble = sendersTrouble(runtime.current().config)
+  return trouble === undefined ? [] : [{ name: 'senders', state: 'failed', detail: `${trouble}; MAIL gets 451` }]
 }
 
 /** A renewed certificate should be there before this. */
