@@ -24,7 +24,8 @@ static void obey(const char *line)
 {
   struct note note = {.kind = strcmp(line, "forget") == 0 ? FORGETS : KILLS};
   if (note.kind == KILLS && strncmp(line, "kill ", 5) != 0) _exit(0);
-  if (note.kind == KILLS) memcpy(note.session, line + 5, sizeof note.session - 1);
+  if (note.kind == KILLS && strlen(line + 5) > MAX_SESSION) return; /* no session's name, and none is to end for its beginning */
+  if (note.kind == KILLS) strcpy(note.session, line + 5);
   send(CLERK, &note, sizeof note, MSG_NOSIGNAL);
 }
 
