@@ -64,9 +64,11 @@ static char *handed_names[MAX_LISTENERS];
 /* The variables are for this process only. */
 static void find_handed(void)
 {
-  const char *pid = getenv("LISTEN_PID"), *count = getenv("LISTEN_FDS"), *names = getenv("LISTEN_FDNAMES");
-  if (pid != NULL && count != NULL && atol(pid) == getpid()) handed_count = atoi(count);
-  if (handed_count < 0 || handed_count > MAX_LISTENERS) fail(1, "LISTEN_FDS: not 0 to %d", MAX_LISTENERS);
+  const char *pid = getenv("LISTEN_PID"), *fds = getenv("LISTEN_FDS"), *names = getenv("LISTEN_FDNAMES");
+  long its, count = 0;
+  int ours = pid != NULL && fds != NULL && decimal(pid, 1, LONG_MAX, &its) && its == getpid();
+  if (ours && !decimal(fds, 0, MAX_LISTENERS, &count)) fail(1, "LISTEN_FDS: not 0 to %d", MAX_LISTENERS);
+  handed_count = count;
   char *rest = strdup(names == NULL ? "" : names);
   for (int i = 0; i < handed_count; i++) {
     char *name = strsep(&rest, ":");
