@@ -21,6 +21,7 @@ const SCRIPTS = {
   check: 'dist/scripts/check.js',
   bench: 'dist/bench/run.js',
   faults: 'dist/test/faults/run.js',
+  fuzz: 'dist/test/fuzz/run.js',
   package: 'dist/scripts/package.js',
   release: 'dist/scripts/release.js',
 }
