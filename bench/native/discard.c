@@ -1,5 +1,8 @@
-/* discard [smtp|pop3] [-c]: a backend on stdin and stdout that accepts every message and keeps none. With -c it says
- * on stderr at the end what it took. Replies wait for the moment when the next read would block, as RFC 2920 allows. */
+/* discard [smtp|pop3] [-c] [-n] [-q PROGRAM ARGUMENT...]: a backend on stdin and stdout that accepts every message and keeps none. With -c
+ * it says on stderr at the end what it took; with -n it does not greet; with -q it runs PROGRAM for each message, as ofmipd(8) runs
+ * qmail-queue(8). Replies wait for the moment when the next read would block, as RFC 2920 allows. */
+#include "queueing.h"
+
 #include <errno.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -13,7 +16,8 @@ enum { LINE_MAX_OCTETS = 4096 };
 static char input[65536], output[8192];
 static size_t input_at, input_end, output_end;
 static unsigned long long messages, recipients, bytes;
-static bool counting;
+static bool counting, silent;
+static char **queue_program;
 
 static void finish(int code) {
   if (counting) {
@@ -67,27 +71,50 @@ static void read_line(char *line) {
   line[length] = 0;
 }
 
+/* What had been held back as a part of the end, as a queue program gets it: LF for CR LF, and no dot that begins a line. */
+static void release(unsigned from, unsigned state) {
+  if (state == 1) queueing_write("\r", 1);
+  if (state >= 2 && from == 0) queueing_write("\n", 1);
+  if (state == 4) queueing_write("\r", 1);
+}
+
 /* Reads a message up to CR LF . CR LF, which may arrive in any pieces. `state` counts how much of it has been matched. */
 static void read_message(void) {
   static const char end[] = "\r\n.\r\n";
-  unsigned state = 2; /* a message begins at the beginning of a line */
+  unsigned state = 2, from = 2; /* a message begins at the beginning of a line */
   for (;;) {
     if (input_at == input_end) fill();
     if (state == 0) {
       char *next = memchr(input + input_at, '\r', input_end - input_at);
       size_t skipped = next ? (size_t)(next - input) - input_at : input_end - input_at;
+      if (queue_program) queueing_write(input + input_at, skipped);
       bytes += skipped;
       input_at += skipped;
       if (!next) continue;
     }
     char c = input[input_at++];
     bytes++;
-    if (c == end[state]) state++;
-    else state = c == '\r' ? 1 : 0;
+    if (c == end[state]) {
+      state++;
+    } else {
+      if (queue_program) release(from, state);
+      state = c == '\r' ? 1 : 0;
+      from = 0;
+      if (queue_program && state == 0) queueing_write(&c, 1);
+    }
     if (state == 5) break;
   }
+  if (queue_program) release(from, 2);
   bytes -= 3;
   messages++;
+}
+
+/* The reply after a message. */
+static const char *take_message(void) {
+  if (queue_program) queueing_open(queue_program);
+  read_message();
+  if (queue_program && !queueing_close()) return "451 4.3.0 not queued\r\n";
+  return queue_program ? "250 2.0.0 queued\r\n" : "250 2.0.0 discarded\r\n";
 }
 
 static bool is(const char *line, const char *verb) {
@@ -99,7 +126,7 @@ static void smtp(void) {
   char line[LINE_MAX_OCTETS];
   bool sender = false;
   unsigned accepted = 0;
-  say("220 discard.invalid ESMTP\r\n");
+  if (!silent) say("220 discard.invalid ESMTP\r\n");
   for (;;) {
     read_line(line);
     if (is(line, "EHLO")) {
@@ -110,20 +137,20 @@ static void smtp(void) {
       say("250 discard.invalid\r\n");
     } else if (strncasecmp(line, "MAIL FROM:", 10) == 0) {
       if (sender) say("503 5.5.1 one MAIL at a time\r\n");
-      else sender = true, say("250 2.1.0 ok\r\n");
+      else sender = true, queueing_sender(line), say("250 2.1.0 ok\r\n");
     } else if (strncasecmp(line, "RCPT TO:", 8) == 0) {
       if (!sender) say("503 5.5.1 MAIL first\r\n");
-      else accepted++, say("250 2.1.5 ok\r\n");
+      else accepted++, queueing_recipient(line), say("250 2.1.5 ok\r\n");
     } else if (is(line, "DATA")) {
       if (accepted == 0) {
         say("503 5.5.1 RCPT first\r\n");
         continue;
       }
       say("354 go ahead\r\n");
-      read_message();
+      const char *text = take_message();
       recipients += accepted;
       sender = false, accepted = 0;
-      say("250 2.0.0 discarded\r\n");
+      say(text);
     } else if (is(line, "RSET")) {
       sender = false, accepted = 0;
       say("250 2.0.0 ok\r\n");
@@ -158,10 +185,15 @@ static void pop3(void) {
 int main(int argc, char **argv) {
   bool mail = true;
   for (int i = 1; i < argc; i++) {
+    if (strcmp(argv[i], "-q") == 0 && i + 1 < argc) {
+      queue_program = argv + i + 1;
+      break;
+    }
     if (strcmp(argv[i], "-c") == 0) counting = true;
+    else if (strcmp(argv[i], "-n") == 0) silent = true;
     else if (strcmp(argv[i], "pop3") == 0) mail = false;
     else if (strcmp(argv[i], "smtp") != 0) {
-      fprintf(stderr, "discard: usage: discard [smtp|pop3] [-c]\n");
+      fprintf(stderr, "discard: usage: discard [smtp|pop3] [-c] [-n] [-q PROGRAM ARGUMENT...]\n");
       return 1;
     }
   }

@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
+import { chmodSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { test } from 'node:test'
 import { benchProgram } from '../../bench/fixture.ts'
-import { converse } from './programs.ts'
+import { converse, temporary } from './programs.ts'
 
 const discard = (input: string): { out: string; err: string; code: number | null } =>
   converse(benchProgram('discard'), ['smtp', '-c'], input)
@@ -48,4 +50,36 @@ void test('the end of a message is CR LF . CR LF alone, wherever reads cut it', 
 
 void test('a client that goes away inside a message leaves none', () => {
   assert.match(discard('MAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\nDATA\r\nhalf').err, /messages 0/)
+})
+
+void test('with -q a queue program gets each message and its envelope as qmail-queue would, and its exit code is the reply', () => {
+  const directory = temporary()
+  const program = join(directory, 'queue')
+  writeFileSync(
+    program,
+    `#!/bin/sh\ncat >${directory}/message; cat <&1 >${directory}/envelope; exit $(cat ${directory}/code)\n`,
+  )
+  chmodSync(program, 0o755)
+  const message = 'MAIL FROM:<a@b> SIZE=3\r\nRCPT TO:<c@d>\r\nRCPT TO:<e@f>\r\nDATA\r\nx\r\n..\r\n.y\r\n\rz\r\n.\r\n'
+  for (const [code, reply] of [
+    ['0', '250 2.0.0 queued'],
+    ['54', '451 4.3.0 not queued'],
+  ] as const) {
+    writeFileSync(join(directory, 'code'), code)
+    const { out } = converse(benchProgram('discard'), ['smtp', '-n', '-q', program], message)
+    assert.equal(out.split('\r\n').at(-2), reply)
+    assert.equal(readFileSync(join(directory, 'message'), 'latin1'), 'x\n.\ny\n\rz\n')
+    assert.equal(readFileSync(join(directory, 'envelope'), 'latin1'), 'Fa@b\0Tc@d\0Te@f\0\0')
+  }
+})
+
+void test('the queue program of the bench takes what it gets and leaves nothing', () => {
+  const directory = temporary()
+  const input = 'MAIL FROM:<>\r\nRCPT TO:<c@d>\r\nDATA\r\n.\r\nQUIT\r\n'
+  const words = ['smtp', '-n', '-q', benchProgram('queue'), directory]
+  assert.match(
+    converse(benchProgram('discard'), words, input).out,
+    /^250 .*\r\n250 .*\r\n354 .*\r\n250 2\.0\.0 queued\r\n221 /,
+  )
+  assert.deepEqual(readdirSync(directory), [])
 })
