@@ -60,7 +60,7 @@ static bool push(struct client *c, uint64_t now) {
       if (plan.slow > 0 && length > c->slow_allowed) length = c->slow_allowed;
     }
     if (length == 0) break;
-    ssize_t n = send(c->fd, from, length, MSG_NOSIGNAL);
+    ssize_t n = wire_write(c, from, length);
     if (n < 0 && errno == EINTR) continue;
     if (n < 0 && errno == EAGAIN) {
       watch(c, true);
@@ -288,7 +288,7 @@ static bool take_line(struct client *c, const char *line, uint64_t now) {
 
 void client_start(struct client *c, unsigned index, uint64_t intended, uint64_t now) {
   static uint64_t turn, wrong_so_far;
-  *c = (struct client){.fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)};
+  *c = (struct client){.fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), .ticket = c->ticket};
   c->step = plan.pop3 ? POP_GREETING : GREETING;
   c->intended = intended;
   c->deadline = now + plan.timeout;
@@ -318,43 +318,44 @@ void client_start(struct client *c, unsigned index, uint64_t intended, uint64_t 
     failed(c, errno == ECONNREFUSED ? ERROR_REFUSED : ERROR_CONNECT, strerror(errno), now);
     return;
   }
-  /* The server speaks first, so a readable socket is a connected one. */
-  struct epoll_event event = {.events = EPOLLIN, .data.ptr = c};
+  c->writable_wanted = wire_start(c);
+  struct epoll_event event = {.events = EPOLLIN | (c->writable_wanted ? EPOLLOUT : 0u), .data.ptr = c};
   epoll_ctl(poller, EPOLL_CTL_ADD, c->fd, &event);
 }
 
-void client_ready(struct client *c, uint32_t events, uint64_t now) {
-  if (events & (EPOLLIN | EPOLLHUP | EPOLLERR)) {
-    ssize_t n = read(c->fd, c->in + c->in_end, sizeof c->in - 1 - c->in_end);
-    if (n < 0 && errno != EAGAIN && errno != EINTR) {
-      if (c->step == GOODBYE) client_ended(c, true, now);
-      else failed(c, errno == ECONNREFUSED ? ERROR_REFUSED : errno == ECONNRESET ? ERROR_CLOSED : ERROR_CONNECT, strerror(errno), now);
-      return;
-    }
-    if (n == 0) {
-      if (c->step == GOODBYE) client_ended(c, true, now);
-      else failed(c, ERROR_CLOSED, "end of file", now);
-      return;
-    }
-    if (n > 0) {
-      c->deadline = now + plan.timeout;
-      c->in_end += (size_t)n;
-      c->in[c->in_end] = 0;
-      char *line = c->in, *end;
-      while ((end = memchr(line, '\n', (size_t)(c->in + c->in_end - line)))) {
-        *end = 0;
-        if (end > line && end[-1] == '\r') end[-1] = 0;
-        if (!take_line(c, line, now)) return;
-        line = end + 1;
-      }
-      c->in_end = (size_t)(c->in + c->in_end - line);
-      memmove(c->in, line, c->in_end);
-      if (c->in_end == sizeof c->in - 1) {
-        failed(c, ERROR_REPLY, "a line of more than 1000 octets", now);
-        return;
-      }
-    }
+/* One read of it. False if the session has ended, well or not. */
+static bool hear(struct client *c, uint64_t now) {
+  ssize_t n = wire_read(c, c->in + c->in_end, sizeof c->in - 1 - c->in_end);
+  if (n < 0 && (errno == EAGAIN || errno == EINTR)) return true;
+  if (n <= 0) {
+    if (c->step == GOODBYE) client_ended(c, true, now);
+    else if (n == 0) failed(c, ERROR_CLOSED, "end of file", now);
+    else failed(c, errno == ECONNREFUSED ? ERROR_REFUSED : errno == ECONNRESET ? ERROR_CLOSED : ERROR_CONNECT, strerror(errno), now);
+    return false;
   }
+  c->deadline = now + plan.timeout;
+  c->in_end += (size_t)n;
+  c->in[c->in_end] = 0;
+  char *line = c->in, *end;
+  while ((end = memchr(line, '\n', (size_t)(c->in + c->in_end - line)))) {
+    *end = 0;
+    if (end > line && end[-1] == '\r') end[-1] = 0;
+    if (!take_line(c, line, now)) return false;
+    line = end + 1;
+  }
+  c->in_end = (size_t)(c->in + c->in_end - line);
+  memmove(c->in, line, c->in_end);
+  if (c->in_end < sizeof c->in - 1) return true;
+  failed(c, ERROR_REPLY, "a line of more than 1000 octets", now);
+  return false;
+}
+
+void client_ready(struct client *c, uint32_t events, uint64_t now) {
+  /* In TLS the handshake is part of the first read, and waits for a writable socket too. */
+  if (wire_is_tls || (events & (EPOLLIN | EPOLLHUP | EPOLLERR)))
+    do {
+      if (!hear(c, now)) return;
+    } while (wire_pending(c));
   push(c, now);
 }
 

@@ -55,6 +55,7 @@ static const char help[] =
     "  --slow OCTETS             a second of message data each client sends (as fast as taken)\n"
     "  --hangup                  close at the reply to QUIT, not when the server closes\n"
     "  --sources N               connect from 127.0.0.2 and the N-1 addresses behind it (kernel's choice)\n"
+    "  --tls full|resumed        loadgen-tls: TLS from the first octet; a whole handshake each time, or resumed ones after a client's first\n"
     "  --percentiles             only read nanoseconds from stdin, one a line, and print their percentiles\n";
 
 uint64_t clock_now(void) {
@@ -109,16 +110,16 @@ static int percentiles(void) {
 
 static void take_options(int argc, char **argv) {
   static const char *const protocols[] = {"smtp", "pop3", NULL}, *const mechanisms[] = {"none", "plain", "login", "mix", NULL},
-                    *const holds[] = {"", "greeting", "login", NULL};
+                    *const holds[] = {"", "greeting", "login", NULL}, *const shakes[] = {"full", "resumed", NULL};
   static const struct option options[] = {
       {"target", 1, 0, 't'},   {"protocol", 1, 0, 'p'}, {"auth", 1, 0, 'a'},   {"clients", 1, 0, 'c'},    {"messages", 1, 0, 'm'},
       {"size", 1, 0, 's'},     {"recipients", 1, 0, 'r'}, {"pipeline", 0, 0, 'P'}, {"users", 1, 0, 'u'},    {"first-user", 1, 0, 'f'},
       {"user", 1, 0, 'U'},     {"password", 1, 0, 'W'}, {"wrong", 1, 0, 'w'},  {"rate", 1, 0, 'R'},       {"duration", 1, 0, 'd'},
       {"sessions", 1, 0, 'n'}, {"warmup", 1, 0, 'x'},   {"ramp", 1, 0, 'y'},   {"pause", 1, 0, 'z'},      {"timeout", 1, 0, 'T'},
       {"hold", 1, 0, 'H'},     {"slow", 1, 0, 'S'},     {"hangup", 0, 0, 'g'}, {"sources", 1, 0, 'A'},    {"percentiles", 0, 0, '%'},
-      {"help", 0, 0, 'h'},     {0, 0, 0, 0}};
+      {"tls", 1, 0, 'L'},      {"help", 0, 0, 'h'},     {0, 0, 0, 0}};
   int letter, which;
-  bool bounded = false, timed = false;
+  bool bounded = false, timed = false, tls = false;
   while ((letter = getopt_long(argc, argv, "h", options, &which)) != -1) {
     const char *name = letter == 'h' || letter == '?' ? "" : options[which].name;
     switch (letter) {
@@ -146,12 +147,14 @@ static void take_options(int argc, char **argv) {
       case 'S': plan.slow = number(name, optarg, 1, 1e9); break;
       case 'g': plan.hangup = true; break;
       case 'A': plan.sources = (unsigned)number(name, optarg, 1, 250); break;
+      case 'L': plan.resume = word(name, optarg, shakes) == 1; tls = true; break;
       case '%': exit(percentiles());
       case 'h': fputs(help, stdout); exit(0);
       default: exit(2);
     }
   }
   if (optind < argc) usage("what is ", argv[optind]);
+  if (tls != wire_is_tls) usage("--tls is for loadgen-tls, which has to have it", "");
   if (!plan.target_text) usage("--target is missing", "");
   if (strlen(plan.user_pattern) > 60 || strlen(plan.password_pattern) > 60) usage("a pattern has at most 60 octets", "");
   if (plan.pipeline && plan.recipients > 8) usage("at most 8 recipients with --pipeline", "");
@@ -161,6 +164,7 @@ static void take_options(int argc, char **argv) {
 
 void client_ended(struct client *c, bool well, uint64_t now) {
   if (c->step == HOLDING) tally.held--;
+  wire_end(c);
   if (c->fd >= 0) close(c->fd);
   c->fd = -1;
   /* A server that refuses is not asked again in a tight loop. */

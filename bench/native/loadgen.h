@@ -1,10 +1,12 @@
-/* loadgen.c parses options and runs the clock, client.c speaks for one client, report.c writes the JSON. */
+/* loadgen.c parses options and runs the clock, client.c speaks for one client, wire.c (in loadgen-tls: tls.c) carries what it says,
+ * report.c writes the JSON. */
 #ifndef LOADGEN_H
 #define LOADGEN_H
 #include <netinet/in.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "histogram.h"
 
@@ -14,7 +16,7 @@ enum hold { HOLD_NOT, HOLD_GREETING, HOLD_LOGIN };
 struct plan {
   struct sockaddr_in target;
   const char *target_text, *user_pattern, *password_pattern;
-  bool pop3, pipeline, hangup;
+  bool pop3, pipeline, hangup, resume;
   enum auth auth;
   enum hold hold;
   unsigned clients, messages, recipients, users, first_user, sources, rounds;
@@ -33,6 +35,7 @@ extern const char *const step_names[STEPS];
 
 struct client {
   int fd;
+  void *secured, *ticket; /* of tls.c */
   enum step step;
   bool wrong, login, writable_wanted;
   uint32_t user, messages_left, recipients_left;
@@ -56,6 +59,7 @@ struct sample {
 struct tally {
   uint64_t sessions, logins, refused_logins, messages, octets; /* inside the measured time */
   uint64_t all_sessions, all_logins, all_refused_logins, all_messages, started, late;
+  uint64_t handshakes, resumed; /* of the measured time and of the rest */
   uint64_t errors[ERRORS];
   uint64_t longest_silence; /* nanoseconds in which nobody heard anything though somebody waited */
   struct sample samples[SAMPLES];
@@ -69,6 +73,16 @@ extern uint64_t measure_from, measure_to; /* monotonic nanoseconds */
 extern int poller;
 
 uint64_t clock_now(void);
+
+/* A descriptor that is being connected; in TLS the client speaks first, so wire_start says whether it has to become writable. */
+extern const bool wire_is_tls;
+bool wire_start(struct client *c);
+/* As read and send: -1 with EAGAIN for later, 0 at the end. */
+ssize_t wire_read(struct client *c, char *to, size_t room);
+ssize_t wire_write(struct client *c, const char *from, size_t length);
+/* Something has been read of the descriptor that no event will tell of. */
+bool wire_pending(const struct client *c);
+void wire_end(struct client *c);
 
 /* Opens a connection for a session that was meant to begin at `intended`. */
 void client_start(struct client *c, unsigned index, uint64_t intended, uint64_t now);

@@ -39,6 +39,7 @@ void report(double seconds) {
   printf("\"all\":{\"started\":%llu,\"sessions\":%llu,\"logins\":%llu,\"refusedLogins\":%llu,\"messages\":%llu,\"late\":%llu,\"held\":%u},",
          (unsigned long long)t->started, (unsigned long long)t->all_sessions, (unsigned long long)t->all_logins,
          (unsigned long long)t->all_refused_logins, (unsigned long long)t->all_messages, (unsigned long long)t->late, t->most_held);
+  printf("\"handshakes\":%llu,\"resumed\":%llu,", (unsigned long long)t->handshakes, (unsigned long long)t->resumed);
   uint64_t errors = 0;
   printf("\"errors\":{");
   for (int i = 0; i < ERRORS; i++) {
