@@ -36,7 +36,9 @@ async function settled(running: Running): Promise<void> {
 export async function measure(running: Running, load: Load): Promise<Measured> {
   await settled(running)
   const before = cpuOf(running.pids, running.isOwn)
-  const report = await runLoad(running.port, load)
+  const end = running.meanwhile?.()
+  const report = await runLoad(load.tls === undefined ? running.port : (running.tlsPort ?? 0), load)
+  await end?.()
   await settled(running)
   const after = cpuOf(running.pids, running.isOwn)
   // CPU is of the whole run, the warm-up included, and so are the sessions it is divided by.
@@ -68,9 +70,7 @@ export async function interleave(
 ): Promise<{ readonly measured: readonly (readonly Measured[])[]; readonly problems: readonly Problem[] }> {
   const measured: Measured[][] = contestants.map(() => [])
   const problems: Problem[] = []
-  const running: Running[] = []
-  try {
-    for (const { side, setup } of contestants) running.push(await side.start(setup))
+  await started(contestants, async (running) => {
     for (let run = 0; run <= runs; run++) {
       for (const [index, each] of running.entries()) {
         const result = await measure(each, loadOf(run, index))
@@ -78,8 +78,20 @@ export async function interleave(
         problems.push(...problemsOf(contestants[index]?.side.name ?? '', result))
       }
     }
+  })
+  return { measured, problems }
+}
+
+/** Starts all of them, and stops them when the work is done or has failed. */
+export async function started<T>(
+  contestants: readonly Contestant[],
+  work: (running: readonly Running[]) => Promise<T>,
+): Promise<T> {
+  const running: Running[] = []
+  try {
+    for (const { side, setup } of contestants) running.push(await side.start(setup))
+    return await work(running)
   } finally {
     for (const each of running) await each.stop()
   }
-  return { measured, problems }
 }

@@ -3,6 +3,7 @@
 import type { Problem } from './compare.ts'
 import type { Figure } from './figures.ts'
 import type { Fixture } from './fixture.ts'
+import type { LimitName } from './limits.ts'
 import type { Side } from './side.ts'
 
 export interface Context {
@@ -10,6 +11,7 @@ export interface Context {
   /** Undefined where it cannot run; the row then has the other side alone. */
   readonly ours: Side | undefined
   readonly chain: Side | undefined
+  readonly limits: Readonly<Record<LimitName, Side>>
   /** Other mail servers that can run here. */
   readonly peers: readonly Side[]
   readonly extent: 'quick' | 'usual' | 'full'
@@ -19,6 +21,8 @@ export interface Context {
   readonly warmup: number
   /** Of the seconds of load that a server wants before it is measured, at most so many. */
   readonly settling: number
+  /** Rows of rows.ts only have these points; undefined: all. */
+  readonly clients: number | undefined
   readonly progress: (text: string) => void
 }
 

@@ -25,6 +25,8 @@ export interface Figure {
   readonly against: string
   readonly ours: Sample | undefined
   readonly baseline: Sample | undefined
+  /** The least that a server can do for the same load, in the same turns. */
+  readonly limit?: { readonly name: string; readonly sample: Sample | undefined }
   readonly target: Target | undefined
 }
 
@@ -39,6 +41,13 @@ export function sampleOf(values: readonly number[]): Sample | undefined {
 export function ratioOf(figure: Figure): number | undefined {
   if (!figure.ours || !figure.baseline || figure.baseline.median === 0) return undefined
   return figure.ours.median / figure.baseline.median
+}
+
+/** How much of what the machine can do at all is reached: 1 is all of it. */
+export function shareOf({ ours, limit, better }: Figure): number | undefined {
+  const [of, most] = [ours?.median, limit?.sample?.median]
+  if (!of || !most) return undefined
+  return better === 'more' ? of / most : most / of
 }
 
 export type Verdict = 'aim' | 'met' | 'missed' | 'none'
@@ -72,6 +81,9 @@ export function toJson(figure: Figure): Record<string, unknown> {
     baselineMin: round(figure.baseline?.min),
     baselineMax: round(figure.baseline?.max),
     ratio: round(ratioOf(figure)),
+    limit: figure.limit?.name ?? null,
+    limitMedian: round(figure.limit?.sample?.median),
+    limitShare: round(shareOf(figure)),
     targetOf: figure.target?.of ?? null,
     target: figure.target?.least ?? null,
     aim: figure.target?.aim ?? null,

@@ -16,6 +16,7 @@ import { connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import type { Hash } from './side.ts'
 
 /** The clone: this file runs as dist/bench/fixture.js. */
 export const top = dirname(dirname(dirname(fileURLToPath(import.meta.url))))
@@ -24,9 +25,12 @@ const benchPrograms = join(top, 'dist/bench/native')
 export const builtProgram = (name: string): string => join(top, 'dist/programs', name)
 export const benchProgram = (name: string): string => join(benchPrograms, name)
 
-/** Compiles bench/native into dist/bench/native. */
-export function buildPrograms(): void {
-  execFileSync('make', ['-s', '-C', join(top, 'bench/native'), `OUT=${benchPrograms}`], { stdio: ['ignore', 2, 2] })
+/** Compiles bench/native into dist/bench/native: all but what needs OpenSSL, or programs by their names. */
+export function buildPrograms(...names: readonly string[]): void {
+  const targets = names.map((name) => benchProgram(name))
+  execFileSync('make', ['-s', '-C', join(top, 'bench/native'), `OUT=${benchPrograms}`, ...targets], {
+    stdio: ['ignore', 2, 2],
+  })
 }
 
 /** The recommended rules and, after them, rules of the same events whose glob matches no reply of the backend. */
@@ -54,12 +58,19 @@ const recommendedRules = [
   'AUTHUP_USER:auth:NOOP :*::503 already authenticated (#5.5.1)',
 ]
 
+export interface Pair {
+  readonly certificate: string
+  readonly key: string
+}
+
 export interface Fixture {
   readonly directory: string
   /** A copy of a program of bench/native or of dist/programs that every user can run, wherever the clone is. */
   program(name: string): string
   /** user:hash:uid:gid:gecos:home:shell, as native/checkpassword and Dovecot's passwd-file read it. */
-  users(count: number): string
+  users(count: number, hash: Hash): string
+  /** A certificate (P-256, self-signed) and its key, which its owner alone may read; a copy for each name. */
+  pair(name: string): Pair
   /** A directory with control/me, control/smtpcapabilities and so many rules; everybody may read it. */
   home(rules: number): string
   remove(): void
@@ -87,10 +98,10 @@ export function makeFixture(parent = tmpdir()): Fixture {
       }
       return file
     },
-    users(count) {
-      const file = join(directory, `users-${count}`)
+    users(count, hash) {
+      const file = join(directory, `users-${count}-${hash}`)
       if (existsSync(file)) return file
-      let text = execFileSync(benchProgram('mkusers'), [String(count), String(FIRST_UID), '/'], {
+      let text = execFileSync(benchProgram('mkusers'), [String(count), String(FIRST_UID), '/', hash], {
         encoding: 'utf8',
         maxBuffer: 1 << 28,
       })
@@ -100,6 +111,7 @@ export function makeFixture(parent = tmpdir()): Fixture {
       writeFileSync(file, text, { mode: 0o644 })
       return file
     },
+    pair: (name) => makePair(join(directory, 'tls'), name),
     home(rules) {
       const home = join(directory, `home-${homes++}`)
       mkdirSync(join(home, 'control'), { recursive: true })
@@ -110,6 +122,22 @@ export function makeFixture(parent = tmpdir()): Fixture {
     },
     remove,
   }
+}
+
+function makePair(directory: string, name: string): Pair {
+  mkdirSync(directory, { recursive: true, mode: 0o755 })
+  const made = { certificate: join(directory, 'made.pem'), key: join(directory, 'made.key') }
+  const pair = { certificate: made.certificate, key: join(directory, `${name}.key`) }
+  if (!existsSync(made.key)) {
+    const curve = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1']
+    const subject = ['-subj', '/CN=bench.invalid', '-addext', 'subjectAltName=DNS:bench.invalid']
+    const files = ['-keyout', made.key, '-out', made.certificate]
+    execFileSync('openssl', ['req', '-x509', '-noenc', '-days', '2', ...curve, ...subject, ...files], {
+      stdio: 'ignore',
+    })
+  }
+  if (!existsSync(pair.key)) copyFileSync(made.key, pair.key)
+  return pair
 }
 
 export function freePort(): Promise<number> {
@@ -131,25 +159,37 @@ export const sleep = (milliseconds: number): Promise<void> =>
   })
 
 /** Resolves when the port greets; says why not after `seconds`, and ends `child` then, or when it ends by itself. */
-export async function greets(port: number, child: ChildProcess | undefined, seconds = 15): Promise<void> {
+export const greets = (port: number, child: ChildProcess | undefined, seconds = 15): Promise<void> =>
+  reached(port, child, seconds, 'data')
+
+/** The same where a client has to speak first: when somebody accepts. */
+export const listens = (port: number, child: ChildProcess | undefined, seconds = 15): Promise<void> =>
+  reached(port, child, seconds, 'connect')
+
+async function reached(
+  port: number,
+  child: ChildProcess | undefined,
+  seconds: number,
+  event: 'data' | 'connect',
+): Promise<void> {
   const until = Date.now() + seconds * 1000
   for (;;) {
     if (child && (child.exitCode !== null || child.signalCode !== null))
       throw new Error(`${child.spawnfile} ended with ${child.exitCode ?? child.signalCode} before it listened`)
-    if (await greetsNow(port)) return
+    if (await reachedNow(port, event)) return
     if (Date.now() > until) {
       if (child) await endProgram(child)
-      throw new Error(`nothing greets on port ${port} after ${seconds} s`)
+      throw new Error(`nobody is on port ${port} after ${seconds} s`)
     }
     await sleep(50)
   }
 }
 
-function greetsNow(port: number): Promise<boolean> {
+function reachedNow(port: number, event: 'data' | 'connect'): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connect({ host: '127.0.0.1', port })
     socket.setTimeout(2000, () => socket.destroy())
-    socket.once('data', () => {
+    socket.once(event, () => {
       resolve(true)
       socket.end('QUIT\r\n')
     })
@@ -173,12 +213,14 @@ export function endAllPrograms(): void {
   }
 }
 
+export interface ProgramOptions {
+  readonly log: string
+  readonly cwd?: string
+  readonly env?: Readonly<Record<string, string | undefined>>
+}
+
 /** Starts a server with its output in a file of the fixture. Give the file's text to people when it fails. */
-export function startProgram(
-  command: string,
-  args: readonly string[],
-  options: { readonly log: string; readonly cwd?: string; readonly env?: Readonly<Record<string, string | undefined>> },
-): ChildProcess {
+export function startProgram(command: string, args: readonly string[], options: ProgramOptions): ChildProcess {
   const log = openSync(options.log, 'a')
   const child = spawn(command, args, {
     stdio: ['ignore', log, log],

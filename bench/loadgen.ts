@@ -37,6 +37,9 @@ export interface LoadReport {
     readonly late: number
     readonly held: number
   }
+  /** With TLS; those that were resumed are among them. */
+  readonly handshakes: number
+  readonly resumed: number
   readonly errors: Readonly<Record<'refused' | 'connect' | 'reply' | 'closed' | 'timeout' | 'total', number>>
   readonly samples: readonly {
     readonly kind: string
@@ -50,7 +53,7 @@ export interface LoadReport {
   readonly cpu: { readonly user: number; readonly system: number }
 }
 
-/** Options of loadgen by their names there, e.g. `{ clients: 64, auth: 'plain', pipeline: true }`. */
+/** Options of loadgen by their names there, e.g. `{ clients: 64, auth: 'plain', pipeline: true }`; `tls` is for loadgen-tls. */
 export type Load = Readonly<Record<string, string | number | boolean | undefined>>
 
 function argumentsOf(port: number, load: Load): string[] {
@@ -67,7 +70,9 @@ function start(
   port: number,
   load: Load,
 ): { child: ChildProcess; report: Promise<LoadReport>; holding: Promise<number> } {
-  const child = spawn(benchProgram('loadgen'), argumentsOf(port, load), { stdio: ['ignore', 'pipe', 'pipe'] })
+  const child = spawn(benchProgram(load.tls === undefined ? 'loadgen' : 'loadgen-tls'), argumentsOf(port, load), {
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
   let out = ''
   let err = ''
   child.stdout?.setEncoding('latin1').on('data', (text: string) => {

@@ -4,6 +4,8 @@ import { parseArgs } from 'node:util'
 export interface BenchOptions {
   readonly extent: 'quick' | 'usual' | 'full'
   readonly rows: readonly string[]
+  /** Of rows that begin so. */
+  readonly words: readonly string[]
   readonly json: boolean
   readonly strict: boolean
   readonly profile: boolean
@@ -14,20 +16,24 @@ export interface BenchOptions {
   readonly ours: string
   readonly runs: number | undefined
   readonly seconds: number | undefined
+  readonly settle: number | undefined
+  readonly clients: number | undefined
 }
 
-export const help = `npm run bench -- [option ...]: acceptd against the classic chain and other servers, on this machine, side by side
-  --quick          a few rows, under a minute
+export const help = `npm run bench -- [option ...] [WORD ...]: acceptd against the classic chain and other servers, on this machine, side by side
+  WORD             only rows of this name, and of those that begin with it: tls is tls, tls-warm, tls-cold, ...
+  --quick          a few rows, some minutes
   --full           also the long rows: 4000 clients, cost curves
   --row NAME       only this row (may be repeated; --list names them)
   --list           the rows and what they measure
-  --peers          also the other servers that are installed, under the load of \`cold\`
   --json           an array of {row, figure, clients, ours, baseline, ratio, target, aim, verdict, ...} on stdout
   --strict         exit code 2 if a target is missed
   --runs N         interleaved runs of each point (3; 1 with --quick)
   --seconds S      measured in each run (3; 0.8 with --quick)
-  --ours NAME      in the place of acceptd: chain (on both sides: every ratio should be about 1), postfix, dovecot,
-                   haraka, smtp-server
+  --settle S       of load before a server in Node is measured (8)
+  --clients N      only the points with so many clients
+  --ours NAME      in the place of acceptd: chain (on both sides: every ratio should be about 1), postfix,
+                   "postfix, discarding", dovecot, haraka, smtp-server
   --profile        writes flame graphs of acceptd's threads under the load of \`cold\` and \`warm\` to bench/results/
   --install        first installs what the other servers need (apt-get, root only)
 Results of all rows go to bench/results/, unless --quick: figures.md and an SVG plot for each curve. Exit code 1 if a run had errors.
@@ -42,8 +48,9 @@ function number(name: string, text: string | undefined, least: number): number |
 
 export function readOptions(argv: readonly string[]): BenchOptions {
   const flag = { type: 'boolean', default: false } as const
-  const { values } = parseArgs({
+  const { values, positionals } = parseArgs({
     args: [...argv],
+    allowPositionals: true,
     options: {
       quick: flag,
       full: flag,
@@ -53,6 +60,8 @@ export function readOptions(argv: readonly string[]): BenchOptions {
       strict: flag,
       runs: { type: 'string' },
       seconds: { type: 'string' },
+      settle: { type: 'string' },
+      clients: { type: 'string' },
       ours: { type: 'string', default: 'acceptd' },
       profile: flag,
       install: flag,
@@ -62,6 +71,7 @@ export function readOptions(argv: readonly string[]): BenchOptions {
   return {
     extent: values.quick ? 'quick' : values.full ? 'full' : 'usual',
     rows: values.row,
+    words: positionals,
     json: values.json,
     strict: values.strict,
     profile: values.profile,
@@ -71,5 +81,7 @@ export function readOptions(argv: readonly string[]): BenchOptions {
     ours: values.ours,
     runs: number('runs', values.runs, 1),
     seconds: number('seconds', values.seconds, 0.1),
+    settle: number('settle', values.settle, 0.1),
+    clients: number('clients', values.clients, 1),
   }
 }

@@ -1,21 +1,13 @@
 // Everything the bench knows about installing and starting acceptd.
 import { execFileSync } from 'node:child_process'
-import {
-  chmodSync,
-  chownSync,
-  copyFileSync,
-  cpSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs'
+import { chmodSync, chownSync, copyFileSync, cpSync, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
-import { builtProgram, endProgram, type Fixture, freePort, greets, ruleLines, startProgram, top } from './fixture.ts'
-import type { Setup, Side } from './side.ts'
+import { backendOf, startWith } from './backends.ts'
+import { watch } from './features.ts'
+import { builtProgram, endProgram, type Fixture, freePort, greets, top } from './fixture.ts'
+import { RAISED, writeControl } from './ours-control.ts'
+import type { Side } from './side.ts'
 
 /** Who runs acceptd: a number without an account. */
 const ACCOUNT = 39_999
@@ -59,62 +51,6 @@ function installAsUser(fixture: Fixture): Installation {
   }
 }
 
-/** The same limits, so that each is counted, with so much room that nobody meets one: all clients of the bench have few addresses. */
-const raisedLimits = (file: string): string =>
-  existsSync(file)
-    ? readFileSync(file, 'latin1').replace(
-        /^(?!#)(\S+[ \t]+\S+[ \t]+\S+[ \t]+)\d+/gm,
-        (_all, before: string) => `${before}1000000`,
-      )
-    : ''
-
-/** The recommended control directory; only what limits how many may come is raised to what the row asks for. */
-function writeControl(
-  fixture: Fixture,
-  { directory, programs }: Installation,
-  setup: Setup,
-  port: number,
-  tlsPort: number,
-): string {
-  const control = join(directory, 'control')
-  rmSync(control, { recursive: true, force: true })
-  if (existsSync(join(top, 'control'))) cpSync(join(top, 'control'), control, { recursive: true })
-  else mkdirSync(control)
-  // Beside chains: what a builtin checkpassword reads must lie where only root can write.
-  const users = join(control, 'users')
-  cpSync(fixture.users(setup.users), users)
-  const account = process.getuid?.() === 0 ? ACCOUNT : process.getuid?.()
-  const checkpassword =
-    setup.chain === 'builtin' ? `builtin ${users}` : `${join(programs, 'checkpassword')} -f ${users}`
-  const chains = [
-    `account ${account}`,
-    `socket ${join(directory, 'helper/helper.sock')}`,
-    `max-processes ${setup.clients * 2 + 4000}`,
-    'attempts-per-second 100000',
-    'chain bench',
-    `  checkpassword ${checkpassword}`,
-    ...(setup.warm ? ['  warm 60'] : []),
-    `  backend ${fixture.program('discard')} ${setup.protocol}`,
-  ]
-  for (const [name, text] of Object.entries({
-    me: 'bench.invalid\n',
-    smtpcapabilities: 'PIPELINING\n8BITMIME\n',
-    pop3capabilities: 'UIDL\n',
-    fixsmtpio: ruleLines(setup.rules),
-    // Thousands of idle clients are measured for longer than a login may take.
-    timeoutlogin: '0\n',
-    limits: raisedLimits(join(control, 'limits')),
-    listeners: `127.0.0.1:${port} ${setup.protocol} bench tls=off
-${setup.tls === undefined ? '' : `127.0.0.1:${tlsPort} ${setup.protocol} bench tls=implicit\n`}`,
-    ...(setup.tls === undefined ? {} : { tls: `bench.invalid ${setup.tls.certificate} ${setup.tls.key}\n` }),
-    chains: `${chains.join('\n')}\n`,
-    ...(setup.lanes === undefined ? {} : { lanes: `${setup.lanes}\n` }),
-  }))
-    writeFileSync(join(control, name), text)
-  execFileSync('chmod', ['-R', 'go-w,a+rX', control])
-  return control
-}
-
 export function oursSide(fixture: Fixture): Side {
   const installations: Installation[] = []
   /** One that no running acceptd uses; two run at the same time where acceptd is compared with itself. */
@@ -130,7 +66,8 @@ export function oursSide(fixture: Fixture): Side {
   return {
     name: 'acceptd',
     settling: 8,
-    what: 'acceptd with rules, logs and metrics on, without TLS; messages discarded by the same backend',
+    what: 'acceptd with rules, logs and metrics on, without TLS where the row does not say so; the same backend as on the other side',
+    raised: RAISED,
     absent() {
       const missing = ['acceptd', 'accept-helper'].find((name) => !existsSync(builtProgram(name)))
       return missing && `dist/programs/${missing} is not built (npm run build)`
@@ -139,17 +76,24 @@ export function oursSide(fixture: Fixture): Side {
       const installation = take()
       const port = await freePort()
       const tlsPort = await freePort()
-      if (setup.tls !== undefined && process.getuid?.() === 0) chownSync(setup.tls.key, ACCOUNT, ACCOUNT)
-      const control = writeControl(fixture, installation, setup, port, tlsPort)
+      const metricsPort = await freePort()
+      const backend = backendOf(fixture, setup)
+      const control = writeControl(fixture, installation, {
+        setup,
+        backend: backend.argv,
+        account: ACCOUNT,
+        port,
+        tlsPort,
+        metricsPort,
+      })
       const run = join(installation.directory, 'run')
       const log = join(fixture.directory, `acceptd-${port}.log`)
-      const child = startProgram(
-        join(installation.programs, 'acceptd'),
-        ['--control', control, '--run', run, '--helper', installation.helper],
-        { log, cwd: '/', env: profileEnvironment(fixture, setup.profile) },
-      )
+      const acceptd = [join(installation.programs, 'acceptd'), '--control', control, '--run', run]
+      const env = profileEnvironment(fixture, setup.profile)
+      const child = startWith(backend, [...acceptd, '--helper', installation.helper], { log, cwd: '/', env })
       const stop = async (): Promise<void> => {
         await endProgram(child)
+        await backend.stop()
         installation.busy = false
       }
       try {
@@ -163,7 +107,8 @@ export function oursSide(fixture: Fixture): Side {
         tlsPort,
         controlSocket: join(run, 'control.sock'),
         control,
-        pids: [child.pid ?? 0],
+        pids: [child.pid ?? 0, ...backend.pids()],
+        meanwhile: () => watch(setup.features, join(run, 'control.sock'), metricsPort),
         isOwn: (command) => ['node', 'acceptd.js', 'accept-helper', 'accept-clerk'].includes(command),
         stop,
       }

@@ -1,9 +1,11 @@
 // Runs a row of rows.ts at each of its points.
 import { type Contestant, interleave, type Measured } from './compare.ts'
 import type { Context, Outcome } from './context.ts'
-import { type Figure, sampleOf } from './figures.ts'
+import { type Figure, type Sample, sampleOf } from './figures.ts'
+import { buildPrograms } from './fixture.ts'
 import type { Load } from './loadgen.ts'
-import type { Point, Reading, Row } from './rows.ts'
+import type { Reading } from './readings.ts'
+import type { Point, Row } from './row.ts'
 import { plainSetup, type Setup, type Side } from './side.ts'
 
 function sideOf(context: Context, against: Row['against']): Side | undefined {
@@ -18,7 +20,9 @@ export function pointsOf(row: Row, extent: Context['extent']): readonly Point[] 
 export async function runRow(row: Row, context: Context): Promise<Outcome> {
   const figures: Figure[] = []
   const problems: Outcome['problems'][number][] = []
-  for (const point of pointsOf(row, context.extent)) {
+  if (row.setup?.tls) buildPrograms('loadgen-tls')
+  const points = pointsOf(row, context.extent).filter(({ clients }) => clients === (context.clients ?? clients))
+  for (const point of points) {
     const at = point.x === undefined ? `${point.clients} clients` : `${point.x}, ${point.clients} clients`
     context.progress(`${row.row}: ${at}`)
     const outcome = await runPoint(row, point, context)
@@ -28,38 +32,47 @@ export async function runRow(row: Row, context: Context): Promise<Outcome> {
   return { figures, problems }
 }
 
-async function runPoint(row: Row, point: Point, context: Context): Promise<Outcome> {
-  const setup = (part: Partial<Setup> | undefined): Setup => ({
-    ...plainSetup,
-    ...part,
-    ...point.setup,
-    clients: point.clients,
+type Role = 'ours' | 'baseline' | 'limit'
+
+interface Placed {
+  readonly role: Role
+  readonly contestant: Contestant
+}
+
+function placed(row: Row, point: Point, context: Context): readonly Placed[] {
+  const sides: readonly (readonly [Role, Side | undefined, Partial<Setup> | undefined])[] = [
+    ['ours', context.ours, row.ours],
+    ['baseline', point.oursAlone ? undefined : sideOf(context, row.against), row.baseline],
+    ['limit', row.limit && context.limits[row.limit], undefined],
+  ]
+  return sides.flatMap(([role, side, part]) => {
+    const setup = { ...plainSetup, ...row.setup, ...part, ...point.setup, clients: point.clients }
+    return side ? [{ role, contestant: { side, setup } }] : []
   })
-  const other = point.oursAlone ? undefined : sideOf(context, row.against)
-  const contestants: { readonly role: 'ours' | 'baseline'; readonly contestant: Contestant }[] = []
-  if (context.ours) contestants.push({ role: 'ours', contestant: { side: context.ours, setup: setup(row.ours) } })
-  if (other) contestants.push({ role: 'baseline', contestant: { side: other, setup: setup(row.baseline) } })
+}
+
+async function runPoint(row: Row, point: Point, context: Context): Promise<Outcome> {
+  const contestants = placed(row, point, context)
   const { measured, problems } = await interleave(
     contestants.map(({ contestant }) => contestant),
     (run, index) => loadOf(row, point, context, run, contestants[index]?.contestant),
     context.runs,
   )
-  const runsOf = (role: 'ours' | 'baseline'): readonly Measured[] =>
+  const runsOf = (role: Role): readonly Measured[] =>
     measured[contestants.findIndex((each) => each.role === role)] ?? []
-  return {
-    figures: row.readings.map((reading) => figureOf(row, point, reading, runsOf('ours'), runsOf('baseline'))),
-    problems,
-  }
+  const runs = { ours: runsOf('ours'), baseline: runsOf('baseline'), limit: runsOf('limit') }
+  return { figures: row.readings.flatMap((reading) => figuresOf(row, point, reading, runs)), problems }
 }
 
 function loadOf(row: Row, point: Point, context: Context, run: number, contestant: Contestant | undefined): Load {
   const users = contestant?.setup.users ?? 1
   const settling = Math.max(context.seconds / 2, Math.min(context.settling, contestant?.side.settling ?? 0))
-  // A thousand simultaneous clients have sessions of seconds.
+  // A thousand simultaneous clients have sessions of seconds, and so have some that wait for a hash of 26 ms.
+  const longer = contestant?.setup.hash === 'yescrypt' ? 3 : point.clients < 1000 ? 1 : 2
   const load: Load = {
     clients: point.clients,
     users,
-    duration: (run === 0 ? settling : context.seconds * (point.clients < 1000 ? 1 : 2)) + context.warmup,
+    duration: (run === 0 ? settling : context.seconds * longer) + context.warmup,
     warmup: context.warmup,
     // A real crowd does not come in one millisecond; the row `burst` is about the one that does.
     ramp: Math.min(context.warmup, point.clients / 1000),
@@ -71,23 +84,38 @@ function loadOf(row: Row, point: Point, context: Context, run: number, contestan
   return { ...load, users: share, sessions: share, 'first-user': run * share }
 }
 
-function figureOf(
+function figuresOf(
   row: Row,
   point: Point,
   reading: Reading,
-  ours: readonly Measured[],
-  baseline: readonly Measured[],
-): Figure {
-  return {
+  runs: Readonly<Record<Role, readonly Measured[]>>,
+): readonly Figure[] {
+  const sample = (role: Role): Sample | undefined => sampleOf(runs[role].map(reading.of))
+  const applies = point.clients >= (reading.from ?? 0)
+  const limit = row.limit && runs.limit.length > 0 ? { name: row.limit, sample: sample('limit') } : undefined
+  const common = {
     row: row.row,
-    figure: reading.figure,
     unit: reading.unit,
     better: reading.better,
     clients: point.clients,
     ...(point.x === undefined ? {} : { x: point.x }),
-    against: row.against,
-    ours: sampleOf(ours.map(reading.of)),
-    baseline: reading.oursOnly ? undefined : sampleOf(baseline.map(reading.of)),
-    target: point.clients >= (reading.from ?? 0) ? reading.target : undefined,
+    ours: sample('ours'),
   }
+  const figure: Figure = {
+    ...common,
+    figure: reading.figure,
+    against: row.against,
+    baseline: reading.oursOnly ? undefined : sample('baseline'),
+    ...(limit && { limit }),
+    target: applies ? reading.target : undefined,
+  }
+  if (!limit || !reading.share || !applies) return [figure]
+  const share: Figure = {
+    ...common,
+    figure: `${reading.figure}, share of the limit`,
+    against: `limit: ${limit.name}`,
+    baseline: limit.sample,
+    target: reading.share,
+  }
+  return [figure, share]
 }

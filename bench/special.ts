@@ -1,11 +1,15 @@
-// Rows that are more than a load put on two sides: memory of idle sessions, the descriptor limit, a burst, rules; reloads.ts has the others.
+// Rows that are more than a load put on two sides: memory of idle sessions, the descriptor limit, rules; the others have files of their own.
+import { burst } from './burst.ts'
 import { interleave } from './compare.ts'
 import type { Context, Outcome } from './context.ts'
+import { cost } from './cost.ts'
 import { type Figure, sampleOf, type Target } from './figures.ts'
 import { sleep } from './fixture.ts'
 import { figure, hold, onSide, type Problems, release, type SpecialRow } from './holding.ts'
+import { limits } from './limit-row.ts'
 import { runLoad } from './loadgen.ts'
-import { descriptorLimit, listenOverflows, pssOf } from './proc.ts'
+import { open } from './open.ts'
+import { descriptorLimit, pssOf } from './proc.ts'
 import { largeRules, pages, reload } from './reloads.ts'
 import { plainSetup, type Running, type Side } from './side.ts'
 import { tlsRow } from './tls.ts'
@@ -109,58 +113,6 @@ async function idleLimit(context: Context): Promise<Outcome> {
   }
 }
 
-interface Burst {
-  readonly overflows: number
-  readonly errors: number
-  readonly banner: number
-  readonly silence: number
-  readonly seconds: number
-}
-
-async function burstOn(side: Side, clients: number): Promise<Burst> {
-  return await onSide(side, { clients }, async (running) => {
-    const before = listenOverflows()
-    const report = await runLoad(running.port, { clients, sessions: clients, users: 100, timeout: 60 })
-    return {
-      overflows: listenOverflows() - before,
-      errors: report.errors.total,
-      banner: report.ms.banner.max,
-      silence: report.longestSilence,
-      seconds: report.seconds,
-    }
-  })
-}
-
-async function burst(context: Context): Promise<Outcome> {
-  const clients = 4000
-  const problems: Problems = []
-  const results: { ours?: Burst; baseline?: Burst } = {}
-  context.progress(`burst: ${clients} connections at once`)
-  if (context.ours) results.ours = await burstOn(context.ours, clients)
-  // 4000 simultaneous chains are 16,000 processes; only --full asks that of the machine.
-  if (context.chain && context.extent === 'full') results.baseline = await burstOn(context.chain, clients)
-  const row = (name: string, unit: string, key: keyof Burst, target?: Target): Figure =>
-    figure({
-      row: 'burst',
-      figure: name,
-      unit,
-      clients,
-      ...(target && { target }),
-      ...(results.ours && { ours: [results.ours[key]] }),
-      ...(results.baseline && { baseline: [results.baseline[key]] }),
-    })
-  return {
-    figures: [
-      row('listen queue overflows', '', 'overflows', { of: 'ours', least: 0 }),
-      row('errors', '', 'errors', { of: 'ours', least: 0 }),
-      row('longest silence', 'ms', 'silence', { of: 'ours', least: 1000 }),
-      row('slowest greeting', 'ms', 'banner'),
-      row('until all are served', 's', 'seconds'),
-    ],
-    problems,
-  }
-}
-
 /** Reply lines of one message that the added rules are tried on: MAIL, RCPT, DATA and the one after the message. */
 const LINES_A_MESSAGE = 4
 
@@ -193,7 +145,7 @@ async function ruleCost(context: Context): Promise<Outcome> {
         return (cpu * 1e9) / Math.max(1, each.load.all.messages * LINES_A_MESSAGE)
       })
     const base = sampleOf(perLine(0))?.median ?? 0
-    costs[role] = perLine(1).map((cost) => (cost - base) / (many - few))
+    costs[role] = perLine(1).map((nanoseconds) => (nanoseconds - base) / (many - few))
   }
   const target = { of: 'ours', least: 100 } as const
   return {
@@ -251,7 +203,15 @@ export const specialRows: readonly SpecialRow[] = [
   },
   { row: 'tls', sentence: 'what TLS costs a handshake and an idle session', run: tlsRow },
   { row: 'idle-limit', sentence: 'nine tenths of the descriptor limit idle, and a real user', run: idleLimit },
-  { row: 'burst', sentence: '4000 connections at once', run: burst },
+  { row: 'burst', sentence: '2000 connections at once, and 4000', run: burst },
+  { row: 'limits', sentence: 'what a server in C does at most that does the least', run: limits },
+  {
+    row: 'open',
+    sentence:
+      'open loop at rising rates: p99 at half of what the chain can do, and the rate at which p99 passes 100 ms',
+    run: open,
+  },
+  { row: 'cost', sentence: 'what each thing besides costs, in per cent of the warm sessions/s', run: cost },
   { row: 'rules', sentence: 'the cost of a rule that does not match', run: ruleCost },
   { row: 'reload', sentence: 'a reload of 1000 rules with 1000 sessions live', run: reload },
   { row: 'large-rules', sentence: '100 reloads of 100,000 rules while 1000 sessions submit', run: largeRules },

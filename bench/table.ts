@@ -1,6 +1,6 @@
 // The figures as a table: aligned text for a terminal, Markdown for a file.
 import type { Facts } from './facts.ts'
-import { type Figure, ratioOf, type Sample, verdictOf } from './figures.ts'
+import { type Figure, ratioOf, type Sample, shareOf, verdictOf } from './figures.ts'
 
 export function shortNumber(value: number): string {
   if (value === 0) return '0'
@@ -16,7 +16,7 @@ function spread(sample: Sample | undefined): string {
 }
 
 /** A thirtieth is 1/30 to people. */
-const share = (value: number): string =>
+const fraction = (value: number): string =>
   value > 0 && value < 0.1 ? `1/${Math.round(1 / value)}` : String(+value.toPrecision(2))
 
 function wanted(figure: Figure): string {
@@ -24,14 +24,25 @@ function wanted(figure: Figure): string {
   if (!target) return ''
   const sign = better === 'more' ? '>=' : '<='
   const times = target.of === 'ratio' ? 'x' : ''
-  return `${sign} ${share(target.least)}${times}${target.aim === undefined ? '' : ` (${share(target.aim)}${times})`}`
+  return `${sign} ${fraction(target.least)}${times}${target.aim === undefined ? '' : ` (${fraction(target.aim)}${times})`}`
 }
 
-const headings = ['row', 'figure', 'clients', 'ours', 'other side', 'ratio', 'at least (aim)', ''] as const
+const headings = [
+  'row',
+  'figure',
+  'clients',
+  'ours',
+  'other side',
+  'ratio',
+  'of the limit',
+  'at least (aim)',
+  '',
+] as const
 
 function cells(figure: Figure): readonly string[] {
   const ratio = ratioOf(figure)
   const verdict = verdictOf(figure)
+  const share = shareOf(figure)
   return [
     figure.x === undefined ? figure.row : `${figure.row} ${figure.x.toLocaleString('en-US')}`,
     `${figure.figure}${figure.unit === '/s' || figure.unit === '' ? '' : ` [${figure.unit}]`}`,
@@ -39,6 +50,7 @@ function cells(figure: Figure): readonly string[] {
     spread(figure.ours),
     figure.baseline ? `${spread(figure.baseline)} ${figure.against}` : '-',
     ratio === undefined ? '-' : `${ratio.toFixed(2)}x`,
+    share === undefined ? '' : `${share.toFixed(2)} of ${figure.limit?.name}`,
     wanted(figure),
     verdict === 'none' ? '' : verdict === 'missed' ? 'MISSED' : verdict,
   ]

@@ -1,15 +1,11 @@
 // The row `tls`: what TLS costs acceptd, against a server in C that does nothing but the same handshakes in the same run.
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
+import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { copyFileSync, existsSync, mkdirSync } from 'node:fs'
-import { dirname, join } from 'node:path'
 import type { Context, Outcome } from './context.ts'
 import { type Figure, sampleOf, type Target } from './figures.ts'
-import { benchProgram, freePort, top } from './fixture.ts'
+import { benchProgram, buildPrograms, freePort } from './fixture.ts'
 import { cpuOf, pssOf } from './proc.ts'
-import { plainSetup, type Running, type Setup } from './side.ts'
-
-type Pair = NonNullable<Setup['tls']>
+import { plainSetup, type Running } from './side.ts'
 
 interface Handshakes {
   readonly handshakes: number
@@ -18,27 +14,6 @@ interface Handshakes {
 }
 
 const CLIENTS = 16
-
-/** bench/native/handshakes.c, which needs OpenSSL. */
-function build(): string {
-  const out = dirname(benchProgram('handshakes'))
-  execFileSync('make', ['-s', '-C', join(top, 'bench/native'), `OUT=${out}`, benchProgram('handshakes')], {
-    stdio: ['ignore', 2, 2],
-  })
-  return benchProgram('handshakes')
-}
-
-/** P-256, self-signed; the key where only its owner reads it. */
-function makePair(directory: string, name: string): Pair {
-  mkdirSync(directory, { recursive: true, mode: 0o755 })
-  const pair = { certificate: join(directory, `${name}.pem`), key: join(directory, `${name}.key`) }
-  if (existsSync(pair.key)) return pair
-  const curve = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1']
-  const subject = ['-subj', '/CN=bench.invalid', '-addext', 'subjectAltName=DNS:bench.invalid']
-  const files = ['-keyout', pair.key, '-out', pair.certificate]
-  execFileSync('openssl', ['req', '-x509', '-noenc', '-days', '2', ...curve, ...subject, ...files], { stdio: 'ignore' })
-  return pair
-}
 
 const dial = (program: string, port: number, count: number, how: 'full' | 'resumed' | 'plain'): Promise<Handshakes> =>
   new Promise((resolve, reject) => {
@@ -133,15 +108,14 @@ const figure = (
 
 export async function tlsRow({ ours, fixture, extent, runs, progress }: Context): Promise<Outcome> {
   if (ours === undefined) return { figures: [], problems: [] }
-  const program = build()
+  buildPrograms('handshakes')
+  const program = benchProgram('handshakes')
   const quick = extent === 'quick'
   const [count, held] = quick ? [800, 500] : [8000, 4000]
-  const pair = makePair(join(fixture.directory, 'tls'), 'acceptd')
-  const bareKey = { certificate: pair.certificate, key: join(dirname(pair.key), 'bare.key') }
-  copyFileSync(pair.key, bareKey.key)
+  const bareKey = fixture.pair('bare')
   const bare = await serveBare(program, [bareKey.certificate, bareKey.key])
   const barePlain = await serveBare(program, ['plain', '-'])
-  const running = await ours.start({ ...plainSetup, clients: held, lanes: 2, tls: pair })
+  const running = await ours.start({ ...plainSetup, clients: held, lanes: 2, tls: true })
   try {
     const costs = { plain: [] as Cost[], full: [] as Cost[], resumed: [] as Cost[] }
     const bares = { plain: [] as Cost[], full: [] as Cost[] }

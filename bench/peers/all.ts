@@ -6,8 +6,11 @@ import { harakaSide } from './haraka.ts'
 import { postfixSide } from './postfix.ts'
 import { smtpServerSide } from './smtp-server.ts'
 
-export const peerSides = (fixture: Fixture): readonly Side[] => [
-  postfixSide(fixture),
+export type PeerName = 'postfix' | 'postfix, discarding' | 'dovecot' | 'haraka' | 'smtp-server'
+
+export const peerSides = (fixture: Fixture): readonly (Side & { readonly name: PeerName })[] => [
+  postfixSide(fixture, 'queueing'),
+  postfixSide(fixture, 'discarding'),
   dovecotSide(fixture),
   harakaSide(fixture),
   smtpServerSide(fixture),

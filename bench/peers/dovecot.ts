@@ -27,11 +27,11 @@ disable_plaintext_auth = no
 auth_mechanisms = plain login
 passdb {
   driver = passwd-file
-  args = ${fixture.users(users)}
+  args = ${fixture.users(users, 'sha256')}
 }
 userdb {
   driver = passwd-file
-  args = ${fixture.users(users)}
+  args = ${fixture.users(users, 'sha256')}
 }
 service stats {
   unix_listener stats-writer {
@@ -73,7 +73,7 @@ service auth {
 
 const submissionModule = '/usr/lib/dovecot/submission'
 
-export const dovecotSide = (fixture: Fixture): Side => ({
+export const dovecotSide = (fixture: Fixture): Side & { readonly name: 'dovecot' } => ({
   name: 'dovecot',
   what: 'Dovecot submission (login processes reused, then a process per session as the user; no TLS): relays each message to a process of the same discarding backend under tcpserver',
   packages: ['dovecot-core', 'dovecot-submissiond', 'ucspi-tcp'],

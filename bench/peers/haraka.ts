@@ -42,7 +42,7 @@ function writeConfig(directory: string, port: number, setup: Setup): void {
   chmodSync(directory, 0o755)
 }
 
-export const harakaSide = (fixture: Fixture): Side => ({
+export const harakaSide = (fixture: Fixture): Side & { readonly name: 'haraka' } => ({
   name: 'haraka',
   settling: 8,
   what: 'Haraka, a Node process per core: compares passwords in memory without a hash (auth/flat_file), drops messages (queue/discard)',

@@ -1,5 +1,6 @@
 // smtp-server-main PORT USERS: nodemailer's smtp-server with the bench's users, discarding.
 import { createRequire } from 'node:module'
+import { dirname, join } from 'node:path'
 import type { Readable } from 'node:stream'
 
 interface Options {
@@ -20,7 +21,26 @@ interface Server {
   on(event: 'error', listener: () => void): void
 }
 
-const { SMTPServer } = createRequire(import.meta.url)('smtp-server') as { SMTPServer: new (options: Options) => Server }
+/** What is used of a connection's inside. */
+interface Connection {
+  readonly init: () => void
+  readonly _setListeners: (then: () => void) => void
+  readonly connectionReady: () => void
+}
+
+const require = createRequire(import.meta.url)
+const { SMTPServer } = require('smtp-server') as { SMTPServer: new (options: Options) => Server }
+const { SMTPConnection } = require(join(dirname(require.resolve('smtp-server')), 'smtp-connection.js')) as {
+  SMTPConnection: { readonly prototype: Connection }
+}
+// It waits 100 ms before it greets, for clients that speak too early, and no option changes that. Nobody else does.
+const greetAtOnce: Pick<Connection, 'init'> & ThisType<Connection> = {
+  init() {
+    this._setListeners(() => this.connectionReady())
+  },
+}
+Object.assign(SMTPConnection.prototype, greetAtOnce)
+
 const [port, users] = process.argv.slice(2).map(Number)
 const passwords = new Map(Array.from({ length: users ?? 1 }, (_, index) => [`user${index}`, `secret${index}`]))
 

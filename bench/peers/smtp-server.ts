@@ -5,10 +5,10 @@ import { fileURLToPath } from 'node:url'
 import { endProgram, type Fixture, freePort, greets, startProgram } from '../fixture.ts'
 import type { Side } from '../side.ts'
 
-export const smtpServerSide = (fixture: Fixture): Side => ({
+export const smtpServerSide = (fixture: Fixture): Side & { readonly name: 'smtp-server' } => ({
   name: 'smtp-server',
   settling: 8,
-  what: "nodemailer's smtp-server, one Node process of one user: compares passwords in memory without a hash, reads messages and drops them",
+  what: "nodemailer's smtp-server, one Node process of one user: compares passwords in memory without a hash, greets at once instead of after its 100 ms, reads messages and drops them",
   absent() {
     try {
       createRequire(import.meta.url).resolve('smtp-server')

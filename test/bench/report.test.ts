@@ -2,8 +2,9 @@ import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
-import { type Figure, ratioOf, sampleOf, toJson, verdictOf } from '../../bench/figures.ts'
+import { type Figure, ratioOf, sampleOf, shareOf, toJson, verdictOf } from '../../bench/figures.ts'
 import { boxesOf, flameGraph } from '../../bench/flame.ts'
+import { passes } from '../../bench/open.ts'
 import { svgPlot } from '../../bench/plot.ts'
 import { rows } from '../../bench/rows.ts'
 import { specialRows } from '../../bench/special.ts'
@@ -56,6 +57,29 @@ void test('--json has row, clients, ours, baseline and ratio, and null where the
   assert.equal(half.ratio, null)
   assert.equal(half.verdict, 'none')
   assert.equal(ratioOf(figure({ ours: undefined })), undefined)
+})
+
+void test('the share of the limit is how much of it is reached, of a rate as of a time', () => {
+  const limit = { name: 'dialogue', sample: sampleOf([1000]) }
+  assert.equal(shareOf(figure({ limit })), 0.5)
+  assert.equal(shareOf(figure({ limit, better: 'less', ours: sampleOf([4000]) })), 0.25)
+  assert.equal(shareOf(figure({})), undefined)
+  const json = toJson(figure({ limit }))
+  assert.deepEqual([json.limit, json.limitMedian, json.limitShare], ['dialogue', 1000, 0.5])
+  assert.deepEqual([toJson(figure({})).limit, toJson(figure({})).limitShare], [null, null])
+  assert.match(textTable([figure({ limit })]), / 2\.08x +0\.50 of dialogue +>= 1\.6x/)
+})
+
+void test('where p99 passes 100 ms lies between the last rate below and the first above', () => {
+  const points = [
+    [400, 300],
+    [100, 10],
+    [300, 50],
+    [200, 20],
+  ] as const
+  assert.equal(passes(points, 100), 320)
+  assert.equal(passes(points.slice(1), 100), undefined)
+  assert.equal(passes([[100, 200]], 100), undefined)
 })
 
 void test('a missed target is printed plainly', () => {
@@ -131,4 +155,5 @@ void test('--list names each row, --help explains, an unknown row is refused wit
   const { code, err } = run('--row', 'cool')
   assert.equal(code, 1)
   assert.match(err, /there is no row "cool"; there are cold, linked, warm/)
+  assert.match(run('col').err, /there is no row "col"/)
 })
