@@ -11,6 +11,7 @@ export interface BenchOptions {
   readonly profile: boolean
   readonly install: boolean
   readonly list: boolean
+  readonly table: boolean
   readonly help: boolean
   /** Which side takes the place of ours. `chain` proves the bench: a ratio that is not 1 is its own error. */
   readonly ours: string
@@ -36,7 +37,9 @@ export const help = `npm run bench -- [option ...] [WORD ...]: acceptd against t
                    "postfix, discarding", dovecot, haraka, smtp-server
   --profile        writes flame graphs of acceptd's threads under the load of \`cold\` and \`warm\` to bench/results/
   --install        first installs what the other servers need (apt-get, root only)
-Results of all rows go to bench/results/, unless --quick: figures.md and an SVG plot for each curve. Exit code 1 if a run had errors.
+  --table          measures nothing: writes README's table anew from the runs in bench/results/runs
+Results of all rows go to bench/results/, unless --quick: figures.md, an SVG plot for each curve, and the run itself in runs/, with its
+commit and date; README's table shows the range of all of them. Exit code 1 if a run had errors.
 `
 
 function number(name: string, text: string | undefined, least: number): number | undefined {
@@ -56,6 +59,7 @@ export function readOptions(argv: readonly string[]): BenchOptions {
       full: flag,
       row: { type: 'string', multiple: true, default: [] },
       list: flag,
+      table: flag,
       json: flag,
       strict: flag,
       runs: { type: 'string' },
@@ -77,6 +81,7 @@ export function readOptions(argv: readonly string[]): BenchOptions {
     profile: values.profile,
     install: values.install,
     list: values.list,
+    table: values.table,
     help: values.help,
     ours: values.ours,
     runs: number('runs', values.runs, 1),

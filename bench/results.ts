@@ -1,10 +1,11 @@
-// bench/results/: the table in Markdown and a plot for each curve.
-import { mkdirSync, writeFileSync } from 'node:fs'
+// bench/results/: the table in Markdown and a plot for each curve of the last whole run, all whole runs in runs/, and README's table of them.
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Facts } from './facts.ts'
-import type { Figure, Sample } from './figures.ts'
+import { type Figure, type Sample, toJson } from './figures.ts'
 import { top } from './fixture.ts'
 import { svgPlot } from './plot.ts'
+import { type KeptRun, publishedTable, withTable } from './published.ts'
 import { markdown } from './table.ts'
 
 export const resultsDirectory = join(top, 'bench/results')
@@ -98,13 +99,34 @@ function writePlots(figures: readonly Figure[], oursName: string): { readonly fi
   })
 }
 
+/** From the oldest to the newest. */
+export function keptRuns(directory = join(resultsDirectory, 'runs')): readonly KeptRun[] {
+  if (!existsSync(directory)) return []
+  const files = readdirSync(directory).filter((name) => name.endsWith('.json'))
+  return files.toSorted().map((name) => JSON.parse(readFileSync(join(directory, name), 'utf8')) as KeptRun)
+}
+
+/** The table of README.md, from the runs that are kept. */
+export function writeTable(runs: readonly KeptRun[]): void {
+  if (runs.length === 0) return
+  const readme = join(top, 'README.md')
+  writeFileSync(readme, withTable(readFileSync(readme, 'utf8'), publishedTable(runs)))
+}
+
 export function writeResults(
   facts: Facts,
   figures: readonly Figure[],
   notes: readonly string[],
   oursName: string,
 ): void {
-  mkdirSync(resultsDirectory, { recursive: true })
+  const runs = join(resultsDirectory, 'runs')
+  mkdirSync(runs, { recursive: true })
   const plots = writePlots(figures, oursName)
   writeFileSync(join(resultsDirectory, 'figures.md'), markdown(facts, figures, notes, plots))
+  // A second one of a day does not replace the first.
+  const time = new Date().toISOString().slice(11, 16).replace(':', '')
+  const lines = figures.map((each) => JSON.stringify(toJson(each)))
+  const text = `{"facts":${JSON.stringify(facts)},\n"notes":${JSON.stringify(notes)},\n"figures":[\n${lines.join(',\n')}\n]}\n`
+  writeFileSync(join(runs, `${facts.date}-${time}-${facts.commit}.json`), text)
+  writeTable(keptRuns())
 }

@@ -12,7 +12,7 @@ import { type BenchOptions, help, readOptions } from './options.ts'
 import { oursSide } from './ours.ts'
 import { peerSides } from './peers/all.ts'
 import { writeFlameGraphs } from './profile.ts'
-import { resultsDirectory, writeResults } from './results.ts'
+import { keptRuns, resultsDirectory, writeResults, writeTable } from './results.ts'
 import { rows } from './rows.ts'
 import { pointsOf, runRow } from './runner.ts'
 import type { Side } from './side.ts'
@@ -172,6 +172,10 @@ async function main(): Promise<number> {
   const options = readOptions(process.argv.slice(2))
   if (options.help || options.list) {
     process.stdout.write(options.help ? help : listText())
+    return 0
+  }
+  if (options.table) {
+    writeTable(keptRuns())
     return 0
   }
   const chosen = chooseRows(options)
