@@ -186,6 +186,8 @@ const xclientWritten = pure(
       proto: 'ESMTP',
       login,
       local: { ip: local, port: 587 },
+      ident: '',
+      source: 'REMOTE',
     })
     assert.match(line, /^(XCLIENT( [A-Z]+=[!-~]+)+\r\n)?$/)
     assert.ok(line.length <= 512)
