@@ -31,8 +31,9 @@ const MAY: Readonly<Record<string, Allowed>> = {
     node: 'worker_threads',
     packages: 'neverthrow',
   },
+  fleet: { folders: 'protocol limits contract edge config', node: '', packages: 'neverthrow ioredis' },
   runtime: {
-    folders: 'protocol rules limits actors contract edge config session lane',
+    folders: 'protocol rules limits actors contract edge config session lane fleet',
     node: 'worker_threads crypto path',
     packages: 'neverthrow piscina',
   },

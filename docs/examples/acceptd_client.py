@@ -928,6 +928,7 @@ class Acceptd:
         *,
         reason: Optional[str] = None,
         ttl: Optional[float] = None,
+        fleet: Optional[bool] = None,
         dry_run: Optional[bool] = None,
     ) -> Dict[str, Any]:
         """Refuses further logins of a user and ends their sessions immediately.
@@ -935,20 +936,29 @@ class Acceptd:
         user: The user, exactly.
         reason: The reason, for the log and for later queries.
         ttl: Seconds after which it ends by itself; op.list shows it until then.
+        fleet: On every host of the fleet (control/fleet), not on this one alone. Default False.
         dry_run: Report what would happen and change nothing. Default False.
-        Returns {user, blocked, ended, ids, ends?, dryRun}.
+        Returns {user, blocked, ended, ids, ends?, hosts?, silentHosts?, dryRun}.
         """
-        return self._call("user.block", {"user": user, "reason": reason, "ttl": ttl, "dryRun": dry_run})
+        return self._call("user.block", {"user": user, "reason": reason, "ttl": ttl, "fleet": fleet, "dryRun": dry_run})
 
-    def user_unblock(self, user: str, *, reason: Optional[str] = None, dry_run: Optional[bool] = None) -> Dict[str, Any]:
+    def user_unblock(
+        self,
+        user: str,
+        *,
+        reason: Optional[str] = None,
+        fleet: Optional[bool] = None,
+        dry_run: Optional[bool] = None,
+    ) -> Dict[str, Any]:
         """Lets a blocked user log in again.
 
         user: The user, exactly.
         reason: The reason, for the log and for later queries.
+        fleet: On every host of the fleet (control/fleet), not on this one alone. Default False.
         dry_run: Report what would happen and change nothing. Default False.
-        Returns {user, blocked, dryRun}.
+        Returns {user, blocked, hosts?, silentHosts?, dryRun}.
         """
-        return self._call("user.unblock", {"user": user, "reason": reason, "dryRun": dry_run})
+        return self._call("user.unblock", {"user": user, "reason": reason, "fleet": fleet, "dryRun": dry_run})
 
     def auth_test(self, user: str, password: str, *, chain: Optional[str] = None, protocol: Optional[str] = None) -> Dict[str, Any]:
         """Runs the real login chain up to the start of the backend and reports how it ended.

@@ -15,6 +15,7 @@ import { type AccessRules, NO_ACCESS_RULES, parseAccess } from './access.ts'
 import { type CertificateUser, parseCertUsers } from './certusers.ts'
 import { type ChainsFile, parseChains } from './chains.ts'
 import { refuseContradictions } from './contradictions.ts'
+import { type FleetConfig, parseFleet } from './fleet.ts'
 import {
   ACCESS_FILE,
   type ControlTexts,
@@ -69,6 +70,8 @@ export interface Config {
   readonly logFormat: 'text' | 'json'
   readonly maxSessions: number
   readonly limits: Limits
+  /** Undefined: this host is on its own. */
+  readonly fleet: FleetConfig | undefined
   readonly helper: HelperMode
   readonly lanes: number
   readonly statusGroup: number | undefined
@@ -221,6 +224,7 @@ function scalars(reading: Reading) {
     logFormat: wordOf(reading, 'logformat', ['text', 'json']),
     maxSessions: numberOf(reading, 'maxsessions', 0, 10_000_000),
     limits: limitsOf(reading),
+    fleet: fleetOf(reading),
     tlsMinimum: wordOf(reading, 'tlsminimum', ['1.2', '1.3']),
     tlsCiphers: lineOf(reading, 'tlsciphers'),
     tlsUnknownName: wordOf(reading, 'tlsunknownname', ['default', 'refuse']),
@@ -283,6 +287,12 @@ function limitsOf({ texts, errors }: Reading): Limits {
   const limits = parseLimits(texts.limits ?? '', 'control/limits')
   if (limits.isErr()) errors.push(...limits.error)
   return limits.unwrapOr(NO_LIMITS)
+}
+
+function fleetOf({ texts, errors }: Reading): FleetConfig | undefined {
+  const fleet = parseFleet(texts.fleet, 'control/fleet')
+  if (fleet.isErr()) errors.push(...fleet.error)
+  return fleet.unwrapOr(undefined)
 }
 
 function metricsOf(reading: Reading): Config['metrics'] {

@@ -158,6 +158,13 @@ export const KNOBS = [
     fallback: '',
     about: 'NAME SCOPE WHAT RATE: how much of what a client, a user or everybody may have.',
   },
+  {
+    name: 'fleet',
+    isTable: true,
+    changes: 'reload',
+    fallback: '',
+    about: 'WORD VALUE: the hosts that share limits and blocks, and the Valkey or Redis between them.',
+  },
   { name: 'saslbrokenclients', changes: 'reload', fallback: '0', about: '1: a second EHLO line AUTH=LOGIN PLAIN.' },
   {
     name: 'listeners',

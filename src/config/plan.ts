@@ -7,6 +7,7 @@ import { knowsCiphers } from '../edge/tls.ts'
 import type { ConfigError } from '../protocol/errors.ts'
 import { loadTls } from './certificates.ts'
 import { type Config, compileConfig } from './config.ts'
+import { readFleetSecrets } from './fleet.ts'
 import { changedFiles, type Disk, hashOf } from './generations.ts'
 import { type ControlTexts, filesIn, knobOf, trouble } from './knobs.ts'
 import { unknownFile, warningsOf } from './warnings.ts'
@@ -144,6 +145,7 @@ function judge(
 function unusable(config: Config, only: readonly string[] | undefined): readonly ConfigError[] {
   const errors: ConfigError[] = []
   if (only?.includes('tls') ?? true) loadTls(config, Date.now()).mapErr((all) => errors.push(...all))
+  if (only?.includes('fleet') ?? true) readFleetSecrets(config.fleet).mapErr((all) => errors.push(...all))
   if (!knowsCiphers(config.tlsCiphers))
     errors.push(trouble('tlsciphers', 1, 1, 'OpenSSL knows none of these ciphers', 'see openssl-ciphers(1)'))
   return errors

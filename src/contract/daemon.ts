@@ -17,6 +17,7 @@ import type {
 } from './configuration.ts'
 import type { Events } from './events.ts'
 import type { FailureName } from './failure.ts'
+import type { FleetControl } from './fleet.ts'
 import type { LimitsControl } from './limits.ts'
 import type { LogControl } from './log.ts'
 import type { Sample } from './metrics.ts'
@@ -109,6 +110,7 @@ export interface Daemon {
     evaluate(client: AccessQuestion): Soon<AccessAnswer>
   }
   readonly limits: LimitsControl
+  readonly fleet: FleetControl
   readonly certusers: {
     /** Whom the published control/certusers finds for a name of a certificate. */
     evaluate(name: string): Soon<readonly { readonly user: string; readonly line: number }[]>
@@ -173,7 +175,7 @@ export interface ServerInfo {
 }
 
 export interface HealthCheck {
-  /** `helper`, `listeners`, `programs`, `certificates` if there are any, `descriptors`, `lanes`, `files`, `state`; `run`, `sockets`, `upgrade` if something is wrong. */
+  /** `helper`, `listeners`, `programs`, `certificates` if there are any, `descriptors`, `lanes`, `files`, `state`; `fleet` in one; `run`, `sockets`, `upgrade` if something is wrong. */
   readonly name: string
   readonly state: 'ok' | 'warning' | 'failed'
   /** A sentence for people. */

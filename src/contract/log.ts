@@ -11,7 +11,8 @@ const EVENTS = {
     backend-died backend-ended ehlo-refused xclient xclient-refused xforward timeout`,
   message: 'too-slow bare-line-end dot-after-nul from-refused senders-unreadable',
   tls: `tls-failed tls-unexpected plaintext-before-tls client-certificate-refused certificates-loaded certificates-failed`,
-  limit: 'limit-reached limits-silent limits-answer limit-set limit-restored limit-cleared penalties-cleared',
+  limit: `limit-reached limits-silent limits-answer limit-set limit-restored limit-cleared penalties-cleared
+    fleet-joined fleet-lost`,
   config: 'generation last-good-runs published unchanged reload-failed',
   lane: 'lane-died lane-recycled lane-ready descriptors-used-up listener-failed listener-paused listener-resumed',
 } as const

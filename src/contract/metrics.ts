@@ -81,6 +81,11 @@ export const METRICS = {
     help: 'Verdicts on limits that lanes gave without the main thread.',
     labels: [],
   },
+  acceptd_fleet_together: { type: 'gauge', help: '1 while the engine of the fleet answers in time.', labels: [] },
+  acceptd_fleet_hosts: { type: 'gauge', help: 'Hosts of the fleet that are here, this one included.', labels: [] },
+  acceptd_fleet_subjects: { type: 'gauge', help: 'Subjects of limits that the hosts tell each other.', labels: [] },
+  acceptd_fleet_answer_seconds: { type: 'gauge', help: 'How long the last answer of the engine took.', labels: [] },
+  acceptd_fleet_losses_total: { type: 'counter', help: 'Times that the engine was away, slow or wrong.', labels: [] },
   acceptd_messages_total: {
     type: 'counter',
     help: 'Messages by what the backend answered.',

@@ -4,21 +4,25 @@
 import { keep, recall } from './expiring.ts'
 import { GRANTED, type LimitsVerdict } from './frames.ts'
 import { type Applied, appliedTo, type Who } from './limit.ts'
+import { announce, counted, foreign, tell, windowKey } from './sharing.ts'
 import {
   type Attempt,
+  addIn,
   banKey,
   banned,
   byUser,
   type Client,
   count,
   countIn,
+  forgetCount,
   full,
+  inAll,
   type Limiter,
   recount,
   windowId,
   windowsOf,
 } from './table.ts'
-import { addTo, inWindow, takeBack } from './windows.ts'
+import { takeBack } from './windows.ts'
 
 /** For so long the same wrong password counts once. */
 const REPEAT_MILLISECONDS = 3_600_000
@@ -29,7 +33,9 @@ const pendingKey = ({ id, subject }: { readonly id: string; readonly subject: st
 function resolve(limiter: Limiter, { reserved }: Attempt, back: boolean): void {
   for (const one of reserved) {
     count(limiter.pending, pendingKey(one), -1)
-    if (back) takeBack(one.windows, one.subject, 1, one.part)
+    if (!back) continue
+    takeBack(one.windows, one.subject, 1, one.part)
+    if (limiter.sharing !== undefined) counted(limiter.sharing, windowKey(one.id, one.subject), -1)
   }
 }
 
@@ -80,14 +86,18 @@ export function failed(limiter: Limiter, client: Client | undefined, now: number
   for (const one of applied) {
     const { rate, scope } = one.limit
     const windows = windowsOf(limiter, one.limit)
+    const id = windowId(one.limit)
     const sure =
-      inWindow(windows, one.subject, now) -
-      (limiter.pending.get(pendingKey({ id: windowId(one.limit), subject: one.subject })) ?? 0)
-    if (rate.kind === 'window' && rate.ban > 0 && sure >= rate.most)
+      inAll(limiter, id, windows, one.subject, now) -
+      (limiter.pending.get(pendingKey({ id, subject: one.subject })) ?? 0)
+    if (rate.kind === 'window' && rate.ban > 0 && sure >= rate.most) {
       keep(limiter.bans, banKey(one), one, now + rate.ban * 1000)
+      announce(limiter.sharing, { ban: one.limit.name, subject: one.subject, seconds: rate.ban })
+    }
     if (rate.kind !== 'delay') continue
-    if (!isRepeat(limiter, one, hash, now)) addTo(windows, one.subject, 1, now)
-    const delay = delayAfter(inWindow(windows, one.subject, now), rate.longest)
+    if (!isRepeat(limiter, one, hash, now)) addIn(limiter, one.limit, one.subject, 1, now)
+    if (limiter.sharing !== undefined) tell(limiter.sharing, windowKey(id, one.subject))
+    const delay = delayAfter(inAll(limiter, id, windows, one.subject, now), rate.longest)
     seconds = Math.max(seconds, delay)
     if (scope === 'address') keep(limiter.waits, banKey(one), now + delay * 1000, now + delay * 1000)
   }
@@ -109,7 +119,10 @@ export function passed(limiter: Limiter, client: Client | undefined): void {
   resolve(limiter, client.login, true)
   for (const one of appliedTo(limiter.limits, 'failed-logins', client.who)) {
     if (one.limit.rate.kind !== 'delay' || one.limit.scope !== 'address') continue
-    windowsOf(limiter, one.limit).counts.delete(one.subject)
+    const id = windowId(one.limit)
+    if (foreign(limiter.sharing, windowKey(id, one.subject)) > 0)
+      announce(limiter.sharing, { forget: id, subject: one.subject })
+    forgetCount(limiter, id, one.subject)
     limiter.waits.values.delete(banKey(one))
   }
   client.login = undefined

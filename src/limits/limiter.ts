@@ -7,7 +7,9 @@ import { failed, login, passed, settle } from './attempts.ts'
 import { type Expiring, expire } from './expiring.ts'
 import { GRANTED, type LimitsFrame, type LimitsVerdict, type Used } from './frames.ts'
 import { appliedTo, type Limits, type Who } from './limit.ts'
+import { sweepShares } from './sharing.ts'
 import {
+  addIn,
   banned,
   type Client,
   clientOf,
@@ -18,13 +20,13 @@ import {
   keysOf,
   type Limiter,
   MOST_SUBJECTS,
+  ownCount,
   release,
   windowId,
-  windowsOf,
 } from './table.ts'
-import { addTo, sweep } from './windows.ts'
+import { sweep } from './windows.ts'
 
-export { type Limiter, MOST_SUBJECTS, newLimiter } from './table.ts'
+export { type Limiter, MOST_SUBJECTS, newLimiter, ownCount } from './table.ts'
 
 /** Other lines, or other rates set: what was counted stays, and clients that are here are counted by the new lines. */
 export function useLimits(limiter: Limiter, published: Limits): void {
@@ -47,6 +49,7 @@ export function useLimits(limiter: Limiter, published: Limits): void {
 /** Carries out what a lane says; undefined: it is no question. `now` in milliseconds of the monotonic clock. */
 export function receive(limiter: Limiter, lane: string, frame: LimitsFrame, now: number): LimitsVerdict | undefined {
   const [tag, ticket] = frame
+  if (limiter.sharing !== undefined) limiter.sharing.now = now
   switch (tag) {
     case 'enter':
       return counted(limiter, enter(limiter, clientsOf(limiter, lane), ticket, frame[3], now))
@@ -64,7 +67,7 @@ export function receive(limiter: Limiter, lane: string, frame: LimitsFrame, now:
       return undefined
     case 'octets':
       for (const { limit, subject } of appliedTo(limiter.limits, 'octets', frame[2]))
-        addTo(windowsOf(limiter, limit), subject, frame[3], now)
+        addIn(limiter, limit, subject, frame[3], now)
       return undefined
     case 'ended':
       ended(limiter, lane, ticket)
@@ -81,6 +84,7 @@ export function laneDied(limiter: Limiter, lane: string): void {
 export function sweepAll(limiter: Limiter, now: number): void {
   for (const windows of limiter.windows.values()) sweep(windows, now)
   for (const table of [limiter.bans, limiter.waits, limiter.repeats]) expire(table as Expiring<unknown>, now)
+  if (limiter.sharing !== undefined) sweepShares(limiter.sharing, ownCount(limiter, now))
 }
 
 function counted(limiter: Limiter, verdict: LimitsVerdict): LimitsVerdict {

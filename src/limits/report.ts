@@ -3,8 +3,8 @@
 import { delayAfter } from './attempts.ts'
 import { type Applied, appliedTo, type Limit, parseRate, type Rate, WHATS, type Who } from './limit.ts'
 import { useLimits } from './limiter.ts'
-import { atOnceKey, banKey, type Limiter, windowId } from './table.ts'
-import { inWindow } from './windows.ts'
+import { announce, atOnceKeyOf, foreign, windowKey } from './sharing.ts'
+import { atOnceKey, banKey, forgetCount, inAll, type Limiter, windowId } from './table.ts'
 
 export interface Use {
   readonly subject: string
@@ -22,10 +22,12 @@ export function fullness(limiter: Limiter, limit: Limit, now: number): { subject
   }
   if (limit.rate.kind === 'at-once') {
     const prefix = atOnceKey({ limit, subject: '' })
-    for (const [key, used] of limiter.atOnce) if (key.startsWith(prefix)) see(key.slice(prefix.length), used)
+    for (const [key, used] of limiter.atOnce)
+      if (key.startsWith(prefix)) see(key.slice(prefix.length), used + foreign(limiter.sharing, atOnceKeyOf(key)))
   } else {
-    const windows = limiter.windows.get(windowId(limit))
-    for (const subject of windows?.counts.keys() ?? []) see(subject, inWindow(windows as never, subject, now))
+    const id = windowId(limit)
+    const windows = limiter.windows.get(id)
+    for (const subject of windows?.counts.keys() ?? []) see(subject, inAll(limiter, id, windows as never, subject, now))
   }
   return { subjects, nearest }
 }
@@ -35,9 +37,14 @@ const isOf = ({ only }: Limit, subject: string): boolean =>
   only === undefined || only.network !== undefined || only.text === subject
 
 export const usedBy = (limiter: Limiter, one: Applied, now: number): number => {
-  if (one.limit.rate.kind === 'at-once') return limiter.atOnce.get(atOnceKey(one)) ?? 0
-  const windows = limiter.windows.get(windowId(one.limit))
-  return windows === undefined ? 0 : inWindow(windows, one.subject, now)
+  const id = windowId(one.limit)
+  const key = atOnceKey(one)
+  if (one.limit.rate.kind === 'at-once')
+    return (limiter.atOnce.get(key) ?? 0) + foreign(limiter.sharing, atOnceKeyOf(key))
+  const windows = limiter.windows.get(id)
+  return windows === undefined
+    ? foreign(limiter.sharing, windowKey(id, one.subject))
+    : inAll(limiter, id, windows, one.subject, now)
 }
 
 export const mostOf = (rate: Rate): number | undefined => ('most' in rate ? rate.most : undefined)
@@ -62,7 +69,7 @@ export function penalties(limiter: Limiter, now: number): readonly Penalty[] {
     const windows = limiter.windows.get(windowId(limit))
     if (windows === undefined) continue
     for (const subject of windows.counts.keys()) {
-      const failures = inWindow(windows, subject, now)
+      const failures = inAll(limiter, windowId(limit), windows, subject, now)
       if (failures > 0 && isOf(limit, subject))
         found.push({ limit, subject, failures, delay: delayAfter(failures, limit.rate.longest), ends: 0 })
     }
@@ -72,26 +79,32 @@ export function penalties(limiter: Limiter, now: number): readonly Penalty[] {
   return found
 }
 
-/** Delays and bans of one subject, or of all; how many there were. */
+/** Delays and bans of one subject, or of all, on every host of a fleet; how many there were on this one. */
 export function forgive(limiter: Limiter, subject: string | undefined, now: number): number {
+  announce(limiter.sharing, { forgive: true, subject })
+  return forgiveHere(limiter, subject, now)
+}
+
+export function forgiveHere(limiter: Limiter, subject: string | undefined, now: number): number {
   const chosen = penalties(limiter, now).filter((one) => subject === undefined || one.subject === subject)
   for (const one of chosen) {
     limiter.bans.values.delete(banKey(one))
     limiter.waits.values.delete(banKey(one))
     for (const limit of limiter.limits.limits)
       if (limit.what === 'failed-logins' && limit.scope === one.limit.scope)
-        limiter.windows.get(windowId(limit))?.counts.delete(one.subject)
+        forgetCount(limiter, windowId(limit), one.subject)
   }
   return chosen.length
 }
 
 /** What a line has counted of one subject, or of all, in a time: sessions at the same time are here all the same. */
 export function forget(limiter: Limiter, limit: Limit, subject: string | undefined): number {
-  const counts = limiter.windows.get(windowId(limit))?.counts
+  const id = windowId(limit)
+  const counts = limiter.windows.get(id)?.counts
+  if (id !== '') announce(limiter.sharing, { forget: id, subject })
   if (counts === undefined) return 0
   const size = counts.size
-  if (subject === undefined) counts.clear()
-  else counts.delete(subject)
+  for (const one of subject === undefined ? [...counts.keys()] : [subject]) forgetCount(limiter, id, one)
   return size - counts.size
 }
 

@@ -13,6 +13,17 @@ import {
   type What,
   type Who,
 } from './limit.ts'
+import {
+  atOnceKeyOf,
+  counted,
+  foreign,
+  hasRoom,
+  isShared,
+  type OwnCount,
+  type Sharing,
+  windowKey,
+  windowOf,
+} from './sharing.ts'
 import { addTo, inWindow, newWindows, retryAfter, type Windows } from './windows.ts'
 
 /** Subjects that are remembered, of all windows together. */
@@ -66,6 +77,8 @@ export interface Limiter {
   readonly repeats: Expiring<true>
   /** By name of the limit. */
   readonly refusals: Map<string, number>
+  /** With the other hosts of a fleet. */
+  sharing: Sharing | undefined
 }
 
 export const newLimiter = (): Limiter => ({
@@ -80,6 +93,7 @@ export const newLimiter = (): Limiter => ({
   waits: newExpiring(MOST_REMEMBERED),
   repeats: newExpiring(MOST_REMEMBERED),
   refusals: new Map(),
+  sharing: undefined,
 })
 
 /** Empty: the line has no window. */
@@ -132,13 +146,19 @@ export function keysOf({ limits }: Limiter, { who, beforeLogin }: Client): reado
 }
 
 /** The client is counted under these keys, and no others. */
-export function hold({ atOnce }: Limiter, client: Client, keys: readonly string[]): void {
+export function hold({ atOnce, sharing }: Limiter, client: Client, keys: readonly string[]): void {
   client.keys = keys
-  for (const key of keys) count(atOnce, key, 1)
+  for (const key of keys) {
+    count(atOnce, key, 1)
+    if (sharing !== undefined) counted(sharing, atOnceKeyOf(key), 1)
+  }
 }
 
-export function release({ atOnce }: Limiter, client: Client): void {
-  for (const key of client.keys) count(atOnce, key, -1)
+export function release({ atOnce, sharing }: Limiter, client: Client): void {
+  for (const key of client.keys) {
+    count(atOnce, key, -1)
+    if (sharing !== undefined) counted(sharing, atOnceKeyOf(key), -1)
+  }
   client.keys = []
 }
 
@@ -158,13 +178,42 @@ export function recount(limiter: Limiter, client: Client): void {
 /** The first line that has no room for one more. */
 export function full(limiter: Limiter, applied: readonly Applied[], now: number): Refused | undefined {
   for (const one of applied) {
-    const { rate } = one.limit
-    if (rate.kind === 'at-once' && (limiter.atOnce.get(atOnceKey(one)) ?? 0) >= rate.most) return refusal(one, 0)
+    const { limit, subject } = one
+    const { rate } = limit
+    if (rate.kind === 'at-once') {
+      const key = atOnceKey(one)
+      if (!room(limiter, atOnceKeyOf(key), limiter.atOnce.get(key) ?? 0, rate.most)) return refusal(one, 0)
+    }
     if (rate.kind !== 'window') continue
-    const windows = windowsOf(limiter, one.limit)
-    if (inWindow(windows, one.subject, now) >= rate.most) return refusal(one, retryAfter(windows, one.subject, now))
+    const windows = windowsOf(limiter, limit)
+    if (!room(limiter, windowKey(windowId(limit), subject), inWindow(windows, subject, now), rate.most))
+      return refusal(one, retryAfter(windows, subject, now))
   }
   return undefined
+}
+
+const room = ({ sharing }: Limiter, key: string, own: number, most: number): boolean =>
+  sharing === undefined || !isShared(key) ? own < most : hasRoom(sharing, key, own, most)
+
+/** How much the window that ends now has, with what other hosts count. */
+export const inAll = (limiter: Limiter, id: string, windows: Windows, subject: string, now: number): number =>
+  inWindow(windows, subject, now) + foreign(limiter.sharing, windowKey(id, subject))
+
+/** What this host counts of a shared subject. */
+export const ownCount =
+  (limiter: Limiter, now: number): OwnCount =>
+  ({ key }) => {
+    const found = windowOf(key)
+    if (found === undefined) return { used: limiter.atOnce.get(key.slice(2)) ?? 0 }
+    const { id, subject } = found
+    const windows = limiter.windows.get(id)
+    return windows === undefined ? { used: 0 } : { used: inWindow(windows, subject, now), windows, subject }
+  }
+
+/** Counts in a window, or takes back in that part of it. */
+export function addIn(limiter: Limiter, limit: Limit, subject: string, n: number, now: number): number {
+  if (limiter.sharing !== undefined) counted(limiter.sharing, windowKey(windowId(limit), subject), n)
+  return addTo(windowsOf(limiter, limit), subject, n, now)
 }
 
 /** Counts one more in every window of these lines; two lines may share one. */
@@ -174,9 +223,15 @@ export function countIn(limiter: Limiter, applied: readonly Applied[], now: numb
     if (limit.rate.kind !== 'window') continue
     const windows = windowsOf(limiter, limit)
     if (done.some((one) => one.windows === windows && one.subject === subject)) continue
-    done.push({ id: windowId(limit), windows, subject, part: addTo(windows, subject, 1, now) })
+    done.push({ id: windowId(limit), windows, subject, part: addIn(limiter, limit, subject, 1, now) })
   }
   return done
+}
+
+/** What this host has counted of a subject; the other hosts are told that it is gone. */
+export function forgetCount({ windows, sharing }: Limiter, id: string, subject: string): void {
+  if (windows.get(id)?.counts.delete(subject) === true && sharing !== undefined)
+    counted(sharing, windowKey(id, subject), -1)
 }
 
 export const banKey = ({ limit, subject }: Applied): string => `${limit.name} ${subject}`

@@ -71,7 +71,8 @@ function serverOf(context: Context): Server {
   return server
 }
 
-async function answerOf(
+/** As one caller asks it; what it changes is told, and saved. */
+export async function answerOf(
   context: Context,
   name: string,
   method: Method,

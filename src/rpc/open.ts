@@ -3,6 +3,7 @@ import { err, ok, type Result } from 'neverthrow'
 import type { Daemon, RpcFailure } from '../contract/daemon.ts'
 import type { Sample } from '../contract/metrics.ts'
 import { type Context, createContext } from './context.ts'
+import { fleetHandler } from './fleet.ts'
 import { listenMetrics } from './http.ts'
 import { listenSocket } from './socket.ts'
 import type { Listening } from './socket-path.ts'
@@ -55,6 +56,7 @@ export async function openControlPlane(
     }
     listening.push(bound.value)
   }
+  daemon.fleet.serve(fleetHandler(context))
   return ok({
     addresses: listening.map(({ address }) => address),
     inTurn: (change) => context.inTurn(change),

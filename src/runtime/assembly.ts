@@ -1,6 +1,7 @@
 // The parts of a runtime that hear lanes, helper and certificates, put together.
 
 import type { DaemonEvent } from '../contract/events.ts'
+import { VERSION } from '../contract/version.ts'
 import { type HelperWatch, watchHelper } from '../edge/helper.ts'
 import { descriptorsForSessions } from '../edge/sizing.ts'
 import type { AcceptdChannel } from '../edge/succession.ts'
@@ -10,6 +11,7 @@ import { type Audience, emit, log, showTraces, tellLane } from './audience.ts'
 import { type Capabilities, createCapabilities } from './capabilities.ts'
 import { type Certificates, createCertificates } from './certificates.ts'
 import { type Crew, laneEnded } from './crew.ts'
+import { createFleetService, type FleetService } from './fleet.ts'
 import { createFormers, type Formers } from './former.ts'
 import type { PoolEvents } from './lane-talk.ts'
 import { newLeases } from './leases.ts'
@@ -63,6 +65,24 @@ export const capabilitiesOf = (
     log: (level, event, fields) => log(audience, level, event, fields),
   })
 
+export function fleetOf(
+  publishing: Publishing,
+  audience: Audience,
+  limits: LimitsService,
+  isHanding: () => boolean,
+): FleetService {
+  const fleet = createFleetService({
+    limiter: limits.limiter,
+    now: limits.now,
+    log: (level, event, fields) => log(audience, level, event, fields),
+    facts: () => ({ version: VERSION, generation: publishing.current.generation, sha256: publishing.current.sha256 }),
+    isHanding,
+  })
+  limits.onCounted = fleet.counted
+  fleet.use(publishing.current.config.fleet)
+  return fleet
+}
+
 export interface Parts {
   readonly options: RuntimeOptions
   readonly publishing: Publishing
@@ -73,6 +93,7 @@ export interface Parts {
   readonly certificates: Certificates
   readonly capabilities: Capabilities
   readonly limits: LimitsService
+  readonly fleet: FleetService
   readonly save: () => void
   readonly acceptd: AcceptdChannel | undefined
 }

@@ -29,6 +29,7 @@ export function createDaemon(runtime: Runtime, version: string, stop: (grace: nu
     senders: sendersOf(runtime),
     certusers: certusersOf(runtime),
     limits: limitsOf(runtime),
+    fleet: runtime.fleet,
     users: usersOf(runtime),
     auth: authOf(runtime),
     lanes: lanesOf(runtime),

@@ -27,6 +27,8 @@ export interface LimitsService {
     readonly overrides: readonly KeptOverride[]
   }) => void
   readonly hear: (lane: LaneHandle, frames: readonly LimitsFrame[]) => void
+  /** Called when something has been counted. */
+  onCounted: () => void
   readonly died: (lane: LaneHandle) => void
   readonly use: (limits: Limits) => void
   readonly stop: () => void
@@ -45,10 +47,11 @@ export function createLimits(first: Limits, overrides: readonly KeptOverride[]):
   useLimits(limiter, first)
   setRates(limiter, overrides)
   let secret: Uint8Array = randomBytes(32)
-  let ahead = 0
+  // Windows of hosts with the same time begin together.
+  let ahead = Date.now() - monotonic()
   const clock = () => monotonic() + ahead
   const sweeping = setInterval(() => sweepAll(limiter, clock()), SWEEP_MILLISECONDS).unref()
-  return {
+  const service: LimitsService = {
     limiter,
     secret: () => secret,
     now: clock,
@@ -68,9 +71,12 @@ export function createLimits(first: Limits, overrides: readonly KeptOverride[]):
         if (verdict !== undefined) answers.push([frame[2] as number, verdict])
       }
       if (answers.length > 0) lane.tell('verdicts', answers)
+      service.onCounted()
     },
+    onCounted: () => undefined,
     died: (lane) => laneDied(limiter, String(lane.lane)),
     use: (limits) => useLimits(limiter, limits),
     stop: () => clearInterval(sweeping),
   }
+  return service
 }

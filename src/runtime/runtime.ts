@@ -17,7 +17,7 @@ import { type AcceptdChannel, channelToAcceptd } from '../edge/succession.ts'
 import type { QuestionName, Questions } from '../lane/messages.ts'
 import { describeError } from '../protocol/errors.ts'
 import type { HelperMode, HelperPlace } from '../protocol/helper.ts'
-import { capabilitiesOf, certificatesOf, crewOf, type Parts, watchOf } from './assembly.ts'
+import { capabilitiesOf, certificatesOf, crewOf, fleetOf, type Parts, watchOf } from './assembly.ts'
 import { type Audience, emit, type Listening, listeningTo, log, newAudience, tellLane } from './audience.ts'
 import { type Beginning, type BeginWith, begin } from './beginning.ts'
 import type { Capabilities } from './capabilities.ts'
@@ -34,6 +34,7 @@ import {
   startPings,
   stopCrew,
 } from './crew.ts'
+import type { FleetService } from './fleet.ts'
 import type { LaneHandle } from './lane-talk.ts'
 import { closeAll, supplied } from './leases.ts'
 import { createLimits, type LimitsService } from './limits.ts'
@@ -125,6 +126,7 @@ export interface Runtime extends Listening {
   readonly certificates: Certificates
   readonly capabilities: Capabilities
   readonly limits: LimitsService
+  readonly fleet: FleetService
   readonly succession: Succession
   /** Log lines that could not be written. */
   linesLost(): number
@@ -164,8 +166,9 @@ export async function startRuntime(
     if (!crew.standby && !succession.isHanding()) void store.save()
   }
   const limits = createLimits(publishing.current.config.limits, memory.overrides)
+  const fleet = fleetOf(publishing, audience, limits, () => succession.isHanding())
   const capabilities = capabilitiesOf(options, publishing, audience, (lines) => void askLanes(crew, 'probed', lines))
-  const parts = { publishing, audience, orders, certificates, capabilities, limits, save }
+  const parts = { publishing, audience, orders, certificates, capabilities, limits, fleet, save }
   const { crew, formers } = crewOf({ ...parts, options, watch, threads, acceptd })
   for (const [place, deaths] of memory.deaths) crew.deaths.set(place, deaths)
   crew.leases.request = descriptorRequests((listener, fd) => supplied(crew.leases, listener, fd))
@@ -175,7 +178,7 @@ export async function startRuntime(
   const stopPings = startPings(crew)
   const rest = () => {
     stopPings()
-    for (const service of [watch, certificates, capabilities, limits]) service?.stop()
+    for (const service of [watch, certificates, capabilities, fleet, limits]) service?.stop()
   }
   const given = { ...parts, options, crew, formers, memory: kept, store, linesLost: dropped, rest, acceptd }
   const succession = createSuccession(given)
@@ -190,6 +193,7 @@ export async function startRuntime(
     certificates,
     capabilities,
     limits,
+    fleet,
     current: () => publishing.current,
     ...lanesOf(crew, orders, save),
     ...hearingOf({ ...parts, crew }),
@@ -279,7 +283,8 @@ const lanesOf = (crew: Crew, orders: Orders, save: () => void) =>
 
 type Hearing = Omit<Parts, 'options' | 'watch' | 'threads' | 'acceptd'> & { readonly crew: Crew }
 
-const hearingOf = ({ crew, audience, publishing, certificates, capabilities, limits, orders, save }: Hearing) => {
+const hearingOf = (hearing: Hearing) => {
+  const { crew, audience, publishing, certificates, capabilities, limits, fleet, orders, save } = hearing
   const tellLanes = () => Promise.all(liveLanes(crew).map((lane) => tellLane(audience, lane)))
   const host = {
     lanes: () => ownLanes(crew),
@@ -299,6 +304,7 @@ const hearingOf = ({ crew, audience, publishing, certificates, capabilities, lim
       }
       save()
       if (planned.changed.includes('limits')) limits.use(publishing.current.config.limits)
+      fleet.use(publishing.current.config.fleet)
       if (planned.changed.includes('chains') || planned.changed.includes('smtpcapabilities')) capabilities.look()
       if (changesTls(planned)) certificates.load(publishing.current.config, 'reload')
       return result

@@ -26,6 +26,7 @@ wanted='
 /usr/bin/sslscan sslscan
 /usr/sbin/haproxy haproxy
 /usr/bin/nmap nmap
+/usr/bin/redis-server redis-server
 /usr/bin/socat socat
 /usr/bin/fail2ban-server fail2ban
 /usr/bin/jq jq

@@ -1,6 +1,6 @@
 // Generated from the method table; do not edit: UPDATE_DOCS=1 npm test -- rpc/document
 import type { User } from './records.ts'
-import type { Count, DryRun, Reason, Time, UserGlob, UserName } from './words.ts'
+import type { Count, DryRun, Fleet, Reason, Time, UserGlob, UserName } from './words.ts'
 
 /** Lists users who have sessions or are blocked. */
 export interface UserListParams {
@@ -25,6 +25,8 @@ export interface UserBlockParams {
   readonly reason?: Reason | undefined
   /** Seconds after which it ends by itself; op.list shows it until then. */
   readonly ttl?: number | undefined
+  /** On every host of the fleet (control/fleet), not on this one alone. Default false. */
+  readonly fleet?: Fleet | undefined
   /** Report what would happen and change nothing. Default false. */
   readonly dryRun?: DryRun | undefined
 }
@@ -36,6 +38,15 @@ export interface UserBlockResult {
   readonly ids: readonly string[]
   /** When it ends by itself. */
   readonly ends?: Time | undefined
+  /** With fleet: the other hosts that have answered. */
+  readonly hosts?: readonly ({
+    readonly host: string
+    readonly ended?: Count | undefined
+    /** Why it was not done there. */
+    readonly error?: string | undefined
+  })[] | undefined
+  /** With fleet: hosts that have not answered; what lasts they do when they are back. */
+  readonly silentHosts?: readonly string[] | undefined
   readonly dryRun: boolean
 }
 
@@ -45,6 +56,8 @@ export interface UserUnblockParams {
   readonly user: UserName
   /** The reason, for the log and for later queries. */
   readonly reason?: Reason | undefined
+  /** On every host of the fleet (control/fleet), not on this one alone. Default false. */
+  readonly fleet?: Fleet | undefined
   /** Report what would happen and change nothing. Default false. */
   readonly dryRun?: DryRun | undefined
 }
@@ -52,5 +65,13 @@ export interface UserUnblockParams {
 export interface UserUnblockResult {
   readonly user: string
   readonly blocked: boolean
+  /** With fleet: the other hosts that have answered. */
+  readonly hosts?: readonly ({
+    readonly host: string
+    /** Why it was not done there. */
+    readonly error?: string | undefined
+  })[] | undefined
+  /** With fleet: hosts that have not answered; what lasts they do when they are back. */
+  readonly silentHosts?: readonly string[] | undefined
   readonly dryRun: boolean
 }

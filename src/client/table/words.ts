@@ -30,6 +30,8 @@ export type UserGlob = string
 
 export type UserName = string
 
+export type Fleet = boolean
+
 export type LogLevel = 'error' | 'warn' | 'info' | 'debug'
 
 export type Moment = string

@@ -2,7 +2,8 @@
 import { err, ok } from 'neverthrow'
 import { z } from 'zod'
 import { globMatches } from '../../contract/pages.ts'
-import { method } from '../row.ts'
+import { fleet, hostError, hostRows, numberIn, onFleet, silentHosts } from '../on-fleet.ts'
+import { type Call, method } from '../row.ts'
 import {
   count,
   dryRun,
@@ -18,6 +19,44 @@ import {
   userName,
 } from '../schema.ts'
 import { timeOf, without } from '../wire.ts'
+
+interface Blocking {
+  readonly user: string
+  readonly reason?: string
+  readonly ttl?: number
+  readonly dryRun: boolean
+}
+
+async function block({ daemon, context }: Call, { user, reason: why, ttl: seconds, dryRun: dry }: Blocking) {
+  if (dry) {
+    const { users } = await daemon.users.list()
+    const known = users.find((one) => one.user === user)
+    return ok({ user, blocked: known?.blocked !== undefined, ended: 0, ids: [], dryRun: true })
+  }
+  const blocked = await daemon.users.block(user, why)
+  if (blocked.isErr()) return err(blocked.error)
+  const ids = blocked.value.ended
+  const done = { user, blocked: true, ended: ids.length, ids, dryRun: false }
+  if (seconds === undefined) {
+    context.overrides.forget('user.block', user)
+    return ok(done)
+  }
+  const override = context.overrides.add({ method: 'user.block', subject: user, ttl: seconds, reason: why })
+  return ok({ ...done, ends: timeOf(override.ends) })
+}
+
+/** `anyway`: it may be blocked on another host only. */
+async function unblock({ daemon, context }: Call, { user, dryRun: dry }: Blocking, anyway: boolean) {
+  if (dry) {
+    const { users } = await daemon.users.list()
+    const known = users.find((one) => one.user === user)
+    return ok({ user, blocked: known?.blocked !== undefined, dryRun: true })
+  }
+  const unblocked = await daemon.users.unblock(user)
+  if (unblocked.isErr() && !(anyway && unblocked.error.failure === 'not-found')) return err(unblocked.error)
+  context.overrides.forget('user.block', user)
+  return ok({ user, blocked: false, dryRun: false })
+}
 
 export const userMethods = {
   'user.list': method({
@@ -75,13 +114,17 @@ export const userMethods = {
   }),
   'user.block': method({
     sentence: 'Refuses further logins of a user and ends their sessions immediately.',
-    params: z.strictObject({ user: userName.describe('The user, exactly.'), reason, ttl, dryRun }),
+    params: z.strictObject({ user: userName.describe('The user, exactly.'), reason, ttl, fleet, dryRun }),
     result: z.object({
       user: z.string(),
       blocked: z.boolean(),
       ended: count,
       ids: list(z.string()),
       ends,
+      hosts: list(z.object({ host: z.string(), ended: count.optional(), error: hostError }))
+        .optional()
+        .describe('With fleet: the other hosts that have answered.'),
+      silentHosts,
       dryRun: z.boolean(),
     }),
     level: 'control',
@@ -98,48 +141,38 @@ export const userMethods = {
       },
     },
     cli: { args: ['user'] },
-    run: async ({ daemon, context }, params) => {
-      const { user } = params
-      if (params.dryRun) {
-        const { users } = await daemon.users.list()
-        const known = users.find((one) => one.user === user)
-        return ok({ user, blocked: known?.blocked !== undefined, ended: 0, ids: [], dryRun: true })
-      }
-      const blocked = await daemon.users.block(user, params.reason)
-      if (blocked.isErr()) return err(blocked.error)
-      const ids = blocked.value.ended
-      const done = { user, blocked: true, ended: ids.length, ids, dryRun: false }
-      if (params.ttl === undefined) {
-        context.overrides.forget('user.block', user)
-        return ok(done)
-      }
-      const override = context.overrides.add({
-        method: 'user.block',
-        subject: user,
-        ttl: params.ttl,
-        reason: params.reason,
-      })
-      return ok({ ...done, ends: timeOf(override.ends) })
+    run: async (call, { fleet: everywhere, ...params }) => {
+      const ending = params.ttl === undefined ? undefined : Date.now() + params.ttl * 1000
+      const kept = params.dryRun ? undefined : { name: `user ${params.user}`, ends: ending }
+      const question = { method: 'user.block', params, fleet: everywhere, ...(kept && { kept }) }
+      const done = await onFleet(call.daemon, question, () => block(call, params))
+      return done.map(({ mine, others }) => ({
+        ...mine,
+        ...hostRows(others, (result) => ({ ended: numberIn(result, 'ended') })),
+      }))
     },
   }),
   'user.unblock': method({
     sentence: 'Lets a blocked user log in again.',
-    params: z.strictObject({ user: userName.describe('The user, exactly.'), reason, dryRun }),
-    result: z.object({ user: z.string(), blocked: z.boolean(), dryRun: z.boolean() }),
+    params: z.strictObject({ user: userName.describe('The user, exactly.'), reason, fleet, dryRun }),
+    result: z.object({
+      user: z.string(),
+      blocked: z.boolean(),
+      hosts: list(z.object({ host: z.string(), error: hostError }))
+        .optional()
+        .describe('With fleet: the other hosts that have answered.'),
+      silentHosts,
+      dryRun: z.boolean(),
+    }),
     level: 'control',
     changes: true,
     example: { params: { user: 'mallory' }, result: { user: 'mallory', blocked: false, dryRun: false } },
     cli: { args: ['user'] },
-    run: async ({ daemon, context }, { user, dryRun: dry }) => {
-      if (dry) {
-        const { users } = await daemon.users.list()
-        const known = users.find((one) => one.user === user)
-        return ok({ user, blocked: known?.blocked !== undefined, dryRun: true })
-      }
-      const unblocked = await daemon.users.unblock(user)
-      if (unblocked.isErr()) return err(unblocked.error)
-      context.overrides.forget('user.block', user)
-      return ok({ user, blocked: false, dryRun: false })
+    run: async (call, { fleet: everywhere, ...params }) => {
+      const kept = params.dryRun ? undefined : { name: `user ${params.user}`, ends: undefined }
+      const question = { method: 'user.unblock', params, fleet: everywhere, ...(kept && { kept }) }
+      const done = await onFleet(call.daemon, question, () => unblock(call, params, everywhere))
+      return done.map(({ mine, others }) => ({ ...mine, ...hostRows(others, () => ({})) }))
     },
   }),
   'auth.test': method({

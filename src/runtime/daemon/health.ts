@@ -46,8 +46,26 @@ export async function healthOf(runtime: Runtime): Promise<readonly HealthCheck[]
     filesCheck(runtime),
     stateCheck(runtime),
     ...socketsCheck(runtime),
+    ...fleetCheck(runtime),
     ...upgradeCheck(runtime),
   ]
+}
+
+/** Nothing where there is no fleet. */
+function fleetCheck({ fleet }: Runtime): readonly HealthCheck[] {
+  const found = fleet.state()
+  if (found === undefined) return []
+  const { state, engine, hosts, milliseconds, message } = found
+  const value = hosts.filter(({ here }) => here).length
+  const away = hosts.filter(({ here }) => !here).map(({ name }) => name)
+  if (state !== 'together') {
+    const why = message === undefined ? '' : ` (${message})`
+    const detail = `${engine} is ${state}${why}: this host limits by itself, by what it heard last`
+    return [{ name: 'fleet', state: state === 'joining' ? 'ok' : 'warning', detail, value }]
+  }
+  const others = away.length === 0 ? '' : `; away: ${away.join(', ')}`
+  const detail = `${value} hosts share limits through ${engine}, which answers in ${milliseconds.toFixed(1)} ms${others}`
+  return [{ name: 'fleet', state: away.length === 0 ? 'ok' : 'warning', detail, value }]
 }
 
 /** The last upgrade, if it has failed; what is left of those before. */

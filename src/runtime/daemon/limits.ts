@@ -93,3 +93,16 @@ export const limitSamples = ({ limits: { limiter, now } }: Runtime): readonly Sa
   ),
   { metric: 'acceptd_limit_penalties', labels: {}, value: penalties(limiter, now()).length },
 ]
+
+export function fleetSamples({ fleet }: Runtime): readonly Sample[] {
+  const found = fleet.state()
+  if (found === undefined) return [{ metric: 'acceptd_fleet_losses_total', labels: {}, value: 0 }]
+  const { state, hosts, shared, milliseconds, losses } = found
+  return [
+    { metric: 'acceptd_fleet_together', labels: {}, value: state === 'together' ? 1 : 0 },
+    { metric: 'acceptd_fleet_hosts', labels: {}, value: hosts.filter(({ here }) => here).length },
+    { metric: 'acceptd_fleet_subjects', labels: {}, value: shared },
+    { metric: 'acceptd_fleet_answer_seconds', labels: {}, value: milliseconds / 1000 },
+    { metric: 'acceptd_fleet_losses_total', labels: {}, value: losses },
+  ]
+}

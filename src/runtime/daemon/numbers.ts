@@ -9,7 +9,7 @@ import { processNumbers } from '../../edge/process-numbers.ts'
 import type { Runtime } from '../runtime.ts'
 import { configSamples } from './config.ts'
 import { healthOf } from './health.ts'
-import { limitSamples } from './limits.ts'
+import { fleetSamples, limitSamples } from './limits.ts'
 import { type Measured, measureLanes, parkedBy } from './server.ts'
 
 /** A lane that does not answer within this is counted with what it said last. */
@@ -35,6 +35,7 @@ export async function samplesOf(runtime: Runtime, version: string): Promise<read
     ...runtime.certificates.samples(),
     ...runtime.succession.inherited(),
     ...limitSamples(runtime),
+    ...fleetSamples(runtime),
   ]
 }
 
