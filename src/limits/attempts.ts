@@ -27,7 +27,8 @@ import { takeBack } from './windows.ts'
 /** For so long the same wrong password counts once. */
 const REPEAT_MILLISECONDS = 3_600_000
 
-const pendingKey = ({ id, subject }: { readonly id: string; readonly subject: string }): string => `${id} ${subject}`
+export const pendingKey = ({ id, subject }: { readonly id: string; readonly subject: string }): string =>
+  `${id} ${subject}`
 
 /** The login is no longer under way; `back`: it has not failed. */
 function resolve(limiter: Limiter, { reserved }: Attempt, back: boolean): void {

@@ -1,9 +1,19 @@
 // What the limiter of one runtime remembers, as plain values for the one that takes over from it. Times are those of its clock, which goes on.
 
-import { settle } from './attempts.ts'
+import { pendingKey } from './attempts.ts'
 import { keep } from './expiring.ts'
 import type { Who } from './limit.ts'
-import { type Client, clientsOf, hold, keysOf, type Limiter, MOST_SUBJECTS, windowId } from './table.ts'
+import {
+  type Attempt,
+  type Client,
+  clientsOf,
+  count,
+  hold,
+  keysOf,
+  type Limiter,
+  MOST_SUBJECTS,
+  windowId,
+} from './table.ts'
 import { newWindows } from './windows.ts'
 
 export interface KeptLimiter {
@@ -16,12 +26,23 @@ export interface KeptLimiter {
   readonly waits: readonly (readonly [key: string, until: number])[]
   readonly repeats: readonly (readonly [key: string, ends: number])[]
   readonly refusals: readonly (readonly [limit: string, count: number])[]
-  readonly clients: readonly (readonly [lane: string, ticket: number, who: Who, beforeLogin: boolean])[]
+  readonly clients: readonly (readonly [
+    lane: string,
+    ticket: number,
+    who: Who,
+    beforeLogin: boolean,
+    login?: KeptLogin | undefined,
+  ])[]
 }
 
-/** Logins under way are taken back: what becomes of them is not heard here. */
+/** A login under way. */
+interface KeptLogin {
+  readonly hash: string
+  readonly reserved: readonly (readonly [id: string, subject: string, part: number])[]
+  readonly before: Who
+}
+
 export function keptOf(limiter: Limiter): KeptLimiter {
-  for (const clients of limiter.clients.values()) for (const client of clients.values()) settle(limiter, client, true)
   return {
     windows: [...limiter.windows].map(([id, { seconds, counts }]) => ({
       id,
@@ -35,9 +56,27 @@ export function keptOf(limiter: Limiter): KeptLimiter {
     repeats: [...limiter.repeats.values].map(([key, { ends }]) => [key, ends] as const),
     refusals: [...limiter.refusals],
     clients: [...limiter.clients].flatMap(([lane, clients]) =>
-      [...clients].map(([ticket, { who, beforeLogin }]) => [lane, ticket, who, beforeLogin] as const),
+      [...clients].map(
+        ([ticket, { who, beforeLogin, login }]) => [lane, ticket, who, beforeLogin, login && keptLogin(login)] as const,
+      ),
     ),
   }
+}
+
+const keptLogin = ({ hash, reserved, before }: Attempt): KeptLogin => ({
+  hash,
+  reserved: reserved.map(({ id, subject, part }) => [id, subject, part] as const),
+  before,
+})
+
+/** What becomes of it is heard here. */
+function takeLogin(limiter: Limiter, { hash, reserved, before }: KeptLogin): Attempt {
+  const counted = reserved.flatMap(([id, subject, part]) => {
+    const windows = limiter.windows.get(id)
+    return windows === undefined ? [] : [{ id, windows, subject, part }]
+  })
+  for (const one of counted) count(limiter.pending, pendingKey(one), 1)
+  return { hash, reserved: counted, before }
 }
 
 /** Into a new limiter that has its lines already: what no line of them counts is forgotten. */
@@ -56,8 +95,8 @@ export function takeKept(limiter: Limiter, kept: KeptLimiter): void {
   for (const [key, until] of kept.waits) keep(limiter.waits, key, until, until)
   for (const [key, ends] of kept.repeats) keep(limiter.repeats, key, true, ends)
   for (const [name, count] of kept.refusals) limiter.refusals.set(name, count)
-  for (const [lane, ticket, who, beforeLogin] of kept.clients) {
-    const client: Client = { who, beforeLogin, keys: [], login: undefined }
+  for (const [lane, ticket, who, beforeLogin, login] of kept.clients) {
+    const client: Client = { who, beforeLogin, keys: [], login: login && takeLogin(limiter, login) }
     clientsOf(limiter, lane).set(ticket, client)
     hold(limiter, client, keysOf(limiter, client))
   }
