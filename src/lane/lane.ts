@@ -21,6 +21,7 @@ import type { ClientSession } from '../session/session.ts'
 import { createStages } from '../session/stages.ts'
 import { acceptClient, doorOf, sessionEnded, startTls } from './accepting.ts'
 import { createAnswers, type ListenerControl, openAll } from './answers.ts'
+import { BeforeLogin } from './before-login.ts'
 import { startClock } from './clock.ts'
 import { createCounters } from './counters.ts'
 import { createFarewells } from './farewell.ts'
@@ -69,7 +70,7 @@ export default function runLane({ start, port, usage, slot }: LaneTask): Promise
       cold,
       warm: createWarmBackends(cold),
       limits: createLaneLimits(tell, reporter, counters),
-      beforeLogin: new Set(),
+      beforeLogin: new BeforeLogin(),
       handshakes: createHandshakes(counters, reporter, monotonic),
       farewells: createFarewells(start),
       stages: createStages<ClientSession>(

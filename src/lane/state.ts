@@ -13,6 +13,7 @@ import type { Step } from '../session/door.ts'
 import type { SessionSettings } from '../session/host.ts'
 import type { ClientSession } from '../session/session.ts'
 import type { Stages } from '../session/stages.ts'
+import type { BeforeLogin } from './before-login.ts'
 import type { Counters } from './counters.ts'
 import type { Farewells } from './farewell.ts'
 import type { Generations } from './generations.ts'
@@ -48,7 +49,7 @@ export interface Lane {
   readonly handshakes: Handshakes
   readonly limits: LaneLimits
   /** Sessions that have not logged in, the oldest first. */
-  readonly beforeLogin: Set<ClientSession>
+  readonly beforeLogin: BeforeLogin
   readonly farewells: Farewells
   readonly stages: Stages<ClientSession>
   /** What a client passes before it is a session. */
@@ -105,11 +106,11 @@ export const nearlyOutOfDescriptors = (lane: Lane): boolean =>
 export const outOfDescriptors = (lane: Lane): boolean =>
   descriptorsInUse(lane.usage) >= lane.start.descriptorsForSessions
 
-/** No new session is taken. */
+/** There is no room for the clients in the door, who are counted as published. */
 export function isFull(lane: Lane): boolean {
-  if (beforeLoginInUse(lane.usage) >= Math.floor(lane.start.descriptorsForSessions * BEFORE_LOGIN)) return true
+  if (beforeLoginInUse(lane.usage) > Math.floor(lane.start.descriptorsForSessions * BEFORE_LOGIN)) return true
   const most = lane.generations.published().config.maxSessions
-  return (most > 0 && sessionsInUse(lane.usage) >= most) || nearlyOutOfDescriptors(lane)
+  return (most > 0 && sessionsInUse(lane.usage) > most) || nearlyOutOfDescriptors(lane)
 }
 
 /** Evict parked backends before this share of the processes is taken: evicted ones need a moment to exit. */
@@ -139,20 +140,33 @@ export function evictWhile(lane: Lane, short: (lane: Lane) => boolean): void {
 const SILENT_MILLISECONDS = 1000
 const LOOKED_AT = 64
 
-/** Ends the oldest session before login that says nothing, for a client that may have something to say. */
-export function displaceSilent(lane: Lane): void {
+/**
+ * Ends the oldest session before login that says nothing, for a client of this address that may have something to say: one that has been
+ * silent for long enough, or else one of an address that has more of them than the client's. False: there is none.
+ */
+export function displaceSilent(lane: Lane, ip: string): boolean {
   const now = monotonic()
   let looked = 0
-  for (const session of lane.beforeLogin) {
+  let most = Math.max(1, lane.beforeLogin.of(ip))
+  let crowded: ClientSession | undefined
+  for (const [session, address] of lane.beforeLogin.oldestFirst()) {
     looked += 1
-    if (now - session.started < SILENT_MILLISECONDS || looked > LOOKED_AT) return
-    if (lane.asking.has(session) || session.streams.closing || now - session.streams.seen < SILENT_MILLISECONDS)
-      continue
-    const text = notNow(session.settings.dialogue, '4.7.0', 'too many sessions before login')
-    session.perform({ do: 'reply', text })
-    session.abandon('displaced')
-    return
+    if (looked > LOOKED_AT) break
+    if (lane.asking.has(session) || session.streams.closing) continue
+    if (now - Math.max(session.started, session.streams.seen) >= SILENT_MILLISECONDS) return displace(session)
+    const others = lane.beforeLogin.of(address)
+    if (others <= most || session.streams.bytesIn > 0) continue
+    most = others
+    crowded = session
   }
+  return crowded !== undefined && displace(crowded)
+}
+
+function displace(session: ClientSession): true {
+  const text = notNow(session.settings.dialogue, '4.7.0', 'too many sessions before login')
+  session.perform({ do: 'reply', text })
+  session.abandon('displaced')
+  return true
 }
 
 /** A client in the door may still become a session. */

@@ -81,6 +81,9 @@ function prefixOf(
   return `${groups.join(':')}::/${lengths[16]}`
 }
 
+/** One client: an IPv4 address, or the /64 of an IPv6 one. */
+export const clientAddress = (ip: string): string => prefixOf(ip, plainIp(ip), ADDRESS_BITS)
+
 /** Users are counted without regard to case. */
 export const foldUser = (user: string): string => user.toLowerCase()
 
@@ -101,13 +104,13 @@ export function subjectOf({ scope, only }: Limit, who: Who): string | undefined 
 function subjectIn(scope: Scope, { ip, listener, user }: Who): string | undefined {
   switch (scope) {
     case 'address':
-      return prefixOf(ip, plainIp(ip), ADDRESS_BITS)
+      return clientAddress(ip)
     case 'network':
       return prefixOf(ip, plainIp(ip), NETWORK_BITS)
     case 'user':
       return user === '' ? undefined : foldUser(user)
     case 'user+address':
-      return user === '' ? undefined : `${foldUser(user)} ${prefixOf(ip, plainIp(ip), ADDRESS_BITS)}`
+      return user === '' ? undefined : `${foldUser(user)} ${clientAddress(ip)}`
     case 'listener':
       return listener
     case 'all':

@@ -176,11 +176,28 @@ void describe('sessions before login', () => {
     await heard(host.dial(), /^421 too many sessions/)
     advance(2000)
     await host.say(oldest, 'NOOP\r\n', /^250 /)
-    await host.greeted()
+    await heard(host.dial(), /^220 /)
     await heard(second, /^220 .*\r\n421 (?:4\.7\.0 )?too many sessions before login.*\r\n$/)
     await until('its line in the log', () => /session-ended .*why=displaced/.test(host.log()))
     await host.say(oldest, 'NOOP\r\n', /250 .*\r\n$/)
     await host.say(user, 'NOOP\r\n', /^250 /)
+  })
+})
+
+void describe('a crowd of one address', () => {
+  void it('gives way to a client of another one, before anybody has been silent for long', async (t) => {
+    const host = await startHost(t)
+    host.write('maxsessions', '3\n')
+    await useLimits(host, '')
+    const crowd = ['127.0.0.66', '127.0.0.66', '127.0.0.67'].map((from) => dialFrom(t, host, from))
+    for (const client of crowd) await heard(client, /^220 /)
+    await heard(dialFrom(t, host, '127.0.0.66'), /^421 too many sessions/)
+    const other = dialFrom(t, host, '127.0.0.68')
+    await heard(other, /^220 /)
+    await until('one of the crowd to have gone', () => crowd.filter((client) => client.closed()).length === 1)
+    assert.ok(!crowd[2]?.closed())
+    // Now each address has one.
+    await heard(dialFrom(t, host, '127.0.0.69'), /^421 too many sessions/)
   })
 })
 
