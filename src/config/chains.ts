@@ -32,6 +32,7 @@ export interface ChainsFile {
   readonly socket: string
   /** Processes of sessions at the same time. */
   readonly maxProcesses: number
+  readonly attemptsPerSecond: number
   readonly chains: readonly ChainConfig[]
 }
 
@@ -229,6 +230,7 @@ export function parseChains(text: string | undefined, file: string): Result<Chai
     group: top.group as string,
     socket: top.socket as string,
     maxProcesses: Number(top['max-processes']),
+    attemptsPerSecond: Number(top['attempts-per-second']),
     chains,
   })
 }

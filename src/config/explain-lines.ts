@@ -56,7 +56,7 @@ const TOP: Readonly<Record<string, (value: string) => string>> = {
   'min-uid': (value) => `A login with a uid below ${value} is treated like one as root.`,
   'max-processes': (value) =>
     `At most ${value} chains and backends run at the same time; beyond it logins receive 454.`,
-  'attempts-per-second': (value) => `Beyond ${value} attempts in a second logins receive 454.`,
+  'attempts-per-second': (value) => `Beyond ${value} attempts in a second logins wait for the next one.`,
   'login-timeout': (value) => `A login that has not started its backend after ${value} seconds is ended.`,
 }
 

@@ -4,6 +4,12 @@
 /** Milliseconds since some moment of this thread. */
 export const monotonic = (): number => performance.now()
 
+/** The second of the system's monotonic clock, which all threads and the helper share, and how many milliseconds are left of it. */
+export function systemSecond(): { readonly second: number; readonly left: number } {
+  const [second, nanoseconds] = process.hrtime()
+  return { second, left: 1000 - Math.floor(nanoseconds / 1e6) }
+}
+
 /** Differences of the two clocks below this are slewing, which must not make a time that is shown twice differ. */
 const STEP_MILLISECONDS = 100
 let offset = performance.timeOrigin

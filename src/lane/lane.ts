@@ -12,6 +12,7 @@ import { monotonic } from '../edge/clock.ts'
 import { listenOn } from '../edge/listening.ts'
 import { useLogFormat } from '../edge/log.ts'
 import { Reading } from '../edge/reading.ts'
+import { newTurns } from '../limits/turns.ts'
 import { notNow } from '../protocol/dialogue.ts'
 import { helperBackends } from '../session/backends/helper.ts'
 import { createWarmBackends } from '../session/backends/warm.ts'
@@ -28,11 +29,12 @@ import { createFarewells } from './farewell.ts'
 import { createGenerations } from './generations.ts'
 import { createHandshakes } from './handshakes.ts'
 import { askUse, createLaneLimits } from './limits.ts'
-import { openBackend, parkBackend, withinBounds } from './logins.ts'
+import { openBackend, parkBackend } from './logins.ts'
 import type { FromLane, LaneStart, ToLane } from './messages.ts'
 import { observe } from './observing.ts'
 import { createReporter, type Reporter } from './reporter.ts'
 import { type Lane, placeOf } from './state.ts'
+import { inTurn } from './turns.ts'
 import type { Usage } from './usage.ts'
 import { describe } from './xclient.ts'
 
@@ -52,7 +54,7 @@ export default function runLane({ start, port, usage, slot }: LaneTask): Promise
     const counters = createCounters(String(start.place))
     const reading = new Reading()
     let ended = false
-    const cold = withinBounds(() => lane, helperBackends(start.helper, reading))
+    const cold = inTurn(() => lane, helperBackends(start.helper, reading))
     const lane: Lane = {
       start,
       usage,
@@ -61,6 +63,8 @@ export default function runLane({ start, port, usage, slot }: LaneTask): Promise
       byName: new Map(),
       asking: new Map(),
       delayed: new Set(),
+      turns: newTurns(),
+      nextSecond: undefined,
       blocked: new Set(start.blocked),
       secret: start.secret,
       generations: createGenerations(start.published, start.probed),
@@ -92,6 +96,7 @@ export default function runLane({ start, port, usage, slot }: LaneTask): Promise
         if (ended) return
         ended = true
         stopClock()
+        clearTimeout(lane.nextSecond)
         lane.warm.clear()
         lane.handshakes.clear()
         reporter.flush()

@@ -7,15 +7,7 @@ import type { BackendSource, Login, Opened, Refused } from '../session/backends/
 import type { ClientSession } from '../session/session.ts'
 import { isWrong, withinLimits } from './limits.ts'
 import { environmentOf } from './settings.ts'
-import {
-  evictWhile,
-  type Lane,
-  nearlyOutOfDescriptors,
-  outOfDescriptors,
-  outOfProcesses,
-  publishUse,
-  tooManyLogins,
-} from './state.ts'
+import { type Lane, nearlyOutOfDescriptors, publishUse } from './state.ts'
 
 /** Ends in session.loggedIn, now or later. `credentials` are wiped in any case. */
 export function openBackend(
@@ -75,17 +67,6 @@ function sourceOf(lane: Lane, session: ClientSession, kind: HelperKind): Backend
   const seconds = lasts && session.settings.warm ? (lane.generations.chainOf(session)?.warm ?? 0) : 0
   return seconds === 0 ? lane.cold : lane.warm.source(seconds, (taken) => lane.counters.warm(taken))
 }
-
-/** The helper's backends, as long as the lane has descriptors and processes for one more. */
-export const withinBounds = (lane: () => Lane, helper: BackendSource): BackendSource => ({
-  open: (login, done) => {
-    evictWhile(lane(), (full) => outOfDescriptors(full) || outOfProcesses(full))
-    if (!outOfDescriptors(lane()) && !tooManyLogins(lane())) return helper.open(login, done)
-    wipe(login.credentials)
-    done({ is: 'busy' })
-    return () => undefined
-  },
-})
 
 /** Takes over an idle backend for a later login; false if the lane does not want it. */
 export function parkBackend(lane: Lane, session: ClientSession, opened: Opened, greeting: string): boolean {

@@ -6,6 +6,7 @@ import type { PauseMode } from '../contract/daemon.ts'
 import { monotonic } from '../edge/clock.ts'
 import type { Listening } from '../edge/listening.ts'
 import type { Reading } from '../edge/reading.ts'
+import type { Turns } from '../limits/turns.ts'
 import { notNow } from '../protocol/dialogue.ts'
 import type { BackendSource } from '../session/backends/backends.ts'
 import type { WarmBackends } from '../session/backends/warm.ts'
@@ -23,6 +24,13 @@ import type { LaneStart } from './messages.ts'
 import type { Reporter } from './reporter.ts'
 import { beforeLoginInUse, descriptorsInUse, sessionsInUse, setUse, type Usage } from './usage.ts'
 
+/** A login in its turn. */
+export interface QueuedLogin {
+  readonly begin: () => void
+  /** Too many wait. */
+  readonly refuse: () => void
+}
+
 export interface Lane {
   readonly start: LaneStart
   /** Shared by all lanes; this one writes its slot. */
@@ -35,6 +43,10 @@ export interface Lane {
   readonly asking: Map<ClientSession, () => void>
   /** Those of them that control/limits lets wait: they have no process and no second descriptor. */
   readonly delayed: Set<ClientSession>
+  /** Those of them whose turn has not come: they have neither as well. */
+  readonly turns: Turns<QueuedLogin>
+  /** Waits for the next second, in which there are more attempts. */
+  nextSecond: NodeJS.Timeout | undefined
   /** Users who may not log in. */
   readonly blocked: Set<string>
   /** Key of what tells one wrong password from another. */
@@ -81,7 +93,7 @@ export const placeOf = (lane: Lane, session: ClientSession) => ({
   generation: lane.generations.numberOf(session),
 })
 
-const helpersAsked = ({ asking, delayed }: Lane): number => asking.size - delayed.size
+const helpersAsked = ({ asking, delayed, turns }: Lane): number => asking.size - delayed.size - turns.waiting
 
 export function publishUse(lane: Lane): void {
   const sessions = lane.sessions.size + lane.entering
@@ -123,10 +135,8 @@ export function outOfProcesses(lane: Lane): boolean {
 }
 
 /** Logins under way take no more than half of the lane's share: those who have logged in keep theirs. */
-export function tooManyLogins(lane: Lane): boolean {
-  const share = lane.generations.published().config.chains.maxProcesses / 2 / lane.start.lanes
-  return helpersAsked(lane) >= Math.max(1, share)
-}
+export const mostLogins = (lane: Lane): number =>
+  Math.max(1, lane.generations.published().config.chains.maxProcesses / 2 / lane.start.lanes)
 
 /** Ends the parked backends that have waited longest while `short` holds. */
 export function evictWhile(lane: Lane, short: (lane: Lane) => boolean): void {

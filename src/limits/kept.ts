@@ -94,7 +94,7 @@ export function takeKept(limiter: Limiter, kept: KeptLimiter): void {
   }
   for (const [key, until] of kept.waits) keep(limiter.waits, key, until, until)
   for (const [key, ends] of kept.repeats) keep(limiter.repeats, key, true, ends)
-  for (const [name, count] of kept.refusals) limiter.refusals.set(name, count)
+  for (const [name, times] of kept.refusals) limiter.refusals.set(name, times)
   for (const [lane, ticket, who, beforeLogin, login] of kept.clients) {
     const client: Client = { who, beforeLogin, keys: [], login: login && takeLogin(limiter, login) }
     clientsOf(limiter, lane).set(ticket, client)

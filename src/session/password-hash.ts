@@ -10,3 +10,9 @@ export function passwordHash(secret: Uint8Array, credentials: Uint8Array): strin
     .digest('base64')
     .slice(0, 16)
 }
+
+/** Two numbers of 32 bits that stand for the words, for whoever has the secret. */
+export function keyedNumbers(secret: Uint8Array, ...words: readonly string[]): readonly [number, number] {
+  const digest = createHmac('sha256', secret).update(words.join('\0')).digest()
+  return [digest.readInt32LE(0), digest.readInt32LE(4)]
+}
