@@ -18,9 +18,9 @@ export interface Conversation {
 
 const REPLY = /^(?:\d{3}-[^\n]*\n)*\d{3}(?: [^\n]*)?\n|^[+-][^\n]*\n/
 
-/** `timeout` is for each reply. */
-export const converse = (port: number, timeout?: number): Promise<Conversation> =>
-  converseOn(connect(port, '127.0.0.1').setNoDelay(), 'connect', timeout)
+/** `timeout` is for each reply; `from` is the client's address. */
+export const converse = (port: number, timeout?: number, from = '127.0.0.1'): Promise<Conversation> =>
+  converseOn(connect({ port, host: '127.0.0.1', localAddress: from }).setNoDelay(), 'connect', timeout)
 
 /** On a socket that says by the event `opened` that it can be used. */
 export async function converseOn(socket: Socket, opened: string, timeout = 15_000): Promise<Conversation> {
@@ -34,9 +34,9 @@ export async function converseOn(socket: Socket, opened: string, timeout = 15_00
   await new Promise<void>((resolve) => socket.once(opened, resolve).once('close', () => resolve()))
   const reply = (): Promise<string> =>
     new Promise((resolve, reject) => {
-      const over = AbortSignal.timeout(timeout)
+      const late = AbortSignal.timeout(timeout)
       const done = (): void => {
-        over.removeEventListener('abort', giveUp)
+        late.removeEventListener('abort', giveUp)
         socket.off('data', look).off('close', look)
       }
       const look = (): void => {
@@ -51,7 +51,7 @@ export async function converseOn(socket: Socket, opened: string, timeout = 15_00
         done()
         reject(new Error(`no reply in ${timeout} ms: ${JSON.stringify(waiting)}`))
       }
-      over.addEventListener('abort', giveUp)
+      late.addEventListener('abort', giveUp)
       socket.on('data', look).on('close', look)
       look()
     })
@@ -77,11 +77,23 @@ export function plain(user: string, password: string): string {
 }
 
 /** Greeted, introduced and logged in. */
-export async function loggedIn(port: number, user: string, password: string, timeout?: number): Promise<Conversation> {
-  const talk = await converse(port, timeout)
-  await talk.reply()
+export async function loggedIn(
+  port: number,
+  user: string,
+  password: string,
+  timeout?: number,
+  from?: string,
+): Promise<Conversation> {
+  const talk = await converse(port, timeout, from)
+  await logIn(talk, user, password)
+  return talk
+}
+
+/** From the greeting on. */
+export async function logIn(talk: Conversation, user: string, password: string): Promise<void> {
+  const greeting = await talk.reply()
+  if (!greeting.startsWith('220')) throw new Error(`greeting: ${greeting}`)
   await talk.say('EHLO client.example')
   const answer = await talk.say(`AUTH PLAIN ${plain(user, password)}`)
   if (!answer.startsWith('235')) throw new Error(`login of ${user}: ${answer}`)
-  return talk
 }

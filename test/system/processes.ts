@@ -100,12 +100,12 @@ export function memory(pid: number): { readonly rss: number; readonly pss: numbe
   return { rss: field('Rss'), pss: field('Pss') }
 }
 
-/** Seconds of processor time so far, user and system. */
-export function cpuSeconds(pid: number): number {
+/** Seconds of processor time so far, user and system; `ended`: of its children that have ended as well. */
+export function cpuSeconds(pid: number, { ended = false } = {}): number {
   const fields = readFileSync(`/proc/${pid}/stat`, 'latin1')
     .replace(/^.*\) /s, '')
     .split(' ')
-  return (Number(fields[11]) + Number(fields[12])) / 100
+  return fields.slice(11, ended ? 15 : 13).reduce((sum, ticks) => sum + Number(ticks), 0) / 100
 }
 
 export function signal(pid: number, name: NodeJS.Signals): void {
