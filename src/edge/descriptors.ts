@@ -56,7 +56,11 @@ export function hearStopping(runtime: ChildProcess, stopping: () => void): void 
 }
 
 /** For the runtime. */
-export const sayStopping = (): void => void process.send?.({ stopping: true })
+export const sayStopping = (): void => tell({ stopping: true })
+
+/** acceptd may have died: its death is heard of elsewhere, and an error that nobody takes would be the runtime's, too. */
+const tell = (message: Wanted | { readonly stopping: true }): void =>
+  void process.send?.(message, undefined, {}, () => undefined)
 
 /** Asks for descriptors; they come one by one. */
 export type RequestDescriptors = (listener: number, count: number) => void
@@ -70,5 +74,5 @@ export function descriptorRequests(got: (listener: number, fd: number) => void):
     if (descriptor !== undefined) got(descriptor, (handle as { readonly fd: number }).fd)
   })
   process.channel?.unref()
-  return (listener, count) => void process.send?.({ descriptors: { listener, count } } satisfies Wanted)
+  return (listener, count) => tell({ descriptors: { listener, count } })
 }
