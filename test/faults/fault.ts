@@ -34,8 +34,11 @@ export interface Fault {
   readonly inflict: (ground: Ground) => Promise<void>
 }
 
-/** Seconds. Without its first two processes acceptd ends, and a service manager starts all of it again. */
-export const [AGAIN, RUNTIME, WHOLE] = [1, 2, 4]
+/**
+ * Seconds. Without its first two processes acceptd ends, and a service manager starts all of it again; a lane that spins is known by three
+ * pings that it has missed.
+ */
+export const [AGAIN, RUNTIME, WHOLE, PINGS] = [1, 2, 4, 5]
 /** Sessions that may end. */
 export const NONE = 0
 export const ALL = Number.POSITIVE_INFINITY
@@ -109,22 +112,24 @@ export function kill({ note }: Ground, { pid, comm }: Process): void {
 /** Soft limits of prlimit(1), by its names, for as long as `then` lasts. */
 export async function limited(
   { note }: Ground,
-  { pid }: Process,
+  { pid, uid }: Process,
   name: string,
   value: number,
   then: () => Promise<void>,
 ): Promise<void> {
   const option = `--${name}`
+  // Who may not override limits may set them for processes of the same ids.
+  const as = { uid, gid: uid }
   const [, soft = 'unlimited'] = (
-    await must(['prlimit', '--pid', String(pid), option, '--noheadings', '-o', 'RESOURCE,SOFT'])
+    await must(['prlimit', '--pid', String(pid), option, '--noheadings', '-o', 'RESOURCE,SOFT'], as)
   )
     .trim()
     .split(/\s+/)
   note(`${name} of ${pid}: ${value} in the place of ${soft}`)
-  await must(['prlimit', '--pid', String(pid), `${option}=${value}:`])
+  await must(['prlimit', '--pid', String(pid), `${option}=${value}:`], as)
   await then()
   // It may have ended of it.
-  if (isAlive(pid)) await must(['prlimit', '--pid', String(pid), `${option}=${soft}:`]).catch(() => undefined)
+  if (isAlive(pid)) await must(['prlimit', '--pid', String(pid), `${option}=${soft}:`], as).catch(() => undefined)
 }
 
 /** Octets of address space. */

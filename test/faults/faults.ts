@@ -12,6 +12,7 @@ import {
   lasting,
   NONE,
   one,
+  PINGS,
   RUNTIME,
   someBackend,
   stopped,
@@ -112,10 +113,10 @@ const programs: readonly Fault[] = [
 const inLane = async ({ service }: Ground, code: string): Promise<void> =>
   inOneLane(service.role('runtime')?.pid ?? 0, service.inspectorLog, code)
 
-const laneDies = (name: string, does: string, code: string): Fault => ({
+const laneDies = (name: string, does: string, code: string, limit = AGAIN): Fault => ({
   name,
   does,
-  limit: AGAIN,
+  limit,
   cuts: ALL,
   refuses: true,
   during: true,
@@ -129,7 +130,7 @@ const laneDies = (name: string, does: string, code: string): Fault => ({
 
 const lanes: readonly Fault[] = [
   laneDies('lane killed', 'the end of a lane', 'process.exit(1)'),
-  laneDies('lane spins', 'a lane that does not come back from a loop', 'for (;;);'),
+  laneDies('lane spins', 'a lane that does not come back from a loop', 'for (;;);', PINGS),
   laneDies(
     'lane out of memory',
     'a lane that takes all of its memory',

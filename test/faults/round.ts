@@ -3,6 +3,7 @@ import type { Fault, Ground } from './fault.ts'
 import { pass } from './fault.ts'
 import { flowing, type Load, startLoad } from './load.ts'
 import { judge } from './message.ts'
+import type { Pace } from './pace.ts'
 import type { Place } from './place.ts'
 import { randomOf } from './random.ts'
 import { leftBeyond, type Residue } from './residue.ts'
@@ -23,6 +24,7 @@ export interface Setting {
   readonly seed: readonly [number, number]
   /** Milliseconds that a client has waited at most where nothing happened. */
   readonly calm: number
+  readonly pace: Pace
 }
 
 interface Felt {
@@ -66,10 +68,9 @@ const telling = (log: string): string =>
 const first = (list: readonly string[]): string => [...new Set(list)].slice(0, 5).join('; ')
 
 /** Sentences about what clients and messages may not suffer. */
-function wrongs(fault: Fault, load: Load, { longest, trouble, failures }: Felt, calm: number): readonly string[] {
+function wrongs(fault: Fault, load: Load, { longest, trouble, failures }: Felt, most: number): readonly string[] {
   const { cuts } = load
   const refused = [...load.refusals, ...failures]
-  const most = fault.limit * 1000 + calm
   const late = fault.name !== 'none' && longest > most
   return [
     ...trouble,
@@ -80,7 +81,7 @@ function wrongs(fault: Fault, load: Load, { longest, trouble, failures }: Felt, 
   ]
 }
 
-export async function round(fault: Fault, { service, place, residue, seed, calm }: Setting): Promise<Outcome> {
+export async function round(fault: Fault, { service, place, residue, seed, calm, pace }: Setting): Promise<Outcome> {
   const name = seed.join('.')
   const random = randomOf(...seed, fault.name)
   const load = startLoad(place, name)
@@ -88,7 +89,9 @@ export async function round(fault: Fault, { service, place, residue, seed, calm 
   await pass(random.below(500))
   load.cuts.length = 0
   load.refusals.length = 0
+  const before = await pace.slowness()
   const felt = await suffer(fault, { service, place, load, random, note: () => undefined }, name)
+  const slowness = Math.max(before, await pace.slowness())
   await load.stop()
   const allowed = THREADS + (/Debugger listening/.test(service.inspectorLog()) ? INSPECTOR : 0)
   const left = [...(await leftBeyond(residue, service, allowed)), ...service.complaints()]
@@ -96,7 +99,7 @@ export async function round(fault: Fault, { service, place, residue, seed, calm 
   const told = (what: string, ids: readonly string[]): readonly string[] =>
     ids.length === 0 ? [] : [`${what}: ${ids.join(' ')}`]
   const violations = [
-    ...wrongs(fault, load, felt, calm),
+    ...wrongs(fault, load, felt, fault.limit * 1000 * slowness + calm),
     ...told('acknowledged and lost', verdict.lost),
     ...told('filed twice', verdict.doubled),
     ...told('half', verdict.half),
@@ -111,6 +114,7 @@ export async function round(fault: Fault, { service, place, residue, seed, calm 
   ]
   return {
     fault,
+    slowness,
     longest: felt.longest,
     acknowledged: verdict.acknowledged,
     lost: verdict.lost.length,

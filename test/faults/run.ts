@@ -8,6 +8,7 @@ import type { Fault, Manner } from './fault.ts'
 import { FAULTS } from './faults.ts'
 import { prepareClock } from './host-faults.ts'
 import { type Options, readOptions, USAGE } from './options.ts'
+import { startPace } from './pace.ts'
 import { isolate, makePlace, type Place } from './place.ts'
 import { randomOf } from './random.ts'
 import { baseline, type Residue } from './residue.ts'
@@ -44,6 +45,7 @@ async function runAll(options: Options, place: Place, service: Service): Promise
   const faults = choose(options, place)
   const residues = new Map<string, Residue>()
   const outcomes: Outcome[] = []
+  const pace = startPace()
   let deck: readonly Fault[] = CALM === undefined || faults.includes(CALM) ? faults.slice(0, 1) : [CALM]
   // The first round of each kind of acceptd opens what stays open.
   for (let n = 0; performance.now() - began < minutes * 60_000 || n <= 1; n += 1) {
@@ -52,11 +54,13 @@ async function runAll(options: Options, place: Place, service: Service): Promise
     if (fault === undefined) throw new Error('there is no fault')
     deck = rest
     const residue = await restOf(service, fault.manner ?? PLAIN, residues)
+    // At rest: the best of them is the measure.
+    await pace.slowness()
     const calm = Math.max(...outcomes.filter((one) => one.fault === CALM).map(({ longest }) => longest), 0)
-    const outcome = await round(fault, { service, place, residue, seed: [seed, n], calm })
+    const outcome = await round(fault, { service, place, residue, seed: [seed, n], calm, pace })
     outcomes.push(outcome)
-    const { longest, acknowledged, cuts, violations } = outcome
-    const times = `${(longest / 1000).toFixed(2)} s, ${acknowledged} messages, ${cuts} cut`
+    const { longest, acknowledged, cuts, slowness, violations } = outcome
+    const times = `${(longest / 1000).toFixed(2)} s, ${acknowledged} messages, ${cuts} cut, machine ${slowness.toFixed(1)}x slower`
     say(`${fault.name}: ${times}${violations.length === 0 ? '' : '  VIOLATED'}`)
     for (const text of violations) process.stdout.write(`  ${text.trimEnd().replaceAll('\n', '\n  ')}\n`)
     if (violations.length > 0) process.stdout.write(`  again: --seed ${seed} --only '${fault.name}'\n`)

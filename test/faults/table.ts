@@ -3,6 +3,8 @@ import type { Fault } from './fault.ts'
 
 export interface Outcome {
   readonly fault: Fault
+  /** Of the machine, meanwhile; 1 is its best of the run. */
+  readonly slowness: number
   /** Milliseconds. */
   readonly longest: number
   readonly acknowledged: number
