@@ -7,6 +7,8 @@ import { type LoadReport, runLoad } from './loadgen.ts'
 import { listenOverflows } from './proc.ts'
 import { plainSetup, type Running } from './side.ts'
 
+type Name = 'cold' | 'warm' | 'chain' | 'postfix'
+
 interface Burst {
   readonly overflows: number
   readonly errors: number
@@ -37,7 +39,8 @@ async function burstOn(running: Running, side: string, clients: number, problems
 async function burstOf(clients: number, context: Context): Promise<Outcome> {
   const problems: Problems = []
   const setup = { ...plainSetup, clients }
-  const sides: readonly (readonly [string, Contestant | undefined])[] = [
+  const postfix = context.peers.find(({ name }) => name === 'postfix')
+  const sides: readonly (readonly [Name, Contestant | undefined])[] = [
     ['cold', context.ours && { side: context.ours, setup }],
     ['warm', context.ours && { side: context.ours, setup: { ...setup, warm: true } }],
     // 4000 chains at once are 16,000 processes; only --full asks that of the machine.
@@ -45,9 +48,10 @@ async function burstOf(clients: number, context: Context): Promise<Outcome> {
       'chain',
       context.chain && (clients <= 2000 || context.extent === 'full') ? { side: context.chain, setup } : undefined,
     ],
+    ['postfix', postfix && clients <= 2000 ? { side: postfix, setup } : undefined],
   ]
   const there = sides.flatMap(([name, contestant]) => (contestant ? [{ name, contestant }] : []))
-  const results = new Map<string, Burst[]>(there.map(({ name }) => [name, []]))
+  const results = new Map<Name, Burst[]>(there.map(({ name }) => [name, []]))
   await started(
     there.map(({ contestant }) => contestant),
     async (running) => {
@@ -63,29 +67,43 @@ async function burstOf(clients: number, context: Context): Promise<Outcome> {
         }
     },
   )
-  const of = (name: string, key: keyof Burst): readonly number[] => (results.get(name) ?? []).map((each) => each[key])
-  const row = (how: 'cold' | 'warm', name: string, unit: string, key: keyof Burst, target?: Target): Figure =>
-    figure({
-      row: how === 'cold' ? 'burst' : `burst-${how}`,
-      figure: name,
-      unit,
-      clients,
-      ...(target && { target }),
-      ours: of(how, key),
-      baseline: of('chain', key),
-    })
   const banner: Target | undefined = clients === 2000 ? { of: 'ours', least: 500, aim: 250 } : undefined
-  return {
-    figures: (['cold', 'warm'] as const).flatMap((how) => [
-      row(how, 'greeting p99', 'ms', 'banner', banner),
-      row(how, 'slowest greeting', 'ms', 'slowest'),
-      row(how, 'until all are served', 's', 'seconds'),
-      row(how, 'longest silence', 'ms', 'silence', { of: 'ours', least: 1000 }),
-      row(how, 'listen queue overflows', '', 'overflows', { of: 'ours', least: 0 }),
-      row(how, 'errors', '', 'errors', { of: 'ours', least: 0 }),
-    ]),
-    problems,
-  }
+  return { figures: ROWS.flatMap((row) => figuresOf(row, clients, results, banner)), problems }
+}
+
+interface Compared {
+  readonly row: string
+  readonly ours: Name
+  readonly against: Name
+}
+
+const ROWS: readonly Compared[] = [
+  { row: 'burst', ours: 'cold', against: 'chain' },
+  { row: 'burst-warm', ours: 'warm', against: 'chain' },
+  { row: 'burst-postfix', ours: 'warm', against: 'postfix' },
+]
+
+function figuresOf(
+  { row, ours, against }: Compared,
+  clients: number,
+  results: ReadonlyMap<Name, readonly Burst[]>,
+  banner: Target | undefined,
+): readonly Figure[] {
+  const of = (name: Name, key: keyof Burst): readonly number[] => (results.get(name) ?? []).map((each) => each[key])
+  const one = (name: string, unit: string, key: keyof Burst, target?: Target): Figure => ({
+    ...figure({ row, figure: name, unit, clients, ours: of(ours, key), baseline: of(against, key) }),
+    against,
+    target,
+  })
+  const greetings = [one('greeting p99', 'ms', 'banner', banner), one('until all are served', 's', 'seconds')]
+  if (against !== 'chain') return greetings.filter(({ baseline }) => baseline)
+  return [
+    ...greetings,
+    one('slowest greeting', 'ms', 'slowest'),
+    one('longest silence', 'ms', 'silence', { of: 'ours', least: 1000 }),
+    one('listen queue overflows', '', 'overflows', { of: 'ours', least: 0 }),
+    one('errors', '', 'errors', { of: 'ours', least: 0 }),
+  ]
 }
 
 export async function burst(context: Context): Promise<Outcome> {

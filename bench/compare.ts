@@ -59,28 +59,39 @@ export function problemsOf(side: string, { load }: Measured): readonly Problem[]
       ]
 }
 
+export interface Measurements {
+  /** The measured runs of each contestant, in the order of the contestants. */
+  readonly measured: readonly (readonly Measured[])[]
+  readonly problems: readonly Problem[]
+}
+
 /**
- * The measured runs of each contestant, in the order of the contestants. Run 0 is not measured: it is what a server that has just
- * started needs to compile its code and fill its caches.
+ * One run of each contestant after the other, so many times. Run 0 is not measured: it is what a server that has just started needs to
+ * compile its code and fill its caches.
  */
-export async function interleave(
+export async function turns(
+  contestants: readonly Contestant[],
+  running: readonly Running[],
+  loadOf: (run: number, contestant: number) => Load,
+  runs: number,
+): Promise<Measurements> {
+  const measured: Measured[][] = contestants.map(() => [])
+  const problems: Problem[] = []
+  for (let run = 0; run <= runs; run++) {
+    for (const [index, each] of running.entries()) {
+      const result = await measure(each, loadOf(run, index))
+      if (run > 0) measured[index]?.push(result)
+      problems.push(...problemsOf(contestants[index]?.side.name ?? '', result))
+    }
+  }
+  return { measured, problems }
+}
+
+export const interleave = (
   contestants: readonly Contestant[],
   loadOf: (run: number, contestant: number) => Load,
   runs: number,
-): Promise<{ readonly measured: readonly (readonly Measured[])[]; readonly problems: readonly Problem[] }> {
-  const measured: Measured[][] = contestants.map(() => [])
-  const problems: Problem[] = []
-  await started(contestants, async (running) => {
-    for (let run = 0; run <= runs; run++) {
-      for (const [index, each] of running.entries()) {
-        const result = await measure(each, loadOf(run, index))
-        if (run > 0) measured[index]?.push(result)
-        problems.push(...problemsOf(contestants[index]?.side.name ?? '', result))
-      }
-    }
-  })
-  return { measured, problems }
-}
+): Promise<Measurements> => started(contestants, (running) => turns(contestants, running, loadOf, runs))
 
 /** Starts all of them, and stops them when the work is done or has failed. */
 export async function started<T>(

@@ -49,7 +49,8 @@ async function costOf({ name, setup, load, target }: Cost, context: Context): Pr
     { side, setup: { ...base, ...setup } },
   ]
   context.progress(`cost: ${name}`)
-  const { measured, problems } = await interleave(contestants, loadOf, context.runs)
+  // A few per cent take more runs than a ratio of two.
+  const { measured, problems } = await interleave(contestants, loadOf, context.runs * 2)
   const [plain = [], more = []] = measured.map((runs) => runs.map((run) => run.load.perSecond.sessions))
   const [before = [], after = []] = measured.map((runs) => runs.map((run) => run.load.ms.session.p99))
   const common = { row: 'cost', clients, against: 'acceptd, plain', target: undefined }

@@ -30,11 +30,11 @@ interface Level {
   readonly runs: Partial<Record<Name, Measured[]>>
 }
 
-/** Between two rates p99 is taken to grow evenly. Undefined: it has not passed it, or had from the first. */
+/** Where it passes for good; between two rates p99 is taken to grow evenly. Undefined: it has not, or had from the first. */
 export function passes(points: readonly (readonly [rate: number, p99: number])[], most: number): number | undefined {
   const sorted = points.toSorted(([a], [b]) => a - b)
-  const at = sorted.findIndex(([, p99]) => p99 > most)
-  const [before, after] = [sorted[at - 1], sorted[at]]
+  const last = sorted.findLastIndex(([, p99]) => p99 <= most)
+  const [before, after] = [sorted[last], sorted[last + 1]]
   if (!before || !after) return undefined
   return before[0] + ((after[0] - before[0]) * (most - before[1])) / (after[1] - before[1])
 }
@@ -99,7 +99,7 @@ function saturation(levels: readonly Level[], name: Name): readonly number[] {
       return one ? [[rate, p99Of(one)] as const] : []
     })
     const highest = Math.max(...points.map(([rate]) => rate))
-    return passes(points, TOO_LONG) ?? (points.every(([, p99]) => p99 <= TOO_LONG) ? highest : 0)
+    return passes(points, TOO_LONG) ?? (points.some(([, p99]) => p99 <= TOO_LONG) ? highest : 0)
   })
 }
 

@@ -12,6 +12,7 @@ export interface BenchOptions {
   readonly install: boolean
   readonly list: boolean
   readonly table: boolean
+  readonly keep: boolean
   readonly help: boolean
   /** Which side takes the place of ours. `chain` proves the bench: a ratio that is not 1 is its own error. */
   readonly ours: string
@@ -37,6 +38,7 @@ export const help = `npm run bench -- [option ...] [WORD ...]: acceptd against t
                    "postfix, discarding", dovecot, haraka, smtp-server
   --profile        writes flame graphs of acceptd's threads under the load of \`cold\` and \`warm\` to bench/results/
   --install        first installs what the other servers need (apt-get, root only)
+  --keep           chosen rows are kept as a run too, where a whole one takes too long at a time
   --table          measures nothing: writes README's table anew from the runs in bench/results/runs
 Results of all rows go to bench/results/, unless --quick: figures.md, an SVG plot for each curve, and the run itself in runs/, with its
 commit and date; README's table shows the range of all of them. Exit code 1 if a run had errors.
@@ -60,6 +62,7 @@ export function readOptions(argv: readonly string[]): BenchOptions {
       row: { type: 'string', multiple: true, default: [] },
       list: flag,
       table: flag,
+      keep: flag,
       json: flag,
       strict: flag,
       runs: { type: 'string' },
@@ -82,6 +85,7 @@ export function readOptions(argv: readonly string[]): BenchOptions {
     install: values.install,
     list: values.list,
     table: values.table,
+    keep: values.keep,
     help: values.help,
     ours: values.ours,
     runs: number('runs', values.runs, 1),

@@ -57,6 +57,7 @@ export function writeControl(
   const users = join(control, 'users')
   cpSync(fixture.users(setup.users, setup.hash), users)
   const limits = join(control, 'limits')
+  const features = featureFiles(setup.features)
   const pair = setup.tls ? fixture.pair('acceptd') : undefined
   if (pair && process.getuid?.() === 0) chownSync(pair.key, wish.account, wish.account)
   const listeners = [
@@ -75,10 +76,8 @@ export function writeControl(
     ...(pair && { tls: `bench.invalid ${pair.certificate} ${pair.key}\n` }),
     chains: `${chainLines(directory, programs, users, wish).join('\n')}\n`,
     ...(setup.lanes === undefined ? {} : { lanes: `${setup.lanes}\n` }),
-    ...featureFiles(setup.features),
-    limits: raisedLimits(
-      `${existsSync(limits) ? readFileSync(limits, 'latin1') : ''}${featureFiles(setup.features).limits ?? ''}`,
-    ),
+    ...features,
+    limits: `${existsSync(limits) ? raisedLimits(readFileSync(limits, 'latin1')) : ''}${features.limits ?? ''}`,
   }))
     writeFileSync(join(control, name), text)
   execFileSync('chmod', ['-R', 'go-w,a+rX', control])

@@ -1,4 +1,4 @@
-// The table of README.md: the range of every whole run that is kept, each with its commit and date. The real backend comes first, then
+// The table of README.md: the range of all runs that are kept, each with its commit and date. The real backend comes first, then
 // what we are good at and what we are not.
 import type { Facts } from './facts.ts'
 import { shortNumber } from './table.ts'
@@ -135,7 +135,7 @@ export function publishedTable(runs: readonly KeptRun[]): string {
     '|---|---|---|---|---|---|',
     ...lines,
     '',
-    `Range of the medians of ${alike.length} whole run${alike.length === 1 ? '' : 's'}: ${list}. "Of the limit" is the share of what a server in C`,
+    `Range of the medians of ${alike.length} run${alike.length === 1 ? '' : 's'}: ${list}. "Of the limit" is the share of what a server in C`,
     'that does the least possible reaches in the same turns. Warm means that everybody comes again within 60 s and no password is hashed then.',
     ...raised.map((note) => `\n${note[0]?.toUpperCase()}${note.slice(1)}.`),
   ].join('\n')

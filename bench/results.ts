@@ -1,4 +1,4 @@
-// bench/results/: the table in Markdown and a plot for each curve of the last whole run, all whole runs in runs/, and README's table of them.
+// bench/results/: the table in Markdown and a plot for each curve of the last whole run; all runs that are kept in runs/, and README's table of them.
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Facts } from './facts.ts'
@@ -119,10 +119,21 @@ export function writeResults(
   notes: readonly string[],
   oursName: string,
 ): void {
-  const runs = join(resultsDirectory, 'runs')
-  mkdirSync(runs, { recursive: true })
+  mkdirSync(resultsDirectory, { recursive: true })
   const plots = writePlots(figures, oursName)
   writeFileSync(join(resultsDirectory, 'figures.md'), markdown(facts, figures, notes, plots))
+}
+
+export interface Run {
+  readonly facts: Facts
+  readonly notes: readonly string[]
+  readonly figures: readonly Figure[]
+}
+
+/** Beside the others, and README's table anew. */
+export function keepRun({ facts, notes, figures }: Run): void {
+  const runs = join(resultsDirectory, 'runs')
+  mkdirSync(runs, { recursive: true })
   // A second one of a day does not replace the first.
   const time = new Date().toISOString().slice(11, 16).replace(':', '')
   const lines = figures.map((each) => JSON.stringify(toJson(each)))

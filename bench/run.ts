@@ -12,7 +12,7 @@ import { type BenchOptions, help, readOptions } from './options.ts'
 import { oursSide } from './ours.ts'
 import { peerSides } from './peers/all.ts'
 import { writeFlameGraphs } from './profile.ts'
-import { keptRuns, resultsDirectory, writeResults, writeTable } from './results.ts'
+import { keepRun, keptRuns, resultsDirectory, writeResults, writeTable } from './results.ts'
 import { rows } from './rows.ts'
 import { pointsOf, runRow } from './runner.ts'
 import type { Side } from './side.ts'
@@ -192,11 +192,12 @@ async function main(): Promise<number> {
   const serious = problems.filter(({ side }) => !peers.some(({ name }) => name === side))
   notes.push(...problems.filter((each) => !serious.includes(each)).map(({ side, text }) => `${side}, errors: ${text}`))
   const facts = machineFacts()
-  // A part of the rows, or short runs of them, do not replace the whole table.
-  const all = options.rows.length + options.words.length === 0 && options.clients === undefined
-  const whole = options.extent !== 'quick' && options.settle === undefined && all
-  if (whole && options.ours === 'acceptd' && serious.length === 0) {
-    writeResults(facts, figures, notes, 'acceptd')
+  // Short runs count for nothing, and a part of the rows does not replace the whole table.
+  const sound = options.extent !== 'quick' && options.settle === undefined && options.ours === 'acceptd'
+  const whole = options.rows.length + options.words.length === 0 && options.clients === undefined
+  if (sound && serious.length === 0 && (whole || options.keep)) {
+    if (whole) writeResults(facts, figures, notes, 'acceptd')
+    keepRun({ facts, notes, figures })
     context.progress(`wrote ${resultsDirectory}`)
   }
   tell(options, figures, facts, setting)

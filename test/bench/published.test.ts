@@ -32,7 +32,7 @@ void test('a figure of several runs is shown as their range, with the commit and
     /\| sessions\/s, cold, messages thrown away \| 64 \| 900 to 1000 \| 400 to 420 chain \| 2\.3 to 2\.4 \| 0\.61 to 0\.7 \|/,
   )
   assert.match(table, /\| 1000 \| 800 \| 400 chain \| 2\.3 \| 0\.61 \|/)
-  assert.match(table, /2 whole runs: 2026-11-28 1111111, 2026-11-28 2222222/)
+  assert.match(table, /2 runs: 2026-11-28 1111111, 2026-11-28 2222222/)
   assert.match(table, /Raised for the run, acceptd: max-processes to 4128\./)
   assert.doesNotMatch(table, /NaN|null|undefined|classic chain/)
 })
@@ -43,7 +43,7 @@ void test('a run of another machine is in no range, and what a run has not is le
     run('2222222', [figure({ baseline: null, ratio: null, limitShare: null })]),
   ])
   assert.match(table, /\| sessions\/s, cold, messages thrown away \| 64 \| 900 \| {2}\| {2}\| {2}\|/)
-  assert.match(table, /1 whole run: 2026-11-28 2222222/)
+  assert.match(table, /1 run: 2026-11-28 2222222/)
 })
 
 void test('the table replaces what is between its two marks, and nothing in a text without them', () => {

@@ -79,6 +79,7 @@ void test('where p99 passes 100 ms lies between the last rate below and the firs
   ] as const
   assert.equal(passes(points, 100), 320)
   assert.equal(passes(points.slice(1), 100), undefined)
+  assert.equal(passes([...points, [150, 120]], 100), 320)
   assert.equal(passes([[100, 200]], 100), undefined)
 })
 
