@@ -11,8 +11,9 @@ import { NATIVE_TARGETS, replayArguments } from './native.ts'
 import { CORPUS, examplesOf } from './target.ts'
 import { targets } from './targets.ts'
 
-/** Values of a target here; npm run fuzz takes as many as there is time for. */
+/** Values of a target here, and of one that waits for sockets and processes; npm run fuzz takes as many as there is time for. */
 const RUNS = 30
+const WAITING_RUNS = 8
 
 void describe('a fuzz target holds for its corpus and some more', () => {
   for (const target of targets)
@@ -23,7 +24,7 @@ void describe('a fuzz target holds for its corpus and some more', () => {
       const property = waits
         ? fc.asyncProperty(arbitrary, (value) => Promise.resolve(check(value)))
         : fc.property(arbitrary, (value) => void check(value))
-      await fc.assert(property as fc.IAsyncProperty<[unknown]>, { numRuns: RUNS })
+      await fc.assert(property as fc.IAsyncProperty<[unknown]>, { numRuns: waits ? WAITING_RUNS : RUNS })
     })
 })
 

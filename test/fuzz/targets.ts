@@ -1,5 +1,6 @@
 // Every target in TypeScript: a row here is one of npm run fuzz, and its corpus is run by npm test.
 import type { Target } from './target.ts'
+import { classicTargets } from './targets/classic.ts'
 import { configurationTargets } from './targets/configuration.ts'
 import { controlPlaneTargets } from './targets/control-plane.ts'
 import { conversationTargets } from './targets/conversations.ts'
@@ -14,4 +15,5 @@ export const targets: readonly Target[] = [
   ...valueTargets,
   ...configurationTargets,
   ...controlPlaneTargets,
+  ...classicTargets,
 ]

@@ -5,7 +5,7 @@ import fc from 'fast-check'
 import { bytesOf } from '../../../src/protocol/bytes.ts'
 import { isIp, parseNetwork } from '../../../src/protocol/ip.ts'
 import { parseProxyHeader } from '../../../src/protocol/proxy.ts'
-import { parseProxied, proxyLine } from '../../../src/protocol/xclient.ts'
+import { parseForwarded, parseProxied, proxyLine } from '../../../src/protocol/xclient.ts'
 import { anyOctets, octets, pure } from '../target.ts'
 
 const IPV4 = fc.ipV4()
@@ -200,6 +200,42 @@ const xclientWritten = pure(
   },
 )
 
+const XFORWARD = [
+  'NAME=',
+  'ADDR=',
+  'PORT=',
+  'PROTO=',
+  'HELO=',
+  'IDENT=',
+  'SOURCE=',
+  ' ',
+  '192.0.2.7',
+  'IPV6:::1',
+  'LOCAL',
+  '25',
+]
+const ALL = '250-mx\r\n250-XFORWARD NAME ADDR PORT PROTO HELO IDENT SOURCE\r\n250 SIZE\r\n'
+const xforward = pure(
+  'xforward',
+  'XFORWARD tells facts, or nothing; said again, they are the same or left out',
+  octets([...XFORWARD, '[UNAVAILABLE]', '[TEMPUNAVAIL]', 'mx.example', '+0A', '+20', '+5B', 'x'.repeat(300), '='], 12),
+  (argument) => {
+    const told = parseForwarded(argument)
+    if (told === undefined) return
+    assert.ok(told.ip === '' || isIP(told.ip) !== 0)
+    assert.ok(told.port >= 0 && told.port <= 65_535)
+    assert.match(told.name, /^[\w.-]{0,255}$/)
+    const line = proxyLine('XFORWARD', ALL, told)
+    assert.match(line, /^(XFORWARD( [A-Z]+=[!-~]+)+\r\n)?$/)
+    assert.ok(line.length <= 512)
+    const again = parseForwarded(line.slice('XFORWARD '.length).trimEnd())
+    assert.ok(again !== undefined, line)
+    if (told.ip !== '') assert.equal(canonical(again.ip), canonical(told.ip))
+    for (const fact of ['port', 'name', 'helo', 'proto', 'ident', 'source'] as const)
+      assert.ok(again[fact] === told[fact] || again[fact] === '' || again[fact] === 0, `${fact} ${line}`)
+  },
+)
+
 const IP = [
   '1',
   '255',
@@ -233,4 +269,4 @@ const ip = pure(
   },
 )
 
-export const proxyTargets = [proxy, proxyWritten, xclient, xclientWritten, ip]
+export const proxyTargets = [proxy, proxyWritten, xclient, xclientWritten, xforward, ip]
