@@ -15,7 +15,7 @@ function main([protocol, maildir = 'Maildir', ...rest]: readonly string[]): numb
     process.stderr.write('acceptd-maildir: usage: acceptd-maildir smtp|pop3 [ Maildir ]\n')
     return 100
   }
-  const { HOME = '.', AUTHUP_USER, USER, TCPREMOTEIP = 'unknown', DATABYTES = '' } = process.env
+  const { HOME = '.', AUTHUP_USER, USER, TCPREMOTEIP = 'unknown', DATABYTES = '', SSL_PROTOCOL } = process.env
   const path = maildir.startsWith('/') ? maildir : `${HOME}/${maildir}`
   const wire = new Wire()
   try {
@@ -33,6 +33,7 @@ function main([protocol, maildir = 'Maildir', ...rest]: readonly string[]): numb
       host: hostname(),
       user: AUTHUP_USER ?? USER ?? '',
       ip: TCPREMOTEIP,
+      tls: SSL_PROTOCOL !== undefined,
       most: /^[1-9]\d{0,14}$/.test(DATABYTES) ? Number(DATABYTES) : MOST,
     })
   }

@@ -19,6 +19,8 @@ export interface SmtpSettings {
   readonly user: string
   /** The client's address. */
   readonly ip: string
+  /** Its connection has TLS. */
+  readonly tls: boolean
   /** Octets of a message. */
   readonly most: number
 }
@@ -192,15 +194,15 @@ function takeMessage(wire: Wire, envelope: State, settings: SmtpSettings): strin
   }
 }
 
-/** What a delivery adds on top (RFC 5321 4.4); the recipients too, since all of them end in this one file. */
-function trace({ helo, sender, recipients }: State, { user, host, ip }: SmtpSettings): string {
+/** What a delivery adds on top (RFC 5321 4.4, RFC 3848); the recipients too, since all of them end in this one file. */
+function trace({ helo, sender, recipients }: State, { user, host, ip, tls }: SmtpSettings): string {
   const date = new Date().toUTCString().replace('GMT', '+0000')
   const clean = (text: string): string => text.replace(/[^!-'*-[\]-~]/g, '?').slice(0, 255)
   return [
     `Return-Path: <${sender}>`,
     ...recipients.map((address) => `Envelope-To: ${address}`),
     `Received: from ${clean(helo) || 'unknown'} ([${clean(ip)}]) (authenticated as ${clean(user)})`,
-    `  by ${clean(host)} with ESMTPA; ${date}`,
+    `  by ${clean(host)} with ESMTP${tls ? 'S' : ''}A; ${date}`,
     '',
   ].join('\n')
 }

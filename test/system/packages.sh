@@ -22,8 +22,11 @@ wanted='
 /usr/bin/fetchmail fetchmail
 /usr/bin/s-nail s-nail
 /usr/bin/mutt mutt
+/usr/bin/go golang-go
 /usr/lib/*/sasl2/libplain.so libsasl2-modules
 /usr/bin/sslscan sslscan
+/usr/bin/testssl testssl.sh
+/usr/bin/cdb tinycdb
 /usr/sbin/haproxy haproxy
 /usr/bin/nmap nmap
 /usr/bin/redis-server redis-server

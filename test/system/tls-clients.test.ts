@@ -3,9 +3,9 @@ import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
 import { fillMaildir } from './backends.ts'
 import { type Certificate, makeCertificate } from './certificate.ts'
-import { curlPop3, curlSmtp, messageFrom, mpop, msmtp, nodemailer, swaks } from './clients.ts'
+import { messageFrom, swaks } from './clients.ts'
 import { type Fixture, makeFixture } from './fixture.ts'
-import { fetchmail, mutt, opensslPop3, opensslSmtp, poplib, smtplib, snail } from './tls-clients.ts'
+import { FETCHING, SUBMITTING } from './tls-clients.ts'
 
 const SMTP = ['postfix', 'exim'] as const
 const MODES = ['require', 'implicit'] as const
@@ -14,11 +14,12 @@ let fixture: Fixture
 let stranger: Certificate
 before(async () => {
   fixture = await makeFixture({
-    smtp: SMTP,
+    smtp: [...SMTP, 'embedded'],
     pop3: ['dovecot'],
     certificates: ['localhost'],
     listeners: [
       ...SMTP.flatMap((chain) => MODES.map((tls) => `127.0.0.1:0 smtp ${chain} tls=${tls} name=${chain}-${tls}`)),
+      ...['off', ...MODES].map((tls) => `127.0.0.1:0 smtp embedded tls=${tls} name=embedded-${tls}`),
       ...MODES.map((tls) => `127.0.0.1:0 pop3 dovecot tls=${tls} name=dovecot-${tls}`),
     ],
   })
@@ -29,16 +30,6 @@ after(() => fixture.end())
 const trusted = (): string => fixture.certificates[0]?.certificate ?? ''
 
 const BODY = '.a line with a dot\nlast\n'
-const SUBMITTING = {
-  swaks,
-  curl: curlSmtp,
-  msmtp,
-  nodemailer,
-  smtplib,
-  's-nail': snail,
-  mutt,
-  'openssl s_client': opensslSmtp,
-}
 /** It sends what it is given, without dots of its own. */
 const BY_HAND = 'openssl s_client'
 
@@ -84,13 +75,7 @@ for (const mode of MODES)
         assert.ok(queued.every(({ content }) => !content.includes(`Subject: ${client} stranger ${mode}\n`)))
       })
 
-    for (const [client, fetch] of Object.entries({
-      curl: (job: Parameters<typeof mpop>[0]) => curlPop3({ ...job, number: 1 }),
-      mpop,
-      fetchmail,
-      poplib,
-      'openssl s_client': opensslPop3,
-    }))
+    for (const [client, fetch] of Object.entries(FETCHING))
       void it(`${client} fetches from dovecot`, async () => {
         const [user] = fixture.people
         await fillMaildir(user, [messageFrom('me@example.org', 'kept', 'Gr\xfc\xdfe\n')])
@@ -107,6 +92,35 @@ for (const mode of MODES)
         assert.equal(fetched.messages.length, 1)
         assert.match(fetched.messages[0]?.replaceAll('\r', '') ?? '', /^Subject: kept\n(?:.*\n)*\nGr\xfc\xdfe\n$/m)
       })
+  })
+
+for (const [mode, word] of [
+  ['off', 'ESMTPA'],
+  ['require', 'ESMTPSA'],
+  ['implicit', 'ESMTPSA'],
+] as const)
+  void it(`a mail program that reads SSL_PROTOCOL writes ${word} into Received, tls=${mode}`, async () => {
+    const [, user] = fixture.people
+    const subject = `received ${mode}`
+    const sent = await swaks({
+      port: fixture.daemon.port(`embedded-${mode}`),
+      from: 'me@example.org',
+      to: ['one@example.org'],
+      message: messageFrom('me@example.org', subject),
+      login: { user: user.name, password: user.password },
+      ...(mode === 'off' ? {} : { tls: trusted(), implicit: mode === 'implicit' }),
+    })
+    assert.ok(sent.ok, sent.transcript)
+    const filed = (await fixture.backend('embedded').delivered(user)).find(({ content }) => content.includes(subject))
+    assert.match(filed?.content ?? '', new RegExp(`^Received: (?:.*\\n[ \\t])*.* with ${word};`, 'm'))
+  })
+
+for (const chain of SMTP)
+  void it(`${chain}, which reads no such variable, claims no TLS that it has not seen`, async () => {
+    const [user] = fixture.people
+    const queued = await fixture.backend(chain).delivered(user)
+    assert.ok(queued.length > 0)
+    for (const { content } of queued) assert.doesNotMatch(content.split('\n\n')[0] ?? '', /ESMTPS|TLS/)
   })
 
 void it('no client got a password through before TLS, and the log has every login', () => {

@@ -1,19 +1,26 @@
-// Clients that are here for their TLS: s-nail, fetchmail, Python's, and openssl s_client with a conversation written out.
-import { readFileSync, writeFileSync } from 'node:fs'
+// Clients that are here for their TLS: s-nail, mutt, fetchmail, Python's, Go's, and openssl s_client with a conversation written out.
+import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import {
+  curlPop3,
+  curlSmtp,
   type Fetched,
   type Fetching,
   HOST,
   limits,
+  mpop,
+  msmtp,
+  nodemailer,
   type Outcome,
   outcome,
   type Submission,
+  swaks,
   TLS_NAME,
   withFolder,
 } from './clients.ts'
 import { plain } from './conversation.ts'
-import { run } from './run.ts'
+import { must, run } from './run.ts'
 
 type WithTls<T> = T & { readonly tls: string }
 type Login = NonNullable<Submission['login']>
@@ -203,3 +210,94 @@ poll ${TLS_NAME} protocol POP3 service ${port}
     return { ...done, messages: text === '' ? [] : [text] }
   })
 }
+
+const GO_SMTP = `package main
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"io"
+	"log"
+	"net/smtp"
+	"os"
+)
+
+func must(err error) {
+	if err != nil {
+		log.Fatal(err)
+	}
+}
+
+func main() {
+	address, user, password, ca, implicit, sender := "localhost:"+os.Args[1], os.Args[2], os.Args[3], os.Args[4], os.Args[5], os.Args[6]
+	pem, err := os.ReadFile(ca)
+	must(err)
+	config := &tls.Config{ServerName: "localhost", RootCAs: x509.NewCertPool()}
+	config.RootCAs.AppendCertsFromPEM(pem)
+	var client *smtp.Client
+	if implicit == "true" {
+		conn, err := tls.Dial("tcp", address, config)
+		must(err)
+		client, err = smtp.NewClient(conn, "localhost")
+		must(err)
+	} else {
+		client, err = smtp.Dial(address)
+		must(err)
+		must(client.StartTLS(config))
+	}
+	must(client.Auth(smtp.PlainAuth("", user, password, "localhost")))
+	must(client.Mail(sender))
+	for _, to := range os.Args[7:] {
+		must(client.Rcpt(to))
+	}
+	body, err := client.Data()
+	must(err)
+	_, err = io.Copy(body, os.Stdin)
+	must(err)
+	must(body.Close())
+	must(client.Quit())
+}
+`
+
+let goProgram: Promise<string> | undefined
+
+/** Compiled by the first test that asks. */
+async function compileGo(): Promise<string> {
+  const folder = mkdtempSync(join(tmpdir(), 'acceptd-go-'))
+  const [source, program] = [join(folder, 'client.go'), join(folder, 'client')]
+  writeFileSync(source, GO_SMTP)
+  await must(['go', 'build', '-o', program, source], {
+    env: { GOCACHE: join(folder, 'cache'), GO111MODULE: 'off', HOME: folder },
+    timeout: 300_000,
+  })
+  return program
+}
+
+/** net/smtp. */
+export async function goSmtp(job: TlsSubmission): Promise<Outcome> {
+  const { port, login, tls, implicit = false, from, to, message } = job
+  goProgram ??= compileGo()
+  const argv = [await goProgram, `${port}`, login.user, login.password, tls, `${implicit}`, from, ...to]
+  return outcome(argv, { input: message.replaceAll('\n', '\r\n'), ...limits(job) })
+}
+
+/** As README.md lists them. */
+export const SUBMITTING = {
+  swaks,
+  curl: curlSmtp,
+  msmtp,
+  nodemailer,
+  "Python's smtplib": smtplib,
+  "Go's net/smtp": goSmtp,
+  's-nail': snail,
+  mutt,
+  'openssl s_client': opensslSmtp,
+} as const satisfies Record<string, (job: TlsSubmission) => Promise<Outcome>>
+
+export const FETCHING = {
+  curl: (job: WithTls<Fetching>) => curlPop3({ ...job, number: 1 }),
+  mpop,
+  fetchmail,
+  "Python's poplib": poplib,
+  'openssl s_client': opensslPop3,
+} as const satisfies Record<string, (job: WithTls<Fetching>) => Promise<Fetched>>
