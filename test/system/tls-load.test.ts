@@ -4,10 +4,11 @@ import { copyFileSync, readFileSync, statSync } from 'node:fs'
 import { connect, type Socket } from 'node:net'
 import { after, before, describe, it } from 'node:test'
 import { StreamEnd } from '../support/fake-helper.ts'
-import { clientHello, tlsClient } from '../support/tls.ts'
+import { clientHello, letExpire, tlsClient } from '../support/tls.ts'
 import { type Certificate, makeCertificate } from './certificate.ts'
+import { converse } from './conversation.ts'
 import { type Fixture, makeFixture } from './fixture.ts'
-import { until } from './processes.ts'
+import { runtimeOf, signal, until } from './processes.ts'
 
 let fixture: Fixture
 let stranger: Certificate
@@ -155,5 +156,46 @@ void describe('certificates of the running daemon', () => {
     await renew()
     process.kill(daemon.pid, 'SIGHUP')
     await until('the next one', async () => (await served()) !== now)
+  })
+})
+
+void describe('a runtime that is killed', () => {
+  async function killRuntime(): Promise<void> {
+    const first = runtimeOf(fixture.daemon.pid)
+    assert.ok(first !== undefined)
+    signal(first.pid, 'SIGKILL')
+    await until('the next runtime', async () => {
+      const next = runtimeOf(fixture.daemon.pid)
+      return next !== undefined && next.pid !== first.pid && (await loaded().catch(() => undefined)) !== undefined
+    })
+  }
+  const certificates = async () => {
+    const { checks } = (await fixture.daemon.call('server.health')) as {
+      checks: readonly { name: string; state: string; detail: string }[]
+    }
+    return checks.find(({ name }) => name === 'certificates')
+  }
+
+  void it('while its certificate has expired is followed by one that serves with it, and says so', async () => {
+    letExpire(own(), 'localhost')
+    await assert.rejects(fixture.daemon.call('tls.reload'), /expired/)
+    await killRuntime()
+    await login()
+    assert.equal((await certificates())?.state, 'failed')
+    await renew()
+    await fixture.daemon.call('tls.reload')
+    assert.notEqual((await certificates())?.state, 'failed')
+    await login()
+  })
+  void it('while its only pair does not fit is followed by one that turns clients away until it does', async () => {
+    breakPair()
+    await killRuntime()
+    const refused = await converse(fixture.daemon.port('starttls'))
+    assert.match(await refused.reply(), /^421 .*no certificate/)
+    await refused.rest()
+    assert.match((await certificates())?.detail ?? '', /listeners with TLS refuse all clients/)
+    await renew()
+    await fixture.daemon.call('tls.reload')
+    await login()
   })
 })
