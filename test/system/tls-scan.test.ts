@@ -1,4 +1,4 @@
-// TLS as others see it: nmap's list of protocols and ciphers, and HAProxy in front, which passes TLS on or ends it. No accounts are needed:
+// TLS as others see it: nmap, sslscan and testssl.sh, and HAProxy in front, which passes TLS on or ends it. No accounts are needed:
 // the lane is the real one, the helper a double.
 import assert from 'node:assert/strict'
 import { type ChildProcess, spawn } from 'node:child_process'
@@ -13,7 +13,7 @@ import { bindAddress } from '../support/binding.ts'
 import { StreamEnd } from '../support/fake-helper.ts'
 import { AUTH, acceptingLane, endWorker, type Lane, until } from '../support/lane.ts'
 import { makePair, materialOf, namedPair, type PairFiles, tlsClient, tlsTexts } from '../support/tls.ts'
-import { must } from './run.ts'
+import { must, run } from './run.ts'
 
 const dir = mkdtempSync(join(tmpdir(), 'acceptd-scan-'))
 let pair: PairFiles
@@ -70,6 +70,22 @@ for (const [listener, starttls] of [
     assert.ok(suites.length >= 6, said)
     for (const suite of suites) assert.match(suite, /^(ECDHE-|TLS_(AES|CHACHA20)_)/, said)
   })
+
+/** Of the scanner's own OpenSSL and our address; X25519MLKEM768 is there where Node's OpenSSL has it. */
+const NOT_OURS = new Set(['engine_problem', 'old_fart', 'cmdline_ip-target', 'FS_KEMs'])
+
+void it('testssl finds nothing weak, and no attack that it knows', async (t) => {
+  const one = await lane(t, 'smtp submission tls=require')
+  const file = join(dir, 'testssl.json')
+  const argv = ['--quiet', '--color', '0', '--warnings', 'batch', '--jsonfile', file, '--starttls', 'smtp']
+  const checks = ['--protocols', '--fs', '--server-preference', '--vulnerable']
+  const { transcript } = await run(['testssl', ...argv, ...checks, `127.0.0.1:${one.port}`], { timeout: 400_000 })
+  const findings = JSON.parse(readFileSync(file, 'utf8')) as readonly Readonly<Record<'id' | 'severity', string>>[]
+  const weak = findings.filter(({ id, severity }) => !/^(OK|INFO|DEBUG)$/.test(severity) && !NOT_OURS.has(id))
+  assert.deepEqual(weak, [], transcript)
+  for (const id of ['TLS1_2', 'TLS1_3', 'secure_renego', 'heartbleed', 'CCS', 'POODLE_SSL'])
+    assert.equal(findings.find((found) => found.id === id)?.severity, 'OK', `${id}: ${transcript}`)
+})
 
 /** HAProxy in TCP mode before `port`; answers its own port. */
 async function haproxy(t: { after: (f: () => Promise<void>) => void }, port: number, bind: string, send: string) {
