@@ -1,6 +1,6 @@
 // Client certificates while acceptd runs: who they stand for, and who signs them, change without a restart; what is broken changes nothing.
 import assert from 'node:assert/strict'
-import { copyFileSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
+import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
@@ -8,7 +8,15 @@ import { planStart } from '../../src/config/plan.ts'
 import { StreamEnd } from '../support/fake-helper.ts'
 import { type Host, startHost } from '../support/host.ts'
 import { until } from '../support/lane.ts'
-import { makeAuthority, makeClient, makePair, type PairFiles, tlsClient, tlsTexts } from '../support/tls.ts'
+import {
+  makeAuthority,
+  makeClient,
+  makePair,
+  makeRevocations,
+  type PairFiles,
+  tlsClient,
+  tlsTexts,
+} from '../support/tls.ts'
 
 interface Fixture {
   readonly host: Host
@@ -101,6 +109,23 @@ void test('who signs changes with tls.reload, and stays while the new file is br
   )
   assert.ok((await reloadTls(one)).isOk())
   for (const client of [one.ann, one.stranger]) assert.equal(await logsIn(one, client), 'certificate ann ')
+})
+
+void test('a list of revoked certificates holds from tls.reload on, and one that is broken changes nothing', async (t) => {
+  const one = await fixture(t)
+  const authority = readFileSync(one.ours.certificate, 'latin1')
+  assert.equal(await logsIn(one, one.ann), 'certificate ann ')
+  writeFileSync(one.authority, `${authority}-----BEGIN X509 CRL-----\nAAAA\n-----END X509 CRL-----\n`)
+  assert.match(JSON.stringify((await reloadTls(one))._unsafeUnwrapErr().data), /is not a list of certificates/)
+  assert.equal(await logsIn(one, one.ann), 'certificate ann ')
+  const directory = mkdtempSync(join(tmpdir(), 'acceptd-revocations-'))
+  t.after(() => rmSync(directory, { recursive: true }))
+  writeFileSync(one.authority, authority + makeRevocations(directory, one.ours, [one.ann]))
+  assert.ok((await reloadTls(one)).isOk())
+  assert.equal(await logsIn(one, one.ann), undefined)
+  writeFileSync(one.authority, authority + makeRevocations(directory, one.ours, []))
+  assert.ok((await reloadTls(one)).isOk())
+  assert.equal(await logsIn(one, one.ann), 'certificate ann ')
 })
 
 void test('listener.list names the mechanisms, and a start without the file is refused', async (t) => {
