@@ -1,18 +1,16 @@
 // TLS as others see it: nmap, sslscan and testssl.sh, and HAProxy in front, which passes TLS on or ends it. No accounts are needed:
 // the lane is the real one, the helper a double.
 import assert from 'node:assert/strict'
-import { type ChildProcess, spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import type { TlsMaterial } from '../../src/edge/tls.ts'
-import { bindAddress } from '../support/binding.ts'
 import { StreamEnd } from '../support/fake-helper.ts'
 import { AUTH, acceptingLane, endWorker, type Lane, until } from '../support/lane.ts'
 import { makePair, materialOf, namedPair, type PairFiles, tlsClient, tlsTexts } from '../support/tls.ts'
+import { haproxy } from './haproxy.ts'
 import { must, run } from './run.ts'
 
 const dir = mkdtempSync(join(tmpdir(), 'acceptd-scan-'))
@@ -87,44 +85,6 @@ void it('testssl finds nothing weak, and no attack that it knows', async (t) => 
     assert.equal(findings.find((found) => found.id === id)?.severity, 'OK', `${id}: ${transcript}`)
 })
 
-/** HAProxy in TCP mode before `port`; answers its own port. */
-async function haproxy(t: { after: (f: () => Promise<void>) => void }, port: number, bind: string, send: string) {
-  const free = bindAddress('127.0.0.1', 0)
-  assert.ok(free !== undefined)
-  free.close()
-  const file = join(dir, `haproxy-${port}.cfg`)
-  writeFileSync(
-    file,
-    `defaults
-  mode tcp
-  timeout connect 5s
-  timeout client 30s
-  timeout server 30s
-listen mail
-  bind 127.0.0.1:${free.port} ${bind}
-  server acceptd 127.0.0.1:${port} ${send}
-`,
-  )
-  const child: ChildProcess = spawn('/usr/sbin/haproxy', ['-db', '-f', file], { stdio: 'ignore' })
-  t.after(async () => {
-    child.kill('SIGTERM')
-    if (child.exitCode === null && child.signalCode === null) await once(child, 'exit')
-  })
-  await until(
-    'HAProxy',
-    () =>
-      new Promise((resolve) => {
-        const socket = connect(free.port, '127.0.0.1')
-        const settle = (is: boolean) => {
-          socket.destroy()
-          resolve(is)
-        }
-        socket.once('connect', () => settle(true)).once('error', () => settle(false))
-      }),
-  )
-  return free.port
-}
-
 /** From an address that is not HAProxy's own. */
 const CLIENT = '127.0.0.77'
 
@@ -139,7 +99,7 @@ void describe('behind HAProxy', () => {
   for (const send of ['send-proxy', 'send-proxy-v2', 'send-proxy-v2-ssl-cn'])
     void it(`with ${send} the session has the client's address`, async (t) => {
       const one = await lane(t, 'smtp submission tls=off proxy=127.0.0.1')
-      const port = await haproxy(t, one.port, '', send)
+      const port = await haproxy(t, dir, one.port, '', send)
       const end = new StreamEnd(connect({ port, host: '127.0.0.1', localAddress: CLIENT }))
       const variables = await loggedIn(one, end)
       assert.ok(variables.includes(`TCPREMOTEIP=${CLIENT}`), variables.join(' '))
@@ -147,7 +107,7 @@ void describe('behind HAProxy', () => {
     })
   void it('TLS is passed on', async (t) => {
     const one = await lane(t, 'smtp submission tls=implicit proxy=127.0.0.1')
-    const port = await haproxy(t, one.port, '', 'send-proxy-v2')
+    const port = await haproxy(t, dir, one.port, '', 'send-proxy-v2')
     const plain = connect({ port, host: '127.0.0.1', localAddress: CLIENT })
     const end = new StreamEnd(await tlsClient({ socket: plain, servername: 'mx.example' }))
     const variables = await loggedIn(one, end)
@@ -159,7 +119,7 @@ void describe('behind HAProxy', () => {
     const one = await lane(t, 'smtp submission tls=require proxy=127.0.0.1')
     const both = join(dir, 'both.pem')
     writeFileSync(both, readFileSync(pair.certificate, 'latin1') + readFileSync(pair.key, 'latin1'), { mode: 0o600 })
-    const port = await haproxy(t, one.port, `ssl crt ${both}`, 'send-proxy-v2-ssl-cn')
+    const port = await haproxy(t, dir, one.port, `ssl crt ${both}`, 'send-proxy-v2-ssl-cn')
     const plain = connect({ port, host: '127.0.0.1', localAddress: CLIENT })
     const end = new StreamEnd(await tlsClient({ socket: plain }))
     const variables = await loggedIn(one, end)

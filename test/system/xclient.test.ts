@@ -152,3 +152,9 @@ void describe('Postfix that believes XCLIENT', () => {
     assert.match(fixture.daemon.log(), / info xforward session=\S+ .*said="ADDR=198\.51\.100\.9 /)
   })
 })
+
+void it('`sendmail -bs` offers XCLIENT to nobody, whoever is authorized: acceptd has to connect to a Postfix that runs', async () => {
+  const { stdout } = await run(['/usr/sbin/sendmail', '-C', etc, '-bs'], { input: 'EHLO client.example\r\nQUIT\r\n' })
+  assert.match(stdout, /^250.ENHANCEDSTATUSCODES\r?$/m)
+  assert.doesNotMatch(stdout, /XCLIENT|XFORWARD/)
+})
