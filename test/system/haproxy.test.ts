@@ -1,4 +1,4 @@
-// HAProxy before the running daemon: its client's address is the one of log, limits and Received.
+// HAProxy, and swaks in its place, before the running daemon: the client's address is the one of log, limits and Received.
 import assert from 'node:assert/strict'
 import { connect } from 'node:net'
 import { after, before, it } from 'node:test'
@@ -8,13 +8,18 @@ import { plain } from './conversation.ts'
 import { type Fixture, makeFixture } from './fixture.ts'
 import { haproxy } from './haproxy.ts'
 import { until } from './processes.ts'
+import { run } from './run.ts'
 
 let fixture: Fixture
 before(async () => {
   fixture = await makeFixture({
     smtp: ['embedded'],
     control: { limits: 'one address sessions 1\n' },
-    listeners: ['127.0.0.1:0 smtp embedded tls=off proxy=127.0.0.1'],
+    certificates: ['localhost'],
+    listeners: [
+      '127.0.0.1:0 smtp embedded tls=off proxy=127.0.0.1',
+      '127.0.0.1:0 smtp embedded tls=require proxy=127.0.0.1 name=starttls',
+    ],
   })
 })
 after(() => fixture.end())
@@ -50,3 +55,29 @@ for (const send of ['send-proxy', 'send-proxy-v2'])
     assert.match(filed?.content ?? '', new RegExp(`^Received: from laptop\\.example \\(\\[${address}\\]\\)`, 'm'))
     await logged(new RegExp(` login-accepted session=\\S+ ip=${address} `))
   })
+
+for (const version of ['1', '2'] as const)
+  for (const listener of ['embedded', 'starttls'] as const)
+    void it(`swaks --proxy-version ${version} brings its client's address, ${listener === 'starttls' ? 'with' : 'without'} --tls`, async () => {
+      const [, person] = fixture.people
+      const subject = `swaks ${version} ${listener}`
+      const argv = [
+        'swaks',
+        '--server',
+        '127.0.0.1',
+        ...['--port', `${fixture.daemon.port(listener)}`, '--helo', 'laptop.example'],
+        ...['--from', 'me@example.org', '--to', 'you@example.org', '--header', `Subject: ${subject}`],
+        ...['--auth', 'PLAIN', '--auth-user', person.name, '--auth-password', person.password],
+        ...['--proxy-version', version, '--proxy-family', version === '1' ? 'TCP4' : 'AF_INET'],
+        ...['--proxy-source', '198.51.100.7', '--proxy-source-port', '40000'],
+        ...['--proxy-dest', '203.0.113.1', '--proxy-dest-port', '587'],
+        ...(listener === 'starttls' ? ['--tls'] : []),
+      ]
+      const { code, transcript } = await run(argv)
+      assert.equal(code, 0, transcript)
+      const filed = (await fixture.backend('embedded').delivered(person)).find(({ content }) =>
+        content.includes(`Subject: ${subject}\n`),
+      )
+      assert.match(filed?.content ?? '', /^Received: from laptop\.example \(\[198\.51\.100\.7\]\)/m)
+      await logged(/ login-accepted session=\S+ ip=198\.51\.100\.7 port=40000 /)
+    })
