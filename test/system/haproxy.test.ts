@@ -61,18 +61,25 @@ for (const version of ['1', '2'] as const)
     void it(`swaks --proxy-version ${version} brings its client's address, ${listener === 'starttls' ? 'with' : 'without'} --tls`, async () => {
       const [, person] = fixture.people
       const subject = `swaks ${version} ${listener}`
-      const argv = [
-        'swaks',
-        '--server',
-        '127.0.0.1',
-        ...['--port', `${fixture.daemon.port(listener)}`, '--helo', 'laptop.example'],
-        ...['--from', 'me@example.org', '--to', 'you@example.org', '--header', `Subject: ${subject}`],
-        ...['--auth', 'PLAIN', '--auth-user', person.name, '--auth-password', person.password],
-        ...['--proxy-version', version, '--proxy-family', version === '1' ? 'TCP4' : 'AF_INET'],
-        ...['--proxy-source', '198.51.100.7', '--proxy-source-port', '40000'],
-        ...['--proxy-dest', '203.0.113.1', '--proxy-dest-port', '587'],
-        ...(listener === 'starttls' ? ['--tls'] : []),
-      ]
+      const options = {
+        server: '127.0.0.1',
+        port: `${fixture.daemon.port(listener)}`,
+        helo: 'laptop.example',
+        from: 'me@example.org',
+        to: 'you@example.org',
+        header: `Subject: ${subject}`,
+        auth: 'PLAIN',
+        'auth-user': person.name,
+        'auth-password': person.password,
+        'proxy-version': version,
+        'proxy-family': version === '1' ? 'TCP4' : 'AF_INET',
+        'proxy-source': '198.51.100.7',
+        'proxy-source-port': '40000',
+        'proxy-dest': '203.0.113.1',
+        'proxy-dest-port': '587',
+      }
+      const words = Object.entries(options).flatMap(([name, value]) => [`--${name}`, value])
+      const argv = ['swaks', ...words, ...(listener === 'starttls' ? ['--tls'] : [])]
       const { code, transcript } = await run(argv)
       assert.equal(code, 0, transcript)
       const filed = (await fixture.backend('embedded').delivered(person)).find(({ content }) =>
