@@ -74,7 +74,8 @@ function parseLine(bytes: Uint8Array): ProxyParse {
 }
 
 function addressOf(version: number, ip: string, port: string): ProxyAddress | undefined {
-  if (isIp(ip) !== version || !/^(0|[1-9]\d{0,4})$/.test(port) || Number(port) > 65_535) return undefined
+  if (version === 0 || isIp(ip) !== version || !/^(0|[1-9]\d{0,4})$/.test(port) || Number(port) > 65_535)
+    return undefined
   return { ip, port: Number(port) }
 }
 

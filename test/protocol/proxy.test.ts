@@ -116,6 +116,8 @@ void describe('a PROXY header', () => {
     ['the wrong family', 'PROXY TCP6 192.0.2.7 198.51.100.1 40000 587\r\n'],
     ['no address', 'PROXY TCP4 192.0.2.256 198.51.100.1 40000 587\r\n'],
     ['no family', 'PROXY\r\n\r\n'],
+    ['a family that is none', 'PROXY TCP5 one two 40000 587\r\n'],
+    ['addresses for a family', 'PROXY 192.0.2.7 TCP4 TCP4 40000 587\r\n'],
     ['a bare LF', `PROXY TCP4 192.0.2.7 198.51.100.1 40000 587\n${' '.repeat(100)}\r\n`],
     ['108 octets', `PROXY UNKNOWN ${'x'.repeat(92)}\r\n`],
     ['107 octets without an end', `PROXY UNKNOWN ${'x'.repeat(93)}`],
