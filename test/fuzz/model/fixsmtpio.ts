@@ -90,6 +90,7 @@ export function modelReply(
   fixUp: ModelFixUp,
 ): ModelReply {
   let exit: number | undefined
+  let rewritten = false
   const lines = (reply.match(/[^\n]*\n|[^\n]+$/g) ?? ['']).map((line, number) => {
     let out: string = line
     for (const rule of applying(rules, event, set)) {
@@ -98,9 +99,11 @@ export function modelReply(
       if (rule.response === '&fixsmtpio_fixup') out = fixUp(event.toLowerCase(), out, number)
       else if (rule.response !== '&fixsmtpio_noop') out = rule.response
     }
+    rewritten ||= out !== line
     return out === '' || out.endsWith('\n') ? out : `${out}\r\n`
   })
-  if (lines.length === 1 && lines[0] === reply) return { reply, exit }
+  // One line as the backend wrote it; a rule that writes the same without its ending has written it again.
+  if (lines.length === 1 && !rewritten) return { reply, exit }
   const whole = lines.join('').match(/[^\n]*\n|[^\n]+$/g) ?? []
   const marked = whole.map((line, n) => {
     const [, text = '', ending = ''] = /^(.*?)(\r?\n?)$/s.exec(line) ?? []

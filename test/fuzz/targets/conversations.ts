@@ -99,6 +99,8 @@ const conversation = (options: readonly string[], pieces: readonly string[]) =>
 function same(given: Conversation, line: RegExp): void {
   const whole = converse({ ...given, client: [1_000_000], backend: [1_000_000] })
   const split = converse(given)
+  // Of a message that is refused so much has left as was not known to be wrong.
+  if (given.options === 'bare=refuse' && split.backend.startsWith(whole.backend)) whole.backend = split.backend
   assert.deepEqual(split, whole)
   for (const one of whole.client.split(/(?<=\n)/)) if (one !== '') assert.match(one, line)
   assert.ok(whole.client.length <= 4096 + 600 * (given.said.length + 1))
