@@ -450,6 +450,7 @@ class Acceptd:
         mode: Optional[str] = None,
         reason: Optional[str] = None,
         ttl: Optional[float] = None,
+        fleet: Optional[bool] = None,
         dry_run: Optional[bool] = None,
     ) -> Dict[str, Any]:
         """Accepts no new sessions on a listener: clients receive 421, or stay in the backlog; the descriptor stays open.
@@ -458,20 +459,36 @@ class Acceptd:
         mode: 421: accept, reply 421 4.3.2 and close; hold: leave clients in the backlog. One of 421, hold. Default "421".
         reason: The reason, for the log and for later queries.
         ttl: Seconds after which it ends by itself; op.list shows it until then.
+        fleet: The listener of this name on every host of the fleet. Default False.
         dry_run: Report what would happen and change nothing. Default False.
-        Returns {listener, ends?, dryRun}.
+        Returns {listener, ends?, hosts?, silentHosts?, dryRun}.
         """
-        return self._call("listener.pause", {"listener": listener, "mode": mode, "reason": reason, "ttl": ttl, "dryRun": dry_run})
+        return self._call("listener.pause", {
+            "listener": listener,
+            "mode": mode,
+            "reason": reason,
+            "ttl": ttl,
+            "fleet": fleet,
+            "dryRun": dry_run,
+        })
 
-    def listener_resume(self, listener: str, *, reason: Optional[str] = None, dry_run: Optional[bool] = None) -> Dict[str, Any]:
+    def listener_resume(
+        self,
+        listener: str,
+        *,
+        reason: Optional[str] = None,
+        fleet: Optional[bool] = None,
+        dry_run: Optional[bool] = None,
+    ) -> Dict[str, Any]:
         """Ends a pause.
 
         listener: Its name.
         reason: The reason, for the log and for later queries.
+        fleet: The listener of this name on every host of the fleet. Default False.
         dry_run: Report what would happen and change nothing. Default False.
-        Returns {listener, dryRun}.
+        Returns {listener, hosts?, silentHosts?, dryRun}.
         """
-        return self._call("listener.resume", {"listener": listener, "reason": reason, "dryRun": dry_run})
+        return self._call("listener.resume", {"listener": listener, "reason": reason, "fleet": fleet, "dryRun": dry_run})
 
     def config_get(self, *, name: Optional[str] = None) -> Dict[str, Any]:
         """Shows the knobs in force, each with the source of its value, without secrets.
@@ -481,12 +498,13 @@ class Acceptd:
         """
         return self._call("config.get", {"name": name})
 
-    def config_status(self) -> Dict[str, Any]:
+    def config_status(self, *, fleet: Optional[bool] = None) -> Dict[str, Any]:
         """Shows what is published, since when and why, what differs on disk, and the last errors.
 
-        Returns {generation, sha256, published, by, reason?, rules, sessions, drift, files, lastError?, generations}.
+        fleet: And what every host of the fleet has published. Default False.
+        Returns {generation, sha256, published, by, reason?, rules, sessions, drift, files, lastError?, generations, hosts?}.
         """
-        return self._call("config.status", {})
+        return self._call("config.status", {"fleet": fleet})
 
     def config_check(self, *, files: Optional[Dict[str, Any]] = None) -> Dict[str, Any]:
         """Reads and compiles the control files, or the given texts, and reports every error; changes nothing.
@@ -511,6 +529,7 @@ class Acceptd:
         apply: Optional[str] = None,
         if_sha256: Optional[str] = None,
         reason: Optional[str] = None,
+        fleet: Optional[bool] = None,
         dry_run: Optional[bool] = None,
     ) -> Dict[str, Any]:
         """Reads the control files again and publishes them to all lanes together; an error leaves everything as it was.
@@ -520,11 +539,19 @@ class Acceptd:
             Default "new-sessions".
         if_sha256: Only if this is still the sha256 of the published configuration.
         reason: The reason, for the log and for later queries.
+        fleet: On every host of the fleet, each from its own disk: all publish it, or none does. Default False.
         dry_run: Report what would happen and change nothing. Default False.
         Returns {generation, previous, sha256, unchanged, changed, needsRestart, warnings, rules, lanes, olderSessions, milliseconds,
-            dryRun}.
+            dryRun, hosts?, silentHosts?}.
         """
-        return self._call("config.reload", {"only": only, "apply": apply, "ifSha256": if_sha256, "reason": reason, "dryRun": dry_run})
+        return self._call("config.reload", {
+            "only": only,
+            "apply": apply,
+            "ifSha256": if_sha256,
+            "reason": reason,
+            "fleet": fleet,
+            "dryRun": dry_run,
+        })
 
     def config_history(self) -> Dict[str, Any]:
         """Lists the kept generations, newest first.
@@ -625,6 +652,7 @@ class Acceptd:
         descending: Optional[bool] = None,
         limit: Optional[int] = None,
         cursor: Optional[str] = None,
+        fleet: Optional[bool] = None,
     ) -> Dict[str, Any]:
         """Lists the open sessions, in pages.
 
@@ -644,7 +672,8 @@ class Acceptd:
         descending: Reverse the order. Default False.
         limit: Sessions on a page. Default 100.
         cursor: `next` of the previous page.
-        Returns {sessions, matched, next?, silentLanes}.
+        fleet: Those of every host of the fleet; an id then begins with the name of its host. Default False.
+        Returns {sessions, matched, next?, silentLanes, silentHosts?}.
         """
         return self._call("session.list", {
             "id": id,
@@ -662,6 +691,7 @@ class Acceptd:
             "descending": descending,
             "limit": limit,
             "cursor": cursor,
+            "fleet": fleet,
         })
 
     def session_get(self, id: str) -> Dict[str, Any]:
@@ -689,6 +719,7 @@ class Acceptd:
         all: Optional[bool] = None,
         mode: Optional[str] = None,
         reason: Optional[str] = None,
+        fleet: Optional[bool] = None,
         dry_run: Optional[bool] = None,
     ) -> Dict[str, Any]:
         """Ends the sessions that match: with 421 at the next boundary, or now.
@@ -706,8 +737,9 @@ class Acceptd:
         all: Required to end every session, without a filter. Default False.
         mode: graceful: 421 at the next boundary; now: immediately. One of graceful, now. Default "graceful".
         reason: The reason, for the log and for later queries.
+        fleet: On every host of the fleet; an id may begin with the name of a host: mx1/1.2f. Default False.
         dry_run: Report what would happen and change nothing. Default False.
-        Returns {matched, killed, ids, silentLanes, dryRun}.
+        Returns {matched, killed, ids, silentLanes, hosts?, silentHosts?, dryRun}.
         """
         return self._call("session.kill", {
             "id": id,
@@ -723,6 +755,7 @@ class Acceptd:
             "all": all,
             "mode": mode,
             "reason": reason,
+            "fleet": fleet,
             "dryRun": dry_run,
         })
 

@@ -54,6 +54,19 @@ export function hashOf(texts: ControlTexts): string {
   return hash.digest('hex')
 }
 
+/** By the texts of a generation, which never change. */
+const common = new WeakMap<ControlTexts, string>()
+
+/** What hosts of a fleet can have in common: all files but those that say which host it is. */
+export function commonHashOf(texts: ControlTexts): string {
+  const known = common.get(texts)
+  if (known !== undefined) return known
+  const { me: _me, fleet: _fleet, ...rest } = texts
+  const hash = hashOf(rest)
+  common.set(texts, hash)
+  return hash
+}
+
 /** Files of `next` whose content differs. */
 export function changedFiles(before: ControlTexts, next: ControlTexts): readonly string[] {
   return filesIn(before, next).filter((name) => before[name] !== next[name])

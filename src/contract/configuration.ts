@@ -17,7 +17,9 @@ export interface Knob {
   readonly changes: 'reload' | 'restart'
 }
 
-export type ChangedBy = 'start' | 'signal' | 'file' | 'control'
+/** fleet: another host has published it while this one was away. */
+export const CHANGED_BY = ['start', 'signal', 'file', 'control', 'fleet'] as const
+export type ChangedBy = (typeof CHANGED_BY)[number]
 
 export interface Generation {
   readonly generation: number
@@ -155,4 +157,13 @@ export interface Published {
   readonly lanes: number
   readonly olderSessions: number
   readonly milliseconds: number
+}
+
+/** Every lane is ready for it, and none has it. */
+export interface PreparedPublication {
+  /** Of the files that hosts of a fleet can have in common. */
+  readonly common: string
+  readonly sha256: string
+  readonly publish: () => Promise<Published>
+  readonly forget: () => void
 }

@@ -13,6 +13,7 @@ import type {
   FileDifference,
   Generation,
   Knob,
+  PreparedPublication,
   Published,
 } from './configuration.ts'
 import type { Events } from './events.ts'
@@ -75,6 +76,10 @@ export interface Daemon {
      * `lane-refused` the lane; `not-found`: an unknown file or generation.
      */
     change(how: ChangeRequest): Answer<Published>
+    /** The same but for the last step, which cannot fail; until one of both is done nothing else may change. */
+    prepare(how: ChangeRequest): Answer<PreparedPublication>
+    /** What the fleet has published while this host was away is taken, if it is on the disk here; else the log says that it is not. */
+    follow(common: string): Promise<'same' | 'taken' | 'differs'>
     history(): Soon<readonly Generation[]>
     /** Of the published generation. Fails with `not-found`: an unknown file, or a line that it does not have. */
     explain(file: string, line: number | undefined): Answer<Explanation>

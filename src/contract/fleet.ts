@@ -18,6 +18,8 @@ export interface FleetHost {
   readonly version: string
   readonly generation: number
   readonly sha256: string
+  /** Of the files that hosts can have in common: all but me and fleet. */
+  readonly common: string
 }
 
 export interface FleetState {
@@ -25,6 +27,10 @@ export interface FleetState {
   readonly name: string
   /** As control/fleet writes it. */
   readonly engine: string
+  /** Hosts that have to have prepared a reload. */
+  readonly quorum: 'all' | 'majority' | number
+  /** Seconds. */
+  readonly deadline: number
   readonly state: EngineState
   readonly since: number
   /** Why it is not together; a sentence without a full stop. */

@@ -13,7 +13,7 @@ const EVENTS = {
   tls: `tls-failed tls-unexpected plaintext-before-tls client-certificate-refused certificates-loaded certificates-failed`,
   limit: `limit-reached limits-silent limits-answer limit-set limit-restored limit-cleared penalties-cleared
     fleet-joined fleet-lost`,
-  config: 'generation last-good-runs published unchanged reload-failed',
+  config: 'generation last-good-runs published unchanged reload-failed fleet-differs',
   lane: 'lane-died lane-recycled lane-ready descriptors-used-up listener-failed listener-paused listener-resumed',
 } as const
 

@@ -51,13 +51,8 @@ export async function ask(state: State, question: Question): Promise<Result<Flee
   return ok({ answers, silent })
 }
 
-const notThere = ({ config, at, message }: State): RpcFailure =>
-  failure(
-    'timeout',
-    'fleet-away',
-    `the engine of the fleet, ${config.engine.text}, is ${at}${message === undefined ? '' : ` (${message})`}; nothing was done on any host; without fleet this host does it`,
-    { state: at },
-  )
+const notThere = ({ config, at }: State): RpcFailure =>
+  failure('timeout', 'fleet-away', `the engine of the fleet, ${config.engine.text}, is ${at}`, { state: at })
 
 async function send(state: State, id: string, { method, params, kept }: Question): Promise<void> {
   const { config, instance, engine, sharing, parts } = state

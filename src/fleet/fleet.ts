@@ -161,14 +161,16 @@ function stateOf({ config, at, since, message, milliseconds, members, sharing, l
   return {
     name: config.name,
     engine: config.engine.text,
+    quorum: config.quorum,
+    deadline: config.deadline,
     state: at,
     since,
     message,
     milliseconds,
     hosts: [...members.values()]
-      .map(({ name, heard, version, generation, sha256 }) => {
+      .map(({ name, heard, version, generation, sha256, common }) => {
         const here = isHere({ heard } as never, now)
-        return { name, here, heard: wallTime(heard), version, generation, sha256 }
+        return { name, here, heard: wallTime(heard), version, generation, sha256, common }
       })
       .toSorted((a, b) => (a.name < b.name ? -1 : 1)),
     shared: sharing.shares.size,

@@ -71,7 +71,8 @@ function keptHost(text: string): Kept | undefined {
 }
 
 export function factsOf(value: unknown): HostFacts | undefined {
-  const { version, generation, sha256 } = (value ?? {}) as Partial<HostFacts>
-  if (typeof version !== 'string' || typeof sha256 !== 'string' || !Number.isSafeInteger(generation)) return undefined
-  return { version, generation: generation as number, sha256 }
+  const { version, generation, sha256, common } = (value ?? {}) as Partial<HostFacts>
+  if (typeof version !== 'string' || typeof sha256 !== 'string' || typeof common !== 'string') return undefined
+  if (!Number.isSafeInteger(generation)) return undefined
+  return { version, generation: generation as number, sha256, common }
 }

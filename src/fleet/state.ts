@@ -12,6 +12,8 @@ export interface HostFacts {
   readonly version: string
   readonly generation: number
   readonly sha256: string
+  /** Of what hosts can have in common. */
+  readonly common: string
 }
 
 export interface Member extends HostFacts {

@@ -34,9 +34,8 @@ export const pendingKey = ({ id, subject }: { readonly id: string; readonly subj
 function resolve(limiter: Limiter, { reserved }: Attempt, back: boolean): void {
   for (const one of reserved) {
     count(limiter.pending, pendingKey(one), -1)
-    if (!back) continue
-    takeBack(one.windows, one.subject, 1, one.part)
-    if (limiter.sharing !== undefined) counted(limiter.sharing, windowKey(one.id, one.subject), -1)
+    if (back) takeBack(one.windows, one.subject, 1, one.part)
+    if (limiter.sharing !== undefined) counted(limiter.sharing, windowKey(one.id, one.subject), back ? -1 : 0)
   }
 }
 

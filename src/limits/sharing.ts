@@ -106,6 +106,12 @@ export function windowOf(key: string): { readonly id: string; readonly subject: 
   return id === '' ? undefined : { id, subject }
 }
 
+/**
+ * A login counts as failed until it has not, so its count falls again: others are told of those alone that have failed, and nothing is
+ * reserved, or users who log in on several hosts at the same time would keep themselves out.
+ */
+const isSettled = (key: string): boolean => /^w \S+ failed-logins /.test(key)
+
 /** Failures of a delay are remembered for so long. */
 const DELAY_SECONDS = 600
 const secondsOf = (key: string): number => {
@@ -175,7 +181,7 @@ export function hasRoom(sharing: Sharing, key: string, own: number, most: number
   share.most = most
   const { used, reserved, active } = othersOf(sharing, share)
   if (own + used >= most) return false
-  if (sharing.mode === 'alone') return true
+  if (sharing.mode === 'alone' || isSettled(key)) return true
   if (share.left > 0 && sharing.now < share.until) return true
   share.wanted = true
   change(sharing, share)
@@ -221,20 +227,32 @@ export interface Written {
   readonly value: string
 }
 
-/** Own counts of a window by part, the newest first, by the engine's clock. */
-function partsOf(sharing: Sharing, windows: Windows, subject: string): { part: number; counts: number[] } {
+/** Own counts of a window by part, the newest first, by the engine's clock, without those that are not sure. */
+function partsOf(
+  sharing: Sharing,
+  windows: Windows,
+  subject: string,
+  pending: number,
+): { part: number; counts: number[] } {
   const count = windows.counts.get(subject)
   if (count === undefined) return { part: 0, counts: [] }
   const length = (windows.seconds * 1000) / PARTS
   const counts: number[] = []
   for (let i = 0; i <= PARTS; i += 1) counts.push(count.parts[(count.part - i + PARTS + 1) % (PARTS + 1)] ?? 0)
+  for (let i = 0, left = pending; i < counts.length && left > 0; i += 1) {
+    const back = Math.min(left, counts[i] ?? 0)
+    counts[i] = (counts[i] ?? 0) - back
+    left -= back
+  }
   while (counts.length > 0 && counts.at(-1) === 0) counts.pop()
   // Clocks of hosts differ by less than a part: then a part is counted as the later one.
   return { part: count.part + Math.ceil(sharing.ahead / length - 0.01), counts }
 }
 
+/** `pending`: of them not sure yet. */
 export type OwnCount = (share: Share) => {
   readonly used: number
+  readonly pending?: number
   readonly windows?: Windows
   readonly subject?: string
 }
@@ -246,13 +264,17 @@ export function outgoing(sharing: Sharing, ownOf: OwnCount, limit: number): read
     if (share.asked !== undefined) continue
     if (written.length >= limit) break
     sharing.changed.delete(share)
-    const { used, windows, subject } = ownOf(share)
+    const { used: all, pending = 0, windows, subject = '' } = ownOf(share)
+    const used = all - pending
     const { part, counts } =
-      windows === undefined ? { part: 0, counts: used === 0 ? [] : [used] } : partsOf(sharing, windows, subject ?? '')
+      windows === undefined
+        ? { part: 0, counts: used === 0 ? [] : [used] }
+        : partsOf(sharing, windows, subject, pending)
     const others = othersOf(sharing, share)
     const free = share.most - used - others.used - others.reserved
     const isIdle = sharing.now - share.usedAt > IDLE_MILLISECONDS && !share.wanted
-    share.reserved = isIdle || !Number.isFinite(free) || free <= 0 ? 0 : Math.ceil(free / (others.active + 2))
+    const isReserved = !isIdle && !isSettled(share.key)
+    share.reserved = isReserved && Number.isFinite(free) && free > 0 ? Math.ceil(free / (others.active + 2)) : 0
     const state = `${share.reserved} ${part} ${counts.join(' ')}`
     share.left = Math.min(share.left, share.reserved)
     share.since = 0

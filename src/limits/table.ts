@@ -207,7 +207,9 @@ export const ownCount =
     if (found === undefined) return { used: limiter.atOnce.get(key.slice(2)) ?? 0 }
     const { id, subject } = found
     const windows = limiter.windows.get(id)
-    return windows === undefined ? { used: 0 } : { used: inWindow(windows, subject, now), windows, subject }
+    if (windows === undefined) return { used: 0 }
+    const pending = limiter.pending.get(`${id} ${subject}`) ?? 0
+    return { used: inWindow(windows, subject, now), pending, windows, subject }
   }
 
 /** Counts in a window, or takes back in that part of it. */

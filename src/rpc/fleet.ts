@@ -2,13 +2,22 @@
 
 import { failure, wireError } from '../contract/failure.ts'
 import type { FleetHandler } from '../contract/fleet.ts'
+import type { SessionQuery } from '../contract/pages.ts'
 import type { Context } from './context.ts'
 import { answerOf } from './dispatch.ts'
+import { FORGET, forgetHere, type Holding, PREPARE, PUBLISH, prepareHere, publishHere } from './fleet-reload.ts'
+import { partHere, QUERY } from './fleet-sessions.ts'
 import { METHOD_MAP, type MethodName } from './methods.ts'
 import type { Client } from './streams.ts'
 
 /** What other hosts may ask; each is asked with `fleet` left out. */
-const ASKED: ReadonlySet<string> = new Set<MethodName>(['user.block', 'user.unblock'])
+const ASKED: ReadonlySet<string> = new Set<MethodName>([
+  'user.block',
+  'user.unblock',
+  'listener.pause',
+  'listener.resume',
+  'session.kill',
+])
 
 /** Another host is trusted like the control socket: who may write to the engine may do all this. */
 const OTHER_HOST: Client = {
@@ -22,7 +31,19 @@ const OTHER_HOST: Client = {
   dropped: 0,
 }
 
-export const fleetHandler =
+export function fleetHandler(context: Context): FleetHandler {
+  const holding = new Map<string, Holding>()
+  const own: Readonly<Record<string, FleetHandler>> = {
+    [QUERY]: async (_name, params) => ({ result: await partHere(context.daemon, params as SessionQuery) }),
+    [PREPARE]: (_name, params) => prepareHere(context, holding, params),
+    [PUBLISH]: (_name, params) => publishHere(context, holding, params),
+    [FORGET]: async (_name, params) => forgetHere(holding, params),
+  }
+  return (name, params) => (own[name] ?? asked(context))(name, params)
+}
+
+/** A method of the table, as it is asked on the control socket. */
+const asked =
   (context: Context): FleetHandler =>
   async (name, params) => {
     const method = ASKED.has(name) ? METHOD_MAP.get(name) : undefined

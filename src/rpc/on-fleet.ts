@@ -4,7 +4,7 @@ import { err, ok, type Result } from 'neverthrow'
 import { z } from 'zod'
 import type { Daemon, RpcFailure } from '../contract/daemon.ts'
 import { failure } from '../contract/failure.ts'
-import type { FleetControl, HostAnswer } from '../contract/fleet.ts'
+import type { FleetControl, FleetState, HostAnswer } from '../contract/fleet.ts'
 import { list } from './schema.ts'
 
 export const fleet = z
@@ -24,6 +24,18 @@ export interface OnFleet {
   readonly silentHosts: readonly string[]
 }
 
+/** Whether others can be asked. */
+export const isJoined = ({ state }: FleetState): boolean => state === 'together' || state === 'slow'
+
+export function notJoined(found: FleetState | undefined): RpcFailure {
+  if (found === undefined)
+    return failure('wrong-state', 'no-fleet', 'this host is in no fleet: there is no control/fleet')
+  const { engine, state, message } = found
+  const why = message === undefined ? '' : ` (${message})`
+  const text = `${engine} is ${state}${why}; nothing was done on any host; without fleet this host does it`
+  return failure('timeout', 'fleet-away', text, { state })
+}
+
 /** This host and the others together, or nobody: `here` is not begun where the engine is away. */
 export async function onFleet<T>(
   daemon: Daemon,
@@ -33,12 +45,7 @@ export async function onFleet<T>(
   const { fleet: wanted, ...asked } = question
   if (!wanted) return (await here()).map((mine) => ({ mine, others: undefined }))
   const state = daemon.fleet.state()
-  if (state === undefined || (state.state !== 'together' && state.state !== 'slow')) {
-    const refused = await daemon.fleet.ask(asked)
-    return err(
-      refused.isErr() ? refused.error : failure('busy', 'fleet-joining', 'the fleet has just come back; ask again'),
-    )
-  }
+  if (state === undefined || !isJoined(state)) return err(notJoined(state))
   const [mine, others] = await Promise.all([here(), daemon.fleet.ask(asked)])
   if (mine.isErr()) return err(mine.error)
   if (others.isErr()) return err(others.error)

@@ -1,5 +1,6 @@
 // Pieces that parameters and results are made of.
 import { z } from 'zod'
+import { CHANGED_BY } from '../contract/configuration.ts'
 import { TOPICS } from '../contract/events.ts'
 import { PROTOCOLS, SESSION_STATES } from '../contract/session-view.ts'
 import { octetGlob, octets } from './octets.ts'
@@ -43,7 +44,7 @@ export const apply = z
   .meta({ title: 'Apply' })
   .default('new-sessions')
   .describe('Which sessions get it: new ones only, or running ones too, at their next transaction.')
-export const changedBy = z.enum(['start', 'signal', 'file', 'control']).meta({ title: 'ChangedBy' })
+export const changedBy = z.enum(CHANGED_BY).meta({ title: 'ChangedBy' })
 export const topic = z.enum(TOPICS).meta({ title: 'Topic' })
 
 export const dryRun = z

@@ -1,5 +1,6 @@
 // The parts of a runtime that hear lanes, helper and certificates, put together.
 
+import { commonHashOf } from '../config/generations.ts'
 import type { DaemonEvent } from '../contract/events.ts'
 import { VERSION } from '../contract/version.ts'
 import { type HelperWatch, watchHelper } from '../edge/helper.ts'
@@ -75,7 +76,10 @@ export function fleetOf(
     limiter: limits.limiter,
     now: limits.now,
     log: (level, event, fields) => log(audience, level, event, fields),
-    facts: () => ({ version: VERSION, generation: publishing.current.generation, sha256: publishing.current.sha256 }),
+    facts() {
+      const { generation, sha256, texts } = publishing.current
+      return { version: VERSION, generation, sha256, common: commonHashOf(texts) }
+    },
     isHanding,
   })
   limits.onCounted = fleet.counted

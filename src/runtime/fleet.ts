@@ -70,9 +70,11 @@ export function createFleetService(parts: Omit<FleetParts, 'handler'>): FleetSer
   }
 }
 
-const unreadable = ({ name, engine }: FleetConfig, message: string): FleetState => ({
+const unreadable = ({ name, engine, quorum, deadline }: FleetConfig, message: string): FleetState => ({
   name,
   engine: engine.text,
+  quorum,
+  deadline,
   state: 'wrong',
   since: Date.now(),
   message,

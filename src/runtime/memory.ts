@@ -1,7 +1,7 @@
 // What this runtime was told and the next one has to know, as one value: generations, blocks, pauses, levels, overrides. store.ts keeps it.
 
 import type { ControlTexts } from '../config/knobs.ts'
-import type { ChangedBy } from '../contract/configuration.ts'
+import { CHANGED_BY, type ChangedBy } from '../contract/configuration.ts'
 import type { KeptOverride, LogLevel, PauseMode } from '../contract/daemon.ts'
 import { isLogComponent, type LogComponent } from '../contract/log.ts'
 import { sha256Of } from '../edge/control-files.ts'
@@ -209,4 +209,4 @@ const oneOf =
 const isMode = oneOf<PauseMode>('421', 'hold')
 const isComponent = (value: unknown): value is LogComponent => isText(value) && isLogComponent(value)
 const isLevel = oneOf<LogLevel>('error', 'warn', 'info', 'debug')
-const isChanger = oneOf<ChangedBy>('start', 'signal', 'file', 'control')
+const isChanger = oneOf<ChangedBy>(...CHANGED_BY)

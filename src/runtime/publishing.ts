@@ -105,22 +105,24 @@ export const textsOf = ({ generation, sha256, texts }: StoredGeneration): Genera
   texts,
 })
 
-/** Carries a plan out, as things are when it is called: nothing else may have changed since it was made. */
-export async function carryOut(
+/** A change that every lane is ready for, and none has. */
+export interface PreparedChange {
+  readonly publish: () => Promise<PublishedResult>
+  /** Nothing is changed. */
+  readonly forget: () => void
+}
+
+/** Carries a plan out up to the point from which nothing can refuse it: nothing else may change from the plan to the end of this. */
+export async function prepareChange(
   publishing: Publishing,
   host: PublishingHost,
   planned: Plan,
   order: ChangeOrder,
-): Promise<Result<PublishedResult, Refusal>> {
+): Promise<Result<PreparedChange, Refusal>> {
   const { verdict } = planned
   if (verdict.do !== 'publish' && verdict.do !== 'nothing') return err(refused(publishing, host, verdict, order))
-  if (verdict.do === 'nothing') {
-    const { current } = publishing
-    publishing.lastError = undefined
-    count(publishing, order.by, 'unchanged')
-    host.log('info', 'unchanged', { generation: current.generation, ...told(planned, order) })
-    return ok({ before: current, after: current, lanes: 0, milliseconds: 0 })
-  }
+  if (verdict.do === 'nothing')
+    return ok({ publish: async () => unchanged(publishing, host, planned, order), forget: () => undefined })
   const began = monotonic()
   publishing.lastNumber += 1
   const { texts, sha256 } = planned
@@ -130,6 +132,34 @@ export async function carryOut(
   const lanes = host.lanes()
   const refusal = await prepare(lanes, stored)
   if (refusal !== undefined) return err(refused(publishing, host, refusal, order))
+  return ok({
+    publish: () => publish(publishing, host, { planned, order, stored, lanes, began }),
+    forget: () => forgetOn(lanes, stored),
+  })
+}
+
+function unchanged(publishing: Publishing, host: PublishingHost, planned: Plan, order: ChangeOrder): PublishedResult {
+  const { current } = publishing
+  publishing.lastError = undefined
+  count(publishing, order.by, 'unchanged')
+  host.log('info', 'unchanged', { generation: current.generation, ...told(planned, order) })
+  return { before: current, after: current, lanes: 0, milliseconds: 0 }
+}
+
+interface Publication {
+  readonly planned: Plan
+  readonly order: ChangeOrder
+  readonly stored: StoredGeneration
+  readonly lanes: readonly LaneHandle[]
+  readonly began: number
+}
+
+async function publish(
+  publishing: Publishing,
+  host: PublishingHost,
+  { planned, order, stored, lanes, began }: Publication,
+): Promise<PublishedResult> {
+  const { generation, sha256, by, config } = stored
   const before = publishing.current
   publishing.current = stored
   publishing.kept = withNewest(publishing.kept, stored)
@@ -143,11 +173,11 @@ export async function carryOut(
   host.log('info', 'published', { generation, sha256, ...told(planned, order), ...took })
   host.emit({ at: Date.now(), topic: 'config', name: 'published', data: { generation, sha256, by } })
   if (planned.changed.includes('fixsmtpio')) {
-    const rules = verdict.config.rules.rules.length
+    const rules = config.rules.rules.length
     const data = { generation, rules, before: before.config.rules.rules.length }
     host.emit({ at: Date.now(), topic: 'rules', name: 'changed', data })
   }
-  return ok({ before, after: stored, lanes: acknowledged, milliseconds })
+  return { before, after: stored, lanes: acknowledged, milliseconds }
 }
 
 /** A lane that serves compiles 100,000 rules in a second or two; whether it lives is for the pings to say. */
@@ -160,10 +190,14 @@ async function prepare(lanes: readonly LaneHandle[], stored: StoredGeneration): 
   )
   const refusal = prepared.findIndex((one) => one.status === 'rejected' || one.value.errors.length > 0)
   if (refusal < 0) return undefined
-  for (const lane of lanes) void lane.ask('forget', { generation: stored.generation }).catch(() => undefined)
+  forgetOn(lanes, stored)
   const one = prepared[refusal]
   const message = one?.status === 'rejected' ? String(one.reason) : 'it does not compile there'
   return { do: 'lane', lane: lanes[refusal]?.lane ?? 0, message }
+}
+
+function forgetOn(lanes: readonly LaneHandle[], { generation }: StoredGeneration): void {
+  for (const lane of lanes) void lane.ask('forget', { generation }).catch(() => undefined)
 }
 
 /** Then all switch; the number of those that say they have. */
@@ -232,7 +266,7 @@ type Outcome = 'ok' | 'unchanged' | (typeof OUTCOMES)[keyof typeof OUTCOMES]
 const ALL_OUTCOMES: readonly Outcome[] = ['ok', 'unchanged', ...Object.values(OUTCOMES)]
 
 export function reloadSamples({ reloads, seconds, lastTaken, lastRefused }: Publishing): readonly Sample[] {
-  const counts = ['signal', 'file', 'control'].flatMap((by) =>
+  const counts = ['signal', 'file', 'control', 'fleet'].flatMap((by) =>
     ALL_OUTCOMES.map((outcome): Sample => {
       const value = reloads.get(`${by}\t${outcome}`) ?? 0
       return { metric: 'acceptd_reloads_total', labels: { by, outcome }, value }

@@ -43,10 +43,10 @@ import { forgetLevels, levelsInForce, memoryOf, type Orders, ordersOf } from './
 import { type Threads, workerThreads } from './pool.ts'
 import {
   type ChangeOrder,
-  carryOut,
   changesTls,
-  type PublishedResult,
+  type PreparedChange,
   type Publishing,
+  prepareChange,
   type Refusal,
   startPublishing,
 } from './publishing.ts'
@@ -89,8 +89,8 @@ export interface Runtime extends Listening {
   readonly began: number
   readonly publishing: Publishing
   current(): StoredGeneration
-  /** Carries out a plan that was made of what is current. */
-  change(planned: Plan, order: ChangeOrder): Promise<Result<PublishedResult, Refusal>>
+  /** Carries out a plan that was made of what is current, but for its last step. */
+  prepare(planned: Plan, order: ChangeOrder): Promise<Result<PreparedChange, Refusal>>
   lanes(): readonly LaneHandle[]
   /** Of a place. */
   deaths(place: number): number
@@ -291,23 +291,33 @@ const hearingOf = (hearing: Hearing) => {
     log: (level: LogLevel, event: string, fields: LogFields) => log(audience, level, event, fields),
     emit: (event: DaemonEvent) => emit(audience, event),
   }
+  /** The rest of the runtime follows. */
+  const published = (planned: Plan) => {
+    const { config } = publishing.current
+    if (planned.changed.includes('loglevel')) {
+      forgetLevels(orders)
+      audience.levels = levelsInForce(publishing, orders)
+      void tellLanes()
+    }
+    save()
+    if (planned.changed.includes('limits')) limits.use(config.limits)
+    fleet.use(config.fleet)
+    if (planned.changed.includes('chains') || planned.changed.includes('smtpcapabilities')) capabilities.look()
+    if (changesTls(planned)) certificates.load(config, 'reload')
+  }
   return {
     log: host.log,
     emit: host.emit,
-    async change(planned, order) {
-      const result = await carryOut(publishing, host, planned, order)
-      if (result.isErr()) return result
-      if (planned.changed.includes('loglevel')) {
-        forgetLevels(orders)
-        audience.levels = levelsInForce(publishing, orders)
-        void tellLanes()
-      }
-      save()
-      if (planned.changed.includes('limits')) limits.use(publishing.current.config.limits)
-      fleet.use(publishing.current.config.fleet)
-      if (planned.changed.includes('chains') || planned.changed.includes('smtpcapabilities')) capabilities.look()
-      if (changesTls(planned)) certificates.load(publishing.current.config, 'reload')
-      return result
+    async prepare(planned, order) {
+      const prepared = await prepareChange(publishing, host, planned, order)
+      return prepared.map(({ publish, forget }) => ({
+        forget,
+        async publish() {
+          const result = await publish()
+          published(planned)
+          return result
+        },
+      }))
     },
     ...listeningTo(audience, tellLanes),
     levels: () => audience.levels,

@@ -130,7 +130,8 @@ async function obey(runtime: Runtime, order: Order): Promise<unknown> {
       })
     case 'publish': {
       const how = { all: order.all, by: 'control', reason: undefined } as const
-      const done = await runtime.change(planFor(runtime.publishing, diskOf(order.texts)), how)
+      const prepared = await runtime.prepare(planFor(runtime.publishing, diskOf(order.texts)), how)
+      const done = await prepared.asyncMap(({ publish }) => publish())
       return done.isOk() ? { generation: done.value.after.generation } : { error: done.error }
     }
     case 'recycle': {

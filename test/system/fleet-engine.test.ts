@@ -2,6 +2,7 @@
 // itself, and is back by itself.
 import assert from 'node:assert/strict'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { connect, createServer, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it, type TestContext } from 'node:test'
@@ -24,10 +25,91 @@ after(async () => {
   rmSync(directory, { recursive: true, force: true })
 })
 
+/** The way of one host to the engine. */
+interface Way {
+  readonly port: number
+  /** Milliseconds that what comes is held back. */
+  delay: number
+  /** Nothing comes through any more, and nobody is told; or again. */
+  readonly cut: (isCut: boolean) => void
+}
+
+/** Resolves when it has been asked so often, once in so many milliseconds. */
+function turns(count: number, every: number): Promise<void> {
+  let left = count
+  const isOver = () => {
+    left -= 1
+    return left <= 0
+  }
+  return until('its turn', isOver, { every })
+}
+
+async function wayTo(t: TestContext, port: number): Promise<Way> {
+  const sockets = new Set<Socket>()
+  let isCut = false
+  const way = { port: 0, delay: 0 }
+  const carry = (from: Socket, to: Socket) => {
+    sockets.add(from)
+    from.on('error', () => undefined).on('close', () => to.destroy())
+    from.on('data', (bytes: Buffer) => {
+      if (isCut) return
+      if (way.delay > 0) void turns(2, way.delay).then(() => to.write(bytes))
+      else to.write(bytes)
+    })
+  }
+  const server = createServer((host) => {
+    const engineSide = connect(port, '127.0.0.1')
+    carry(host, engineSide)
+    carry(engineSide, host)
+  })
+  t.after(() => {
+    server.close()
+    for (const socket of sockets) socket.destroy()
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const at = server.address()
+  way.port = typeof at === 'object' && at !== null ? at.port : 0
+  return Object.assign(way, {
+    cut: (wanted: boolean) => {
+      isCut = wanted
+    },
+  })
+}
+
+/** Says it to the engine, and hears that it has been done. */
+async function say(...words: readonly string[]): Promise<void> {
+  const socket = connect(engine.port, '127.0.0.1')
+  let heard = ''
+  socket.setEncoding('latin1').on('data', (text: string) => {
+    heard += text
+  })
+  socket.write(`AUTH "${PASSWORD_OF_ENGINE}"\r\n${words.join(' ')}\r\n`)
+  await until('the engine to do it', () => heard === '+OK\r\n+OK\r\n', { show: () => heard })
+  socket.destroy()
+}
+
 interface Member {
   readonly name: string
+  readonly way: Way
   readonly host: Host
   readonly call: (method: string, params?: Readonly<Record<string, unknown>>) => Promise<unknown>
+  readonly end: () => Promise<void>
+}
+
+async function served(t: TestContext, name: string, way: Way, host: Host): Promise<Member> {
+  const control = join(host.directory, 'test', 'private', 'control.sock')
+  const plane = (await openControlPlane(host.daemon, { control }))._unsafeUnwrap()
+  t.after(() => plane.close())
+  return {
+    name,
+    way,
+    host,
+    call: (method, params = {}) => call(control, method, params),
+    async end() {
+      await plane.close()
+      await host.stop()
+    },
+  }
 }
 
 let fleets = 0
@@ -39,19 +121,19 @@ async function fleetOf(t: TestContext, limits: string, names = ['mx1', 'mx2']): 
   writeFileSync(secret, `${PASSWORD_OF_ENGINE}\n`, { mode: 0o600 })
   const members: Member[] = []
   for (const name of names) {
-    const host = await startHost(t)
-    const control = join(host.directory, 'test', 'private', 'control.sock')
-    const plane = (await openControlPlane(host.daemon, { control }))._unsafeUnwrap()
-    t.after(() => plane.close())
-    const member: Member = { name, host, call: (method, params = {}) => call(control, method, params) }
+    const way = await wayTo(t, engine.port)
+    const member = await served(t, name, way, await startHost(t))
+    const { host } = member
     members.push(member)
     host.write('limits', limits)
-    host.write('fleet', lines(name, engine.port, secret))
+    host.write('fleet', lines(name, way.port, secret))
     await member.call('config.reload')
   }
   await together(members)
   return members
 }
+
+const messages = (host: Host, event: string): number => host.log().split(` ${event} `).length - 1
 
 const lines = (name: string, port: number, secret: string): string =>
   `engine redis://127.0.0.1:${port}\npassword ${secret}\nname ${name}\nprefix test${fleets}\n`
@@ -113,5 +195,178 @@ void describe('hosts of a fleet', () => {
       { host: 'mx3', ended: 1 },
     ])
     for (const client of clients) await until('the end of the session', () => client.closed())
+  })
+
+  void it('list their sessions as one, page by page, and end them by host and id', async (t) => {
+    const members = await fleetOf(t, '')
+    const clients = await Promise.all(members.flatMap(({ host }) => ['ann', 'bob'].map((user) => host.login(user))))
+    const [first] = members
+    const list = async (params: Readonly<Record<string, unknown>>) =>
+      (await first?.call('session.list', { fleet: true, ...params })) as {
+        readonly sessions: readonly { readonly id: string; readonly user: string }[]
+        readonly matched: number
+        readonly next?: string
+      }
+    for (const sort of ['user', 'id', 'started', 'messages'])
+      for (const descending of [false, true]) {
+        const whole = await list({ sort, descending })
+        assert.equal(whole.matched, 4)
+        const ids: string[] = []
+        let cursor: string | undefined
+        do {
+          const page = await list({ sort, descending, limit: 1, ...(cursor !== undefined && { cursor }) })
+          ids.push(...page.sessions.map(({ id }) => id))
+          cursor = page.next
+        } while (cursor !== undefined)
+        assert.deepEqual(
+          ids,
+          whole.sessions.map(({ id }) => id),
+          `${sort} ${descending}`,
+        )
+      }
+    const { sessions } = await list({ user: 'bob' })
+    assert.deepEqual(new Set(sessions.map(({ id }) => id.split('/')[0])), new Set(['mx1', 'mx2']))
+    const other = sessions.find(({ id }) => id.startsWith('mx2/'))
+    const killed = await first?.call('session.kill', { id: other?.id, mode: 'now', fleet: true })
+    assert.deepEqual(killed, {
+      matched: 0,
+      killed: 0,
+      ids: [],
+      silentLanes: [],
+      dryRun: false,
+      hosts: [{ host: 'mx2', matched: 1, killed: 1 }],
+      silentHosts: [],
+    })
+    await until('the end of that session', () => clients[3]?.closed() === true)
+    assert.deepEqual(
+      clients.map((client) => client.closed()),
+      [false, false, false, true],
+    )
+  })
+
+  void it('pause a listener of one name, and resume it', async (t) => {
+    const members = await fleetOf(t, '')
+    const paused = async () =>
+      Promise.all(
+        members.map(async (member) => {
+          const { listeners } = (await member.call('listener.list')) as { listeners: readonly { paused?: string }[] }
+          return listeners[0]?.paused
+        }),
+      )
+    await members[0]?.call('listener.pause', { listener: 'submission', mode: '421', ttl: 3600, fleet: true })
+    assert.deepEqual(await paused(), ['421', '421'])
+    await members[1]?.call('listener.resume', { listener: 'submission', fleet: true })
+    assert.deepEqual(await paused(), [undefined, undefined])
+  })
+
+  void it('publish a reload all together, or nowhere', async (t) => {
+    const members = await fleetOf(t, '', ['mx1', 'mx2', 'mx3'])
+    const [one, two, three] = members
+    assert.ok(one && two && three)
+    const status = async (member: Member) =>
+      (await member.call('config.status', { fleet: true })) as {
+        readonly generation: number
+        readonly hosts: readonly { readonly name: string; readonly sha256: string; readonly common: string }[]
+      }
+    const generations = () => Promise.all(members.map(async (member) => (await status(member)).generation))
+    const first = await generations()
+    for (const { host } of members) host.write('smtpgreeting', 'we.example ESMTP\n')
+    const timeout = two.host.text('timeoutsmtpd')
+    two.host.write('timeoutsmtpd', 'for ever\n')
+    await assert.rejects(one.call('config.reload', { fleet: true }), /mx2: .*timeoutsmtpd.*nothing was changed on any/)
+    assert.deepEqual(await generations(), first)
+    two.host.write('timeoutsmtpd', timeout)
+    const tried = await one.call('config.reload', { fleet: true, dryRun: true })
+    assert.deepEqual((tried as { changed: unknown }).changed, ['smtpgreeting'])
+    assert.deepEqual(await generations(), first)
+    const done = (await one.call('config.reload', { fleet: true })) as { readonly hosts: readonly { host: string }[] }
+    assert.deepEqual(
+      done.hosts.map(({ host }) => host),
+      ['mx2', 'mx3'],
+    )
+    const second = await generations()
+    assert.ok(second.every((n, i) => n > (first[i] ?? n)))
+    await until('all to say that they have the same', async () => {
+      const { hosts } = await status(three)
+      return hosts.length === 3 && new Set(hosts.map(({ common }) => common)).size === 1
+    })
+  })
+
+  void it('say once that the engine is slow, mute, wrong or gone, go on by themselves, and are back by themselves', async (t) => {
+    const members = await fleetOf(t, 'mails user messages 1000/minute\n')
+    const clients = await Promise.all(members.map(({ host }) => host.login('ann')))
+    const slow = (milliseconds: number) => {
+      for (const { way } of members) way.delay = milliseconds
+    }
+    const faults: readonly (readonly [state: string, begin: () => unknown, end: () => unknown])[] = [
+      ['slow', () => slow(30), () => slow(0)],
+      ['away', () => process.kill(engine.pid(), 'SIGSTOP'), () => process.kill(engine.pid(), 'SIGCONT')],
+      ['wrong', () => say('REPLICAOF', '127.0.0.1', '1'), () => say('REPLICAOF', 'NO', 'ONE')],
+      ['away', () => engine.kill(), () => engine.start()],
+    ]
+    for (const [i, [state, begin, end]] of faults.entries()) {
+      await begin()
+      for (const member of members)
+        await until(`${member.name} to say that it is ${state}`, async () => {
+          const health = await fleetHealth(member)
+          return health.state === 'warning' && health.detail.includes(`is ${state}`)
+        })
+      for (const [n, member] of members.entries()) assert.ok(await mayMail(member, clients[n] as StreamEnd))
+      await end()
+      await together(members)
+      for (const { host } of members)
+        assert.deepEqual([messages(host, 'fleet-lost'), messages(host, 'fleet-joined')], [i + 1, i + 2], host.log())
+    }
+  })
+
+  void it('do later what was ordered while they were away, and take the configuration that was published', async (t) => {
+    const members = await fleetOf(t, '', ['mx1', 'mx2', 'mx3'])
+    const [one, , three] = members
+    assert.ok(one && three)
+    const client = await three.host.login('ann')
+    three.way.cut(true)
+    await until('the others to miss it', async () => (await fleetHealth(one)).detail.includes('away: mx3'))
+    for (const { host } of members) host.write('smtpgreeting', 'we.example ESMTP\n')
+    const blocked = await one.call('user.block', { user: 'ann', fleet: true })
+    assert.deepEqual((blocked as { silentHosts: unknown }).silentHosts, ['mx3'])
+    const done = await one.call('config.reload', { fleet: true })
+    assert.deepEqual((done as { silentHosts: unknown }).silentHosts, ['mx3'])
+    assert.equal(client.closed(), false)
+    three.way.cut(false)
+    await until('the block to be carried out', () => client.closed())
+    await together(members)
+    const { by } = (await three.call('config.status')) as { readonly by: string }
+    assert.equal(by, 'fleet')
+  })
+
+  void it('publish nothing where too few are there', async (t) => {
+    const members = await fleetOf(t, '')
+    const [one, two] = members
+    assert.ok(one && two)
+    two.way.cut(true)
+    await until('the other to miss it', async () => (await fleetHealth(one)).detail.includes('away: mx2'))
+    one.host.write('smtpgreeting', 'we.example ESMTP\n')
+    await assert.rejects(one.call('config.reload', { fleet: true }), /1 of 2 hosts are ready, and 2 have to be/)
+    assert.equal(((await one.call('config.status')) as { readonly drift: boolean }).drift, true)
+  })
+
+  void it('are known again what they counted when they start again', async (t) => {
+    const members = await fleetOf(t, 'mails user messages 100/hour\n')
+    const [one, two] = members
+    assert.ok(one && two)
+    const client = await one.host.login('ann')
+    for (let n = 0; n < 60; n += 1) assert.ok(await mayMail(one, client))
+    const usedOn = async (member: Member) => {
+      const { limits } = (await member.call('limit.eval', { ip: '192.0.2.1', user: 'ann' })) as {
+        readonly limits: readonly { readonly used: number }[]
+      }
+      return limits[0]?.used
+    }
+    await until('the other to know', async () => (await usedOn(two)) === 60)
+    await one.end()
+    const again = await served(t, 'mx1', one.way, await startHost(t, { directory: one.host.directory }))
+    await together([again, two])
+    assert.deepEqual([await usedOn(again), await usedOn(two)], [60, 60])
+    assert.equal(await mailUntilRefused(again, await again.host.login('ann'), 10), 40)
   })
 })

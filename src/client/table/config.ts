@@ -1,6 +1,6 @@
 // Generated from the method table; do not edit: UPDATE_DOCS=1 npm test -- rpc/document
-import type { ConfigError, FileDifference, Generation, Knob, Publication } from './records.ts'
-import type { Apply, ChangedBy, Count, DryRun, Reason, Sha256, Time } from './words.ts'
+import type { ConfigError, FileDifference, FleetHost, Generation, Knob, Publication } from './records.ts'
+import type { Apply, ChangedBy, Count, DryRun, Fleet, Reason, Sha256, Time } from './words.ts'
 
 /** Shows the knobs in force, each with the source of its value, without secrets. */
 export interface ConfigGetParams {
@@ -15,7 +15,10 @@ export interface ConfigGetResult {
 }
 
 /** Shows what is published, since when and why, what differs on disk, and the last errors. */
-export interface ConfigStatusParams {}
+export interface ConfigStatusParams {
+  /** And what every host of the fleet has published. Default false. */
+  readonly fleet?: Fleet | undefined
+}
 
 export interface ConfigStatusResult {
   readonly generation: Count
@@ -41,6 +44,8 @@ export interface ConfigStatusResult {
   } | undefined
   /** Those that a session uses. */
   readonly generations: readonly Generation[]
+  /** With fleet: all hosts that are known, this one included. */
+  readonly hosts?: readonly FleetHost[] | undefined
 }
 
 /** Reads and compiles the control files, or the given texts, and reports every error; changes nothing. */
@@ -89,11 +94,41 @@ export interface ConfigReloadParams {
   readonly ifSha256?: Sha256 | undefined
   /** The reason, for the log and for later queries. */
   readonly reason?: Reason | undefined
+  /** On every host of the fleet, each from its own disk: all publish it, or none does. Default false. */
+  readonly fleet?: Fleet | undefined
   /** Report what would happen and change nothing. Default false. */
   readonly dryRun?: DryRun | undefined
 }
 
-export type ConfigReloadResult = Publication
+export interface ConfigReloadResult {
+  readonly generation: Count
+  readonly previous: Count
+  readonly sha256: Sha256
+  /** Nothing was published, since nothing differs. */
+  readonly unchanged: boolean
+  /** Files whose content differs from the previous generation. */
+  readonly changed: readonly string[]
+  /** Files that differ and that only a restart of acceptd reads. */
+  readonly needsRestart: readonly string[]
+  readonly warnings: readonly ConfigError[]
+  readonly rules: Count
+  /** Lanes that acknowledged it. */
+  readonly lanes: Count
+  /** Sessions that continue with an older generation. */
+  readonly olderSessions: Count
+  readonly milliseconds: number
+  readonly dryRun: boolean
+  /** With fleet: the other hosts that have answered. */
+  readonly hosts?: readonly ({
+    readonly host: string
+    readonly generation?: Count | undefined
+    readonly sha256?: Sha256 | undefined
+    /** Why it was not done there. */
+    readonly error?: string | undefined
+  })[] | undefined
+  /** With fleet: hosts that have not answered; what lasts they do when they are back. */
+  readonly silentHosts?: readonly string[] | undefined
+}
 
 /** Lists the kept generations, newest first. */
 export interface ConfigHistoryParams {}

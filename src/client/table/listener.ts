@@ -1,6 +1,6 @@
 // Generated from the method table; do not edit: UPDATE_DOCS=1 npm test -- rpc/document
 import type { Listener } from './records.ts'
-import type { DryRun, Name, PauseMode, Reason, Time } from './words.ts'
+import type { DryRun, Fleet, Name, PauseMode, Reason, Time } from './words.ts'
 
 /** Lists the bound addresses, with what each serves and has accepted. */
 export interface ListenerListParams {}
@@ -19,6 +19,8 @@ export interface ListenerPauseParams {
   readonly reason?: Reason | undefined
   /** Seconds after which it ends by itself; op.list shows it until then. */
   readonly ttl?: number | undefined
+  /** The listener of this name on every host of the fleet. Default false. */
+  readonly fleet?: Fleet | undefined
   /** Report what would happen and change nothing. Default false. */
   readonly dryRun?: DryRun | undefined
 }
@@ -27,6 +29,14 @@ export interface ListenerPauseResult {
   readonly listener: Listener
   /** When it ends by itself. */
   readonly ends?: Time | undefined
+  /** With fleet: the other hosts that have answered. */
+  readonly hosts?: readonly ({
+    readonly host: string
+    /** Why it was not done there. */
+    readonly error?: string | undefined
+  })[] | undefined
+  /** With fleet: hosts that have not answered; what lasts they do when they are back. */
+  readonly silentHosts?: readonly string[] | undefined
   readonly dryRun: boolean
 }
 
@@ -36,11 +46,21 @@ export interface ListenerResumeParams {
   readonly listener: Name
   /** The reason, for the log and for later queries. */
   readonly reason?: Reason | undefined
+  /** The listener of this name on every host of the fleet. Default false. */
+  readonly fleet?: Fleet | undefined
   /** Report what would happen and change nothing. Default false. */
   readonly dryRun?: DryRun | undefined
 }
 
 export interface ListenerResumeResult {
   readonly listener: Listener
+  /** With fleet: the other hosts that have answered. */
+  readonly hosts?: readonly ({
+    readonly host: string
+    /** Why it was not done there. */
+    readonly error?: string | undefined
+  })[] | undefined
+  /** With fleet: hosts that have not answered; what lasts they do when they are back. */
+  readonly silentHosts?: readonly string[] | undefined
   readonly dryRun: boolean
 }

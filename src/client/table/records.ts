@@ -97,6 +97,18 @@ export interface Generation {
   readonly sessions: Count
 }
 
+export interface FleetHost {
+  readonly name: string
+  /** It has been heard of in the last seconds. */
+  readonly here: boolean
+  readonly heard: Time
+  readonly version: string
+  readonly generation: Count
+  readonly sha256: Sha256
+  /** Of all files but me and fleet, which hosts cannot have in common. */
+  readonly common: Sha256
+}
+
 export interface FileDifference {
   readonly file: string
   readonly state: 'changed' | 'added' | 'removed'

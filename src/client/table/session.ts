@@ -1,6 +1,6 @@
 // Generated from the method table; do not edit: UPDATE_DOCS=1 npm test -- rpc/document
 import type { Session, SessionDetail } from './records.ts'
-import type { Count, DryRun, Id, Name, Protocol, Reason, Seconds, SessionState, Time, UserGlob } from './words.ts'
+import type { Count, DryRun, Fleet, Id, Name, Protocol, Reason, Seconds, SessionState, Time, UserGlob } from './words.ts'
 
 /** Lists the open sessions, in pages. */
 export interface SessionListParams {
@@ -34,6 +34,8 @@ export interface SessionListParams {
   readonly limit?: number | undefined
   /** `next` of the previous page. */
   readonly cursor?: string | undefined
+  /** Those of every host of the fleet; an id then begins with the name of its host. Default false. */
+  readonly fleet?: Fleet | undefined
 }
 
 export interface SessionListResult {
@@ -44,6 +46,8 @@ export interface SessionListResult {
   readonly next?: string | undefined
   /** Lanes that did not answer in time; their part is missing. */
   readonly silentLanes: readonly Count[]
+  /** With fleet: hosts that have not answered; what lasts they do when they are back. */
+  readonly silentHosts?: readonly string[] | undefined
 }
 
 /** Shows everything about one session: its last 50 verbs with their replies, and its actors. */
@@ -82,16 +86,29 @@ export interface SessionKillParams {
   readonly mode?: 'graceful' | 'now' | undefined
   /** The reason, for the log and for later queries. */
   readonly reason?: Reason | undefined
+  /** On every host of the fleet; an id may begin with the name of a host: mx1/1.2f. Default false. */
+  readonly fleet?: Fleet | undefined
   /** Report what would happen and change nothing. Default false. */
   readonly dryRun?: DryRun | undefined
 }
 
 export interface SessionKillResult {
+  /** On this host. */
   readonly matched: Count
   readonly killed: Count
   readonly ids: readonly Id[]
   /** Lanes that did not answer in time; their part is missing. */
   readonly silentLanes: readonly Count[]
+  /** With fleet: the other hosts that have answered. */
+  readonly hosts?: readonly ({
+    readonly host: string
+    readonly matched?: Count | undefined
+    readonly killed?: Count | undefined
+    /** Why it was not done there. */
+    readonly error?: string | undefined
+  })[] | undefined
+  /** With fleet: hosts that have not answered; what lasts they do when they are back. */
+  readonly silentHosts?: readonly string[] | undefined
   readonly dryRun: boolean
 }
 

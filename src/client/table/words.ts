@@ -22,15 +22,15 @@ export type Name = string
 
 export type PauseMode = '421' | 'hold'
 
-export type ChangedBy = 'start' | 'signal' | 'file' | 'control'
+export type Fleet = boolean
+
+export type ChangedBy = 'start' | 'signal' | 'file' | 'control' | 'fleet'
 
 export type Apply = 'new-sessions' | 'next-transaction'
 
 export type UserGlob = string
 
 export type UserName = string
-
-export type Fleet = boolean
 
 export type LogLevel = 'error' | 'warn' | 'info' | 'debug'
 

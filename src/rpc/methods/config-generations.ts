@@ -3,7 +3,9 @@ import { err, ok, type Result } from 'neverthrow'
 import { z } from 'zod'
 import type { Apply, Published } from '../../contract/configuration.ts'
 import type { Daemon, RpcFailure } from '../../contract/daemon.ts'
+import { reloadAll } from '../fleet-reload.ts'
 import { octets } from '../octets.ts'
+import { fleet, hostError, hostRows, isJoined, notJoined, silentHosts } from '../on-fleet.ts'
 import { type Call, method } from '../row.ts'
 import { apply, changedBy, configError, count, dryRun, ifSha256, list, reason, sha256, time } from '../schema.ts'
 import { wireConfigError, wireFailure, wireGeneration, without } from '../wire.ts'
@@ -103,6 +105,30 @@ const change = ({ context, daemon }: Call, from: ChangeFrom, { ifSha256: wanted,
     return publishedAnswer(await daemon.config.change({ ...from, ...order }), tried)
   })
 
+/** In the turn of this host, and of each other one. */
+const changeAll = (call: Call, from: ChangeFrom & { from: 'disk' }, { ifSha256: wanted, ...how }: HowToChange) =>
+  call.context.inTurn(async () => {
+    const { daemon } = call
+    const conflict = await refuseUnless(daemon, wanted)
+    if (conflict) return err(conflict)
+    const state = daemon.fleet.state()
+    if (state === undefined || !isJoined(state)) return err(notJoined(state))
+    const { apply: to, reason: why, dryRun: tried } = how
+    const asked = { apply: to, ...(from.only && { only: from.only }), ...(why !== undefined && { reason: why }) }
+    const done = await reloadAll(daemon, state, asked, tried)
+    if (done.isErr()) return err(done.error)
+    const others = 'mine' in done.value ? done.value.others : done.value
+    const order = { ...from, apply: to, by: 'control' as const, dryRun: true }
+    const mine = 'mine' in done.value ? ok(done.value.mine) : await daemon.config.change(order)
+    return publishedAnswer(mine, tried).map((answer) => ({
+      ...answer,
+      ...hostRows({ answers: others.answers, silentHosts: others.silent }, ({ generation, sha256: hash }) => ({
+        ...(typeof generation === 'number' && { generation }),
+        ...(typeof hash === 'string' && { sha256: hash }),
+      })),
+    }))
+  })
+
 export const generationMethods = {
   'config.reload': method({
     sentence:
@@ -112,14 +138,25 @@ export const generationMethods = {
       apply,
       ifSha256,
       reason,
+      fleet: fleet.describe('On every host of the fleet, each from its own disk: all publish it, or none does.'),
       dryRun,
     }),
-    result: published,
+    result: published.extend({
+      hosts: list(
+        z.object({ host: z.string(), generation: count.optional(), sha256: sha256.optional(), error: hostError }),
+      )
+        .optional()
+        .describe('With fleet: the other hosts that have answered.'),
+      silentHosts,
+    }),
     level: 'control',
     changes: true,
     example: { params: { reason: 'shorter greeting' }, result: examplePublished },
     cli: {},
-    run: (call, { only, ...how }) => change(call, { from: 'disk', ...(only !== undefined && { only }) }, how),
+    run: (call, { only, fleet: everywhere, ...how }) => {
+      const from = { from: 'disk' as const, ...(only !== undefined && { only }) }
+      return everywhere ? changeAll(call, from, how) : change(call, from, how)
+    },
   }),
   'config.history': method({
     sentence: 'Lists the kept generations, newest first.',

@@ -1,10 +1,11 @@
 // The configuration as it is: what is in force, what is on disk, what is wrong, what a reload would change.
-import { ok } from 'neverthrow'
+import { err, ok } from 'neverthrow'
 import { z } from 'zod'
 import type { FileDifference } from '../../contract/configuration.ts'
 import { globMatches } from '../../contract/pages.ts'
 import { diffLines } from '../diff.ts'
 import { octetGlob } from '../octets.ts'
+import { fleet, notJoined } from '../on-fleet.ts'
 import { method } from '../row.ts'
 import { changedBy, configError, count, fileTexts, list, sha256, time } from '../schema.ts'
 import { placeOf, timeOf, wireConfigError, wireGeneration, without } from '../wire.ts'
@@ -25,6 +26,18 @@ const wireDifference = ({ name, loaded, wanted, needsRestart }: FileDifference):
   needsRestart,
   lines: diffLines(loaded ?? '', wanted ?? ''),
 })
+
+const fleetHost = z
+  .object({
+    name: z.string(),
+    here: z.boolean().describe('It has been heard of in the last seconds.'),
+    heard: time,
+    version: z.string(),
+    generation: count,
+    sha256,
+    common: sha256.describe('Of all files but me and fleet, which hosts cannot have in common.'),
+  })
+  .meta({ title: 'FleetHost' })
 
 export const configMethods = {
   'config.get': method({
@@ -97,7 +110,9 @@ export const configMethods = {
   }),
   'config.status': method({
     sentence: 'Shows what is published, since when and why, what differs on disk, and the last errors.',
-    params: z.strictObject({}),
+    params: z.strictObject({
+      fleet: fleet.describe('And what every host of the fleet has published.'),
+    }),
     result: generationRow.extend({
       drift: z.boolean().describe('Whether a file on disk differs from what was loaded.'),
       files: list(
@@ -105,6 +120,7 @@ export const configMethods = {
       ),
       lastError: z.object({ at: time, by: changedBy, errors: list(configError), errorCount: count }).optional(),
       generations: list(generationRow).describe('Those that a session uses.'),
+      hosts: list(fleetHost).optional().describe('With fleet: all hosts that are known, this one included.'),
     }),
     level: 'status',
     changes: false,
@@ -137,7 +153,9 @@ export const configMethods = {
       ...(lastError && { lastError: { ...lastError, errors: lastError.errors.map(placeOf) } }),
       generations: result.generations.map((one) => without(one, 'reason')),
     }),
-    run: async ({ daemon }) => {
+    run: async ({ daemon }, { fleet: everywhere }) => {
+      const state = everywhere ? daemon.fleet.state() : undefined
+      if (everywhere && state === undefined) return err(notJoined(undefined))
       const { current, files, lastError, generations } = await daemon.config.status()
       const wireFiles = files.map(({ name, diskSha256, loadedSha256 }) => ({
         name,
@@ -153,6 +171,7 @@ export const configMethods = {
           lastError: { ...lastError, at: timeOf(lastError.at), errors: lastError.errors.map(wireConfigError) },
         }),
         generations: generations.map(wireGeneration),
+        ...(state && { hosts: state.hosts.map(({ heard, ...host }) => ({ ...host, heard: timeOf(heard) })) }),
       })
     },
   }),

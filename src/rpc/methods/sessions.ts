@@ -3,7 +3,9 @@ import { z } from 'zod'
 import type { RpcFailure } from '../../contract/daemon.ts'
 import { addressMatcher, afterCursor, cursorAfter, SESSION_SORTS, type SessionFilter } from '../../contract/pages.ts'
 import { DETAIL_FIELDS, LIST_FIELDS, SESSION_COLUMNS } from '../../contract/session-view.ts'
-import { method } from '../row.ts'
+import { filterHere, querySessions } from '../fleet-sessions.ts'
+import { fleet, hostError, hostRows, numberIn, onFleet, silentHosts } from '../on-fleet.ts'
+import { type Call, method } from '../row.ts'
 import { count, dryRun, filter, filterNames, id, list, reason, silentLanes } from '../schema.ts'
 import { sessionDetail, sessionSummary, wireSession } from '../session-schema.ts'
 import { filterOf } from '../wire.ts'
@@ -52,6 +54,30 @@ export const noStream: RpcFailure = {
   message: 'This connection has as many subscriptions as it may have',
 }
 
+interface Killing {
+  readonly mode: 'graceful' | 'now'
+  readonly reason?: string
+  readonly dryRun: boolean
+}
+
+async function kill({ daemon }: Call, of: SessionFilter, { mode, reason: why, dryRun: dry }: Killing) {
+  const filterOfHost = filterHere(daemon, of)
+  if (dry) {
+    const answer = await daemon.sessions.query({
+      filter: filterOfHost,
+      sort: 'id',
+      descending: false,
+      // All of them, as the kill itself would name them.
+      limit: Number.MAX_SAFE_INTEGER,
+      now: Date.now(),
+    })
+    const ids = answer.sessions.map((one) => one.id)
+    return { matched: answer.matched, killed: 0, ids, silentLanes: answer.silentLanes, dryRun: true }
+  }
+  const { ids, silentLanes: silent } = await daemon.sessions.kill({ filter: filterOfHost, mode, reason: why })
+  return { matched: ids.length, killed: ids.length, ids, silentLanes: silent, dryRun: false }
+}
+
 export const sessionMethods = {
   'session.list': method({
     sentence: 'Lists the open sessions, in pages.',
@@ -70,12 +96,14 @@ export const sessionMethods = {
       descending: z.boolean().default(false).describe('Reverse the order.'),
       limit: z.int().min(1).max(PAGE).default(100).describe('Sessions on a page.'),
       cursor: z.string().max(1000).exactOptional().describe('`next` of the previous page.'),
+      fleet: fleet.describe('Those of every host of the fleet; an id then begins with the name of its host.'),
     }),
     result: z.object({
       sessions: list(sessionSummary),
       matched: count.describe('The total number of matches.'),
       next: z.string().optional().describe('Cursor of the next page; absent on the last one.'),
       silentLanes,
+      silentHosts,
     }),
     level: 'status',
     changes: false,
@@ -103,14 +131,10 @@ export const sessionMethods = {
         })
       const now = Date.now()
       // One more than the page, to know whether there is a next one.
-      const answer = await daemon.sessions.query({
-        filter: of,
-        sort,
-        descending,
-        limit: limit + 1,
-        now,
-        ...(after && { after }),
-      })
+      const query = { filter: of, sort, descending, limit: limit + 1, now, ...(after && { after }) }
+      const asked = await querySessions(daemon, query, params.fleet)
+      if (asked.isErr()) return err(asked.error)
+      const answer = asked.value
       const page = answer.sessions.slice(0, limit)
       const last = page.at(-1)
       const wanted = params.fields && new Set([...ALWAYS, ...params.fields])
@@ -120,6 +144,7 @@ export const sessionMethods = {
         matched: answer.matched,
         ...(last && answer.sessions.length > limit && { next: cursorAfter(last, sort, descending) }),
         silentLanes: answer.silentLanes,
+        ...(answer.silentHosts && { silentHosts: answer.silentHosts }),
       })
     },
   }),
@@ -154,9 +179,20 @@ export const sessionMethods = {
         .default('graceful')
         .describe('graceful: 421 at the next boundary; now: immediately.'),
       reason,
+      fleet: fleet.describe('On every host of the fleet; an id may begin with the name of a host: mx1/1.2f.'),
       dryRun,
     }),
-    result: z.object({ matched: count, killed: count, ids: list(id), silentLanes, dryRun: z.boolean() }),
+    result: z.object({
+      matched: count.describe('On this host.'),
+      killed: count,
+      ids: list(id),
+      silentLanes,
+      hosts: list(z.object({ host: z.string(), matched: count.optional(), killed: count.optional(), error: hostError }))
+        .optional()
+        .describe('With fleet: the other hosts that have answered.'),
+      silentHosts,
+      dryRun: z.boolean(),
+    }),
     level: 'control',
     changes: true,
     example: {
@@ -164,7 +200,7 @@ export const sessionMethods = {
       result: { matched: 1, killed: 1, ids: ['1.2f'], silentLanes: [], dryRun: false },
     },
     cli: { args: ['id'], matched: 'matched' },
-    run: async ({ daemon }, params) => {
+    run: async (call, { fleet: everywhere, ...params }) => {
       const of = filterOf(params)
       const problem = filterProblem(of)
       if (problem) return err(problem)
@@ -175,29 +211,15 @@ export const sessionMethods = {
           message: 'an empty filter ends every session: say so with all',
           data: { problems: [{ param: 'all', problem: 'needed with an empty filter' }] },
         })
-      if (params.dryRun) {
-        const answer = await daemon.sessions.query({
-          filter: of,
-          sort: 'id',
-          descending: false,
-          // All of them, as the kill itself would name them.
-          limit: Number.MAX_SAFE_INTEGER,
-          now: Date.now(),
-        })
-        return ok({
-          matched: answer.matched,
-          killed: 0,
-          ids: answer.sessions.map((one) => one.id),
-          silentLanes: answer.silentLanes,
-          dryRun: true,
-        })
-      }
-      const { ids, silentLanes: silent } = await daemon.sessions.kill({
-        filter: of,
-        mode: params.mode,
-        reason: params.reason,
-      })
-      return ok({ matched: ids.length, killed: ids.length, ids, silentLanes: silent, dryRun: false })
+      const question = { method: 'session.kill', params, fleet: everywhere }
+      const done = await onFleet(call.daemon, question, async () => ok(await kill(call, of, params)))
+      return done.map(({ mine, others }) => ({
+        ...mine,
+        ...hostRows(others, (result) => ({
+          matched: numberIn(result, 'matched'),
+          killed: numberIn(result, 'killed'),
+        })),
+      }))
     },
   }),
 }

@@ -1,7 +1,7 @@
 // The control plane's view of the configuration: what is on disk, loaded and in use, and a change of it. Every answer comes from a plan.
 
 import { err, ok, type Result } from 'neverthrow'
-import { changedFiles, readControl } from '../../config/generations.ts'
+import { changedFiles, commonHashOf, readControl } from '../../config/generations.ts'
 import { filesIn, KNOBS } from '../../config/knobs.ts'
 import { type Plan, planBack, withTexts } from '../../config/plan.ts'
 import type {
@@ -12,6 +12,7 @@ import type {
   FileState,
   Generation,
   Knob,
+  PreparedPublication,
   Published,
 } from '../../contract/configuration.ts'
 import type { Daemon, RpcFailure } from '../../contract/daemon.ts'
@@ -36,6 +37,11 @@ export const configOf = (runtime: Runtime): Daemon['config'] => ({
   check: (files) => check(runtime, files),
   diff: (files) => differences(runtime, planFor(runtime.publishing, diskWith(runtime, files))),
   change: (how) => change(runtime, how),
+  async prepare(how) {
+    const planned = planOf(runtime, how)
+    return planned.isErr() ? err(planned.error) : prepareAs(runtime, how, planned.value)
+  },
+  follow: (common) => follow(runtime, common),
   explain: (file, line) => explainLine(runtime, file, line),
   async history() {
     const { sessions } = await usesOf(runtime)
@@ -141,14 +147,43 @@ async function change(runtime: Runtime, how: ChangeRequest): Promise<Result<Publ
     const outcome = { generation: current.generation, previous: current.generation, lanes: 0, milliseconds: 0 }
     return ok({ ...(await published(runtime, planned.value)), ...outcome })
   }
+  const prepared = await prepareAs(runtime, how, planned.value)
+  return prepared.isErr() ? err(prepared.error) : ok(await prepared.value.publish())
+}
+
+async function prepareAs(
+  runtime: Runtime,
+  how: ChangeRequest,
+  planned: Plan,
+): Promise<Result<PreparedPublication, RpcFailure>> {
   const order = { all: how.apply === 'next-transaction', by: how.by, reason: how.reason }
-  const done = await runtime.change(planned.value, order)
-  if (done.isErr()) return err(refusalFailure(done.error))
-  runtime.forgetVerified()
-  const { before, after, lanes, milliseconds } = done.value
-  const outcome = { generation: after.generation, previous: before.generation, lanes }
-  const took = Math.round(milliseconds * 10) / 10
-  return ok({ ...(await published(runtime, planned.value)), ...outcome, milliseconds: took })
+  const prepared = await runtime.prepare(planned, order)
+  if (prepared.isErr()) return err(refusalFailure(prepared.error))
+  return ok({
+    common: commonHashOf(planned.texts),
+    sha256: planned.sha256,
+    forget: prepared.value.forget,
+    async publish() {
+      const { before, after, lanes, milliseconds } = await prepared.value.publish()
+      runtime.forgetVerified()
+      const outcome = { generation: after.generation, previous: before.generation, lanes }
+      const took = Math.round(milliseconds * 10) / 10
+      return { ...(await published(runtime, planned)), ...outcome, milliseconds: took }
+    },
+  })
+}
+
+/** Another host has published this for the fleet while this one was away. */
+async function follow(runtime: Runtime, common: string): Promise<'same' | 'taken' | 'differs'> {
+  if (commonHashOf(runtime.current().texts) === common) return 'same'
+  const how = { from: 'disk', apply: 'new-sessions', by: 'fleet', dryRun: false } as const
+  const planned = planFor(runtime.publishing)
+  if (commonHashOf(planned.texts) !== common) {
+    runtime.log('warn', 'fleet-differs', { common, loaded: commonHashOf(runtime.current().texts) })
+    return 'differs'
+  }
+  const done = (await prepareAs(runtime, how, planned)).asyncMap(({ publish }) => publish())
+  return (await done).isOk() ? 'taken' : 'differs'
 }
 
 function planOf({ publishing }: Runtime, how: ChangeRequest): Result<Plan, RpcFailure> {

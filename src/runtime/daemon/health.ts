@@ -55,15 +55,20 @@ export async function healthOf(runtime: Runtime): Promise<readonly HealthCheck[]
 function fleetCheck({ fleet }: Runtime): readonly HealthCheck[] {
   const found = fleet.state()
   if (found === undefined) return []
-  const { state, engine, hosts, milliseconds, message } = found
+  const { state, engine, hosts, milliseconds, message, losses } = found
   const value = hosts.filter(({ here }) => here).length
   const away = hosts.filter(({ here }) => !here).map(({ name }) => name)
   if (state !== 'together') {
     const why = message === undefined ? '' : ` (${message})`
     const detail = `${engine} is ${state}${why}: this host limits by itself, by what it heard last`
-    return [{ name: 'fleet', state: state === 'joining' ? 'ok' : 'warning', detail, value }]
+    return [{ name: 'fleet', state: state === 'joining' && losses === 0 ? 'ok' : 'warning', detail, value }]
   }
-  const others = away.length === 0 ? '' : `; away: ${away.join(', ')}`
+  const mine = hosts.find(({ name }) => name === found.name)
+  const unlike = hosts.filter(({ here, common }) => here && common !== mine?.common).map(({ name }) => name)
+  const others = [
+    ...(away.length === 0 ? [] : [`; away: ${away.join(', ')}`]),
+    ...(unlike.length === 0 ? [] : [`; with another configuration: ${unlike.join(', ')}`]),
+  ].join('')
   const detail = `${value} hosts share limits through ${engine}, which answers in ${milliseconds.toFixed(1)} ms${others}`
   return [{ name: 'fleet', state: away.length === 0 ? 'ok' : 'warning', detail, value }]
 }
