@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import { everyone, isAlive, type Process, until } from '../system/processes.ts'
 import { must } from '../system/run.ts'
 import type { Load } from './load.ts'
-import type { Place } from './place.ts'
+import type { Need, Place } from './place.ts'
 import type { Random } from './random.ts'
 import type { Manner, Role, Service } from './service.ts'
 
@@ -30,6 +30,8 @@ export interface Fault {
   /** Clients have to be served while it lasts, too; otherwise the time counts from its end. */
   readonly during: boolean
   readonly manner?: Manner
+  /** Without it this host cannot do it. */
+  readonly needs?: Need
   /** Until it is over. */
   readonly inflict: (ground: Ground) => Promise<void>
 }

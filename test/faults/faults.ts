@@ -145,7 +145,7 @@ const lanes: readonly Fault[] = [
     during: true,
     inflict: async ({ service, random, note }) => {
       const { lanes: list } = (await service.call('lane.list')) as { lanes: readonly { lane: number }[] }
-      const params = random.below(2) === 0 ? {} : { lane: random.pick(list).lane }
+      const params = random.below(2) === 0 ? { all: true } : { lane: random.pick(list).lane }
       note(JSON.stringify(await service.call('lane.recycle', params)))
     },
   },

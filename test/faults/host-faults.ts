@@ -22,6 +22,7 @@ import { cutEverywhere } from './tls-cuts.ts'
 
 const full = (disk: Disk, name: string, also: (ground: Ground) => Promise<void> = async () => undefined): Fault => ({
   name,
+  ...(disk === 'maildrop' && { needs: 'postfix' as const }),
   does: `no room on the disk of the ${name.replace(' full', '')}`,
   limit: AGAIN,
   cuts: NONE,
@@ -160,12 +161,27 @@ const others: readonly Fault[] = [
     refuses: false,
     during: true,
     manner: { log: 'file', clock: CLOCK },
+    needs: 'faketime',
     inflict: async (ground) => {
       const seconds = ground.random.between(-86_400, 86_400)
       ground.note(`by ${seconds} s`)
       setClock(seconds)
       await hold(ground)
       setClock(0)
+    },
+  },
+  {
+    name: 'engine of the fleet killed',
+    does: 'kill -9 of the Redis between hosts, and a new one that has forgotten',
+    limit: AGAIN,
+    cuts: NONE,
+    refuses: false,
+    during: true,
+    needs: 'redis-server',
+    inflict: async (ground) => {
+      await ground.place.engine?.kill()
+      await hold(ground)
+      await ground.place.engine?.start()
     },
   },
   {

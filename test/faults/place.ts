@@ -11,12 +11,14 @@ import {
   readFileSync,
   rmSync,
   statSync,
+  writeFileSync,
   writeSync,
 } from 'node:fs'
 import { join } from 'node:path'
 import { freePort } from '../../bench/fixture.ts'
 import { run as runToEnd } from '../../scripts/command.mjs'
 import { makeCertificate, tlsLine } from '../system/certificate.ts'
+import { type Engine, engineIn, PASSWORD_OF_ENGINE, PREFIX } from '../system/fleet.ts'
 import { type Chain, type Installation, install } from '../system/installation.ts'
 import { PROGRAMS } from '../system/machine.ts'
 import { must } from '../system/run.ts'
@@ -34,6 +36,9 @@ const INSIDE = 'ACCEPTD_FAULTS'
 /** Megabytes of the disks that a fault can fill. */
 const DISKS = { homes: 48, state: 4, log: 8 } as const
 export type Disk = keyof typeof DISKS | 'maildrop'
+
+/** Debian packages. */
+export type Need = 'postfix' | 'redis-server' | 'faketime'
 
 /**
  * Runs this program again where it can do no harm: what it mounts, starts or leaves is gone with it. Undefined: it is there already;
@@ -67,7 +72,10 @@ export interface Place {
   readonly log: string
   /** Fills a disk to its last octet; call the result to make room again. */
   readonly fill: (disk: Disk) => () => void
-  readonly disks: readonly Disk[]
+  /** The Redis of a fleet of one; undefined where there is none. */
+  readonly engine: Engine | undefined
+  /** What this host has of what a fault may need. */
+  readonly has: ReadonlySet<Need>
   /** All that is filed now, and forgets it. */
   readonly takeFiled: () => readonly Filed[]
 }
@@ -147,6 +155,31 @@ async function makePeople(): Promise<readonly TestUser[]> {
   return people
 }
 
+const LIMITS = `addresses address sessions 1000
+mail user messages 100000000/hour
+guesses address failed-logins 100000000/hour
+`
+
+/** A fleet of this host alone: it counts in the engine what control/limits limits. */
+async function makeEngine(installation: Installation): Promise<Engine> {
+  const dir = join(TOP, 'engine')
+  mkdirSync(dir)
+  const engine = await engineIn(dir)
+  await engine.start()
+  const secret = join(TOP, 'fleet.key')
+  writeFileSync(secret, `${PASSWORD_OF_ENGINE}\n`, { mode: 0o600 })
+  chownSync(secret, ACCOUNT.uid, ACCOUNT.gid)
+  const lines = [`engine redis://127.0.0.1:${engine.port}`, `password ${secret}`, 'name mx1', `prefix ${PREFIX}`, '']
+  installation.write('fleet', lines.join('\n'))
+  return engine
+}
+
+/** Where Debian has it, or undefined. */
+export const fakeTime = (): string | undefined =>
+  namesIn('/usr/lib')
+    .map((name) => join('/usr/lib', name, 'faketime/libfaketimeMT.so.1'))
+    .find((file) => existsSync(file))
+
 export async function makePlace(): Promise<Place> {
   await mounted(TOP, 512)
   for (const [name, megabytes] of Object.entries(DISKS)) await mounted(join(TOP, name), megabytes)
@@ -173,6 +206,8 @@ export async function makePlace(): Promise<Place> {
   ]
   installation.writeChains(chains, { 'attempts-per-second': 100_000 })
   installation.write('lanes', '2\n')
+  installation.write('limits', LIMITS)
+  const engine = existsSync('/usr/bin/redis-server') ? await makeEngine(installation) : undefined
   installation.write('state', `${join(TOP, 'state/acceptd')}\n`)
   installation.write('tls', tlsLine(await makeCertificate(TOP, 'mx.acceptd.test', ACCOUNT)))
   const targets: Target[] = []
@@ -184,7 +219,12 @@ export async function makePlace(): Promise<Place> {
     targets,
     listeners: targets.map(({ chain, port, tls }) => `127.0.0.1:${port} smtp ${chain} tls=${tls ? 'implicit' : 'off'}`),
     log: join(TOP, 'log/acceptd.log'),
-    disks: ['homes', 'state', 'log', ...(hasPostfix ? (['maildrop'] as const) : [])],
+    engine,
+    has: new Set([
+      ...(hasPostfix ? (['postfix'] as const) : []),
+      ...(engine === undefined ? [] : (['redis-server'] as const)),
+      ...(fakeTime() === undefined ? [] : (['faketime'] as const)),
+    ]),
     fill: (disk) => fill(disk === 'maildrop' ? MAILDROP : join(TOP, disk)),
     takeFiled: () => [...people.flatMap(takeMaildir), ...takeMaildrop()],
   }

@@ -24,8 +24,8 @@ const say = (text: string): void => {
   process.stdout.write(`faults: ${((performance.now() - began) / 1000).toFixed(0).padStart(4)} s  ${text}\n`)
 }
 
-function choose({ only }: Options, { disks }: Place): readonly Fault[] {
-  const possible = FAULTS.filter(({ name }) => name !== "Postfix's queue full" || disks.includes('maildrop'))
+function choose({ only }: Options, { has }: Place): readonly Fault[] {
+  const possible = FAULTS.filter(({ needs }) => needs === undefined || has.has(needs))
   const unknown = only.find((name) => !possible.some((one) => one.name === name))
   if (unknown !== undefined) throw new Error(`there is no fault "${unknown}"; --list names them`)
   return only.length === 0 ? possible : possible.filter(({ name }) => only.includes(name))
@@ -86,10 +86,13 @@ async function main(): Promise<number> {
   say(`--seed ${options.seed}, for ${options.minutes} minutes`)
   const place = await makePlace()
   choose(options, place)
+  for (const { name, needs } of FAULTS)
+    if (needs !== undefined && !place.has.has(needs)) say(`without ${name}: there is no ${needs}`)
   prepareClock()
   const service = await startService(place)
   const outcomes = await runAll(options, place, service)
   await service.stop()
+  await place.engine?.kill()
   const table = tableOf(FAULTS, outcomes)
   process.stdout.write(`\n${plainText(table)}\n`)
   if (options.write) writeSection('faults', `${circumstances(options)}\n\n${markdown(table)}`)

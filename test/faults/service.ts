@@ -3,7 +3,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { closeSync, existsSync, openSync, readFileSync, rmSync, truncateSync } from 'node:fs'
 import { join } from 'node:path'
-import { type Daemon, type Start, startDaemon } from '../system/daemon.ts'
+import { type Daemon, startDaemon } from '../system/daemon.ts'
 import {
   endAll,
   everyone,
@@ -16,7 +16,7 @@ import {
   until,
 } from '../system/processes.ts'
 import { must } from '../system/run.ts'
-import type { Place } from './place.ts'
+import { fakeTime, type Place } from './place.ts'
 
 /** RestartSec= of packaging/acceptd.service. */
 const RESTART_MILLISECONDS = 200
@@ -74,18 +74,17 @@ function find(daemon: number, role: Role): Process | undefined {
 }
 
 /** The first process of the isolated ones, this one, and what this one runs beside acceptd. */
-const isOurs = (one: Process, reader: number): boolean =>
-  one.pid === 1 || one.pid === process.pid || one.pid === reader || one.state === 'Z'
+const isOurs = (one: Process, beside: readonly number[]): boolean =>
+  one.pid === 1 || one.pid === process.pid || beside.includes(one.pid) || one.state === 'Z'
 
-const fakeClock = async (clock: string): Promise<Start['under']> => {
-  const [library] = (await must(['sh', '-c', 'echo /usr/lib/*/faketime/libfaketimeMT.so.1'])).trim().split(' ')
-  const settings = [
-    `LD_PRELOAD=${library}`,
-    `FAKETIME_TIMESTAMP_FILE=${clock}`,
-    'FAKETIME_NO_CACHE=1',
-    'DONT_FAKE_MONOTONIC=1',
-  ]
-  return ['/usr/bin/env', ...settings]
+const fakeClock = (clock: string): readonly string[] => {
+  const settings = {
+    LD_PRELOAD: fakeTime(),
+    FAKETIME_TIMESTAMP_FILE: clock,
+    FAKETIME_NO_CACHE: 1,
+    DONT_FAKE_MONOTONIC: 1,
+  }
+  return ['/usr/bin/env', ...Object.entries(settings).map(([name, value]) => `${name}=${value}`)]
 }
 
 export async function startService(place: Place): Promise<Service> {
@@ -103,13 +102,14 @@ export async function startService(place: Place): Promise<Service> {
   const startReader = (): void => {
     reader = spawn('sh', ['-c', 'exec cat <"$1" >>"$2"', 'sh', pipe, piped], { stdio: 'ignore' })
   }
-  const processes = (): readonly Process[] => everyone().filter((one) => !isOurs(one, reader?.pid ?? 0))
+  const processes = (): readonly Process[] =>
+    everyone().filter((one) => !isOurs(one, [reader?.pid ?? 0, place.engine?.pid() ?? 0]))
   const text = (): string => [log, piped].map((file) => (existsSync(file) ? readFileSync(file, 'latin1') : '')).join('')
 
   async function start(): Promise<void> {
     if (manner.log === 'pipe' && reader === undefined) startReader()
     const stderr = openSync(manner.log === 'pipe' ? pipe : log, 'a')
-    const under = manner.clock === undefined ? [] : ((await fakeClock(manner.clock)) ?? [])
+    const under = manner.clock === undefined ? [] : fakeClock(manner.clock)
     try {
       daemon = await startDaemon(installed, listeners, { stderr, under })
     } finally {
