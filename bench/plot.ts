@@ -1,4 +1,4 @@
-// Line plots in SVG, both axes logarithmic, readable on white and on black paper.
+// Line plots in SVG, both axes logarithmic or both linear, readable on white and on black paper.
 
 export const escapeXml = (text: string): string =>
   text.replace(/[&<>"]/g, (c) => ({ '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;' })[c] ?? c)
@@ -13,6 +13,8 @@ export interface Plot {
   readonly title: string
   readonly x: string
   readonly y: string
+  /** From nought, instead of logarithmic. */
+  readonly linear?: boolean
   readonly series: readonly Series[]
 }
 
@@ -77,6 +79,16 @@ function axis(values: readonly number[], from: number, to: number): Axis {
   return { ticks: marks, at: (value) => from + ((Math.log10(value) - start) / (end - start || 1)) * (to - from) }
 }
 
+/** From nought to at least the greatest, at a distance of 1, 2 or 5 in its decade. */
+function linearAxis(values: readonly number[], from: number, to: number): Axis {
+  const high = Math.max(...values)
+  const decade = 10 ** Math.floor(Math.log10(high / 4))
+  const distance = ([1, 2, 5].find((step) => high / (step * decade) <= 6) ?? 10) * decade
+  const marks = Array.from({ length: Math.ceil(high / distance) + 1 }, (_none, n) => n * distance)
+  const end = marks.at(-1) ?? high
+  return { ticks: marks, at: (value) => from + (value / end) * (to - from) }
+}
+
 /** The names at the ends of the lines, pushed apart where they would cover each other. */
 function nameHeights(wanted: readonly number[]): readonly number[] {
   const order = wanted.map((y, index) => ({ y, index })).toSorted((a, b) => a.y - b.y)
@@ -97,12 +109,13 @@ export function svgPlot(plot: Plot): string {
     .filter((each) => each.points.length > 0)
   const points = series.flatMap((each) => each.points)
   if (points.length === 0) return ''
-  const x = axis(
+  const scale = plot.linear === true ? linearAxis : axis
+  const x = scale(
     points.map((point) => point[0]),
     LEFT,
     WIDTH - RIGHT,
   )
-  const y = axis(
+  const y = scale(
     points.flatMap((point) => [point[1], point[2], point[3]]).filter((value) => value > 0),
     HEIGHT - BOTTOM,
     TOP,

@@ -22,6 +22,7 @@ const SCRIPTS = {
   bench: 'dist/bench/run.js',
   faults: 'dist/test/faults/run.js',
   fuzz: 'dist/test/fuzz/run.js',
+  soak: 'dist/bench/soak.js',
   package: 'dist/scripts/package.js',
   release: 'dist/scripts/release.js',
 }
