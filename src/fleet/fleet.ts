@@ -15,7 +15,7 @@ import { ask, hearAnswer, hearQuestion, loadOrders } from './asking.ts'
 import { exchange, hearCounts, loadCounts, REFRESH_MILLISECONDS, refresh, TICK_MILLISECONDS, tick } from './counts.ts'
 import { connectEngine, isRefusal, reasonOf } from './engine.ts'
 import { BEAT_MILLISECONDS, beat, factsOf, loadHosts, lookAround, meet } from './hosts.ts'
-import { type FleetParts, isHere, isJoined, namesOf, type State, stand } from './state.ts'
+import { type FleetParts, hasTwin, hearTwin, isHere, isJoined, namesOf, type State, stand } from './state.ts'
 
 export type { FleetParts } from './state.ts'
 
@@ -62,6 +62,7 @@ export function createFleet(parts: FleetParts, config: FleetConfig, secrets: Fle
     isExchanging: false,
     members: new Map(),
     asked: new Map(),
+    twin: undefined,
     seen,
   }
   const timers = [
@@ -111,7 +112,8 @@ async function keepUp(state: State): Promise<void> {
   if (state.at === 'joining' || state.at === 'away') return
   try {
     await beat(state)
-    if (state.at === 'wrong') await join(state)
+    if (hasTwin(state, monotonic())) stand(state, 'wrong', `another host has the name ${state.config.name}`)
+    else if (state.at === 'wrong') await join(state)
   } catch (error) {
     if (isRefusal(error)) stand(state, 'wrong', reasonOf(error))
   }
@@ -135,8 +137,10 @@ function took(state: State, milliseconds: number): void {
 function hear(state: State, text: string): void {
   const [what, host, instance, ...rest] = messageOf(text)
   if (typeof host !== 'string' || typeof instance !== 'string' || instance === state.instance) return
-  // Another runtime of this host takes over, or gives way.
-  if (host === state.config.name) return
+  if (host === state.config.name) {
+    if (what === 'here') hearTwin(state, monotonic())
+    return
+  }
   const known = state.members.get(host)
   if (known !== undefined) state.members.set(host, { ...known, heard: monotonic() })
   if (what === 'counts') hearCounts(state, host, rest[0], rest[1])

@@ -58,6 +58,8 @@ export interface State {
   isExchanging: boolean
   readonly members: Map<string, Member>
   readonly asked: Map<string, Asked>
+  /** Another host says that it has the name of this one: since when, and when it was last heard. */
+  twin: { readonly since: number; readonly heard: number } | undefined
   /** Newest order of another host that is carried out, by the engine's clock. */
   seen: number
 }
@@ -86,6 +88,19 @@ export const decode = (key: string): string => {
 const HERE_MILLISECONDS = 2500
 
 export const isHere = ({ heard }: Member, now: number): boolean => now - heard < HERE_MILLISECONDS
+
+/** A runtime that takes over from another has its name, too, for a moment. */
+const TWIN_MILLISECONDS = 5000
+
+/** Two hosts of one name would overwrite each other's counts. */
+export const hasTwin = ({ twin }: State, now: number): boolean =>
+  twin !== undefined && now - twin.heard < HERE_MILLISECONDS && twin.heard - twin.since > TWIN_MILLISECONDS
+
+export function hearTwin(state: State, now: number): void {
+  const { twin } = state
+  const goesOn = twin !== undefined && now - twin.heard < HERE_MILLISECONDS
+  state.twin = { since: goesOn ? twin.since : now, heard: now }
+}
 
 /** Whether what is counted and ordered can be told. */
 export const isJoined = ({ at }: State): boolean => at === 'together' || at === 'slow'

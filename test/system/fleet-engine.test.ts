@@ -369,4 +369,21 @@ void describe('hosts of a fleet', () => {
     assert.deepEqual([await usedOn(again), await usedOn(two)], [60, 60])
     assert.equal(await mailUntilRefused(again, await again.host.login('ann'), 10), 40)
   })
+
+  void it('say that another one has their name, until it has not', async (t) => {
+    const [one, two] = await fleetOf(t, '')
+    assert.ok(one && two)
+    const text = two.host.text('fleet')
+    two.host.write('fleet', text.replace('name mx2', 'name mx1'))
+    await two.call('config.reload')
+    for (const member of [one, two])
+      await until(
+        `${member.name} to say so`,
+        async () => (await fleetHealth(member)).detail.includes('another host has the name mx1'),
+        { timeout: 20_000 },
+      )
+    two.host.write('fleet', text)
+    await two.call('config.reload')
+    await together([one, two])
+  })
 })
