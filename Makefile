@@ -32,9 +32,10 @@ $(BUILT)/package.json:
 
 # The first line of a script names the Node that it was built with; a code cache is of use to that one only.
 install-programs: $(BUILT)/package.json
-	$(INSTALL) -d "$(DESTDIR)$(LIBDIR)/lane" "$(DESTDIR)$(LIBDIR)/runtime" "$(DESTDIR)$(PREFIX)/bin" "$(DESTDIR)$(PREFIX)/sbin"
+	$(INSTALL) -d "$(DESTDIR)$(PREFIX)/bin" "$(DESTDIR)$(PREFIX)/sbin"
 	set -e; for file in $$(cd $(BUILT) && find . -type f ! -name '.*' ! -name '*.cache' ! -name acceptd-trial); do \
 		to="$(DESTDIR)$(LIBDIR)/$$file"; \
+		$(INSTALL) -d "$${to%/*}"; \
 		if [ "$$(head -c 3 "$(BUILT)/$$file")" = '#!/' ] && head -n 1 "$(BUILT)/$$file" | grep -q '/node$$'; \
 		then { echo '#!$(NODE)'; tail -n +2 "$(BUILT)/$$file"; } >"$$to"; else cp "$(BUILT)/$$file" "$$to"; fi; \
 		if [ -x "$(BUILT)/$$file" ]; then chmod 755 "$$to"; else chmod 644 "$$to"; fi; \
