@@ -79,10 +79,11 @@ install-units:
 	$(DATA) packaging/tmpfiles.conf "$(DESTDIR)$(TMPFILESDIR)/acceptd.conf"
 
 install-documents:
-	$(INSTALL) -d "$(DESTDIR)$(DOCDIR)" "$(DESTDIR)$(DOCDIR)/examples"
+	$(INSTALL) -d "$(DESTDIR)$(DOCDIR)" "$(DESTDIR)$(DOCDIR)/examples" "$(DESTDIR)$(DOCDIR)/recipes"
 	$(DATA) $(DOCUMENTS) "$(DESTDIR)$(DOCDIR)/"
 	$(DATA) control/README.md "$(DESTDIR)$(DOCDIR)/control.md"
 	$(DATA) native/README.md "$(DESTDIR)$(DOCDIR)/helper.md"
 	cp -R docs/examples/. "$(DESTDIR)$(DOCDIR)/examples/"
+	cp -R docs/recipes/. "$(DESTDIR)$(DOCDIR)/recipes/"
 
 .PHONY: all install install-programs install-configuration install-manual install-completions install-units install-documents

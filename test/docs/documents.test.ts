@@ -5,7 +5,7 @@ import { dirname, join } from 'node:path'
 import { test } from 'node:test'
 import { read, TOP } from './pages.ts'
 
-const DOCUMENTS = ['', 'bench/', 'control/', 'docs/', 'native/'].flatMap((folder) =>
+const DOCUMENTS = ['', 'bench/', 'control/', 'docs/', 'docs/recipes/', 'native/'].flatMap((folder) =>
   readdirSync(join(TOP, folder))
     .filter((name) => name.endsWith('.md'))
     .map((name) => `${folder}${name}`),

@@ -14,6 +14,7 @@ import {
 } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { type Claim, PROGRAMS, UNPACKED } from './machine.ts'
+import { blockAfter } from './recipes.ts'
 import { quoted, run } from './run.ts'
 import type { TestUser } from './users.ts'
 
@@ -277,7 +278,7 @@ function dovecot(dir: string): Pop3Backend {
     comm: 'pop3',
     tail: '',
     prepare: async () => {
-      writeFileSync(configuration, 'protocols = pop3\nmail_location = maildir:~/Maildir\nlog_path = /dev/stderr\n')
+      writeFileSync(configuration, blockAfter('dovecot-pop3.md', /^For Dovecot 2\.3, /))
       writeFileSync(
         script,
         `#!/bin/sh\nprintf '+OK Logged in.\\r\\n'\nexec /usr/lib/dovecot/pop3 -c ${quoted(configuration)}\n`,

@@ -46,10 +46,10 @@ const OPTIONS = [
   '--boot',
 ]
 
-/** `share` is /mnt there. */
-export async function bootHost(share: string): Promise<Host> {
+/** `share` is /mnt there; `kind` is a word of debian.sh. */
+export async function bootHost(share: string, kind: 'systemd' | 'recipes' = 'systemd'): Promise<Host> {
   const maker = join(TOP, 'test/system/debian.sh')
-  const root = (await must(['sh', maker, 'systemd'], { timeout: 900_000, env: aptEnvironment() })).trim()
+  const root = (await must(['sh', maker, kind], { timeout: 900_000, env: aptEnvironment() })).trim()
   const name = `--machine=acceptd${process.pid}`
   const container: ChildProcess = spawn(
     'systemd-nspawn',
@@ -80,7 +80,7 @@ export async function bootHost(share: string): Promise<Host> {
         ...`nsenter -t ${leader} -m -u -i -n -p -C env -i PATH=/usr/sbin:/usr/bin HOME=/root LC_ALL=C`.split(' '),
         ...words,
       ],
-      { input, timeout: 120_000 },
+      { input, timeout: 300_000 },
     )
   const sh = async (script: string): Promise<string> => {
     const ran = await inside(['sh', '-ec', script])
