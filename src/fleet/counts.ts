@@ -115,7 +115,7 @@ export function hearCounts({ parts, sharing }: State, host: string, counts: unkn
     if (typeof key === 'string' && told !== undefined) heard(sharing, key, host, told)
   }
   for (const one of Array.isArray(news) ? (news as readonly unknown[]) : [])
-    hearNews(parts.limiter, one as News, parts.now())
+    if (typeof one === 'object' && one !== null) hearNews(parts.limiter, one as News, parts.now())
 }
 
 /** What the engine knows: after a start, or after this host has not heard the others for a while. */

@@ -4,6 +4,7 @@ import { classicTargets } from './targets/classic.ts'
 import { configurationTargets } from './targets/configuration.ts'
 import { controlPlaneTargets } from './targets/control-plane.ts'
 import { conversationTargets } from './targets/conversations.ts'
+import { fleetTargets } from './targets/fleet.ts'
 import { proxyTargets } from './targets/proxies.ts'
 import { streamTargets } from './targets/streams.ts'
 import { valueTargets } from './targets/values.ts'
@@ -15,5 +16,6 @@ export const targets: readonly Target[] = [
   ...valueTargets,
   ...configurationTargets,
   ...controlPlaneTargets,
+  ...fleetTargets,
   ...classicTargets,
 ]

@@ -90,7 +90,7 @@ const rpc = opened(
         const said = JSON.parse(answer) as { readonly id?: unknown }
         const asked = (value as { readonly id?: unknown } | null)?.id
         if (!Array.isArray(value) && (typeof asked === 'number' || typeof asked === 'string'))
-          assert.equal(said.id, asked)
+          assert.ok(said.id === asked)
       }
       if (Array.isArray(value) && answer !== undefined && value.length > 0)
         assert.ok((JSON.parse(answer) as unknown[]).length <= value.length)
