@@ -95,7 +95,7 @@ export const newSharing = (): Sharing => ({
 })
 
 /** What a host carries is its own matter: lines of scope listener and all. */
-export const isShared = (key: string): boolean => !/^. (?:listener|all) /.test(key)
+export const isShared = (scope: string): boolean => scope !== 'listener' && scope !== 'all'
 
 export const windowKey = (id: string, subject: string): string => `w ${id} ${subject}`
 export const atOnceKeyOf = (key: string): string => `n ${key}`
@@ -169,11 +169,15 @@ export function foreign(sharing: Sharing | undefined, key: string): number {
   return share === undefined || sharing === undefined ? 0 : othersOf(sharing, share).used
 }
 
+/** All hosts together are below the half if each is so far from it. */
+export const isFar = ({ hosts }: Sharing, own: number, most: number): boolean =>
+  hosts.size < 2 || (own + 1) * 2 * hosts.size <= most
+
 /** Whether there is room for one more; `own`: what this host counts. */
 export function hasRoom(sharing: Sharing, key: string, own: number, most: number): boolean {
   let share = sharing.shares.get(key)
   if (share === undefined) {
-    if ((own + 1) * 2 * Math.max(1, sharing.hosts.size) <= most || sharing.hosts.size < 2) return own < most
+    if (isFar(sharing, own, most)) return own < most
     share = shareOf(sharing, key)
     if (share === undefined) return own < most
     change(sharing, share)

@@ -18,6 +18,7 @@ import {
   counted,
   foreign,
   hasRoom,
+  isFar,
   isShared,
   type OwnCount,
   type Sharing,
@@ -150,14 +151,14 @@ export function hold({ atOnce, sharing }: Limiter, client: Client, keys: readonl
   client.keys = keys
   for (const key of keys) {
     count(atOnce, key, 1)
-    if (sharing !== undefined) counted(sharing, atOnceKeyOf(key), 1)
+    if (sharing !== undefined && sharing.shares.size > 0) counted(sharing, atOnceKeyOf(key), 1)
   }
 }
 
 export function release({ atOnce, sharing }: Limiter, client: Client): void {
   for (const key of client.keys) {
     count(atOnce, key, -1)
-    if (sharing !== undefined) counted(sharing, atOnceKeyOf(key), -1)
+    if (sharing !== undefined && sharing.shares.size > 0) counted(sharing, atOnceKeyOf(key), -1)
   }
   client.keys = []
 }
@@ -182,18 +183,22 @@ export function full(limiter: Limiter, applied: readonly Applied[], now: number)
     const { rate } = limit
     if (rate.kind === 'at-once') {
       const key = atOnceKey(one)
-      if (!room(limiter, atOnceKeyOf(key), limiter.atOnce.get(key) ?? 0, rate.most)) return refusal(one, 0)
+      const own = limiter.atOnce.get(key) ?? 0
+      if (!room(limiter, limit, () => atOnceKeyOf(key), own, rate.most)) return refusal(one, 0)
     }
     if (rate.kind !== 'window') continue
     const windows = windowsOf(limiter, limit)
-    if (!room(limiter, windowKey(windowId(limit), subject), inWindow(windows, subject, now), rate.most))
+    const own = inWindow(windows, subject, now)
+    if (!room(limiter, limit, () => windowKey(windowId(limit), subject), own, rate.most))
       return refusal(one, retryAfter(windows, subject, now))
   }
   return undefined
 }
 
-const room = ({ sharing }: Limiter, key: string, own: number, most: number): boolean =>
-  sharing === undefined || !isShared(key) ? own < most : hasRoom(sharing, key, own, most)
+const room = ({ sharing }: Limiter, { scope }: Limit, key: () => string, own: number, most: number): boolean => {
+  if (sharing === undefined || !isShared(scope)) return own < most
+  return sharing.shares.size === 0 && isFar(sharing, own, most) ? own < most : hasRoom(sharing, key(), own, most)
+}
 
 /** How much the window that ends now has, with what other hosts count. */
 export const inAll = (limiter: Limiter, id: string, windows: Windows, subject: string, now: number): number =>
@@ -214,7 +219,8 @@ export const ownCount =
 
 /** Counts in a window, or takes back in that part of it. */
 export function addIn(limiter: Limiter, limit: Limit, subject: string, n: number, now: number): number {
-  if (limiter.sharing !== undefined) counted(limiter.sharing, windowKey(windowId(limit), subject), n)
+  const { sharing } = limiter
+  if (sharing !== undefined && sharing.shares.size > 0) counted(sharing, windowKey(windowId(limit), subject), n)
   return addTo(windowsOf(limiter, limit), subject, n, now)
 }
 

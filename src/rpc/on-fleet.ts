@@ -46,7 +46,9 @@ export async function onFleet<T>(
   if (!wanted) return (await here()).map((mine) => ({ mine, others: undefined }))
   const state = daemon.fleet.state()
   if (state === undefined || !isJoined(state)) return err(notJoined(state))
-  const [mine, others] = await Promise.all([here(), daemon.fleet.ask(asked)])
+  // The others first: what is done here may keep this thread for a while.
+  const asking = daemon.fleet.ask(asked)
+  const [mine, others] = await Promise.all([here(), asking])
   if (mine.isErr()) return err(mine.error)
   if (others.isErr()) return err(others.error)
   const { answers, silent } = others.value
