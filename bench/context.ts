@@ -29,4 +29,6 @@ export interface Context {
 export interface Outcome {
   readonly figures: readonly Figure[]
   readonly problems: readonly Problem[]
+  /** What could not be measured here. */
+  readonly notes?: readonly string[]
 }

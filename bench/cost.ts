@@ -1,6 +1,7 @@
 // The row `cost`: warm sessions a second with something besides, against the plain one in the same turns.
 import { interleave } from './compare.ts'
 import type { Context, Outcome } from './context.ts'
+import { fleetAbsent } from './features.ts'
 import { type Figure, sampleOf, type Target } from './figures.ts'
 import { buildPrograms } from './fixture.ts'
 import type { Load } from './loadgen.ts'
@@ -11,11 +12,21 @@ interface Cost {
   readonly setup: Partial<Setup>
   readonly load?: Load
   readonly target?: Target
+  /** Of p99, as a ratio. */
+  readonly p99?: Target
+  readonly absent?: () => string | undefined
 }
 
 const COSTS: readonly Cost[] = [
   { name: '1,000 rules', setup: { rules: 1000 } },
   { name: '50 lines of limits', setup: { features: ['limits'] } },
+  {
+    name: '50 lines of limits and a fleet',
+    setup: { features: ['limits', 'fleet'] },
+    target: { of: 'ours', least: 5 },
+    p99: { of: 'ratio', least: 1.1 },
+    absent: fleetAbsent,
+  },
   { name: '1,000 lines of access', setup: { features: ['access'] } },
   { name: '1,000 lines of senders', setup: { features: ['senders'] } },
   { name: 'a trace of one user', setup: { features: ['trace'] } },
@@ -29,9 +40,11 @@ const COSTS: readonly Cost[] = [
   { name: 'TLS, resumed', setup: { tls: true }, load: { tls: 'resumed' } },
 ]
 
-async function costOf({ name, setup, load, target }: Cost, context: Context): Promise<Outcome> {
+async function costOf({ name, setup, load, target, p99, absent }: Cost, context: Context): Promise<Outcome> {
   const side = context.ours
   if (!side) return { figures: [], problems: [] }
+  const why = absent?.()
+  if (why !== undefined) return { figures: [], problems: [], notes: [`cost, ${name}: absent, ${why}`] }
   const clients = 64
   const base: Setup = { ...plainSetup, clients, warm: true }
   const duration = (run: number): number =>
@@ -79,6 +92,7 @@ async function costOf({ name, setup, load, target }: Cost, context: Context): Pr
       better: 'less',
       ours: sampleOf(after),
       baseline: sampleOf(before),
+      target: p99,
     },
   ]
   return { figures, problems: problems.map(({ side: which, text }) => ({ side: which, text: `${name}: ${text}` })) }
@@ -91,5 +105,6 @@ export async function cost(context: Context): Promise<Outcome> {
   return {
     figures: outcomes.flatMap(({ figures }) => figures),
     problems: outcomes.flatMap(({ problems }) => problems),
+    notes: outcomes.flatMap(({ notes = [] }) => notes),
   }
 }

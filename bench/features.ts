@@ -1,6 +1,8 @@
 // What acceptd can be asked to do besides: each has a row of `cost`.
 import { get } from 'node:http'
+import { join } from 'node:path'
 import { Acceptd } from '../src/client/client.ts'
+import { endProgram, type Fixture, findProgram, freePort, listens, startProgram } from './fixture.ts'
 import type { Feature } from './side.ts'
 
 /** Of 50 lines of control/limits, each of which is counted. */
@@ -27,20 +29,45 @@ const accessLines = (): string =>
 const sendersLines = (): string =>
   Array.from({ length: 1000 }, (_, index) => `user${index} bench@bench.invalid other${index}@bench.invalid\n`).join('')
 
-const FILES: Readonly<Partial<Record<Feature, () => string>>> = {
+const FILES: Readonly<Partial<Record<Feature, (engine: number) => string>>> = {
   limits: limitLines,
   access: accessLines,
   senders: sendersLines,
+  fleet: (engine) => `engine redis://127.0.0.1:${engine}\nname bench\n`,
 }
 
-/** Files of the control directory by their names. */
-export const featureFiles = (features: readonly Feature[]): Readonly<Record<string, string>> =>
+/** Files of the control directory by their names; `engine` is the port of that of a fleet. */
+export const featureFiles = (features: readonly Feature[], engine = 0): Readonly<Record<string, string>> =>
   Object.fromEntries(
     features.flatMap((feature) => {
-      const text = FILES[feature]?.()
+      const text = FILES[feature]?.(engine)
       return text === undefined ? [] : [[feature, text]]
     }),
   )
+
+const engineProgram = (): string | undefined => findProgram('valkey-server') ?? findProgram('redis-server')
+
+export const fleetAbsent = (): string | undefined =>
+  engineProgram() === undefined ? 'neither Valkey nor Redis is installed (Debian: redis-server)' : undefined
+
+export interface Engine {
+  readonly port: number
+  readonly pids: readonly number[]
+  readonly stop: () => Promise<void>
+}
+
+/** What a fleet shares its limits through; nothing, where it is not asked for. */
+export async function startEngine(fixture: Fixture, features: readonly Feature[]): Promise<Engine> {
+  if (!features.includes('fleet')) return { port: 0, pids: [], stop: async () => undefined }
+  const port = await freePort()
+  const words = ['--bind', '127.0.0.1', '--port', String(port), '--save', '', '--appendonly', 'no']
+  const child = startProgram(engineProgram() ?? 'redis-server', words, {
+    log: join(fixture.directory, `engine-${port}.log`),
+    cwd: fixture.directory,
+  })
+  await listens(port, child)
+  return { port, pids: [child.pid ?? 0], stop: () => endProgram(child) }
+}
 
 /** Begins what is asked of it while it is measured; the function that comes back ends it. */
 export function watch(features: readonly Feature[], controlSocket: string, metricsPort: number): () => Promise<void> {

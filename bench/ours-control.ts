@@ -23,6 +23,7 @@ export interface Wish {
   readonly port: number
   readonly tlsPort: number
   readonly metricsPort: number
+  readonly enginePort: number
 }
 
 function chainLines(directory: string, programs: string, users: string, wish: Wish): readonly string[] {
@@ -48,7 +49,7 @@ export function writeControl(
   { directory, programs }: { readonly directory: string; readonly programs: string },
   wish: Wish,
 ): string {
-  const { setup, port, tlsPort, metricsPort } = wish
+  const { setup, port, tlsPort, metricsPort, enginePort } = wish
   const control = join(directory, 'control')
   rmSync(control, { recursive: true, force: true })
   if (existsSync(join(top, 'control'))) cpSync(join(top, 'control'), control, { recursive: true })
@@ -57,7 +58,7 @@ export function writeControl(
   const users = join(control, 'users')
   cpSync(fixture.users(setup.users, setup.hash), users)
   const limits = join(control, 'limits')
-  const features = featureFiles(setup.features)
+  const features = featureFiles(setup.features, enginePort)
   const pair = setup.tls ? fixture.pair('acceptd') : undefined
   if (pair && process.getuid?.() === 0) chownSync(pair.key, wish.account, wish.account)
   const listeners = [

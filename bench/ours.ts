@@ -4,7 +4,7 @@ import { chmodSync, chownSync, copyFileSync, cpSync, existsSync, mkdtempSync, re
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { backendOf, startWith } from './backends.ts'
-import { watch } from './features.ts'
+import { startEngine, watch } from './features.ts'
 import { builtProgram, endProgram, type Fixture, freePort, greets, top } from './fixture.ts'
 import { RAISED, writeControl } from './ours-control.ts'
 import type { Side } from './side.ts'
@@ -78,6 +78,7 @@ export function oursSide(fixture: Fixture): Side {
       const tlsPort = await freePort()
       const metricsPort = await freePort()
       const backend = backendOf(fixture, setup)
+      const engine = await startEngine(fixture, setup.features)
       const control = writeControl(fixture, installation, {
         setup,
         backend: backend.argv,
@@ -85,6 +86,7 @@ export function oursSide(fixture: Fixture): Side {
         port,
         tlsPort,
         metricsPort,
+        enginePort: engine.port,
       })
       const run = join(installation.directory, 'run')
       const log = join(fixture.directory, `acceptd-${port}.log`)
@@ -94,6 +96,7 @@ export function oursSide(fixture: Fixture): Side {
       const stop = async (): Promise<void> => {
         await endProgram(child)
         await backend.stop()
+        await engine.stop()
         installation.busy = false
       }
       try {
@@ -107,7 +110,7 @@ export function oursSide(fixture: Fixture): Side {
         tlsPort,
         controlSocket: join(run, 'control.sock'),
         control,
-        pids: [child.pid ?? 0, ...backend.pids()],
+        pids: [child.pid ?? 0, ...backend.pids(), ...engine.pids],
         meanwhile: () => watch(setup.features, join(run, 'control.sock'), metricsPort),
         isOwn: (command) => ['node', 'acceptd.js', 'accept-helper', 'accept-clerk'].includes(command),
         stop,

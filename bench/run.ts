@@ -82,6 +82,7 @@ async function runAll(chosen: readonly AnyRow[], context: Context, notes: string
       const outcome = await row.run(context)
       figures.push(...outcome.figures.filter(({ ours, baseline }) => ours || baseline))
       problems.push(...outcome.problems)
+      notes.push(...(outcome.notes ?? []))
     } catch (error) {
       problems.push({ side: row.row, text: describe(error) })
     }

@@ -5,7 +5,7 @@
 export type Hash = 'sha256' | 'sha512' | 'yescrypt'
 
 /** `trace` and `metrics` are what somebody asks of it while it is measured. */
-export type Feature = 'limits' | 'access' | 'senders' | 'trace' | 'metrics'
+export type Feature = 'limits' | 'access' | 'senders' | 'fleet' | 'trace' | 'metrics'
 
 export interface Setup {
   readonly protocol: 'smtp' | 'pop3'
