@@ -104,7 +104,7 @@ const mounted = (mounts: readonly (readonly [from: string, to: string])[], first
 /** ofmipd(8) with the qmail-queue that it was built for; the queue is an empty copy on tmpfs, which nobody delivers from. */
 function qmail(fixture: Fixture, home: string): Backend {
   const queue = memory(fixture, `qmail-${instances++}`)
-  const copy = 'find . ! -type f -print0 | tar --null -T - --no-recursion -cf - | tar -xpf - -C "$1"'
+  const copy = 'find . ! -type f -print0 | tar --no-recursion --null -T - -cf - | tar -xpf - -C "$1"'
   execFileSync('sh', ['-ec', copy, 'sh', queue], { cwd: join(home, 'queue') })
   return { ...plain(ofmipdOf(home)), within: mounted([[queue, join(home, 'queue')]]) }
 }
