@@ -34,7 +34,7 @@ static int expired(char *field[9])
 {
   long today = time(NULL) / 86400, changed = *field[2] == '\0' ? -1 : atol(field[2]), expires = atol(field[7]);
   long longest = *field[4] == '\0' ? -1 : atol(field[4]);
-  return (expires > 0 && today >= expires) || changed == 0 || (changed > 0 && longest >= 0 && today > changed + longest);
+  return (expires > 0 && today >= expires) || changed == 0 || (changed > 0 && longest >= 0 && today - changed > longest);
 }
 
 /* The groups of /etc/group; none where that cannot be read. */
