@@ -10,6 +10,12 @@ export function systemSecond(): { readonly second: number; readonly left: number
   return { second, left: 1000 - Math.floor(nanoseconds / 1e6) }
 }
 
+/** A thread's own clock begins when it does. */
+const begun = Number(process.hrtime.bigint()) / 1e6 - performance.now()
+
+/** Milliseconds since some moment of this machine, the same in all threads. */
+export const ofAllThreads = (): number => begun + performance.now()
+
 /** Differences of the two clocks below this are slewing, which must not make a time that is shown twice differ. */
 const STEP_MILLISECONDS = 100
 let offset = performance.timeOrigin

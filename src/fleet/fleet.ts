@@ -11,6 +11,7 @@ import type { FleetControl, FleetState } from '../contract/fleet.ts'
 import { monotonic, wallTime } from '../edge/clock.ts'
 import { randomDigits } from '../edge/random.ts'
 import { newSharing } from '../limits/sharing.ts'
+import { marked, markOf } from '../limits/table.ts'
 import { ask, hearAnswer, hearQuestion, loadOrders } from './asking.ts'
 import { exchange, hearCounts, loadCounts, REFRESH_MILLISECONDS, refresh, TICK_MILLISECONDS, tick } from './counts.ts'
 import { connectEngine, isRefusal, reasonOf } from './engine.ts'
@@ -37,7 +38,7 @@ export interface Fleet {
 export function createFleet(parts: FleetParts, config: FleetConfig, secrets: FleetSecrets, seen = 0): Fleet {
   const instance = randomDigits()
   const names = namesOf(config)
-  const sharing = newSharing()
+  const sharing = newSharing((key) => void marked(parts.limiter, markOf(key)))
   parts.limiter.sharing = sharing
   const events = {
     ready: () => void join(state),

@@ -12,6 +12,7 @@ import { monotonic } from '../edge/clock.ts'
 import { listenOn } from '../edge/listening.ts'
 import { useLogFormat } from '../edge/log.ts'
 import { Reading } from '../edge/reading.ts'
+import type { Room } from '../limits/room.ts'
 import { newTurns } from '../limits/turns.ts'
 import { notNow } from '../protocol/dialogue.ts'
 import { helperBackends } from '../session/backends/helper.ts'
@@ -33,6 +34,7 @@ import { openBackend, parkBackend } from './logins.ts'
 import type { FromLane, LaneStart, ToLane } from './messages.ts'
 import { observe } from './observing.ts'
 import { createReporter, type Reporter } from './reporter.ts'
+import { LaneRoom } from './room.ts'
 import { type Lane, placeOf } from './state.ts'
 import { inTurn } from './turns.ts'
 import type { Usage } from './usage.ts'
@@ -43,11 +45,13 @@ export interface LaneTask {
   readonly port: MessagePort
   /** Shared by all lanes; this one writes its slot. */
   readonly usage: Usage
+  /** Where lanes see for themselves that no limit is near. */
+  readonly room: Room
   readonly slot: number
 }
 
 /** Resolves when the lane was told to stop and its last session has ended. */
-export default function runLane({ start, port, usage, slot }: LaneTask): Promise<void> {
+export default function runLane({ start, port, usage, room, slot }: LaneTask): Promise<void> {
   return new Promise((resolve) => {
     const tell = (message: FromLane) => port.postMessage(encodeMessage(message))
     const reporter: Reporter = createReporter(tell, (session) => placeOf(lane, session))
@@ -73,7 +77,7 @@ export default function runLane({ start, port, usage, slot }: LaneTask): Promise
       reading,
       cold,
       warm: createWarmBackends(cold),
-      limits: createLaneLimits(tell, reporter, counters),
+      limits: createLaneLimits(tell, reporter, counters, new LaneRoom(room)),
       beforeLogin: new BeforeLogin(),
       handshakes: createHandshakes(counters, reporter, monotonic),
       farewells: createFarewells(start),

@@ -1,7 +1,9 @@
-// A lane's questions about control/limits. The main thread decides, for all lanes together; what a turn of the lane asks goes in one
-// message. A lane that hears nothing for 50 ms decides by what it heard last, and says so.
+// A lane's questions about control/limits. Where no limit is near, as the room that all threads share shows, the lane goes on and tells the
+// main thread a little later. Else the main thread decides, for all lanes together; what a turn of the lane asks goes in one message. A lane
+// that hears nothing for 50 ms decides by what it heard last, and says so.
 //
-//   door, login, MAIL, RCPT ──> ask ──> main thread ──> hear ──> the client goes on, waits, or is refused
+//   door, login, MAIL, RCPT ──> room? ──> the client goes on; tell
+//                                 └─> ask ──> main thread ──> hear ──> the client goes on, waits, or is refused
 
 import { TAG } from '../actors/frames.ts'
 import { monotonic } from '../edge/clock.ts'
@@ -12,9 +14,11 @@ import {
   type LimitsFrame,
   type LimitsVerdict,
   type Refused,
+  type Said,
   type Used,
 } from '../limits/frames.ts'
 import type { Who } from '../limits/limit.ts'
+import type { Places } from '../limits/room.ts'
 import { wipe } from '../protocol/bytes.ts'
 import type { BackendSource, Login, Refused as NotOpened, Opened } from '../session/backends/backends.ts'
 import type { Refusal, Step } from '../session/door.ts'
@@ -23,9 +27,12 @@ import type { ClientSession } from '../session/session.ts'
 import type { Counters } from './counters.ts'
 import type { FromLane } from './messages.ts'
 import type { Reporter } from './reporter.ts'
+import type { LaneRoom } from './room.ts'
 import type { Lane } from './state.ts'
 
 const PATIENCE_MILLISECONDS = 50
+/** What nobody waits for is told so much later. */
+const TELL_MILLISECONDS = 5
 /** Refusals that a lane remembers for when it has to decide alone. */
 const REMEMBERED = 4096
 
@@ -36,32 +43,65 @@ interface Asked {
   readonly decide: (verdict: LimitsVerdict) => void
 }
 
+type Ask = (frame: (n: number) => Said, key: string, decide: (verdict: LimitsVerdict) => void) => void
+
 export interface LaneLimits {
-  ask(frame: (n: number) => LimitsFrame, key: string, decide: (verdict: LimitsVerdict) => void): void
-  tell(frame: LimitsFrame): void
+  readonly ask: Ask
+  /** Asks unless the room, given back the frame's places, has some for it. */
+  readonly askOr: (places: Places | undefined, ...question: Parameters<Ask>) => void
+  readonly room: LaneRoom
+  tell(frame: Said): void
   hear(answers: readonly LimitsAnswer[]): void
+}
+
+/** Frames go in the order in which they were given. */
+function createOutbox(tell: (message: FromLane) => void) {
+  let frames: LimitsFrame[] = []
+  let timer: NodeJS.Timeout | undefined
+  let isDue = false
+
+  function flush(): void {
+    clearTimeout(timer)
+    timer = undefined
+    isDue = false
+    tell({ limits: frames })
+    frames = []
+  }
+
+  return {
+    /** Nobody waits for it. */
+    later(frame: LimitsFrame): void {
+      frames.push(frame)
+      if (!isDue) timer ??= setTimeout(flush, TELL_MILLISECONDS).unref()
+    },
+    /** With what else this turn has. */
+    now(frame: LimitsFrame): void {
+      frames.push(frame)
+      if (!isDue) setImmediate(flush)
+      isDue = true
+    },
+  }
 }
 
 export function createLaneLimits(
   tell: (message: FromLane) => void,
   reporter: Reporter,
   counters: Counters,
+  room: LaneRoom,
 ): LaneLimits {
   const waiting = new Map<number, Asked>()
   const refusals = newExpiring<Refused>(REMEMBERED)
-  let outgoing: LimitsFrame[] = []
+  const outbox = createOutbox(tell)
   let next = 1
   let watching = false
   let silent = false
 
-  function flush(): void {
-    tell({ limits: outgoing })
-    outgoing = []
-  }
-
-  function send(frame: LimitsFrame): void {
-    if (outgoing.length === 0) setImmediate(flush)
-    outgoing.push(frame)
+  function ask(frame: (n: number) => Said, key: string, decide: (verdict: LimitsVerdict) => void): void {
+    const n = next
+    next += 1
+    waiting.set(n, { at: monotonic(), key, decide })
+    outbox.now(frame(n))
+    watch(PATIENCE_MILLISECONDS)
   }
 
   const watch = (milliseconds: number) => {
@@ -72,30 +112,38 @@ export function createLaneLimits(
 
   function giveUp(): void {
     watching = false
-    const now = monotonic()
-    expire(refusals, now)
+    const time = monotonic()
+    expire(refusals, time)
     for (const [n, { at, key, decide }] of waiting) {
-      if (now - at < PATIENCE_MILLISECONDS) {
-        watch(PATIENCE_MILLISECONDS - (now - at))
+      if (time - at < PATIENCE_MILLISECONDS) {
+        watch(PATIENCE_MILLISECONDS - (time - at))
         return
       }
       waiting.delete(n)
       counters.alone()
       if (!silent) reporter.log('warn', 'limits-silent', { asked: waiting.size + 1 })
       silent = true
-      decide(recall(refusals, key, now) ?? GRANTED)
+      decide(recall(refusals, key, time) ?? GRANTED)
     }
   }
 
   return {
-    ask(frame, key, decide) {
-      const n = next
-      next += 1
-      waiting.set(n, { at: monotonic(), key, decide })
-      send(frame(n))
-      watch(PATIENCE_MILLISECONDS)
+    ask,
+    askOr(places, frame, key, decide) {
+      if (places === undefined) ask(frame, key, decide)
+      else {
+        outbox.later(['alone', room.process, places, frame(0)])
+        decide(GRANTED)
+      }
     },
-    tell: send,
+    room,
+    tell(frame) {
+      const [tag, ticket] = frame
+      if (tag === 'passed') room.passed(ticket)
+      else if (tag === 'neither') room.neither(ticket, false)
+      else if (tag === 'ended') room.ended(ticket)
+      outbox.later(frame)
+    },
     hear(answers) {
       if (silent) reporter.log('info', 'limits-answer', {})
       silent = false
@@ -145,7 +193,9 @@ export function askDoor(
   decide: (refusal: Refusal | undefined) => void,
 ): void {
   const who: Who = { ip, listener, user: '' }
-  lane.limits.ask(
+  const { limits } = lane.generations.published().config
+  lane.limits.askOr(
+    lane.limits.room.enter(limits, id, who),
     (n) => ['enter', id, n, who],
     `enter ${ip}`,
     (verdict) =>
@@ -198,7 +248,9 @@ class LimitedLogin {
     lane.delayed.add(session)
     const hash = passwordHash(lane.secret, login.credentials)
     const who = whoOf(session)
-    lane.limits.ask(
+    const { limits } = lane.generations.published().config
+    lane.limits.askOr(
+      lane.limits.room.login(limits, session.id, who),
       (n) => ['login', session.id, n, who, hash],
       `login ${who.ip} ${who.user}`,
       (verdict) => this.decided(verdict, source),
@@ -235,6 +287,7 @@ class LimitedLogin {
       return
     }
     const { id } = this.session
+    this.lane.limits.room.neither(id, true)
     this.stop = () => this.finish(outcome)
     this.lane.delayed.add(this.session)
     this.lane.limits.ask(
@@ -270,7 +323,9 @@ class LimitedLogin {
 
 export function askUse(lane: Lane, session: ClientSession, what: Used): void {
   const who = whoOf(session)
-  lane.limits.ask(
+  const { limits } = lane.generations.published().config
+  lane.limits.askOr(
+    lane.limits.room.use(limits, who, what),
     (n) => ['use', session.id, n, who, what],
     `${what} ${who.ip} ${who.user}`,
     (verdict) => {

@@ -4,6 +4,7 @@
 import { keep, recall } from './expiring.ts'
 import { GRANTED, type LimitsVerdict } from './frames.ts'
 import { type Applied, appliedTo, type Who } from './limit.ts'
+import { change, windowId } from './room.ts'
 import { announce, counted, foreign, tell, windowKey } from './sharing.ts'
 import {
   type Attempt,
@@ -18,8 +19,8 @@ import {
   full,
   inAll,
   type Limiter,
+  marked,
   recount,
-  windowId,
   windowsOf,
 } from './table.ts'
 import { takeBack } from './windows.ts'
@@ -31,29 +32,40 @@ export const pendingKey = ({ id, subject }: { readonly id: string; readonly subj
   `${id} ${subject}`
 
 /** The login is no longer under way; `back`: it has not failed. */
-function resolve(limiter: Limiter, { reserved }: Attempt, back: boolean): void {
+function resolve({ pending, room, sharing }: Limiter, { reserved }: Attempt, back: boolean): void {
   for (const one of reserved) {
-    count(limiter.pending, pendingKey(one), -1)
+    count(pending, pendingKey(one), -1)
     if (back) takeBack(one.windows, one.subject, 1, one.part)
-    if (limiter.sharing !== undefined) counted(limiter.sharing, windowKey(one.id, one.subject), back ? -1 : 0)
+    if (sharing !== undefined) counted(sharing, windowKey(one.id, one.subject), back ? -1 : 0)
+    if (back && room !== undefined && one.place >= 0) change(room, [one.place], -1)
   }
 }
 
-export function login(limiter: Limiter, client: Client, who: Who, hash: string, now: number): LimitsVerdict {
+/** `alone`: the lane has seen that there is room, and goes on. */
+export function login(
+  limiter: Limiter,
+  client: Client,
+  who: Who,
+  hash: string,
+  now: number,
+  alone = false,
+): LimitsVerdict {
   settle(limiter, client, true)
   const { limits } = limiter
   const sessions = appliedTo(limits, 'sessions', who).filter(byUser)
   const failures = appliedTo(limits, 'failed-logins', who)
   const logins = appliedTo(limits, 'logins', who)
-  const refused = banned(limiter, who, now) ?? full(limiter, [...sessions, ...logins, ...failures], now)
+  const refused = alone
+    ? undefined
+    : (banned(limiter, who, now) ?? full(limiter, [...sessions, ...logins, ...failures], now))
   if (refused !== undefined) return refused
-  countIn(limiter, [...logins, ...sessions], now)
+  countIn(limiter, [...logins, ...sessions], now, alone)
   // A login counts as failed until it has not: many at the same time are not more guesses than one after the other.
   const fresh = failures.filter((one) => !isRepeat(limiter, one, hash, now))
-  client.login = { hash, reserved: countIn(limiter, fresh, now), before: client.who }
+  client.login = { hash, reserved: countIn(limiter, fresh, now, alone), before: client.who }
   for (const one of client.login.reserved) count(limiter.pending, pendingKey(one), 1)
   client.who = who
-  recount(limiter, client)
+  recount(limiter, client, alone)
   return { wait: waitOf(limiter, failures, now) }
 }
 
@@ -91,7 +103,7 @@ export function failed(limiter: Limiter, client: Client | undefined, now: number
       inAll(limiter, id, windows, one.subject, now) -
       (limiter.pending.get(pendingKey({ id, subject: one.subject })) ?? 0)
     if (rate.kind === 'window' && rate.ban > 0 && sure >= rate.most) {
-      keep(limiter.bans, banKey(one), one, now + rate.ban * 1000)
+      keep(limiter.bans, marked(limiter, banKey(one)), one, now + rate.ban * 1000)
       announce(limiter.sharing, { ban: one.limit.name, subject: one.subject, seconds: rate.ban })
     }
     if (rate.kind !== 'delay') continue
@@ -99,7 +111,7 @@ export function failed(limiter: Limiter, client: Client | undefined, now: number
     if (limiter.sharing !== undefined) tell(limiter.sharing, windowKey(id, one.subject))
     const delay = delayAfter(inAll(limiter, id, windows, one.subject, now), rate.longest)
     seconds = Math.max(seconds, delay)
-    if (scope === 'address') keep(limiter.waits, banKey(one), now + delay * 1000, now + delay * 1000)
+    if (scope === 'address') keep(limiter.waits, marked(limiter, banKey(one)), now + delay * 1000, now + delay * 1000)
   }
   for (const one of applied) keep(limiter.repeats, repeatKey(one, hash), true, now + REPEAT_MILLISECONDS)
   return { wait: seconds * 1000 }

@@ -5,7 +5,10 @@ import type { Who } from './limit.ts'
 
 export type Used = 'messages' | 'recipients'
 
-export type LimitsFrame =
+/** `alone`: the lane has seen in the room of its process that there is room, at these places, and has gone on. */
+export type LimitsFrame = Said | readonly [tag: 'alone', process: number, places: readonly number[], said: Said]
+
+export type Said =
   /** A client has come: may it stay? */
   | readonly [tag: 'enter', ticket: number, n: number, who: Who]
   /** It wants to log in; `hash` tells one password from another, and nothing else. */

@@ -3,17 +3,8 @@
 import { pendingKey } from './attempts.ts'
 import { keep } from './expiring.ts'
 import type { Who } from './limit.ts'
-import {
-  type Attempt,
-  type Client,
-  clientsOf,
-  count,
-  hold,
-  keysOf,
-  type Limiter,
-  MOST_SUBJECTS,
-  windowId,
-} from './table.ts'
+import { windowId } from './room.ts'
+import { type Attempt, type Client, clientsOf, count, hold, keysOf, type Limiter, MOST_SUBJECTS } from './table.ts'
 import { newWindows } from './windows.ts'
 
 export interface KeptLimiter {
@@ -73,7 +64,7 @@ const keptLogin = ({ hash, reserved, before }: Attempt): KeptLogin => ({
 function takeLogin(limiter: Limiter, { hash, reserved, before }: KeptLogin): Attempt {
   const counted = reserved.flatMap(([id, subject, part]) => {
     const windows = limiter.windows.get(id)
-    return windows === undefined ? [] : [{ id, windows, subject, part }]
+    return windows === undefined ? [] : [{ id, windows, subject, part, place: -1 }]
   })
   for (const one of counted) count(limiter.pending, pendingKey(one), 1)
   return { hash, reserved: counted, before }
@@ -96,7 +87,7 @@ export function takeKept(limiter: Limiter, kept: KeptLimiter): void {
   for (const [key, ends] of kept.repeats) keep(limiter.repeats, key, true, ends)
   for (const [name, times] of kept.refusals) limiter.refusals.set(name, times)
   for (const [lane, ticket, who, beforeLogin, login] of kept.clients) {
-    const client: Client = { who, beforeLogin, keys: [], login: login && takeLogin(limiter, login) }
+    const client: Client = { who, beforeLogin, keys: [], alone: [], login: login && takeLogin(limiter, login) }
     clientsOf(limiter, lane).set(ticket, client)
     hold(limiter, client, keysOf(limiter, client))
   }

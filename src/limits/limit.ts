@@ -125,11 +125,13 @@ export interface Applied {
 
 /** The lines that count this of this client; a line of its own takes the place of the general ones of its scope and kind. */
 export function appliedTo({ limits, trusted }: Limits, what: What, who: Who): readonly Applied[] {
+  const lines = linesOf(limits, what)
+  if (lines.length === 0) return lines as readonly never[]
   const isTrusted = trusted.length > 0 && trusts(trusted, who.ip)
   const general: Applied[] = []
   const own: Applied[] = []
-  for (const limit of limits) {
-    if (limit.what !== what || (isTrusted && limit.scope !== 'user')) continue
+  for (const limit of lines) {
+    if (isTrusted && limit.scope !== 'user') continue
     const subject = subjectOf(limit, who)
     if (subject === undefined) continue
     if (limit.only === undefined) general.push({ limit, subject })
@@ -138,6 +140,17 @@ export function appliedTo({ limits, trusted }: Limits, what: What, who: Who): re
   const left =
     own.length === 0 ? general : [...own, ...general.filter(({ limit }) => !own.some((one) => replaces(one, limit)))]
   return left.filter(({ limit }) => limit.rate.kind !== 'off')
+}
+
+const linesByWhat = new WeakMap<readonly Limit[], ReadonlyMap<What, readonly Limit[]>>()
+
+function linesOf(limits: readonly Limit[], what: What): readonly Limit[] {
+  let lines = linesByWhat.get(limits)
+  if (lines === undefined) {
+    lines = new Map(WHATS.map((each) => [each, limits.filter((limit) => limit.what === each)]))
+    linesByWhat.set(limits, lines)
+  }
+  return lines.get(what) ?? []
 }
 
 const replaces = ({ limit: own }: Applied, limit: Limit): boolean =>

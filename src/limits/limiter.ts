@@ -5,8 +5,9 @@
 
 import { failed, login, passed, settle } from './attempts.ts'
 import { type Expiring, expire } from './expiring.ts'
-import { GRANTED, type LimitsFrame, type LimitsVerdict, type Used } from './frames.ts'
+import { GRANTED, type LimitsFrame, type LimitsVerdict, type Said, type Used } from './frames.ts'
 import { appliedTo, type Limits, type Who } from './limit.ts'
+import { change, emptyNext, forgetUntold, markOnly, placeAtOnce, told, useHosts, windowId } from './room.ts'
 import { sweepShares } from './sharing.ts'
 import {
   addIn,
@@ -16,13 +17,12 @@ import {
   clientsOf,
   countIn,
   full,
-  hold,
-  keysOf,
   type Limiter,
   MOST_SUBJECTS,
+  marksOf,
   ownCount,
+  recount,
   release,
-  windowId,
 } from './table.ts'
 import { sweep } from './windows.ts'
 
@@ -41,24 +41,33 @@ export function useLimits(limiter: Limiter, published: Limits): void {
   ids.delete('')
   const most = Math.floor(MOST_SUBJECTS / Math.max(1, ids.size))
   for (const windows of limiter.windows.values()) windows.most = most
-  limiter.atOnce.clear()
-  for (const clients of limiter.clients.values())
-    for (const client of clients.values()) hold(limiter, client, keysOf(limiter, client))
+  for (const clients of limiter.clients.values()) for (const client of clients.values()) recount(limiter, client)
+  if (limiter.room !== undefined) markOnly(limiter.room, marksOf(limiter))
 }
 
 /** Carries out what a lane says; undefined: it is no question. `now` in milliseconds of the monotonic clock. */
 export function receive(limiter: Limiter, lane: string, frame: LimitsFrame, now: number): LimitsVerdict | undefined {
+  if (frame[0] !== 'alone') return carryOut(limiter, lane, frame, now, false)
+  const [, process, places, said] = frame
+  const { room } = limiter
+  if (room?.process === process) told(room, places)
+  carryOut(limiter, lane, said, now, true)
+  return undefined
+}
+
+/** `alone`: the lane has seen that there is room, and does not wait for an answer. */
+function carryOut(limiter: Limiter, lane: string, frame: Said, now: number, alone: boolean): LimitsVerdict | undefined {
   const [tag, ticket] = frame
   if (limiter.sharing !== undefined) limiter.sharing.now = now
   switch (tag) {
     case 'enter':
-      return counted(limiter, enter(limiter, clientsOf(limiter, lane), ticket, frame[3], now))
+      return counted(limiter, enter(limiter, clientsOf(limiter, lane), ticket, frame[3], now, alone))
     case 'login':
-      return counted(limiter, login(limiter, clientOf(limiter, lane, ticket, frame[3]), frame[3], frame[4], now))
+      return counted(limiter, login(limiter, clientOf(limiter, lane, ticket, frame[3]), frame[3], frame[4], now, alone))
     case 'failed':
       return failed(limiter, clientsOf(limiter, lane).get(ticket), now)
     case 'use':
-      return counted(limiter, use(limiter, frame[3], frame[4], now))
+      return counted(limiter, use(limiter, frame[3], frame[4], now, alone))
     case 'passed':
       passed(limiter, clientsOf(limiter, lane).get(ticket))
       return undefined
@@ -77,7 +86,12 @@ export function receive(limiter: Limiter, lane: string, frame: LimitsFrame, now:
 
 /** The lane has died: none of its clients is here any longer. */
 export function laneDied(limiter: Limiter, lane: string): void {
-  for (const ticket of clientsOf(limiter, lane).keys()) ended(limiter, lane, ticket)
+  const { room } = limiter
+  for (const [ticket, { alone }] of clientsOf(limiter, lane)) {
+    if (room !== undefined) change(room, alone.map(placeAtOnce), -1)
+    ended(limiter, lane, ticket)
+  }
+  if (room !== undefined) forgetUntold(room)
   limiter.clients.delete(lane)
 }
 
@@ -85,6 +99,11 @@ export function sweepAll(limiter: Limiter, now: number): void {
   for (const windows of limiter.windows.values()) sweep(windows, now)
   for (const table of [limiter.bans, limiter.waits, limiter.repeats]) expire(table as Expiring<unknown>, now)
   if (limiter.sharing !== undefined) sweepShares(limiter.sharing, ownCount(limiter, now))
+  const { room } = limiter
+  if (room === undefined) return
+  markOnly(room, marksOf(limiter))
+  useHosts(room, limiter.sharing?.hosts.size ?? 1)
+  emptyNext(room, limiter.emptied, now + limiter.roomAhead)
 }
 
 function counted(limiter: Limiter, verdict: LimitsVerdict): LimitsVerdict {
@@ -101,22 +120,29 @@ function ended(limiter: Limiter, lane: string, ticket: number): void {
   clients.delete(ticket)
 }
 
-function enter(limiter: Limiter, clients: Map<number, Client>, ticket: number, who: Who, now: number): LimitsVerdict {
+function enter(
+  limiter: Limiter,
+  clients: Map<number, Client>,
+  ticket: number,
+  who: Who,
+  now: number,
+  alone: boolean,
+): LimitsVerdict {
   const applied = [...appliedTo(limiter.limits, 'sessions', who), ...appliedTo(limiter.limits, 'before-login', who)]
-  const refused = banned(limiter, who, now) ?? full(limiter, applied, now)
+  const refused = alone ? undefined : (banned(limiter, who, now) ?? full(limiter, applied, now))
   if (refused !== undefined) return refused
-  countIn(limiter, applied, now)
-  const client: Client = { who, beforeLogin: true, keys: [], login: undefined }
+  countIn(limiter, applied, now, alone)
+  const client: Client = { who, beforeLogin: true, keys: [], alone: [], login: undefined }
   clients.set(ticket, client)
-  hold(limiter, client, keysOf(limiter, client))
+  recount(limiter, client, alone)
   return GRANTED
 }
 
-function use(limiter: Limiter, who: Who, what: Used, now: number): LimitsVerdict {
+function use(limiter: Limiter, who: Who, what: Used, now: number, alone: boolean): LimitsVerdict {
   const applied = appliedTo(limiter.limits, what, who)
   const octets = what === 'messages' ? appliedTo(limiter.limits, 'octets', who) : []
-  const refused = full(limiter, [...applied, ...octets], now)
+  const refused = alone ? undefined : full(limiter, [...applied, ...octets], now)
   if (refused !== undefined) return refused
-  countIn(limiter, applied, now)
+  countIn(limiter, applied, now, alone)
   return GRANTED
 }

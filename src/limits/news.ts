@@ -2,8 +2,9 @@
 
 import { keep } from './expiring.ts'
 import { forgiveHere } from './report.ts'
+import { windowId } from './room.ts'
 import { type News, shareOf, type Told, windowOf } from './sharing.ts'
-import { banKey, forgetCount, type Limiter, windowId, windowsOf } from './table.ts'
+import { banKey, forgetCount, type Limiter, marked, windowsOf } from './table.ts'
 import { addTo, PARTS } from './windows.ts'
 
 /** Nothing of it is told any further; what is no news of a fleet is left alone. */
@@ -13,7 +14,7 @@ export function hearNews(limiter: Limiter, news: News, now: number): void {
     const { ban, subject, seconds } = news
     const limit = limiter.limits.limits.find(({ name, what }) => name === ban && what === 'failed-logins')
     if (limit !== undefined && isText(subject) && Number.isFinite(seconds))
-      keep(limiter.bans, banKey({ limit, subject }), { limit, subject }, now + seconds * 1000)
+      keep(limiter.bans, marked(limiter, banKey({ limit, subject })), { limit, subject }, now + seconds * 1000)
   } else if ('forgive' in news) forgiveHere(limiter, news.subject, now)
   else if ('forget' in news && isText(news.forget)) {
     const { forget: id, subject } = news

@@ -3,8 +3,9 @@
 import { delayAfter } from './attempts.ts'
 import { type Applied, appliedTo, type Limit, parseRate, type Rate, WHATS, type Who } from './limit.ts'
 import { useLimits } from './limiter.ts'
+import { atOnceKey, windowId } from './room.ts'
 import { announce, atOnceKeyOf, foreign, windowKey } from './sharing.ts'
-import { atOnceKey, banKey, forgetCount, inAll, type Limiter, windowId } from './table.ts'
+import { banKey, forgetCount, inAll, type Limiter } from './table.ts'
 
 export interface Use {
   readonly subject: string

@@ -62,6 +62,8 @@ export interface Sharing {
   /** By how much the engine's clock is ahead of it. */
   ahead: number
   readonly shares: Map<string, Share>
+  /** Hears of each new one. */
+  readonly began: (key: string) => void
   /** To be told. */
   readonly changed: Set<Share>
   /** With something reserved. */
@@ -82,12 +84,13 @@ const FEW = 50
 /** What is reserved and not used for so long is given back. */
 const IDLE_MILLISECONDS = 100
 
-export const newSharing = (): Sharing => ({
+export const newSharing = (began: (key: string) => void = () => undefined): Sharing => ({
   mode: 'alone',
   hosts: new Set(),
   now: 0,
   ahead: 0,
   shares: new Map(),
+  began,
   changed: new Set(),
   reserving: new Set(),
   urgent: false,
@@ -137,6 +140,7 @@ export function shareOf(sharing: Sharing, key: string, most = Number.POSITIVE_IN
     written: undefined,
   }
   sharing.shares.set(key, share)
+  sharing.began(key)
   return share
 }
 

@@ -13,6 +13,7 @@ import {
   type What,
   type Who,
 } from './limit.ts'
+import { atOnceKey, change, mark, placeAtOnce, placeIn, placeInWindow, type Room, untold, windowId } from './room.ts'
 import {
   atOnceKeyOf,
   counted,
@@ -40,6 +41,8 @@ export interface Client {
   beforeLogin: boolean
   /** In `atOnce`. */
   keys: readonly string[]
+  /** Those of them that its lane has taken in the room by itself, and gives back by itself. */
+  alone: readonly string[]
   /** A login under way: what it would cost. */
   login: Attempt | undefined
 }
@@ -56,6 +59,8 @@ export interface Counted {
   readonly windows: Windows
   readonly subject: string
   readonly part: number
+  /** In the room; -1: it is not there, or its lane gives it back. */
+  readonly place: number
 }
 
 export interface Limiter {
@@ -80,9 +85,15 @@ export interface Limiter {
   readonly refusals: Map<string, number>
   /** With the other hosts of a fleet. */
   sharing: Sharing | undefined
+  /** What lanes see for themselves. */
+  readonly room: Room | undefined
+  /** The clock of all threads, less the limiter's. */
+  roomAhead: number
+  /** Of the room, by length: the latest window whose plane is empty. */
+  readonly emptied: number[]
 }
 
-export const newLimiter = (): Limiter => ({
+export const newLimiter = (room?: Room): Limiter => ({
   published: NO_LIMITS,
   set: new Map(),
   limits: NO_LIMITS,
@@ -95,13 +106,10 @@ export const newLimiter = (): Limiter => ({
   repeats: newExpiring(MOST_REMEMBERED),
   refusals: new Map(),
   sharing: undefined,
+  room,
+  roomAhead: 0,
+  emptied: [],
 })
-
-/** Empty: the line has no window. */
-export function windowId({ scope, what, rate }: Limit): string {
-  if (rate.kind === 'window') return `${scope} ${what} ${rate.seconds}`
-  return rate.kind === 'delay' ? `${scope} delay` : ''
-}
 
 export function windowsOf(limiter: Limiter, limit: Limit): Windows {
   const id = windowId(limit)
@@ -128,13 +136,11 @@ export function clientOf(limiter: Limiter, lane: string, ticket: number, who: Wh
   const clients = clientsOf(limiter, lane)
   const found = clients.get(ticket)
   if (found !== undefined) return found
-  const client: Client = { who: { ...who, user: '' }, beforeLogin: true, keys: [], login: undefined }
+  const client: Client = { who: { ...who, user: '' }, beforeLogin: true, keys: [], alone: [], login: undefined }
   clients.set(ticket, client)
   hold(limiter, client, keysOf(limiter, client))
   return client
 }
-
-export const atOnceKey = ({ limit: { scope, what }, subject }: Applied): string => `${scope} ${what} ${subject}`
 
 const isAtOnce = ({ limit }: Applied): boolean => limit.rate.kind === 'at-once'
 
@@ -147,20 +153,22 @@ export function keysOf({ limits }: Limiter, { who, beforeLogin }: Client): reado
 }
 
 /** The client is counted under these keys, and no others. */
-export function hold({ atOnce, sharing }: Limiter, client: Client, keys: readonly string[]): void {
+export function hold(limiter: Limiter, client: Client, keys: readonly string[]): void {
   client.keys = keys
-  for (const key of keys) {
-    count(atOnce, key, 1)
-    if (sharing !== undefined && sharing.shares.size > 0) counted(sharing, atOnceKeyOf(key), 1)
-  }
+  countKeys(limiter, client, 1)
 }
 
-export function release({ atOnce, sharing }: Limiter, client: Client): void {
-  for (const key of client.keys) {
-    count(atOnce, key, -1)
-    if (sharing !== undefined && sharing.shares.size > 0) counted(sharing, atOnceKeyOf(key), -1)
-  }
+export function release(limiter: Limiter, client: Client): void {
+  countKeys(limiter, client, -1)
   client.keys = []
+}
+
+function countKeys({ atOnce, sharing, room }: Limiter, { keys, alone }: Client, n: number): void {
+  for (const key of keys) {
+    count(atOnce, key, n)
+    if (sharing !== undefined && sharing.shares.size > 0) counted(sharing, atOnceKeyOf(key), n)
+    if (room !== undefined && !alone.includes(key)) change(room, [placeAtOnce(key)], n)
+  }
 }
 
 export function count(numbers: Map<string, number>, key: string, n: number): void {
@@ -169,9 +177,41 @@ export function count(numbers: Map<string, number>, key: string, n: number): voi
   else numbers.delete(key)
 }
 
-export function recount(limiter: Limiter, client: Client): void {
+/** `alone`: its lane has taken in the room what is counted from now on. */
+export function recount(limiter: Limiter, client: Client, alone = false): void {
+  const before = client.keys
   release(limiter, client)
-  hold(limiter, client, keysOf(limiter, client))
+  const keys = keysOf(limiter, client)
+  client.alone = keys.filter((key) => client.alone.includes(key) || (alone && !before.includes(key)))
+  hold(limiter, client, keys)
+}
+
+/** What has been counted before there was the room. */
+export function fillRoom({ room, roomAhead, windows }: Limiter, now: number): void {
+  if (room === undefined) return
+  for (const [id, { seconds, counts }] of windows)
+    for (const [subject, { sum }] of counts) {
+      const place = placeIn(id, seconds, subject, now + roomAhead)
+      if (place >= 0) change(room, [place], sum)
+    }
+}
+
+/** Lanes ask about it from now on. */
+export function marked({ room }: Limiter, key: string): string {
+  if (room !== undefined) mark(room, key)
+  return key
+}
+
+/** What lanes have to ask about, whatever else there is room for: with other hosts, all that is near a limit with what they count. */
+export function marksOf({ bans, waits, set, sharing }: Limiter): readonly string[] {
+  const shared = Array.from(sharing?.shares.keys() ?? [], markOf)
+  return [...bans.values.keys(), ...waits.values.keys(), ...set.keys(), ...shared]
+}
+
+/** Of a subject that hosts share: lanes ask about it, too. */
+export function markOf(key: string): string {
+  const window = windowOf(key)
+  return window === undefined ? key.slice(2) : window.id + window.subject
 }
 
 // ---- what is full
@@ -181,21 +221,23 @@ export function full(limiter: Limiter, applied: readonly Applied[], now: number)
   for (const one of applied) {
     const { limit, subject } = one
     const { rate } = limit
+    if (rate.kind !== 'at-once' && rate.kind !== 'window') continue
+    const more = limiter.room === undefined ? 0 : untold(limiter.room, one, now + limiter.roomAhead)
     if (rate.kind === 'at-once') {
       const key = atOnceKey(one)
-      const own = limiter.atOnce.get(key) ?? 0
-      if (!room(limiter, limit, () => atOnceKeyOf(key), own, rate.most)) return refusal(one, 0)
+      const own = (limiter.atOnce.get(key) ?? 0) + more
+      if (!isBelow(limiter, limit, () => atOnceKeyOf(key), own, rate.most)) return refusal(one, 0)
+      continue
     }
-    if (rate.kind !== 'window') continue
     const windows = windowsOf(limiter, limit)
-    const own = inWindow(windows, subject, now)
-    if (!room(limiter, limit, () => windowKey(windowId(limit), subject), own, rate.most))
+    const own = inWindow(windows, subject, now) + more
+    if (!isBelow(limiter, limit, () => windowKey(windowId(limit), subject), own, rate.most))
       return refusal(one, retryAfter(windows, subject, now))
   }
   return undefined
 }
 
-const room = ({ sharing }: Limiter, { scope }: Limit, key: () => string, own: number, most: number): boolean => {
+const isBelow = ({ sharing }: Limiter, { scope }: Limit, key: () => string, own: number, most: number): boolean => {
   if (sharing === undefined || !isShared(scope)) return own < most
   return sharing.shares.size === 0 && isFar(sharing, own, most) ? own < most : hasRoom(sharing, key(), own, most)
 }
@@ -224,14 +266,17 @@ export function addIn(limiter: Limiter, limit: Limit, subject: string, n: number
   return addTo(windowsOf(limiter, limit), subject, n, now)
 }
 
-/** Counts one more in every window of these lines; two lines may share one. */
-export function countIn(limiter: Limiter, applied: readonly Applied[], now: number): readonly Counted[] {
+/** Counts one more in every window of these lines; two lines may share one. `alone`: their lane has taken it in the room by itself. */
+export function countIn(limiter: Limiter, applied: readonly Applied[], now: number, alone = false): readonly Counted[] {
+  const { room, roomAhead } = limiter
   const done: Counted[] = []
   for (const { limit, subject } of applied) {
     if (limit.rate.kind !== 'window') continue
     const windows = windowsOf(limiter, limit)
     if (done.some((one) => one.windows === windows && one.subject === subject)) continue
-    done.push({ id: windowId(limit), windows, subject, part: addIn(limiter, limit, subject, 1, now) })
+    const place = alone || room === undefined ? -1 : placeInWindow({ limit, subject }, now + roomAhead)
+    if (room !== undefined && place >= 0) change(room, [place], 1)
+    done.push({ id: windowId(limit), windows, subject, part: addIn(limiter, limit, subject, 1, now), place })
   }
   return done
 }

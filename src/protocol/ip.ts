@@ -48,9 +48,14 @@ function groupsOf(text: string, last: boolean): readonly number[] | undefined {
 
 /** Octets of an address as a socket tells it: without its zone, and IPv4 where a dual-stack socket says ::ffff:a.b.c.d. */
 export function plainIp(text: string): readonly number[] | undefined {
+  // A client's address is looked at many times in a row: by access rules, limits and variables.
+  if (last.text === text) return last.octets
   const octets = parseIp(text.replace(/%.*$/, ''))
-  return octets !== undefined && isMapped(octets) ? octets.slice(12) : octets
+  last = { text, octets: octets !== undefined && isMapped(octets) ? octets.slice(12) : octets }
+  return last.octets
 }
+
+let last: { readonly text: string; readonly octets: readonly number[] | undefined } = { text: '', octets: undefined }
 
 /** As EHLO takes an address (RFC 5321 section 4.1.3): `[192.0.2.1]`, `[IPv6:2001:db8::1]`; empty for what is no address. */
 export function addressLiteral(text: string): string {

@@ -130,7 +130,7 @@ export function crewOf(parts: Parts): {
     },
   }
   const crew: Crew = {
-    pool: createPool(threads, events),
+    pool: createPool(threads, events, limits.room),
     leases: newLeases(options.descriptors),
     settings: () => ({
       lanes: options.lanes,

@@ -2,18 +2,22 @@
 
 import { randomBytes } from 'node:crypto'
 import type { KeptOverride } from '../contract/daemon.ts'
-import { monotonic } from '../edge/clock.ts'
+import { monotonic, ofAllThreads } from '../edge/clock.ts'
 import type { LimitsAnswer, LimitsFrame } from '../limits/frames.ts'
 import { type KeptLimiter, keptOf, takeKept } from '../limits/kept.ts'
 import type { Limits } from '../limits/limit.ts'
 import { type Limiter, laneDied, newLimiter, receive, sweepAll, useLimits } from '../limits/limiter.ts'
 import { setRate } from '../limits/report.ts'
+import { askAlways, newRoom, type Room } from '../limits/room.ts'
+import { fillRoom } from '../limits/table.ts'
 import type { LaneHandle } from './lane-talk.ts'
 
 const SWEEP_MILLISECONDS = 1000
 
 export interface LimitsService {
   readonly limiter: Limiter
+  /** Where lanes see for themselves that there is room. */
+  readonly room: Room
   /** Key of what tells one wrong password from another, for all lanes. */
   readonly secret: () => Uint8Array
   /** Milliseconds of its clock, which is older than this process where it has taken over. */
@@ -43,27 +47,44 @@ function setRates(limiter: Limiter, overrides: readonly KeptOverride[]): void {
 
 /** `overrides`: what limit.set had set in the runtime before. */
 export function createLimits(first: Limits, overrides: readonly KeptOverride[]): LimitsService {
-  const limiter = newLimiter()
+  const room = newRoom(process.pid)
+  const limiter = newLimiter(room)
   useLimits(limiter, first)
   setRates(limiter, overrides)
   let secret: Uint8Array = randomBytes(32)
   // Windows of hosts with the same time begin together.
   let ahead = Date.now() - monotonic()
+  /** Another process may be about to count. */
+  let handing = false
   const clock = () => monotonic() + ahead
+  const agree = () => {
+    limiter.roomAhead = ofAllThreads() - clock()
+    sweepAll(limiter, clock())
+  }
+  agree()
   const sweeping = setInterval(() => sweepAll(limiter, clock()), SWEEP_MILLISECONDS).unref()
   const service: LimitsService = {
     limiter,
+    room,
     secret: () => secret,
     now: clock,
-    kept: () => keptOf(limiter),
+    kept: () => {
+      handing = true
+      askAlways(room, true)
+      return keptOf(limiter)
+    },
     takeOver(from) {
       ahead = from.clock - monotonic()
       secret = from.secret
       limiter.set.clear()
       setRates(limiter, from.overrides)
       takeKept(limiter, from.limits)
+      agree()
+      fillRoom(limiter, clock())
     },
     hear(lane, frames) {
+      if (handing) askAlways(room, false)
+      handing = false
       const now = clock()
       const answers: LimitsAnswer[] = []
       for (const frame of frames) {

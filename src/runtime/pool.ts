@@ -6,7 +6,8 @@ import { Piscina } from 'piscina'
 import { monotonic } from '../edge/clock.ts'
 import type { LaneTask } from '../lane/lane.ts'
 import type { FromLane, LaneStart } from '../lane/messages.ts'
-import { newUsage, SLOTS, setProbe, setUse, type Usage } from '../lane/usage.ts'
+import { newUsage, SLOTS, setProbe, setUse } from '../lane/usage.ts'
+import type { Room } from '../limits/room.ts'
 import { decodeMessage } from '../session/codec.ts'
 import { type LaneHandle, LaneTalk, type PoolEvents } from './lane-talk.ts'
 
@@ -53,7 +54,7 @@ export function workerThreads(lanes: number): Threads {
   }
 }
 
-export function createPool(threads: Threads, events: PoolEvents): Pool {
+export function createPool(threads: Threads, events: PoolEvents, room: Room): Pool {
   const usage = newUsage()
   const taken = new Set<number>()
   return {
@@ -61,7 +62,12 @@ export function createPool(threads: Threads, events: PoolEvents): Pool {
       let slot = 0
       while (taken.has(slot) && slot < SLOTS - 1) slot += 1
       taken.add(slot)
-      const lane = new LaneTaskHandle({ ...settings, boot: randomBytes(3).toString('hex') }, usage, slot, events)
+      const lane = new LaneTaskHandle(
+        { ...settings, boot: randomBytes(3).toString('hex') },
+        { usage, room },
+        slot,
+        events,
+      )
       void lane.gone.then(() => taken.delete(slot))
       lane.run(threads)
       return lane
@@ -71,6 +77,8 @@ export function createPool(threads: Threads, events: PoolEvents): Pool {
   }
 }
 
+type Shared = Pick<LaneTask, 'usage' | 'room'>
+
 class LaneTaskHandle extends LaneTalk implements OwnLane {
   private readonly task: LaneTask
   private readonly near: MessagePort
@@ -79,12 +87,12 @@ class LaneTaskHandle extends LaneTalk implements OwnLane {
   /** Where what it says goes now: another main thread serves. */
   private elsewhere: ((bytes: Uint8Array) => void) | undefined
 
-  constructor(start: LaneStart, usage: Usage, slot: number, events: PoolEvents) {
+  constructor(start: LaneStart, shared: Shared, slot: number, events: PoolEvents) {
     const { lane, place, boot, published } = start
     const heard = { counted: [], hits: [] }
     super({ lane, place, boot, generation: published.generation, began: monotonic(), heard, state: 'starting' }, events)
     const { port1: near, port2: port } = new MessageChannel()
-    this.task = { start, port, usage, slot }
+    this.task = { start, port, ...shared, slot }
     this.near = near
     near.on('message', (bytes: Uint8Array) => this.take(bytes))
   }

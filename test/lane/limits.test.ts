@@ -6,7 +6,9 @@ import type { Counters } from '../../src/lane/counters.ts'
 import { createLaneLimits } from '../../src/lane/limits.ts'
 import type { FromLane } from '../../src/lane/messages.ts'
 import type { Reporter } from '../../src/lane/reporter.ts'
+import { LaneRoom } from '../../src/lane/room.ts'
 import type { LimitsVerdict } from '../../src/limits/frames.ts'
+import { newRoom } from '../../src/limits/room.ts'
 import { stepClock } from '../support/clock.ts'
 import { until } from '../support/until.ts'
 
@@ -25,7 +27,12 @@ function limitsOfLane() {
       alone += 1
     },
   }
-  const limits = createLaneLimits(tell, reporter as unknown as Reporter, counters as unknown as Counters)
+  const limits = createLaneLimits(
+    tell,
+    reporter as unknown as Reporter,
+    counters as unknown as Counters,
+    new LaneRoom(newRoom(1)),
+  )
   const ask = (ip: string): LimitsVerdict[] => {
     const verdicts: LimitsVerdict[] = []
     limits.ask(
