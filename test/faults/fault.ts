@@ -111,27 +111,25 @@ export function kill({ note }: Ground, { pid, comm }: Process): void {
   if (isAlive(pid)) process.kill(pid, 'SIGKILL')
 }
 
-/** Soft limits of prlimit(1), by its names, for as long as `then` lasts. */
+/** Who may not override limits may set them for processes of the same ids. */
+const prlimit = ({ pid, uid }: Process, ...options: readonly string[]): Promise<string> =>
+  must(['prlimit', '--pid', String(pid), ...options], { uid, gid: uid })
+
+/** Soft limits of prlimit(1), by its names, for as long as `then` lasts, of a process and of backends that it starts meanwhile. */
 export async function limited(
-  { note }: Ground,
-  { pid, uid }: Process,
+  ground: Ground,
+  limitedOne: Process,
   name: string,
   value: number,
   then: () => Promise<void>,
 ): Promise<void> {
-  const option = `--${name}`
-  // Who may not override limits may set them for processes of the same ids.
-  const as = { uid, gid: uid }
-  const [, soft = 'unlimited'] = (
-    await must(['prlimit', '--pid', String(pid), option, '--noheadings', '-o', 'RESOURCE,SOFT'], as)
-  )
-    .trim()
-    .split(/\s+/)
-  note(`${name} of ${pid}: ${value} in the place of ${soft}`)
-  await must(['prlimit', '--pid', String(pid), `${option}=${value}:`], as)
+  const said = await prlimit(limitedOne, `--${name}`, '--noheadings', '-o', 'RESOURCE,SOFT')
+  const [, soft = 'unlimited'] = said.trim().split(/\s+/)
+  ground.note(`${name} of ${limitedOne.pid}: ${value} in the place of ${soft}`)
+  await prlimit(limitedOne, `--${name}=${value}:`)
   await then()
-  // It may have ended of it.
-  if (isAlive(pid)) await must(['prlimit', '--pid', String(pid), `${option}=${soft}:`], as).catch(() => undefined)
+  // Some may have ended of it.
+  for (const each of [limitedOne, ...backends(ground)]) await prlimit(each, `--${name}=${soft}:`).catch(() => undefined)
 }
 
 /** Octets of address space. */

@@ -54,8 +54,6 @@ async function runAll(options: Options, place: Place, service: Service): Promise
     if (fault === undefined) throw new Error('there is no fault')
     deck = rest
     const residue = await restOf(service, fault.manner ?? PLAIN, residues)
-    // At rest: the best of them is the measure.
-    await pace.slowness()
     const calm = Math.max(...outcomes.filter((one) => one.fault === CALM).map(({ longest }) => longest), 0)
     const outcome = await round(fault, { service, place, residue, seed: [seed, n], calm, pace })
     outcomes.push(outcome)
