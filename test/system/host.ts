@@ -1,10 +1,9 @@
 // A Debian 13 that boots systemd in a container: nothing that happens there outlasts it.
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { TOP } from './machine.ts'
-import { until } from './processes.ts'
+import { treeOf, until } from './processes.ts'
 import { must, type Ran, run } from './run.ts'
 
 export interface Host {
@@ -24,18 +23,7 @@ export function aptEnvironment(): Readonly<Record<string, string>> {
   )
 }
 
-function childNamed(parent: number, name: string): number | undefined {
-  for (const pid of readdirSync('/proc').filter((entry) => /^\d+$/.test(entry))) {
-    try {
-      const [, comm, above] = /\((.*)\) \S+ (\d+)/s.exec(readFileSync(`/proc/${pid}/stat`, 'latin1')) ?? []
-      if (comm === name && Number(above) === parent) return Number(pid)
-    } catch {
-      // It has ended.
-    }
-  }
-  return undefined
-}
-
+const UNDER = '--pdeathsig KILL unshare --pid --fork --kill-child --mount-proc'.split(' ')
 const OPTIONS = [
   '--quiet',
   '--volatile=overlay',
@@ -52,8 +40,9 @@ export async function bootHost(share: string, kind: 'systemd' | 'recipes' = 'sys
   const root = (await must(['sh', maker, kind], { timeout: 900_000, env: aptEnvironment() })).trim()
   const name = `--machine=acceptd${process.pid}`
   const container: ChildProcess = spawn(
-    'systemd-nspawn',
-    [...OPTIONS, name, `--directory=${root}`, `--bind-ro=${share}:/mnt`],
+    // However we end, this ends, and with it everything in its namespace of processes.
+    'setpriv',
+    [...UNDER, 'systemd-nspawn', ...OPTIONS, name, `--directory=${root}`, `--bind-ro=${share}:/mnt`],
     // Where the machine has the old hierarchy of control groups, the container still gets the one that systemd needs.
     {
       stdio: ['ignore', 'pipe', 'pipe'],
@@ -70,7 +59,7 @@ export async function bootHost(share: string, kind: 'systemd' | 'recipes' = 'sys
     'systemd in the container',
     () => {
       if (container.exitCode !== null) throw new Error(`systemd-nspawn: exit ${container.exitCode}\n${said}`)
-      return childNamed(container.pid ?? 0, 'systemd')
+      return treeOf(container.pid ?? 0).find(({ comm }) => comm === 'systemd')?.pid
     },
     { timeout: 30_000, show: () => said },
   )
