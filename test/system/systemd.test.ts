@@ -184,15 +184,74 @@ void it('a runtime that hangs is ended by the watchdog', async () => {
   assert.match(await host.sh('journalctl --no-pager -u acceptd -o cat'), /Watchdog timeout/)
 })
 
-void it('the upgrade keeps the configuration and serves with the new program', async () => {
-  const old = await host.sh('cat /etc/acceptd/chains; systemctl show --value -p MainPID acceptd')
+/**
+ * Until /run/enough is there: POP3 over TLS from the greeting to QUIT, again and again, beside one session that is never done. Says how many of
+ * the first were served, whether the other one was, and what went wrong.
+ */
+const FETCHING = `
+const { connect } = require('tls'), { existsSync, readFileSync, writeFileSync } = require('fs')
+const ca = readFileSync('/etc/acceptd/cert.pem')
+async function* talk(words) {
+  const socket = connect(995, 'localhost', { ca }).setTimeout(60000, () => socket.destroy(new Error('hangs')))
+  let left = ''
+  const lines = (async function* () {
+    for await (const bytes of socket) { left += bytes; for (let end; (end = left.indexOf('\\n')) >= 0; left = left.slice(end + 1)) yield left.slice(0, end) }
+  })()
+  for (let n = 0; ; n += 1) {
+    const { value = 'the end' } = await lines.next()
+    if (!value.startsWith('+OK')) throw new Error(n + ': ' + value)
+    yield
+    const word = words(n)
+    if (word === undefined) return socket.end()
+    socket.write(word + '\\r\\n')
+  }
+}
+const LOGIN = ['USER ann', 'PASS ' + process.argv[1]]
+let served = 0, wrong = ''
+const enough = () => existsSync('/run/enough')
+const all = async (words) => { try { for await (const _ of talk(words)); return true } catch (error) { wrong += error.message + ';'; return false } }
+const often = async () => { while (!enough() && wrong === '') { if (await all((n) => [...LOGIN, 'STAT', 'QUIT'][n])) served += 1; if (served === 8) writeFileSync('/run/busy', '') } }
+const long = all((n) => LOGIN[n] ?? (enough() ? undefined : 'NOOP'))
+Promise.all([often(), often(), often(), long]).then(([, , , held]) => console.log(JSON.stringify({ served, held, wrong })))
+`
+
+/** The runtime is the last process of acceptd's that began. */
+const runtime = async (): Promise<string> => host.sh("pgrep --newest -f '^/usr/bin/node .*acceptd.js'")
+
+void it('the upgrade keeps the configuration, and the new program takes over while clients are served', async () => {
+  const [chains, pid, main] = [await host.sh('cat /etc/acceptd/chains'), await runtime(), await shown('MainPID')]
+  await host.sh('rm -f /run/enough /run/busy')
+  const fetching = host.run(['node', '-e', FETCHING, PASSWORD])
+  await host.until('[ -e /run/busy ]')
   await host.sh(`dpkg -i ${NEW}`)
-  assert.match(await host.sh('dpkg -s acceptd'), /^Version: 0\.1\./m)
-  const now = await host.sh('cat /etc/acceptd/chains; systemctl show --value -p MainPID acceptd')
-  assert.equal(now.split('\n').slice(0, -2).join(), old.split('\n').slice(0, -2).join())
-  assert.notEqual(now, old)
+  await host.sh('rm /run/busy')
   const sent = await submit('after the upgrade')
   assert.equal(sent.code, 0, sent.transcript)
+  await host.sh('touch /run/enough')
+  const { stdout, transcript } = await fetching
+  const { served, held, wrong } = JSON.parse(stdout || '{}') as Readonly<Record<string, unknown>>
+  assert.deepEqual([held, wrong], [true, ''], transcript)
+  assert.ok(Number(served) >= 8, transcript)
+  assert.match(await host.sh('dpkg -s acceptd'), /^Version: 0\.1\./m)
+  assert.equal(await host.sh('cat /etc/acceptd/chains'), chains)
+  assert.notEqual(await runtime(), pid)
+  assert.equal(await shown('MainPID'), main)
+  assert.match(
+    await host.sh('journalctl --no-pager -u acceptd -o cat'),
+    /upgrade-begins .*reason="upgrade from 0\.0\.9"/,
+  )
+})
+
+void it('an upgrade of the package that would not serve is said, and what served goes on', async () => {
+  const pid = await runtime()
+  const ran = await host.run(['sh', '-c', `echo never >/etc/acceptd/timeoutsmtpd; exec dpkg -i ${NEW}`])
+  assert.equal(ran.code, 0, ran.transcript)
+  assert.match(ran.transcript, /timeoutsmtpd:1:1: [\s\S]*acceptd: the program of before goes on/)
+  assert.equal(await runtime(), pid)
+  const sent = await submit('after an upgrade that was none')
+  assert.equal(sent.code, 0, sent.transcript)
+  await host.sh(`echo 1200 >/etc/acceptd/timeoutsmtpd; dpkg -i ${NEW}`)
+  assert.notEqual(await runtime(), pid)
 })
 
 void it('a configuration that is wrong is said once, and not tried again and again', async () => {
