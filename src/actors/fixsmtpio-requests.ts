@@ -95,7 +95,7 @@ function takeRequest(
   const command = splitCommand(text)
   const event = command.verb.toLowerCase()
   // The backend gets the spelling that the rules saw, so that it cannot read another verb in it. Without rules the program changes nothing.
-  const asSpelt = settings.classic && settings.rules.set.rules.length === 0 && event !== 'bdat'
+  const asSpelt = settings.classic && settings.rules.set.count === 0 && event !== 'bdat'
   const line = asSpelt ? text : command.plain
   const chunk = event === 'bdat' ? chunkOf(command.argument) : NO_CHUNK
   // As DATA its header can be watched, wherever chunks begin and end.

@@ -10,7 +10,7 @@ import { hostTroubles } from '../config/host.ts'
 import type { Findings } from '../config/plan.ts'
 import { VERSION } from '../contract/version.ts'
 import { type Launch, PLAN_FD, parseLaunch, planText } from '../edge/launcher.ts'
-import { logLine, openStderr, useLogFormat } from '../edge/log.ts'
+import { openStderr, useLogFormat } from '../edge/log.ts'
 import { hostFacts, leastDescriptors, sizingWarnings } from '../edge/sizing.ts'
 import { leftIn } from '../edge/store.ts'
 import { checkHelper, type HelperCheck, supervise } from '../edge/supervisor.ts'
@@ -125,7 +125,7 @@ function run(values: Values, launch: Launch): void {
         lastGood,
         runtimeProgram: [process.execPath, ...process.execArgv, program],
       },
-      (event, fields) => log.write(logLine('info', event, fields)),
+      log.write,
     )
     return
   }
@@ -163,7 +163,7 @@ function check(
   process.stdout.write(`${said}\n`)
   for (const trouble of troubles) process.stdout.write(`${trouble.replace(/^control/, control)}\n`)
   process.stdout.write(
-    `acceptd: ${control}: ${verdict}: ${listeners.length} listeners, ${chains.chains.length} chains, ${rules.rules.length} rules\n`,
+    `acceptd: ${control}: ${verdict}: ${listeners.length} listeners, ${chains.chains.length} chains, ${rules.count} rules\n`,
   )
   const demand = {
     maxSessions,

@@ -12,11 +12,14 @@ import { lowerCase } from '../protocol/bytes.ts'
 import { controlLines } from '../protocol/control-lines.ts'
 import type { ConfigError } from '../protocol/errors.ts'
 import { type Network, networkHolds, parseIp, parseNetwork, plainIp } from '../protocol/ip.ts'
+import { lineKey } from './knobs.ts'
 
 export interface AccessRule {
   readonly line: number
   /** The address as it was written. */
   readonly text: string
+  /** See lineKey. */
+  readonly key: string
   readonly allow: boolean
   /** NAME=VALUE */
   readonly variables: readonly string[]
@@ -55,7 +58,7 @@ export function parseAccess(text: string, file: string): Result<AccessRules, rea
     const fail: Fail = (word, problem, hint) =>
       errors.push({ file, line, column: Math.max(raw.indexOf(word), 0) + 1, problem, hint })
     const [, address = '', instructions = ''] = ADDRESS_AND_REST.exec(raw) ?? [undefined, undefined, raw]
-    const rule = ruleOf(address, instructions, line, fail)
+    const rule = ruleOf({ line, text: address, key: lineKey(file, raw) }, instructions, fail)
     if (rule === undefined) continue
     const network = networkOf(address)
     if (address.includes('@')) addFirst(byUser, userOf(address, fail), rule)
@@ -73,14 +76,18 @@ function addFirst(rules: Map<string, AccessRule>, key: string | undefined, rule:
   if (key !== undefined && !rules.has(key)) rules.set(key, rule)
 }
 
-function ruleOf(text: string, instructions: string, line: number, fail: Fail): AccessRule | undefined {
+function ruleOf(
+  place: Pick<AccessRule, 'line' | 'text' | 'key'>,
+  instructions: string,
+  fail: Fail,
+): AccessRule | undefined {
   const [, verdict, rest = ''] = /^(allow|deny)(,.*)?$/s.exec(instructions) ?? []
   if (verdict === undefined) {
     fail(instructions, `\`${instructions}\` begins neither with allow nor with deny`, 'write e.g. 192.0.2.7:deny')
     return undefined
   }
   const variables = variablesOf(rest, fail)
-  return variables === undefined ? undefined : { line, text, allow: verdict === 'allow', variables }
+  return variables === undefined ? undefined : { ...place, allow: verdict === 'allow', variables }
 }
 
 /** Those that tell a chain of a connection; a chain's own are set in control/chains, where the helper trusts them. */

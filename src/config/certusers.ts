@@ -10,9 +10,12 @@ import { lowerCase } from '../protocol/bytes.ts'
 import { controlLines } from '../protocol/control-lines.ts'
 import type { ConfigError } from '../protocol/errors.ts'
 import { acceptableUser } from '../protocol/sasl.ts'
+import { lineKey } from './knobs.ts'
 
 export interface CertificateUser {
   readonly line: number
+  /** See lineKey. */
+  readonly key: string
   /** `%` in it is what `%` is in the name. */
   readonly user: string
   /** As comparedName() writes it. */
@@ -22,6 +25,7 @@ export interface CertificateUser {
 export interface NamedUser {
   readonly user: string
   readonly line: number
+  readonly key: string
 }
 
 const ANY = '%'
@@ -51,7 +55,7 @@ export function parseCertUsers(text: string, file: string): Result<readonly Cert
       fail(written, 'more than one % in a name', `write one, as in ${ANY}@example.org`)
     else if (user.split(ANY).length > name.split(ANY).length)
       fail(user, 'the % of the user is none of the name', `write e.g. ${ANY} ${ANY}@example.org`)
-    else rows.push({ line, user, name })
+    else rows.push({ line, key: lineKey(file, raw), user, name })
   }
   return errors.length > 0 ? err(errors) : ok(rows)
 }
@@ -73,7 +77,7 @@ export function usersNamed(rows: readonly CertificateUser[], names: readonly str
     compared.flatMap((name) => {
       const part = matched(row.name, name)
       const user = part === undefined ? '' : row.user.replace(ANY, () => part)
-      return acceptableUser(user) ? [{ user, line: row.line }] : []
+      return acceptableUser(user) ? [{ user, line: row.line, key: row.key }] : []
     }),
   )
 }

@@ -199,6 +199,10 @@ function clientsAt(where: string, inside: string): string {
   return where.endsWith('.') ? `Clients whose address begins with ${where}` : `Clients at ${inside}`
 }
 
+/** The listeners whose clients an access file judges: those that name it; of control/access those that name none. */
+export const accessUsers = ({ listeners }: Config, file: string): readonly string[] =>
+  listeners.filter(({ access }) => (access ?? 'access') === file).map(({ name }) => `listener ${name}`)
+
 export function senderWords(text: string): Words {
   const [user = '', ...addresses] = text.trim().split(/[ \t]+/)
   if (addresses.length === 0)

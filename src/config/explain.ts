@@ -3,8 +3,10 @@
 import { err, ok, type Result } from 'neverthrow'
 import type { Meaning } from '../contract/configuration.ts'
 import { nearestName } from '../protocol/nearest.ts'
+import { rulesIn } from '../rules/parse.ts'
 import { ruleWords } from '../rules/words.ts'
 import {
+  accessUsers,
   accessWords,
   certificateWords,
   certUserWords,
@@ -18,12 +20,11 @@ import type { Loaded } from './plan.ts'
 
 const FILES: readonly string[] = KNOBS.map(({ name }) => name)
 
-/** `control/fixsmtpio`, `/etc/acceptd/fixsmtpio` or `fixsmtpio`. */
-export function knobNamed(file: string): Result<KnobName, string> {
+/** `control/fixsmtpio`, `/etc/acceptd/fixsmtpio` or `fixsmtpio`: its name, and its knob. `loaded`: names of files. */
+export function fileNamed(file: string, loaded: readonly string[]): Result<string, string> {
   const name = file.split('/').at(-1) ?? file
-  const known = KNOBS.find((row) => row.name === name)
-  if (known !== undefined) return ok(known.name)
-  const near = nearestName(name, FILES)
+  if (FILES.includes(name) || (knobOf(name) !== undefined && loaded.includes(name))) return ok(name)
+  const near = nearestName(name, [...FILES, ...loaded])
   return err(`there is no control file ${name}${near === undefined ? '' : `; did you mean ${near}?`}`)
 }
 
@@ -45,11 +46,11 @@ const isSingle = (name: KnobName): boolean => LINES[name] === undefined && !LIST
 const LISTS: ReadonlySet<KnobName> = new Set(['smtpcapabilities', 'pop3capabilities', 'dnsservers'])
 
 /** A line that is neither empty nor a comment. */
-type ExplainLine = (loaded: Loaded, line: number, text: string) => Meaning | undefined
+type ExplainLine = (loaded: Loaded, line: number, text: string, file: string) => Meaning | undefined
 
 const LINES: Partial<Record<KnobName, ExplainLine>> = {
   fixsmtpio: ({ config }, line, text) => {
-    const { rules } = config.rules
+    const rules = rulesIn(config.rules)
     const at = rules.findIndex((rule) => rule.line === line)
     const rule = rules[at]
     if (rule === undefined) return undefined
@@ -66,7 +67,12 @@ const LINES: Partial<Record<KnobName, ExplainLine>> = {
   },
   chains: ({ config }, line, text) => ({ ...chainWords(config, line, text), kind: 'chain', text }),
   limits: ({ config }, line, text) => ({ ...limitWords(config.limits, line, text), kind: 'limit', text }),
-  access: ({ config }, line, text) => ({ ...accessWords(config.access, line), kind: 'access', text }),
+  access: ({ config }, line, text, file) => ({
+    ...accessWords(config.accessFiles.get(file) ?? config.access, line),
+    usedBy: accessUsers(config, file),
+    kind: 'access',
+    text,
+  }),
   senders: (_loaded, _line, text) => ({ ...senderWords(text), kind: 'sender', text }),
   certusers: (_loaded, _line, text) => ({ ...certUserWords(text), kind: 'certificate', text }),
   tls: ({ config }, line, text) => {
@@ -77,23 +83,27 @@ const LINES: Partial<Record<KnobName, ExplainLine>> = {
 }
 
 /** What a file means as a whole, or its line; an error says that there is none. */
-export function explain(loaded: Loaded, name: KnobName, line: number | undefined): Result<Meaning, string> {
+export function explain(loaded: Loaded, name: string, line: number | undefined): Result<Meaning, string> {
   const text = loaded.texts[name]
-  if (line === undefined) return ok(knob(name, text))
+  const knobName = knobOf(name)?.name
+  const of = KNOBS.find((row) => row.name === knobName)?.name
+  if (of === undefined) return err(`there is no control file ${name}`)
+  const whole = { ...knob(of, text), ...(of === 'access' && { usedBy: accessUsers(loaded.config, name) }) }
+  if (line === undefined) return ok(whole)
   const written = lineAt(text ?? '', line)
   if (text === undefined || written === undefined) {
     const count = text === undefined ? 0 : text.split('\n').length - (text.endsWith('\n') ? 1 : 0)
     return err(text === undefined ? `there is no file control/${name}` : `control/${name} has ${count} lines`)
   }
-  if (isSingle(name)) {
-    if (line === 1) return ok({ ...knob(name, text), kind: 'value', text: written })
+  if (isSingle(of)) {
+    if (line === 1) return ok({ ...whole, kind: 'value', text: written })
     return ok({ kind: 'comment', text: written, does: [`Only the first line of control/${name} is read.`] })
   }
   if (written.trim() === '') return ok({ kind: 'comment', text: written, does: ['An empty line: it does nothing.'] })
   if (written.startsWith('#') || (name === 'chains' && written.trimStart().startsWith('#')))
     return ok({ kind: 'comment', text: written, does: ['A comment: it does nothing.'] })
-  const meaning = LINES[name]?.(loaded, line, written)
-  return ok(meaning ?? { ...knob(name, text), kind: 'value', text: written })
+  const meaning = LINES[of]?.(loaded, line, written, name)
+  return ok(meaning ?? { ...whole, kind: 'value', text: written })
 }
 
 /** The row of the knob, and the value that holds. */

@@ -216,6 +216,9 @@ export function filesIn(...all: readonly ControlTexts[]): readonly string[] {
   return [...KNOBS.map((knob) => knob.name), ...new Set(more.toSorted())]
 }
 
+/** What the hits of a line are counted by, as those of a rule are by its text, which has no newline. */
+export const lineKey = (file: string, text: string): string => `${file}\n${text}`
+
 export const trouble = (file: string, line: number, column: number, problem: string, hint: string): ConfigError => ({
   file: `control/${file}`,
   line,

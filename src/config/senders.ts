@@ -10,14 +10,19 @@ import { lowerCase } from '../protocol/bytes.ts'
 import { controlLines } from '../protocol/control-lines.ts'
 import type { ConfigError } from '../protocol/errors.ts'
 import type { NoAnswer, Senders } from '../protocol/senders.ts'
+import { lineKey } from './knobs.ts'
 
 export interface SenderLine {
   readonly line: number
+  /** See lineKey. */
+  readonly key: string
   readonly senders: Senders
 }
 
 export interface CompiledSenders {
   readonly line: number
+  /** See lineKey. */
+  readonly key: string
   readonly file: string
 }
 
@@ -50,7 +55,7 @@ export function parseSenders(text: string | undefined, file: string): Result<Sen
     if (named !== undefined) {
       if (!named.startsWith('/')) fail(user, `\`${named}\` is not an absolute path`, 'write the whole path of a cdb')
       if (compiled !== undefined) fail(user, 'there are two lines that name a cdb', 'write all users into one')
-      compiled = { line, file: named }
+      compiled = { line, key: lineKey(file, raw), file: named }
       continue
     }
     if (addresses.length === 0) fail(user, `\`${user}\` has no address`, `write e.g. ${user} ${user}@example.org`)
@@ -59,7 +64,7 @@ export function parseSenders(text: string | undefined, file: string): Result<Sen
       if (!ADDRESS.test(address))
         fail(address, `\`${address}\` is not an address`, 'write ann@example.org, *@example.org, %@example.org or *')
     }
-    byUser.set(user, { line, senders: addresses.map((address) => lowerCase(address)) })
+    byUser.set(user, { line, key: lineKey(file, raw), senders: addresses.map((address) => lowerCase(address)) })
   }
   return errors.length > 0 ? err(errors) : ok({ byUser, compiled })
 }
@@ -67,6 +72,7 @@ export function parseSenders(text: string | undefined, file: string): Result<Sen
 interface Found {
   /** Undefined: no line says it. */
   readonly line: number | undefined
+  readonly key?: string
   readonly senders: Senders | NoAnswer
 }
 
@@ -75,20 +81,22 @@ export function sendersFor(rights: SenderRights, user: string): Found | undefine
   if (rights === undefined || user === '') return undefined
   const { byUser, compiled } = rights
   const own = byUser.get(user)
-  if (own !== undefined) return { line: own.line, senders: withName(own.senders, user) }
+  if (own !== undefined) return { ...own, senders: withName(own.senders, user) }
   const everybody = byUser.get(EVERYBODY)
   if (compiled !== undefined) {
     // The user's own record counts before the line of everybody, and that before everybody's record.
     const data = lookUp(compiled.file, everybody === undefined ? [user, EVERYBODY] : [user])
-    if (data.isErr()) return { line: compiled.line, senders: { unknown: `${compiled.file}: ${data.error}` } }
+    if (data.isErr())
+      return { line: compiled.line, key: compiled.key, senders: { unknown: `${compiled.file}: ${data.error}` } }
     if (data.value !== undefined) {
       const senders = lowerCase(data.value)
         .split(/[ \t\r\n]+/)
         .filter((address) => address !== '')
-      return { line: compiled.line, senders: withName(senders, user) }
+      return { line: compiled.line, key: compiled.key, senders: withName(senders, user) }
     }
   }
-  return { line: everybody?.line, senders: withName(everybody?.senders ?? [], user) }
+  if (everybody === undefined) return { line: undefined, senders: [] }
+  return { ...everybody, senders: withName(everybody.senders, user) }
 }
 
 const withName = (senders: Senders, user: string): Senders =>

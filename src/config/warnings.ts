@@ -4,6 +4,7 @@ import type { ConfigError } from '../protocol/errors.ts'
 import { nearestName } from '../protocol/nearest.ts'
 import { VERBS } from '../protocol/verbs.ts'
 import { canMatchReply } from '../rules/glob.ts'
+import { rulesIn } from '../rules/parse.ts'
 import type { Rule, RuleSet } from '../rules/ruleset.ts'
 import { type ControlTexts, filesIn, KNOBS, trouble } from './knobs.ts'
 
@@ -39,7 +40,7 @@ export function warningsOf(
 ): readonly ConfigError[] {
   return [
     ...filesIn(texts).flatMap((name) => ofText(name, texts[name] ?? '')),
-    ...(rules === undefined ? [] : ofRules(rules.rules)),
+    ...(rules === undefined ? [] : ofRules(rulesIn(rules))),
     ...unknown.filter((name) => !NEIGHBOURS.test(name) && !isNamed(name, texts)).map(unknownFile),
   ]
 }

@@ -80,6 +80,7 @@ const access =
   (arrival, next) => {
     const rules = accessRulesOf(lane.generations.published().config, arrival.settings.listener)
     const rule = accessFor(rules, arrival.peer.ip, arrival.host, arrival.info)
+    if (rule !== undefined) lane.generations.count(rule.key)
     if (rule === undefined || (rule.allow && rule.variables.length === 0)) next(arrival)
     else if (rule.allow) next({ ...arrival, variables: rule.variables })
     else next({ refused: 'access denied', forGood: true })

@@ -30,7 +30,7 @@ export function openAll(lane: Lane, listeners: ListenerControl): void {
 
 const aboutGenerations = (lane: Lane) =>
   ({
-    prepare: async (texts) => ({ errors: await lane.generations.prepare(texts) }),
+    prepare: (texts) => ({ errors: lane.generations.prepare(texts) }),
     publish: ({ generation, all }) => {
       const began = performance.now()
       lane.generations.publish(generation)

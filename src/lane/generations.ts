@@ -1,15 +1,13 @@
 // A lane's copy of the rule generations. A session keeps the one it began with, or moves to the published one between transactions;
 // a generation is kept as long as a session uses it.
 
-import { ok } from 'neverthrow'
 import type { ChainConfig } from '../config/chains.ts'
-import { rulesText } from '../config/config.ts'
 import { sendersFor } from '../config/senders.ts'
 import type { ConfigError } from '../protocol/errors.ts'
 import { rulesFor } from '../rules/rewrite.ts'
+import type { RuleSet } from '../rules/ruleset.ts'
 import type { ServingRules } from '../session/host.ts'
 import type { ClientSession } from '../session/session.ts'
-import { rulesInTurns } from './compiling.ts'
 import { createRuleHits } from './hits.ts'
 import type { GenerationTexts, GenerationUse, RuleHit } from './messages.ts'
 import { compileGeneration, environmentNames, type LaneGeneration, offer } from './settings.ts'
@@ -23,6 +21,10 @@ export interface Generations {
   readonly rulesOf: (session: ClientSession) => Omit<ServingRules, 'debug'>
   /** Counts rules that matched, by index. */
   readonly hit: (session: ClientSession, rules: readonly number[]) => void
+  /** Counts a line of another control file that was looked up, by its lineKey. */
+  readonly count: (key: string) => void
+  /** Counts the line of control/senders that has judged the sender of a transaction. */
+  readonly countSender: (session: ClientSession) => void
   /** The session uses the published generation from now on. */
   readonly join: (session: ClientSession) => void
   readonly leave: (session: ClientSession) => void
@@ -30,13 +32,13 @@ export interface Generations {
   readonly followAll: () => void
   /** Moves a running session that is to follow, if it is between transactions. */
   readonly refresh: (session: ClientSession) => void
-  readonly prepare: (texts: GenerationTexts) => Promise<readonly ConfigError[]>
+  readonly prepare: (texts: GenerationTexts) => readonly ConfigError[]
   readonly publish: (generation: number) => void
   readonly forget: (generation: number) => void
   /** A backend offers these; new sessions hear it, where control/ does not say what EHLO is to offer. */
   readonly offer: (probed: readonly string[]) => void
   readonly use: () => readonly GenerationUse[]
-  /** What rules have matched since the lane began. */
+  /** What rules and lines have matched since the lane began. */
   readonly hits: () => readonly RuleHit[]
 }
 
@@ -50,8 +52,8 @@ export function createGenerations(first: GenerationTexts, probed: readonly strin
   /** What each session uses, and those that are to follow to a newer one. */
   const used = new Map<ClientSession, LaneGeneration>()
   const behind = new Set<ClientSession>()
-  /** Given up while they were prepared. */
-  const forgotten = new Set<number>()
+  /** The lineKey of the line of control/senders that judges a session's senders. */
+  const judging = new WeakMap<ClientSession, string>()
 
   const of = (session: ClientSession) => used.get(session)
   function release(generation: LaneGeneration): void {
@@ -67,7 +69,13 @@ export function createGenerations(first: GenerationTexts, probed: readonly strin
     if (before !== undefined) release(before)
   }
 
-  const rulesOf = (session: ClientSession) => rulesFrom(of(session) ?? published, session)
+  const rulesOf = (session: ClientSession) => {
+    const generation = of(session) ?? published
+    const own = sendersFor(generation.config.senders, session.login.user)
+    if (own?.key === undefined) judging.delete(session)
+    else judging.set(session, own.key)
+    return rulesFrom(generation, session, own?.senders)
+  }
 
   return {
     published: () => published,
@@ -76,6 +84,11 @@ export function createGenerations(first: GenerationTexts, probed: readonly strin
     numberOf: (session) => (of(session) ?? published).generation,
     rulesOf,
     hit: (session, rules) => hits.add(of(session) ?? published, rules),
+    count: hits.count,
+    countSender: (session) => {
+      const key = judging.get(session)
+      if (key !== undefined) hits.count(key)
+    },
     join,
     leave: (session) => {
       behind.delete(session)
@@ -92,11 +105,8 @@ export function createGenerations(first: GenerationTexts, probed: readonly strin
       join(session)
       session.useRules(rulesOf(session))
     },
-    prepare: async (texts) => {
-      const rules = await rulesAfter(published, texts)
-      if (rules.isErr()) return rules.error
-      if (forgotten.delete(texts.generation)) return []
-      const next = compileGeneration(texts, published.probed, rules.value)
+    prepare: (texts) => {
+      const next = compileGeneration({ ...texts, rules: sameRules(published, texts) }, published.probed)
       if ('errors' in next) return next.errors
       prepared = next
       kept.set(next.generation, next)
@@ -111,7 +121,6 @@ export function createGenerations(first: GenerationTexts, probed: readonly strin
       if (before.users === 0) kept.delete(before.generation)
     },
     forget: (generation) => {
-      if (!kept.has(generation)) forgotten.add(generation)
       if (prepared?.generation === generation) prepared = undefined
       if (published.generation !== generation && kept.get(generation)?.users === 0) kept.delete(generation)
     },
@@ -121,17 +130,19 @@ export function createGenerations(first: GenerationTexts, probed: readonly strin
   }
 }
 
-/** Rules that stay are used as they are. */
-async function rulesAfter({ config }: LaneGeneration, { texts }: GenerationTexts) {
-  return rulesText(texts) === rulesText(config.texts) ? ok(config.rules) : await rulesInTurns(texts)
-}
+/** Rules that stay are used as they are: what has been worked out for them still holds. */
+const sameRules = ({ config }: LaneGeneration, { rules }: GenerationTexts): RuleSet =>
+  rules.text === config.rules.text ? config.rules : rules
 
 const chainIn = (generation: LaneGeneration | undefined, session: ClientSession): ChainConfig | undefined =>
   generation?.config.chains.chains.find((chain) => chain.name === session.login.chain)
 
-function rulesFrom(generation: LaneGeneration, session: ClientSession): Omit<ServingRules, 'debug'> {
-  const { rules, smtpGreeting, senders, headerFrom } = generation.config
-  const own = sendersFor(senders, session.login.user)?.senders
+function rulesFrom(
+  generation: LaneGeneration,
+  session: ClientSession,
+  own: ServingRules['senders'],
+): Omit<ServingRules, 'debug'> {
+  const { rules, smtpGreeting, headerFrom } = generation.config
   return {
     rules: rulesFor(rules, environmentNames(session, chainIn(generation, session))),
     greeting: smtpGreeting,

@@ -1,10 +1,14 @@
-// How often each rule has matched, by its text: a reload that moves a rule does not begin its count again.
+// How often each rule has matched, by its text, and each line of other control files, by its lineKey: a reload that moves one does not begin
+// its count again.
 
+import { ruleTried } from '../rules/apply.ts'
 import type { RuleHit } from './messages.ts'
 import type { LaneGeneration } from './settings.ts'
 
 export interface RuleHits {
   readonly add: (generation: LaneGeneration, rules: readonly number[]) => void
+  /** A line of another file. */
+  readonly count: (key: string) => void
   readonly all: () => readonly RuleHit[]
 }
 
@@ -18,24 +22,28 @@ interface Entry {
 
 export function createRuleHits(): RuleHits {
   const entries = new Map<string, Entry>()
+  const entryOf = (key: string, rule: number, generation: number): Entry => {
+    const known = entries.get(key) ?? { count: 0, last: 0, rule, generation }
+    entries.set(key, known)
+    return known
+  }
+  const hit = (entry: Entry): void => {
+    entry.count += 1
+    entry.last = Date.now()
+  }
   return {
     add({ generation, config }, rules) {
       for (const rule of rules) {
-        const text = config.rules.rules[rule]?.text ?? ''
-        let entry = entries.get(text)
-        if (entry === undefined) {
-          entry = { count: 0, last: 0, rule, generation }
-          entries.set(text, entry)
-        }
+        const text = ruleTried(config.rules, rule).text
+        const entry = entryOf(text, rule, generation)
         if (entry.generation !== generation) {
           entry.generation = generation
           entry.rule = rule
         }
-        if (entry.rule !== rule) continue
-        entry.count += 1
-        entry.last = Date.now()
+        if (entry.rule === rule) hit(entry)
       }
     },
+    count: (key) => hit(entryOf(key, 0, 0)),
     all: () => [...entries].map(([text, { count, last }]) => [text, count, last]),
   }
 }

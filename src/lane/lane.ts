@@ -131,7 +131,11 @@ const hostOf = (lane: Lane): SessionHost => ({
   rulesOf: (session) => rulesOf(lane, session),
   refresh: lane.generations.refresh,
   startTls: (session, socket, done) => startTls(lane, session, socket, done),
-  usersNamed: (names) => usersNamed(lane.generations.published().config.certUsers, names).map(({ user }) => user),
+  usersNamed: (names) =>
+    usersNamed(lane.generations.published().config.certUsers, names).map(({ user, key }) => {
+      lane.generations.count(key)
+      return user
+    }),
   ended: (session, why) => sessionEnded(lane, session, why),
   describe: (session, client) => describe(lane, session, client),
   askLimits: (session, what) => askUse(lane, session, what),
@@ -181,8 +185,8 @@ function answerOn(
   reporter: Reporter,
   answers: ReturnType<typeof createAnswers>,
 ): void {
-  port.on('message', (bytes: Uint8Array) => {
-    const { q, n, ask } = decodeMessage(bytes) as ToLane
+  port.on('message', (message: Uint8Array | ToLane) => {
+    const { q, n, ask } = message instanceof Uint8Array ? (decodeMessage(message) as ToLane) : message
     const failed = (error: unknown) => {
       tell({ failed: n, message: error instanceof Error ? error.message : String(error) })
       reporter.log('error', 'bug', { question: q, stack: error instanceof Error ? error.stack : String(error) })

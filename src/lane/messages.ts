@@ -1,4 +1,5 @@
-// What the main thread and a lane say to each other, as msgpack over the lane's MessagePort. Questions are answered between reads.
+// What the main thread and a lane say to each other, as msgpack over the lane's MessagePort; `prepare` alone goes as it is, since its
+// rules are in memory that threads share. Questions are answered between reads.
 
 import type { ControlTexts } from '../config/knobs.ts'
 import type { PauseMode, TraceLine, TraceRequest } from '../contract/daemon.ts'
@@ -11,12 +12,15 @@ import type { TlsMaterial } from '../edge/tls.ts'
 import type { LimitsAnswer, LimitsFrame } from '../limits/frames.ts'
 import type { ConfigError } from '../protocol/errors.ts'
 import type { HelperPlace } from '../protocol/helper.ts'
+import type { RuleSet } from '../rules/ruleset.ts'
 
-/** A numbered set of control files, immutable once it is published. */
+/** A numbered set of control files, immutable once it is published. The rules have been parsed and checked. */
 export interface GenerationTexts {
   readonly generation: number
   readonly sha256: string
+  /** Without control/fixsmtpio. */
   readonly texts: ControlTexts
+  readonly rules: RuleSet
 }
 
 /** What a lane is started with; the MessagePort and the AbortSignal travel beside it. */
@@ -96,8 +100,8 @@ export interface GenerationUse {
   readonly sessions: number
 }
 
-/** Since the lane began. */
-export type RuleHit = readonly [text: string, count: number, last: number]
+/** Of a rule or of another line, by its key; since the lane began. */
+export type RuleHit = readonly [key: string, count: number, last: number]
 
 export type QuestionName = keyof Questions
 

@@ -32,6 +32,7 @@ export function observe(lane: Lane, session: ClientSession, effect: Performed): 
       break
     case 'note':
       lane.counters.note(session, effect.event, effect.code)
+      if (effect.event === 'mail') lane.generations.countSender(session)
       if (effect.event === 'in_data' && effect.code >= 200 && effect.code < 300) countOctets(lane, session)
       noteMessage(lane.reporter, session, effect)
       // After login fixsmtpio's own marks show the lines themselves; before it only verbs and codes are shown.

@@ -12,7 +12,6 @@ import type { HelperKind } from '../protocol/helper.ts'
 import { REQUEST_LIMIT } from '../protocol/lines.ts'
 import { hasKeyword } from '../protocol/mail.ts'
 import { CREDENTIALS_LIMIT, type LoginMethod } from '../protocol/sasl.ts'
-import type { RuleSet } from '../rules/ruleset.ts'
 import type { SessionSettings } from '../session/host.ts'
 import type { ClientSession } from '../session/session.ts'
 import type { GenerationTexts } from './messages.ts'
@@ -49,17 +48,16 @@ function asksOf(limits: Limits): Asks {
 const chainNamed = ({ chains }: Config, name: string): ChainConfig | undefined =>
   chains.chains.find((each) => each.name === name)
 
-/** `rules`: those of the texts, where they have been parsed; `probed`: what a backend offers, where control/ does not say it. */
+/** `probed`: what a backend offers, where control/ does not say it. */
 export function compileGeneration(
-  texts: GenerationTexts,
+  { generation, texts, rules }: GenerationTexts,
   probed: readonly string[],
-  rules?: RuleSet,
 ): LaneGeneration | { errors: readonly ConfigError[] } {
-  const compiled = compileConfig(texts.texts, rules)
+  const compiled = compileConfig(texts, rules)
   if (compiled.isErr()) return { errors: compiled.error }
   const config = compiled.value
   return {
-    generation: texts.generation,
+    generation,
     config,
     users: 0,
     asks: asksOf(config.limits),

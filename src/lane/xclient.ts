@@ -17,6 +17,7 @@ export function describe(lane: Lane, session: ClientSession, client: ProxiedClie
   const peer = { ip: client.ip ?? session.ip, port: client.port ?? session.port }
   const host = client.name ?? ''
   const rule = accessFor(accessRulesOf(config, session.settings.listener), peer.ip, host)
+  if (rule !== undefined) lane.generations.count(rule.key)
   if (rule?.allow === false) {
     turnAway(lane, session, peer.ip, { refused: 'access denied', forGood: true })
     return

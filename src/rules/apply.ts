@@ -3,88 +3,105 @@ import { lowerCase } from '../protocol/bytes.ts'
 import { markLines, wellMarked } from '../protocol/replies.ts'
 import { statusInFront } from '../protocol/status.ts'
 import { fixUpFor, type Identity, plainKeyword } from './fixups.ts'
-import { compileGlob, literalStart } from './glob.ts'
-import type { Rule, RuleSet } from './ruleset.ts'
-
-interface Compiled {
-  /** Index in set.rules. */
-  readonly index: number
-  readonly rule: Rule
-  readonly matches: (text: string) => boolean
-  /** The beginning of whatever it matches, START octets at most. */
-  readonly start: string
-}
+import { compileGlob, matchesPlain } from './glob.ts'
+import { ruleAt } from './parse.ts'
+import {
+  beginsWith,
+  COLUMNS,
+  EVENT,
+  FLAGS,
+  GLOB,
+  GLOB_END,
+  HAS_BRACKETS,
+  HAS_PREPEND,
+  namesIn,
+  type Rule,
+  type RuleSet,
+  START,
+  START_OCTETS,
+  startOf,
+  VARIABLE,
+} from './ruleset.ts'
 
 /** What a session's rules do at one event. */
 interface EventRules {
   readonly event: string
-  readonly rules: readonly Compiled[]
+  /** Indices in the set. */
+  readonly rules: readonly number[]
   /** All prepends put together. */
   readonly prepend: string
-  /** Those that can match a text, by how that begins. */
-  readonly byStart: Map<string, readonly Compiled[]>
+  /** Those that can match a text, by how that begins. Of 100,000 rules, those of other reply codes are not tried on a line. */
+  readonly byStart: Map<string, readonly number[]>
 }
 
-/** A reply code. Of 100,000 rules, those of other codes are not tried on a line. */
-const START = 3
 /** A backend may begin its lines as it likes. */
 const MOST_STARTS = 64
 
 /** The rules of a set that apply in a session: their variables are set. Shared by all sessions that have the same ones set. */
 export interface SessionRules {
   readonly set: RuleSet
-  readonly byEvent: ReadonlyMap<string, readonly Compiled[]>
-  readonly applies: (env: string) => boolean
-  /** Those of `byEvent` that were asked for, without what does not apply. */
+  /** By number of a variable; the first is none. */
+  readonly given: readonly boolean[]
+  /** What the rules of an event that was asked for are; undefined: none applies. */
   readonly events: Map<string, EventRules | undefined>
 }
 
-/** What is worked out once for a rule set. */
+/** What a thread works out once for a rule set. */
 interface SetParts {
-  readonly byEvent: Map<string, Compiled[]>
-  /** The variables its rules name. */
-  readonly names: Set<string>
-  /** One '0' or '1' for each of them. */
+  readonly events: ReadonlyMap<string, number>
+  readonly variables: readonly string[]
+  /** Those that have matched, or have a prepend. */
+  readonly rules: Map<number, Rule>
+  /** Globs with brackets, by the index of the rule. */
+  readonly globs: Map<number, (text: string) => boolean>
+  /** One '0' or '1' for each variable. */
   readonly sessions: Map<string, SessionRules>
-  /** So many of its rules have been looked at. */
-  ready: number
 }
 const parts = new WeakMap<RuleSet, SetParts>()
 
 function partsOf(set: RuleSet): SetParts {
   const known = parts.get(set)
   if (known !== undefined) return known
-  const made: SetParts = { byEvent: new Map(), names: new Set(), sessions: new Map(), ready: 0 }
+  const made: SetParts = {
+    events: new Map(namesIn(set.events).map((name, number) => [name, number])),
+    variables: namesIn(set.variables),
+    rules: new Map(),
+    globs: new Map(),
+    sessions: new Map(),
+  }
   parts.set(set, made)
   return made
 }
 
-/** Compiles so many rules more of a set that nothing has used yet; whether that was all. */
-export function compileSome(set: RuleSet, count: number): boolean {
-  const made = partsOf(set)
-  const { byEvent, names } = made
-  const end = Math.min(set.rules.length, made.ready + count)
-  for (; made.ready < end; made.ready++) {
-    const rule = set.rules[made.ready] as Rule
-    if (rule.env !== '') names.add(rule.env)
-    const one = { index: made.ready, rule, matches: compileGlob(rule.glob), start: literalStart(rule.glob, START) }
-    const there = byEvent.get(rule.event)
-    if (there === undefined) byEvent.set(rule.event, [one])
-    else there.push(one)
-  }
-  return made.ready === set.rules.length
+/** A rule that has been applied, by its index. */
+export function ruleTried(set: RuleSet, index: number): Rule {
+  const { rules } = partsOf(set)
+  const rule = rules.get(index) ?? ruleAt(set, index)
+  if (rule === undefined) throw new Error(`there is no rule ${index}`)
+  rules.set(index, rule)
+  return rule
+}
+
+function matches(set: RuleSet, index: number, text: string): boolean {
+  const { table } = set
+  const at = index * COLUMNS
+  const [from, to] = [table[at + GLOB] ?? 0, table[at + GLOB_END] ?? 0]
+  if (((table[at + FLAGS] ?? 0) & HAS_BRACKETS) === 0) return matchesPlain(set.text, from, to, text)
+  const { globs } = partsOf(set)
+  const glob = globs.get(index) ?? compileGlob(set.text.slice(from, to))
+  globs.set(index, glob)
+  return glob(text)
 }
 
 /** The rules for a session whose environment is known. A name with `=` in it is never set, as for getenv(3). */
 export function rulesFor(set: RuleSet, hasEnv: (name: string) => boolean): SessionRules {
-  compileSome(set, Number.POSITIVE_INFINITY)
-  const { byEvent, names, sessions } = partsOf(set)
-  const given = new Set([...names].filter((name) => !name.includes('=') && hasEnv(name)))
+  const { variables, sessions } = partsOf(set)
+  const given = variables.map((name) => name === '' || (!name.includes('=') && hasEnv(name)))
   let key = ''
-  for (const name of names) key += given.has(name) ? '1' : '0'
+  for (const one of given) key += one ? '1' : '0'
   const known = sessions.get(key)
   if (known !== undefined) return known
-  const made: SessionRules = { set, byEvent, applies: (env) => env === '' || given.has(env), events: new Map() }
+  const made: SessionRules = { set, given, events: new Map() }
   sessions.set(key, made)
   return made
 }
@@ -92,31 +109,40 @@ export function rulesFor(set: RuleSet, hasEnv: (name: string) => boolean): Sessi
 function rulesAt(rules: SessionRules, event: string): EventRules | undefined {
   const known = rules.events.get(event)
   if (known !== undefined) return known
+  const { set, given, events } = rules
   const name = lowerCase(event)
-  const every = rules.byEvent.get(name)
-  if (every === undefined) return undefined
-  if (rules.events.has(name)) return rules.events.get(name)
-  const all = every.filter(({ rule }) => rules.applies(rule.env))
-  // Each puts its own in front of what is there, so the later rule's comes first.
-  const prepend = all.reduce((before, { rule }) => rule.prepend + before, '')
+  const number = partsOf(set).events.get(name)
+  // What a client calls a verb is not kept.
+  if (number === undefined) return undefined
+  if (events.has(name)) return events.get(name)
+  const { table } = set
+  const all: number[] = []
+  let prepend = ''
+  for (let index = 0, at = 0; index < set.count; index++, at += COLUMNS) {
+    if (table[at + EVENT] !== number || given[table[at + VARIABLE] ?? 0] !== true) continue
+    all.push(index)
+    // Each puts its own in front of what is there, so the later rule's comes first.
+    if (((table[at + FLAGS] ?? 0) & HAS_PREPEND) !== 0) prepend = ruleTried(set, index).prepend + prepend
+  }
   const made = all.length === 0 ? undefined : { event: name, rules: all, prepend, byStart: new Map() }
-  rules.events.set(name, made)
+  events.set(name, made)
   return made
 }
 
 /** The rules that a text can match, in their order. */
-function rulesOn({ rules, byStart }: EventRules, text: string): readonly Compiled[] {
-  const key = text.slice(0, START)
+function rulesOn({ table }: RuleSet, { rules, byStart }: EventRules, text: string): readonly number[] {
+  const key = text.slice(0, START_OCTETS)
   const known = byStart.get(key)
   if (known !== undefined) return known
-  const made = rules.filter(({ start }) => key.startsWith(start))
+  const start = startOf(key)
+  const made = rules.filter((index) => beginsWith(start, table[index * COLUMNS + START] ?? 0))
   if (byStart.size < MOST_STARTS) byStart.set(key, made)
   return made
 }
 
 /** One rule met by one request or one reply line. */
 export interface TraceStep {
-  /** Index in set.rules. */
+  /** Index in the set. */
   readonly rule: number
   /** Line of the reply, from 0; of a request always 0. */
   readonly line: number
@@ -132,9 +158,10 @@ export function applyToRequest(rules: SessionRules, event: string, line: string,
   if (here === undefined) return line
   if (trace !== undefined) {
     let before = line
-    for (const { index, rule } of here.rules) {
-      const after = rule.prepend + before
-      trace.push({ rule: index, line: 0, matched: rule.prepend !== '', before, after })
+    for (const index of here.rules) {
+      const { prepend } = ruleTried(rules.set, index)
+      const after = prepend + before
+      trace.push({ rule: index, line: 0, matched: prepend !== '', before, after })
       before = after
     }
   }
@@ -145,7 +172,7 @@ export interface RewrittenReply {
   readonly reply: string
   /** The session ends immediately with this code. */
   readonly exitcode: number | undefined
-  /** Indices in set.rules of the rules that matched a line, each once; for counters. */
+  /** Indices in the set of the rules that matched a line, each once; for counters. */
   readonly hits: readonly number[]
 }
 
@@ -160,6 +187,7 @@ export function applyToReply(
 ): RewrittenReply {
   const here = rulesAt(rules, event)
   if (here === undefined) return { reply: wellMarked(reply), exitcode: undefined, hits: NO_HITS }
+  const { set } = rules
   const hits: number[] = []
   let seen: Set<number> | undefined
   let exitcode: number | undefined
@@ -178,11 +206,14 @@ export function applyToReply(
     let line = original
     // A trace shows those too that do not match.
     const tried =
-      trace !== undefined || !named.startsWith(subject.slice(0, START)) ? here.rules : rulesOn(here, subject)
-    for (const { index, rule, matches } of tried) {
+      trace !== undefined || !named.startsWith(subject.slice(0, START_OCTETS))
+        ? here.rules
+        : rulesOn(set, here, subject)
+    for (const index of tried) {
       const before = line
-      const matched = matches(subject) || (named !== subject && matches(named))
+      const matched = matches(set, index, subject) || (named !== subject && matches(set, index, named))
       if (matched) {
+        const rule = ruleTried(set, index)
         if (number > 0) seen ??= new Set(hits)
         if (seen === undefined || !seen.has(index)) hits.push(index)
         seen?.add(index)

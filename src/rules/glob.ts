@@ -49,6 +49,39 @@ export function compileGlob(pattern: string): (text: string) => boolean {
   return (text) => run(program, text)
 }
 
+/** Without brackets and escapes there is nothing to compile. */
+export const isPlainGlob = (pattern: string): boolean => !/[[\\\0]/.test(pattern)
+
+/** The same for a plain pattern, which is part of a text: of 100,000 none is copied or kept. */
+export function matchesPlain(within: string, from: number, to: number, text: string): boolean {
+  const size = text.length
+  let place = from
+  let at = 0
+  let star = -1
+  let starred = 0
+  for (;;) {
+    if (place < to) {
+      const code = within.charCodeAt(place)
+      if (code === 0x2a) {
+        place++
+        if (place === to) return true
+        star = place
+        starred = at
+        continue
+      }
+      if (at < size && (code === 0x3f || code === text.charCodeAt(at))) {
+        place++
+        at++
+        continue
+      }
+    } else if (at === size) return true
+    if (star < 0 || starred >= size) return false
+    starred++
+    at = starred
+    place = star
+  }
+}
+
 /** What every text that matches begins with, as far as the pattern says it octet by octet; so much of it at most. */
 export function literalStart(pattern: string, most: number): string {
   let literal = ''

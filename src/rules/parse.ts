@@ -3,7 +3,20 @@ import { err, ok, type Result } from 'neverthrow'
 import { lowerCase } from '../protocol/bytes.ts'
 import type { ConfigError } from '../protocol/errors.ts'
 import { FIX_UP_EVENTS, fixUpFor } from './fixups.ts'
-import type { Response, Rule, RuleSet } from './ruleset.ts'
+import { isPlainGlob, literalStart } from './glob.ts'
+import {
+  COLUMNS,
+  FROM,
+  HAS_BRACKETS,
+  HAS_PREPEND,
+  LINE,
+  type Response,
+  type Rule,
+  type RuleSet,
+  START_OCTETS,
+  startOf,
+  TO,
+} from './ruleset.ts'
 
 const FORM = '[env]:event:[request-prepend]:response-line-glob:[exitcode]:[response]'
 const FIELDS = 6
@@ -20,54 +33,71 @@ const REMOVE: Response = { kind: 'remove' }
 
 /** Every error of the file, each at its place, or all its rules. `text` is latin1. */
 export function parseRules(text: string, file: string): Result<RuleSet, readonly ConfigError[]> {
-  const reading = beginRules(text, file)
-  while (!readRules(reading, Number.POSITIVE_INFINITY));
-  return rulesOf(reading)
-}
-
-/** A file that is read some lines at a time, so that 100,000 lines hold up nothing else. */
-export interface RulesReading {
-  readonly text: string
-  readonly file: string
-  readonly rules: Rule[]
-  readonly errors: ConfigError[]
-  from: number
-  line: number
-}
-
-export const beginRules = (text: string, file: string): RulesReading => ({
-  text,
-  file,
-  rules: [],
-  errors: [],
-  from: 0,
-  line: 0,
-})
-
-/** Reads so many lines more; whether that was all. */
-export function readRules(reading: RulesReading, lines: number): boolean {
-  const { text, file, rules, errors } = reading
-  for (let read = 0; reading.from < text.length && read < lines; read++) {
-    const end = text.indexOf('\n', reading.from)
-    const stop = end < 0 ? text.length : end
-    reading.line++
-    const line = withoutTrailingSpace(text.slice(reading.from, stop))
-    reading.from = stop + 1
-    if (line === '' || line.startsWith('#')) continue
-    const rule = parseRule(line, reading.line, file, errors)
-    if (rule !== undefined) rules.push(rule)
+  const errors: ConfigError[] = []
+  const rules: Rule[] = []
+  const numbers: number[] = []
+  const events = new Map<string, number>()
+  const variables = new Map([['', 0]])
+  for (let from = 0, line = 1; from < text.length; line++) {
+    const found = text.indexOf('\n', from)
+    const end = found < 0 ? text.length : found
+    const to = withoutTrailingSpace(text, from, end)
+    if (to > from && text[from] !== '#') {
+      const rule = parseRule(text.slice(from, to), line, file, errors)
+      if (rule !== undefined) {
+        rules.push(rule)
+        const { env, event, prepend, glob } = rule
+        const start = startOf(literalStart(glob, START_OCTETS))
+        const globFrom = from + env.length + event.length + prepend.length + 3
+        const flags = (prepend === '' ? 0 : HAS_PREPEND) + (isPlainGlob(glob) ? 0 : HAS_BRACKETS)
+        numbers.push(from, to, line, numberOf(events, event), numberOf(variables, env), start)
+        numbers.push(globFrom, globFrom + glob.length, flags)
+      }
+    }
+    from = end + 1
   }
-  return reading.from >= text.length
+  if (errors.length > 0) return err(errors)
+  const table = new Int32Array(new SharedArrayBuffer(numbers.length * Int32Array.BYTES_PER_ELEMENT))
+  table.set(numbers)
+  const set = { text, count: rules.length, table, events: joined(events), variables: joined(variables) }
+  values.set(set, rules)
+  return ok(set)
 }
 
-export const rulesOf = ({ rules, errors }: RulesReading): Result<RuleSet, readonly ConfigError[]> =>
-  errors.length > 0 ? err(errors) : ok({ rules })
+function numberOf(names: Map<string, number>, name: string): number {
+  const known = names.get(name) ?? names.size
+  names.set(name, known)
+  return known
+}
+
+const joined = (names: Map<string, number>): string => [...names.keys()].map((name) => `${name}:`).join('')
+
+/** The rules of sets that this thread has parsed itself. */
+const values = new WeakMap<RuleSet, readonly Rule[]>()
+
+/** All of them. */
+export function rulesIn(set: RuleSet): readonly Rule[] {
+  const known = values.get(set) ?? Array.from({ length: set.count }, (_none, index) => read(set, index))
+  values.set(set, known)
+  return known
+}
+
+/** One, by its index; undefined: there is none. */
+export const ruleAt = (set: RuleSet, index: number): Rule | undefined =>
+  index < set.count ? (values.get(set)?.[index] ?? read(set, index)) : undefined
+
+function read({ text, table }: RuleSet, index: number): Rule {
+  const at = index * COLUMNS
+  const rule = parseRule(text.slice(table[at + FROM], table[at + TO]), table[at + LINE] ?? 0, '', [])
+  if (rule === undefined) throw new Error('the table of the rules does not fit their text')
+  return rule
+}
 
 /** control_readfile cuts spaces, tabs and newlines. A CR is none of them: a file with CR LF endings has a CR in its last field. */
-function withoutTrailingSpace(line: string): string {
-  let size = line.length
-  while (size > 0 && (line[size - 1] === ' ' || line[size - 1] === '\t')) size--
-  return line.slice(0, size)
+function withoutTrailingSpace(text: string, from: number, end: number): number {
+  let to = end
+  while (to > from && (text[to - 1] === ' ' || text[to - 1] === '\t')) to--
+  return to
 }
 
 function parseRule(text: string, line: number, file: string, errors: ConfigError[]): Rule | undefined {

@@ -1,6 +1,6 @@
 // START HERE for the rules: a request and a reply put through control/fixsmtpio.
 //
-//   text ── parse.ts ──> RuleSet ── rulesFor(environment) ──> SessionRules, shared
+//   text ── parse.ts ──> RuleSet, shared by threads ── rulesFor(environment) ──> SessionRules, shared by sessions
 //   client ── rewriteRequest(verb) ──> backend ── rewriteReply(the same verb) ──> client
 //
 // For each line of a reply every rule of the event is tried in the order of the file, its glob against the line as the backend wrote it;
@@ -9,7 +9,7 @@ import { applyToReply, applyToRequest, type RewrittenReply, type SessionRules } 
 import type { Identity } from './fixups.ts'
 
 export type { RewrittenReply, SessionRules } from './apply.ts'
-export { compileSome, rulesFor } from './apply.ts'
+export { rulesFor } from './apply.ts'
 export type { Identity } from './fixups.ts'
 
 /** `line` with its line ending; `event` is the verb, in any case. */

@@ -5,7 +5,7 @@ import type { RuleFields, RuleStep } from '../contract/daemon.ts'
 import type { ConfigError } from '../protocol/errors.ts'
 import { explainReply, explainRequest, type TraceStep } from '../rules/explain.ts'
 import type { Identity } from '../rules/fixups.ts'
-import { parseRules } from '../rules/parse.ts'
+import { parseRules, ruleAt, rulesIn } from '../rules/parse.ts'
 import { rulesFor } from '../rules/rewrite.ts'
 import type { RuleSet } from '../rules/ruleset.ts'
 
@@ -45,11 +45,11 @@ function answered(asked: Evaluation): Evaluated {
 }
 
 /** A glob takes its own length times that of the line, unless it is plain. Every line of a reply is matched. */
-function worst({ rules: all }: RuleSet, { event, request = '', reply = '' }: Evaluation): number {
+function worst(set: RuleSet, { event, request = '', reply = '' }: Evaluation): number {
   const name = event.toLowerCase()
   const lines = reply.split('\n').length
   let steps = 0
-  for (const { event: of, glob, prepend } of all) {
+  for (const { event: of, glob, prepend } of rulesIn(set)) {
     if (of !== name) continue
     steps += prepend.length + request.length + lines
     steps += /[*?[\\].|[?[\\]/s.test(glob) ? glob.length * reply.length : glob.length * lines
@@ -80,12 +80,8 @@ function evaluated(set: RuleSet, { who, event, request, reply, set: names }: Eva
   }
 }
 
-function stepOf(
-  { rules: all }: RuleSet,
-  { rule: index, matched, before, after }: TraceStep,
-  what: 'request' | 'reply',
-): RuleStep {
-  const rule = all[index]
+function stepOf(set: RuleSet, { rule: index, matched, before, after }: TraceStep, what: 'request' | 'reply'): RuleStep {
+  const rule = ruleAt(set, index)
   const exits = what === 'reply' && matched && rule?.exitcode !== undefined
   return {
     rule: rule?.text ?? '',

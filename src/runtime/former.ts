@@ -5,6 +5,8 @@
 // Their program may be an older one: what it does not understand of us, it answers with an error, and nobody waits for more.
 
 import { monotonic } from '../edge/clock.ts'
+import type { ToLane } from '../lane/messages.ts'
+import { encodeMessage } from '../session/codec.ts'
 import { decode64, encode64, type FormerSays, type LaneKept, laneKept, type ServingSays } from './baton.ts'
 import { type LaneHandle, LaneTalk, type PoolEvents } from './lane-talk.ts'
 
@@ -30,8 +32,8 @@ class FormerLane extends LaneTalk {
     this.send = send
   }
 
-  post(bytes: Uint8Array): void {
-    this.send(this.pid, { lane: this.lane, bytes: encode64(bytes) })
+  post(message: ToLane): void {
+    this.send(this.pid, { lane: this.lane, bytes: encode64(encodeMessage(message)) })
   }
 
   end(why: string): void {

@@ -1,6 +1,6 @@
 // A lane as the main thread sees it: questions and answers, whatever carries them.
 
-import type { FromLane, QuestionName, Questions } from '../lane/messages.ts'
+import type { FromLane, QuestionName, Questions, ToLane } from '../lane/messages.ts'
 import { decodeMessage, encodeMessage } from '../session/codec.ts'
 import type { Heard } from './totals.ts'
 
@@ -28,6 +28,10 @@ export interface LaneHandle {
   /** Ends the thread without waiting for its sessions. */
   end(why: string): void
 }
+
+/** What a message port of a lane takes: octets, or what threads can share. */
+export const posted = (message: ToLane): Uint8Array | ToLane =>
+  message.q === 'prepare' ? message : encodeMessage(message)
 
 export interface PoolEvents {
   /** Something other than an answer. */
@@ -83,7 +87,7 @@ export abstract class LaneTalk implements LaneHandle {
   }
 
   /** Hands a message to the lane. */
-  abstract post(bytes: Uint8Array): void
+  abstract post(message: ToLane): void
 
   abstract end(why: string): void
 
@@ -100,12 +104,12 @@ export abstract class LaneTalk implements LaneHandle {
         reject(new LaneSilent(`lane ${this.lane} did not answer ${q} within ${withinSeconds} s`))
       }, withinSeconds * 1000)
       this.waiting.set(n, { resolve, reject, timer })
-      this.post(encodeMessage({ q, n, ask }))
+      this.post({ q, n, ask } as ToLane)
     })
   }
 
   tell<Q extends QuestionName>(q: Q, ask: Questions[Q]['ask']): void {
-    if (this.state !== 'dead') this.post(encodeMessage({ q, n: 0, ask }))
+    if (this.state !== 'dead') this.post({ q, n: 0, ask } as ToLane)
   }
 
   hear(bytes: Uint8Array): void {

@@ -5,16 +5,16 @@ import { MessageChannel, type MessagePort, receiveMessageOnPort } from 'node:wor
 import { Piscina } from 'piscina'
 import { monotonic } from '../edge/clock.ts'
 import type { LaneTask } from '../lane/lane.ts'
-import type { FromLane, LaneStart } from '../lane/messages.ts'
+import type { FromLane, LaneStart, ToLane } from '../lane/messages.ts'
 import { newUsage, SLOTS, setProbe, setUse } from '../lane/usage.ts'
 import type { Room } from '../limits/room.ts'
 import { decodeMessage } from '../session/codec.ts'
-import { type LaneHandle, LaneTalk, type PoolEvents } from './lane-talk.ts'
+import { type LaneHandle, LaneTalk, type PoolEvents, posted } from './lane-talk.ts'
 
 /** A lane of this process. */
 export interface OwnLane extends LaneHandle {
-  /** Hands a message to it. */
-  readonly post: (bytes: Uint8Array) => void
+  /** Hands a message of another main thread to it. */
+  readonly postBytes: (bytes: Uint8Array) => void
   /** What it says is for another main thread from now on; undefined: for this one again. */
   readonly hear: (bytes: Uint8Array) => void
   readonly speakTo: (elsewhere: ((bytes: Uint8Array) => void) | undefined) => void
@@ -104,7 +104,11 @@ class LaneTaskHandle extends LaneTalk implements OwnLane {
     )
   }
 
-  post(bytes: Uint8Array): void {
+  post(message: ToLane): void {
+    this.near.postMessage(posted(message))
+  }
+
+  postBytes(bytes: Uint8Array): void {
     this.near.postMessage(bytes)
   }
 

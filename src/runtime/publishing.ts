@@ -90,7 +90,7 @@ export function startPublishing(
 const withNewest = (
   kept: readonly KeptGeneration[],
   { config, ...stored }: StoredGeneration,
-): readonly KeptGeneration[] => [...kept, { ...stored, rules: config.rules.rules.length }].slice(-GENERATIONS_KEPT)
+): readonly KeptGeneration[] => [...kept, { ...stored, rules: config.rules.count }].slice(-GENERATIONS_KEPT)
 
 /** The plan for these files, the directory's if none are given, as things are now. */
 export const planFor = (publishing: Publishing, disk?: Disk, only?: readonly string[]): Plan =>
@@ -99,10 +99,11 @@ export const planFor = (publishing: Publishing, disk?: Disk, only?: readonly str
 /** Other certificates, or another use of them. */
 export const changesTls = ({ changed }: Plan): boolean => changed.some((name) => name.startsWith('tls'))
 
-export const textsOf = ({ generation, sha256, texts }: StoredGeneration): GenerationTexts => ({
+export const textsOf = ({ generation, sha256, texts, config }: StoredGeneration): GenerationTexts => ({
   generation,
   sha256,
-  texts,
+  texts: Object.fromEntries(Object.entries(texts).filter(([name]) => name !== 'fixsmtpio')),
+  rules: config.rules,
 })
 
 /** A change that every lane is ready for, and none has. */
@@ -173,21 +174,16 @@ async function publish(
   host.log('info', 'published', { generation, sha256, ...told(planned, order), ...took })
   host.emit({ at: Date.now(), topic: 'config', name: 'published', data: { generation, sha256, by } })
   if (planned.changed.includes('fixsmtpio')) {
-    const rules = config.rules.rules.length
-    const data = { generation, rules, before: before.config.rules.rules.length }
+    const rules = config.rules.count
+    const data = { generation, rules, before: before.config.rules.count }
     host.emit({ at: Date.now(), topic: 'rules', name: 'changed', data })
   }
   return { before, after: stored, lanes: acknowledged, milliseconds }
 }
 
-/** A lane that serves compiles 100,000 rules in a second or two; whether it lives is for the pings to say. */
-const PREPARING_SECONDS = 60
-
 /** First every lane prepares; after one refusal nothing has changed anywhere. */
 async function prepare(lanes: readonly LaneHandle[], stored: StoredGeneration): Promise<Refusal | undefined> {
-  const prepared = await Promise.allSettled(
-    lanes.map((lane) => lane.ask('prepare', textsOf(stored), PREPARING_SECONDS)),
-  )
+  const prepared = await Promise.allSettled(lanes.map((lane) => lane.ask('prepare', textsOf(stored))))
   const refusal = prepared.findIndex((one) => one.status === 'rejected' || one.value.errors.length > 0)
   if (refusal < 0) return undefined
   forgetOn(lanes, stored)
@@ -217,7 +213,7 @@ async function switchTo(
   const late = host.lanes().filter((lane) => !lanes.includes(lane) && lane.generation !== generation)
   await Promise.allSettled(
     late.map(async (lane) => {
-      await lane.ask('prepare', textsOf(stored), PREPARING_SECONDS)
+      await lane.ask('prepare', textsOf(stored))
       await lane.ask('publish', { generation, all })
       lane.generation = generation
     }),

@@ -4,7 +4,8 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { compileGlob, literalStart } from '../../src/rules/glob.ts'
+import fc from 'fast-check'
+import { compileGlob, isPlainGlob, literalStart, matchesPlain } from '../../src/rules/glob.ts'
 
 /** xorshift32: the same patterns in every run. */
 function randomFrom(seed: number): (below: number) => number {
@@ -130,4 +131,18 @@ void test('patterns made to be slow are not', () => {
     // By backtracking it would not end before the tests are ended.
     assert.equal(matches(line), false)
   }
+})
+
+void test('a plain pattern inside a text matches as if it had been compiled by itself', () => {
+  const part = fc.string({ unit: fc.constantFrom('a', 'b', '*', '?', ' '), maxLength: 9 })
+  const text = fc.string({ unit: fc.constantFrom('a', 'b', ' ', '\n'), maxLength: 12 })
+  fc.assert(
+    fc.property(part, part, part, text, (before, pattern, after, subject) => {
+      assert.ok(isPlainGlob(pattern))
+      const within = `${before}${pattern}${after}`
+      const matched = matchesPlain(within, before.length, before.length + pattern.length, subject)
+      assert.equal(matched, compileGlob(pattern)(subject))
+    }),
+  )
+  for (const pattern of ['[a]', 'a\\*', 'a\0']) assert.ok(!isPlainGlob(pattern), pattern)
 })

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
-import { parseRules } from '../../src/rules/parse.ts'
+import { parseRules, rulesIn } from '../../src/rules/parse.ts'
 import { held } from '../protocol/results.ts'
 
 const FILE = 'control/fixsmtpio'
@@ -9,7 +9,7 @@ const FILE = 'control/fixsmtpio'
 /** Errors as `line:column problem`, or the rules' texts. */
 function parsed(text: string): string[] {
   return parseRules(text, FILE).match(
-    (set) => set.rules.map((rule) => rule.text),
+    (set) => rulesIn(set).map((rule) => rule.text),
     (errors) =>
       errors.map(({ file, line, column, problem }) => `${file === FILE ? '' : file}${line}:${column} ${problem}`),
   )
@@ -96,7 +96,7 @@ for (const [what, text, rules] of TAKEN) {
 }
 
 void test('the fields of a rule, and a response with colons', () => {
-  const { rules } = held(parseRules('\n X:NoOp\xc9:NOOP :25[0-9]*:055:250 a:b::\xe9', FILE))
+  const rules = rulesIn(held(parseRules('\n X:NoOp\xc9:NOOP :25[0-9]*:055:250 a:b::\xe9', FILE)))
   assert.deepEqual(rules, [
     {
       line: 2,
@@ -113,7 +113,7 @@ void test('the fields of a rule, and a response with colons', () => {
 
 void test('the responses that are not text, by their new names and their old', () => {
   const names = ['', '&fixsmtpio_noop', '&qmail-leavesmtpio', '&fixsmtpio_fixup', '&qmail-fixsmtpio']
-  const { rules } = held(parseRules(names.map((name) => `:ehlo::*::${name}`).join('\n'), FILE))
+  const rules = rulesIn(held(parseRules(names.map((name) => `:ehlo::*::${name}`).join('\n'), FILE)))
   assert.deepEqual(
     rules.map((rule) => rule.response.kind),
     ['remove', 'noop', 'noop', 'fixup', 'fixup'],
@@ -121,7 +121,7 @@ void test('the responses that are not text, by their new names and their old', (
 })
 
 void test('the control/fixsmtpio that is shipped is the recommended one', () => {
-  const { rules } = held(parseRules(readFileSync('control/fixsmtpio', 'latin1'), FILE))
+  const rules = rulesIn(held(parseRules(readFileSync('control/fixsmtpio', 'latin1'), FILE)))
   assert.deepEqual(
     rules.map((rule) => rule.text),
     [

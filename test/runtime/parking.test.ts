@@ -5,7 +5,7 @@ import { after, afterEach, beforeEach, describe, it } from 'node:test'
 import type { ControlTexts } from '../../src/config/knobs.ts'
 import { controlTexts } from '../support/control.ts'
 import { StreamEnd } from '../support/fake-helper.ts'
-import { endWorker, type Lane, startLane, until } from '../support/lane.ts'
+import { endWorker, generationOf, type Lane, startLane, until } from '../support/lane.ts'
 import { miniBackend } from '../support/mini-backend.ts'
 import { parseTranscripts } from '../support/transcript.ts'
 
@@ -240,8 +240,7 @@ void describe('a parked backend', () => {
   void it('is discarded by a reload, and what runs over a reload is not parked', async () => {
     await session('QUIT\r\n')
     const { client } = await login('you')
-    const next = { generation: 2, sha256: '', texts: texts() }
-    await lane.ask('prepare', next)
+    await lane.ask('prepare', generationOf(2, texts()))
     await lane.ask('publish', { generation: 2, all: false })
     assert.equal(await parked(), 0)
     await say(client, 'QUIT\r\n')
@@ -257,7 +256,7 @@ void describe('a parked backend', () => {
     assert.ok(end !== undefined)
     end.onText = () => {
       void lane
-        .ask('prepare', { generation: 2, sha256: '', texts: texts() })
+        .ask('prepare', generationOf(2, texts()))
         .then(() => lane.ask('publish', { generation: 2, all: false }))
         .then(() => end.send('250 ok\r\n250 hello\r\n'))
     }

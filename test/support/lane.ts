@@ -3,10 +3,14 @@
 import { once } from 'node:events'
 import { connect } from 'node:net'
 import { MessageChannel, Worker } from 'node:worker_threads'
+import { rulesText } from '../../src/config/config.ts'
 import type { ControlTexts } from '../../src/config/knobs.ts'
-import type { FromLane, LaneStart, QuestionName, Questions } from '../../src/lane/messages.ts'
+import type { FromLane, GenerationTexts, LaneStart, QuestionName, Questions, ToLane } from '../../src/lane/messages.ts'
 import { newUsage } from '../../src/lane/usage.ts'
-import { decodeMessage, encodeMessage } from '../../src/session/codec.ts'
+import { parseRules } from '../../src/rules/parse.ts'
+import { posted } from '../../src/runtime/lane-talk.ts'
+import { decodeMessage } from '../../src/session/codec.ts'
+import { held } from '../protocol/results.ts'
 import { bindAddress } from './binding.ts'
 import { controlTexts } from './control.ts'
 import { type FakeHelper, fakeHelper, StreamEnd } from './fake-helper.ts'
@@ -64,7 +68,7 @@ export async function startLane(texts: ControlTexts, more: Partial<LaneStart> = 
     place: lanes,
     boot: 'test',
     lanes: 1,
-    published: { generation: 1, sha256: '', texts },
+    published: generationOf(1, texts),
     descriptors: [[bound.fd]],
     helper: { socket: helper.path },
     descriptorsForSessions: 2000,
@@ -84,7 +88,7 @@ export async function startLane(texts: ControlTexts, more: Partial<LaneStart> = 
     ask: (q, ask) =>
       new Promise((resolve, reject) => {
         waiting.set(next, { resolve, reject })
-        near.postMessage(encodeMessage({ q, n: next, ask }))
+        near.postMessage(posted({ q, n: next, ask } as ToLane))
         next += 1
       }),
     log: () => log,
@@ -107,6 +111,14 @@ export async function startLane(texts: ControlTexts, more: Partial<LaneStart> = 
   await until('the lane to be ready', () => ready)
   return lane
 }
+
+/** As the main thread gives it to a lane. */
+export const generationOf = (generation: number, texts: ControlTexts): GenerationTexts => ({
+  generation,
+  sha256: '',
+  texts,
+  rules: held(parseRules(rulesText(texts), 'control/fixsmtpio')),
+})
 
 /** `smtp tries=5` and the rest of a transcript's `with:`, as control files. */
 export function textsOf(options: string): ControlTexts {

@@ -22,6 +22,7 @@ import { sha256Of } from '../../edge/control-files.ts'
 import { bytesOf } from '../../protocol/bytes.ts'
 import { controlLines } from '../../protocol/control-lines.ts'
 import { VERBS } from '../../protocol/verbs.ts'
+import { rulesIn } from '../../rules/parse.ts'
 import type { RuleSet } from '../../rules/ruleset.ts'
 import type { KeptGeneration } from '../memory.ts'
 import { lastDifferent, planFor, type Refusal, refusalErrors, reloadSamples } from '../publishing.ts'
@@ -83,7 +84,7 @@ async function status(runtime: Runtime): Promise<ConfigStatus> {
   const isCurrent = ({ generation }: KeptGeneration) => generation === current.generation
   const inUse = kept.filter((stored) => isCurrent(stored) || (sessions.get(stored.generation) ?? 0) > 0)
   return {
-    current: shown({ ...current, rules: current.config.rules.rules.length }, sessions),
+    current: shown({ ...current, rules: current.config.rules.count }, sessions),
     files: fileStates(runtime),
     ...(lastError === undefined ? {} : { lastError }),
     generations: inUse.map((stored) => shown(stored, sessions)),
@@ -212,7 +213,7 @@ async function published(
     changed,
     needsRestart,
     warnings: warnings.list,
-    rules: config.rules.rules.length,
+    rules: config.rules.count,
     olderSessions: older,
   }
 }
@@ -264,7 +265,8 @@ const knownEvent = (event: string): string => (VERBS.has(event.toUpperCase()) ? 
 /** With more rules than this only those that have matched are shown. */
 const RULES_SHOWN = 1000
 
-function ruleSamples({ rules }: RuleSet, hits: Uses['hits']): readonly Sample[] {
+function ruleSamples(set: RuleSet, hits: Uses['hits']): readonly Sample[] {
+  const rules = rulesIn(set)
   const told = new Set<string>()
   const samples: Sample[] = []
   for (const rule of rules) {

@@ -8,6 +8,7 @@ import type { Daemon, RpcFailure } from '../../contract/daemon.ts'
 import { notFound } from '../../contract/failure.ts'
 import { promisesStatus } from '../../protocol/status.ts'
 import type { Identity } from '../../rules/fixups.ts'
+import { rulesIn } from '../../rules/parse.ts'
 import { createEvaluator, type Evaluate } from '../evaluator.ts'
 import type { Runtime } from '../runtime.ts'
 import { usesOf } from './uses.ts'
@@ -23,7 +24,7 @@ const methodsOf = (runtime: Runtime, evaluate: Evaluate): Daemon['rules'] => ({
     if (stored.isErr()) return err(stored.error)
     const { generation: number, sha256, config } = stored.value
     const { hits } = await usesOf(runtime)
-    const rules = config.rules.rules.map(({ line, text, event }) => {
+    const rules = rulesIn(config.rules).map(({ line, text, event }) => {
       const hit = hits.get(text)
       return { line, text, event, hits: hit?.count ?? 0, ...(hit === undefined ? {} : { lastHit: hit.last }) }
     })
