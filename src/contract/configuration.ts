@@ -89,7 +89,10 @@ export interface Explanation extends Meaning {
   /** The file on disk differs from the one that is explained. */
   readonly drift: boolean
   readonly needsRestart: boolean
-  /** Of a rule: replies that it matched; of a limit: what it refused; of a listener: sessions that it accepted. */
+  /**
+   * Of a rule: replies that it matched; of a limit: what it refused; of a listener: sessions that it accepted; of an access line: clients
+   * that it decided on; of a line of senders: MAIL commands that it judged; of certusers: certificates that it fitted.
+   */
   readonly hits?: number
   readonly lastHit?: number
   /** Generations that say the same there, with their sessions. */

@@ -39,7 +39,7 @@ export function countedBy(totals: Totals, living: Iterable<Heard>, zero: readonl
   return [...sums.values()]
 }
 
-/** By the rule's text. */
+/** By the rule's text, or the lineKey of another line. */
 export function hitsBy(totals: Totals, living: Iterable<Heard>): ReadonlyMap<string, Hits> {
   const sums = new Map(totals.hits)
   for (const { hits } of living) for (const hit of hits) addHit(sums, hit)

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { compileConfig } from '../../src/config/config.ts'
-import { explain, knobNamed, lineAt } from '../../src/config/explain.ts'
+import { explain, fileNamed, lineAt } from '../../src/config/explain.ts'
 import { type ControlTexts, KNOBS, type KnobName } from '../../src/config/knobs.ts'
 import type { Meaning } from '../../src/contract/configuration.ts'
 
@@ -152,6 +152,20 @@ void describe('a line of a control file in words', () => {
     assert.deepEqual([meaning('chains', 12).name, meaning('chains', 2).name], ['mailbox', undefined])
   })
 
+  void it('an access file names the listeners whose clients it judges', () => {
+    const texts = {
+      ...TEXTS,
+      listeners: `${TEXTS.listeners}127.0.0.1:25 smtp submission access=access-office name=office tls=off\n`,
+      'access-office': '# staff\n10.:allow\n:deny\n',
+    }
+    const loaded = { texts, config: compileConfig(texts)._unsafeUnwrap() }
+    const found = explain(loaded, 'access-office', 3)._unsafeUnwrap()
+    assert.deepEqual([found.kind, found.text, found.usedBy], ['access', ':deny', ['listener office']])
+    assert.match(found.does.join(' '), /^Clients that no other line is for are refused/)
+    assert.deepEqual(explain(loaded, 'access-office', undefined)._unsafeUnwrap().usedBy, ['listener office'])
+    assert.deepEqual(explain(loaded, 'access', 1)._unsafeUnwrap().usedBy, ['listener sub', 'listener pop3:110'])
+  })
+
   void it('every file has words as a whole, with the value in force', () => {
     for (const { name } of KNOBS) {
       const { kind, does } = meaning(name)
@@ -172,9 +186,12 @@ void describe('a line of a control file in words', () => {
 
   void it('a file goes by its name, wherever it is', () => {
     for (const file of ['limits', 'control/limits', '/etc/acceptd/limits'])
-      assert.equal(knobNamed(file)._unsafeUnwrap(), 'limits')
-    assert.equal(knobNamed('limit')._unsafeUnwrapErr(), 'there is no control file limit; did you mean limits?')
-    assert.equal(knobNamed('__proto__')._unsafeUnwrapErr(), 'there is no control file __proto__')
+      assert.equal(fileNamed(file, [])._unsafeUnwrap(), 'limits')
+    const problem = (file: string) => fileNamed(file, ['access-office'])._unsafeUnwrapErr()
+    assert.equal(problem('limit'), 'there is no control file limit; did you mean limits?')
+    assert.equal(problem('__proto__'), 'there is no control file __proto__')
+    assert.equal(problem('access-ofice'), 'there is no control file access-ofice; did you mean access-office?')
+    assert.equal(fileNamed('/etc/acceptd/access-office', ['access-office'])._unsafeUnwrap(), 'access-office')
   })
 
   void it('lines end with LF, and what is at their end is no part of them', () => {

@@ -87,3 +87,32 @@ void test('acceptctl takes FILE:LINE as one word', () => {
   assert.equal(params('me:0'), 'line is a whole number, at least 1; not 0')
   assert.equal(params('me:1', 'x'), 'config explain takes no x')
 })
+
+void test('lines of access, senders and their files have hits, and the listeners that they judge', async (t) => {
+  const { control, host } = await fixture(t, 0, {
+    serving: 'smtp submission name=submission access=access-office',
+    files: {
+      access: ':allow\n',
+      'access-office': '# staff\n127.0.0.:allow\n:deny\n',
+      senders: 'ann ann@example\n* %@example\n',
+    },
+  })
+  const client = wire(control)
+  t.after(() => client.end())
+  const explain = async (file: string, line: number) => (await client.call('config.explain', { file, line })).result
+  const office = await explain('access-office', 2)
+  assert.deepEqual(
+    [office.file, office.kind, office.text, office.usedBy, office.hits],
+    ['control/access-office', 'access', '127.0.0.:allow', ['listener submission'], 3],
+  )
+  assert.ok(Date.parse(office.lastHit) > 0)
+  assert.deepEqual([(await explain('access-office', 3)).hits, (await explain('access', 1)).usedBy], [0, []])
+  const alice = await host.login('zoe')
+  await host.say(alice, 'MAIL FROM:<zoe@example>\r\n', /^250 /)
+  await host.say(alice, 'RSET\r\nMAIL FROM:<eve@example>\r\n', /553 /)
+  assert.deepEqual([(await explain('senders', 1)).hits, (await explain('senders', 2)).hits], [0, 2])
+  // A line that has moved goes on being counted.
+  host.write('senders', '# users\n\nann ann@example\n* %@example\n')
+  await client.call('config.reload', {})
+  assert.equal((await explain('senders', 4)).hits, 2)
+})

@@ -23,7 +23,9 @@ export const explainMethods = {
       since: z.object({ generation: count, published: time }).describe('Since when it says so without a gap.'),
       hits: count
         .optional()
-        .describe('Of a rule replies that it matched, of a limit refusals, of a listener sessions accepted.'),
+        .describe(
+          'Of a rule replies that it matched, of a limit refusals, of a listener sessions accepted, of an access line clients decided on, of a line of senders MAIL commands judged, of certusers certificates that it fitted.',
+        ),
       lastHit: time.optional(),
       sessions: count.describe('Those that it is about: of the filter, of the chain, else of the generations.'),
       filter: z

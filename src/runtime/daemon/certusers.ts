@@ -5,5 +5,5 @@ import type { Daemon } from '../../contract/daemon.ts'
 import type { Runtime } from '../runtime.ts'
 
 export const certusersOf = (runtime: Runtime): Daemon['certusers'] => ({
-  evaluate: (name) => usersNamed(runtime.current().config.certUsers, [name]),
+  evaluate: (name) => usersNamed(runtime.current().config.certUsers, [name]).map(({ user, line }) => ({ user, line })),
 })

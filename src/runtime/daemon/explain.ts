@@ -1,13 +1,14 @@
 // The control plane's view of one line of a control file: what it does, since when, how often it did, and who uses it.
 
 import { ok, type Result } from 'neverthrow'
-import { explain, knobNamed, lineAt } from '../../config/explain.ts'
-import { type ControlTexts, type KnobName, knobOf } from '../../config/knobs.ts'
+import { explain, fileNamed, lineAt } from '../../config/explain.ts'
+import { type ControlTexts, knobOf, lineKey } from '../../config/knobs.ts'
 import type { Explanation, Meaning } from '../../contract/configuration.ts'
 import type { RpcFailure } from '../../contract/daemon.ts'
 import { notFound } from '../../contract/failure.ts'
 import { readControlFile } from '../../edge/control-files.ts'
 import type { Runtime } from '../runtime.ts'
+import type { Hits } from '../totals.ts'
 import { listenersOf } from './lanes.ts'
 import { type Uses, usesOf } from './uses.ts'
 
@@ -17,7 +18,7 @@ export async function explainLine(
   line: number | undefined,
 ): Promise<Result<Explanation, RpcFailure>> {
   const { current, control } = runtime.publishing
-  const named = knobNamed(file)
+  const named = fileNamed(file, Object.keys(current.texts))
   if (named.isErr()) return notFound('no-such-file', named.error)
   const name = named.value
   const explained = explain(current, name, line)
@@ -33,14 +34,14 @@ export async function explainLine(
     since: sinceWhen(runtime, says),
     drift: readControlFile(control, name).text !== current.texts[name],
     needsRestart: knobOf(name)?.changes === 'restart',
-    ...(await hitsOf(runtime, meaning, used)),
+    ...(await hitsOf(runtime, name, meaning, used)),
     uses,
     sessions: (await countSessions(runtime, meaning)) ?? uses.reduce((sum, { sessions }) => sum + sessions, 0),
   })
 }
 
 /** Whether a generation says there, or with a line anywhere in the file, what the published one says. */
-function sameAs(current: ControlTexts, name: KnobName, line: number | undefined): (texts: ControlTexts) => boolean {
+function sameAs(current: ControlTexts, name: string, line: number | undefined): (texts: ControlTexts) => boolean {
   const text = current[name]
   const written = line === undefined || text === undefined ? undefined : lineAt(text, line)
   return (texts) => {
@@ -92,16 +93,24 @@ async function countSessions(runtime: Runtime, { kind, filter, name }: Meaning):
   return answers.reduce((sum, lane) => sum + (lane[name] ?? 0), 0)
 }
 
+const shownHits = (hit: Hits | undefined): Pick<Explanation, 'hits' | 'lastHit'> => ({
+  hits: hit?.count ?? 0,
+  ...(hit !== undefined && { lastHit: hit.last }),
+})
+
 async function hitsOf(
   runtime: Runtime,
+  file: string,
   { kind, text = '', name = '' }: Meaning,
   { hits }: Uses,
 ): Promise<Pick<Explanation, 'hits' | 'lastHit'>> {
   switch (kind) {
-    case 'rule': {
-      const hit = hits.get(text)
-      return { hits: hit?.count ?? 0, ...(hit === undefined ? {} : { lastHit: hit.last }) }
-    }
+    case 'rule':
+      return shownHits(hits.get(text))
+    case 'access':
+    case 'sender':
+    case 'certificate':
+      return file === 'tls' ? {} : shownHits(hits.get(lineKey(`control/${file}`, text)))
     case 'limit':
       return { hits: runtime.limits.limiter.refusals.get(name) ?? 0 }
     case 'listener': {

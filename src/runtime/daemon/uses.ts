@@ -6,7 +6,7 @@ import type { Hits } from '../totals.ts'
 export interface Uses {
   /** By generation. */
   readonly sessions: ReadonlyMap<number, number>
-  /** By the rule's text, of lanes that have ended, too. */
+  /** By the rule's text, or the lineKey of another line; of lanes that have ended, too. */
   readonly hits: ReadonlyMap<string, Hits>
 }
 
