@@ -59,6 +59,6 @@ export const LOG_ERRORS_KEPT = 1000
 
 export interface LogErrors {
   readonly errors: readonly LogError[]
-  /** All since then are here: since the runtime began, or since the oldest, if there were more than are kept. */
+  /** All since then are here: since the first runtime began to keep them, or since the oldest, if there were more than are kept. */
   readonly since: number
 }

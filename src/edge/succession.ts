@@ -10,6 +10,7 @@
 // their sessions; what they and the serving main thread say to each other goes through acceptd: { toServing } and { toFormer }.
 
 import type { ChildProcess } from 'node:child_process'
+import { LOG_ERRORS_KEPT, type LogError } from '../contract/log.ts'
 
 /** Why a runtime does not serve: a sentence, and what was found wrong with the configuration. */
 export interface NotTaken {
@@ -38,6 +39,8 @@ export type FromAcceptd =
   | { readonly fromServing: unknown }
   /** Undefined: it has ended. */
   | { readonly fromFormer: { readonly pid: number; readonly message?: unknown } }
+  /** Warnings and errors of acceptd itself. */
+  | { readonly errors: readonly LogError[] }
 
 /** What a runtime says to the process that started it, and hears. */
 export interface AcceptdChannel {
@@ -78,6 +81,9 @@ export interface SuccessionHost {
   readonly log: (event: string, fields: Record<string, string | number>) => void
 }
 
+/** What the log calls a runtime that finishes its sessions. */
+export const FORMER = 'former-runtime'
+
 /** From its start to its first client. */
 const PATIENCE_MILLISECONDS = 60_000
 /** Runtimes that finish their sessions: each is a process. */
@@ -89,6 +95,9 @@ export class Succession {
   private next: ChildProcess | undefined
   private trial = false
   private timer: NodeJS.Timeout | undefined
+  /** A runtime that has said that it serves, and what none has been told. */
+  private listener: ChildProcess | undefined
+  private untold: LogError[] = []
   /** The highest number that a lane has had. */
   lastLane = 0
 
@@ -105,6 +114,18 @@ export class Succession {
     runtime.on('error', (error) => {
       if (runtime === this.next) this.failed({ message: `the new runtime: ${error.message}` })
     })
+  }
+
+  /** For log.errors: the runtime that serves hears it, or the next one, if there is none. */
+  report(error: LogError): void {
+    this.untold = [...this.untold, error].slice(-LOG_ERRORS_KEPT)
+    this.tell()
+  }
+
+  private tell(): void {
+    if (this.listener?.connected !== true || this.untold.length === 0) return
+    send(this.listener, { errors: this.untold })
+    this.untold = []
   }
 
   /** acceptd stops: the next one will not serve. */
@@ -138,7 +159,15 @@ export class Succession {
     else if ('toFormer' in message)
       send(this.formers.get(message.toFormer.pid), { fromServing: message.toFormer.message })
     // One that was started because another had died.
-    else if ('ready' in message) for (const former of this.formers.values()) send(former, { announce: true })
+    else if ('ready' in message) {
+      for (const former of this.formers.values()) send(former, { announce: true })
+      this.tellFrom(runtime)
+    }
+  }
+
+  private tellFrom(runtime: ChildProcess): void {
+    this.listener = runtime
+    this.tell()
   }
 
   private begin(
@@ -170,6 +199,7 @@ export class Succession {
     else if ('serving' in message) {
       this.over()
       this.host.adopt(runtime)
+      this.tellFrom(runtime)
       if (serving?.pid === undefined || serving.exitCode !== null || serving.signalCode !== null) return
       this.formers.set(serving.pid, serving)
       send(serving, { retire: { pid: runtime.pid ?? 0 } })
@@ -193,7 +223,7 @@ export class Succession {
     if (runtime === this.next)
       this.failed({ message: `the new runtime ended with ${how} before it served; the log says why` })
     else if (this.formers.delete(pid)) {
-      this.host.log('child-ended', { name: 'former-runtime', pid, how })
+      this.host.log('child-ended', { name: FORMER, pid, how })
       send(this.host.serving(), { fromFormer: { pid } })
     } else if (this.next !== undefined && runtime === this.host.serving())
       this.failed({ message: 'the runtime that serves has died' })

@@ -6,13 +6,16 @@
 import { type ChildProcess, type SendHandle, spawn, spawnSync } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import type { LogLevel } from '../contract/daemon.ts'
+import type { LogError } from '../contract/log.ts'
 import type { HelperMode } from '../protocol/helper.ts'
 import { closeDescriptors, descriptorsAtStart, hearStopping, socketOn, supplyDescriptors } from './descriptors.ts'
 import { KeptProgram } from './kept-program.ts'
 import type { Bound } from './launcher.ts'
+import { logError, logLine } from './log.ts'
 import { hearStarter, obeySignals } from './signals.ts'
 import { descriptorLimit } from './sizing.ts'
-import { Succession } from './succession.ts'
+import { FORMER, Succession } from './succession.ts'
 
 export interface SupervisorOptions {
   /** Started by root: the helper has its own chains. */
@@ -31,6 +34,15 @@ export interface SupervisorOptions {
 }
 
 type Log = (event: string, fields: Record<string, string | number>) => void
+
+/** Of events that are no mere information. */
+const LEVELS: Readonly<Record<string, LogLevel>> = {
+  'child-failed': 'error',
+  'helper-refuses': 'error',
+  'launcher-died': 'error',
+  'child-ended': 'warn',
+  'helper-socket-gone': 'warn',
+}
 
 /** Of proc_pid_stat(5), counted from the state, which follows the command's name; the number that sched(7) gives the usual policy. */
 const POLICY_FIELD = 38
@@ -57,7 +69,18 @@ const LAST_WORDS: readonly (number | null)[] = [0, 71, 78]
 /** Milliseconds that the helper has to end in. */
 const HELPER_END = 2000
 
-export function supervise(options: SupervisorOptions, log: Log): void {
+/** `write` gets lines of the log. */
+export function supervise(options: SupervisorOptions, write: (text: string) => void): void {
+  /** Before there is somebody to report to. */
+  const early: LogError[] = []
+  let report = (error: LogError): void => void early.push(error)
+  const log: Log = (event, fields) => {
+    // Its end is what was wanted.
+    const level = fields['name'] === FORMER ? 'info' : (LEVELS[event] ?? 'info')
+    write(logLine(level, event, fields))
+    const error = logError(level, event, fields)
+    if (error !== undefined) report(error)
+  }
   gatherEvents(log)
   const checked = checkHelper(options.helper, options.root ? undefined : chainsOf(options))
   if (!checked.ok) log('helper-refuses', { said: checked.said })
@@ -81,6 +104,8 @@ export function supervise(options: SupervisorOptions, log: Log): void {
     adopt: (child) => runtime.keep(child),
     log,
   })
+  report = (error) => succession.report(error)
+  early.forEach(report)
 
   function startServing(): ChildProcess {
     const child = start({ firstLane: succession.lastLane, standby: false })

@@ -8,7 +8,7 @@ import { monotonic } from '../edge/clock.ts'
 import { isLogged, type LogFields, logError, logLine } from '../edge/log.ts'
 import { createHistory, type History } from './history.ts'
 import type { LaneHandle } from './lane-talk.ts'
-import { createLogErrors, type KeptErrors } from './log-errors.ts'
+import type { KeptErrors } from './log-errors.ts'
 
 type Tracer = (lines: readonly TraceLine[]) => void
 
@@ -29,7 +29,12 @@ export interface Audience {
 /** Events go on being kept so long after the last subscriber has left, and after a runtime that died. */
 const KEEP_MILLISECONDS = 10 * 60_000
 
-export function newAudience(write: (text: string) => void, levels: LogLevels, isReplacement: boolean): Audience {
+export function newAudience(
+  write: (text: string) => void,
+  levels: LogLevels,
+  isReplacement: boolean,
+  errors: KeptErrors,
+): Audience {
   const subscribers = new Set<(event: NumberedEvent) => void>()
   return {
     write,
@@ -37,7 +42,7 @@ export function newAudience(write: (text: string) => void, levels: LogLevels, is
     history: createHistory((event) => {
       for (const hear of subscribers) hear(event)
     }),
-    errors: createLogErrors(),
+    errors,
     keepUntil: isReplacement ? monotonic() + KEEP_MILLISECONDS : 0,
     tracers: new Map(),
     levels,

@@ -10,6 +10,7 @@ import type { LogComponent, LogLevels } from '../contract/log.ts'
 import type { Sample } from '../contract/metrics.ts'
 import { monotonic } from '../edge/clock.ts'
 import { descriptorRequests, sayStopping } from '../edge/descriptors.ts'
+import { errorsFile } from '../edge/errors-file.ts'
 import { type LogFields, useLogFormat } from '../edge/log.ts'
 import type { LogWriter } from '../edge/log-writer.ts'
 import { openStore } from '../edge/store.ts'
@@ -38,6 +39,7 @@ import type { FleetService } from './fleet.ts'
 import type { LaneHandle } from './lane-talk.ts'
 import { closeAll, supplied } from './leases.ts'
 import { createLimits, type LimitsService } from './limits.ts'
+import { createLogErrors } from './log-errors.ts'
 import { type Block, contentOf, recall } from './memory.ts'
 import { forgetLevels, levelsInForce, memoryOf, type Orders, ordersOf } from './orders.ts'
 import { type Threads, workerThreads } from './pool.ts'
@@ -102,7 +104,7 @@ export interface Runtime extends Listening {
   recycle(lane: number): Promise<LaneHandle | NotRecycled>
   /** Totals of what lanes have counted; `zero` has what is to be there from the start. */
   counted(zero: readonly Sample[]): readonly Sample[]
-  /** By the rule's text. */
+  /** By the rule's text, or the lineKey of another line. */
   hits(): ReadonlyMap<string, Hits>
   pause(listener: number, mode: PauseMode | undefined): Promise<void>
   paused(): readonly (PauseMode | undefined)[]
@@ -158,7 +160,9 @@ export async function startRuntime(
   const orders = ordersOf(options, publishing, memory)
   useLogFormat(publishing.current.config.logFormat)
   const replaces = options.restarts > 0 || options.standby === true
-  const audience = newAudience(write, levelsInForce(publishing, orders), replaces)
+  const errors = createLogErrors(errorsFile(options.state))
+  if (options.standby !== true) errors.goOn()
+  const audience = newAudience(write, levelsInForce(publishing, orders), replaces, errors)
   tellBeginning(audience, options, begun.value, troubles)
   const watch = watchOf(options, audience)
   const certificates = certificatesOf(audience, (material) => void askLanes(crew, 'tls', material))
@@ -202,7 +206,7 @@ export async function startRuntime(
       orders.overrides = overrides
       save()
     },
-    saved: () => store.saved(),
+    saved: async () => void (await Promise.all([store.saved(), errors.saved()])),
     notSaved: () => store.trouble(),
     linesLost: dropped,
     helperUp: () => watch?.connected(),
@@ -214,7 +218,7 @@ export async function startRuntime(
       sayStopping()
       closeAll(crew.leases)
       await stopCrew(crew, graceSeconds)
-      await store.saved()
+      await Promise.all([store.saved(), errors.saved()])
     },
   })
 }

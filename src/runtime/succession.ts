@@ -194,6 +194,7 @@ function hear(state: State, message: FromAcceptd): void {
   else if ('keepOn' in message) void keepOn(state, message.keepOn)
   else if ('retire' in message) retire(state, message.retire.pid)
   else if ('announce' in message) announce(state)
+  else if ('errors' in message) state.parts.audience.errors.add(message.errors)
   else if ('fromServing' in message) obey(state, message.fromServing as ServingSays)
   else if ('fromFormer' in message) {
     const { pid, message: says } = message.fromFormer
@@ -339,7 +340,7 @@ function announce(state: State): void {
 function obey({ parts: { crew } }: State, says: ServingSays): void {
   const number = 'lane' in says ? says.lane : says.end
   const lane = ownLanes(crew).find((one) => one.lane === number)
-  if ('lane' in says) lane?.post(decode64(says.bytes))
+  if ('lane' in says) lane?.postBytes(decode64(says.bytes))
   else lane?.end(says.why)
 }
 
@@ -356,6 +357,7 @@ function take(state: State, text: string): void {
   for (const sample of baton.totals) addSample(crew.totals.counted, sample)
   for (const [rule, count, last] of baton.hits) crew.totals.hits.set(rule, { count, last })
   state.inherited = baton.inherited
+  audience.errors.goOn()
   limits.takeOver({ ...baton, overrides: memory.overrides })
   certificates.useTickets(baton.tickets)
   parts.formers.add(baton.lanes)

@@ -1,12 +1,16 @@
-// log.errors: the last warnings and errors of the main thread and the lanes, over the real daemon.
+// log.errors: the last warnings and errors of acceptd, its runtimes and their lanes, over the real daemon.
 import assert from 'node:assert/strict'
+import { appendFileSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { test } from 'node:test'
 import { LOG_ERRORS_KEPT } from '../../src/contract/log.ts'
+import { errorsFile } from '../../src/edge/errors-file.ts'
 import { logError } from '../../src/edge/log.ts'
 import { createLogErrors } from '../../src/runtime/log-errors.ts'
 import { PASSWORD } from '../support/host.ts'
 import { until } from '../support/lane.ts'
-import { fixture } from './fixture.ts'
+import { fixture, restarted } from './fixture.ts'
 import { type Json, wire } from './wire.ts'
 
 /** A wrong password that may not be seen anywhere. */
@@ -99,4 +103,58 @@ void test('a value as an error is kept: no field that is empty, none that is end
   const error = logError('warn', 'x', { a: 'b'.repeat(5000), c: undefined, d: '', n: 0 }, { n: 7 })
   assert.deepEqual(error?.fields, { a: 'b'.repeat(1000), n: 7 })
   assert.equal(logError('info', 'x', {}), undefined)
+})
+
+void test('they outlive the runtime, and what acceptd itself reports is among them', async (t) => {
+  const before = await fixture(t)
+  await before.host.daemon.users.block('mallory', 'stolen')
+  const ended = {
+    at: Date.now(),
+    level: 'warn',
+    event: 'child-ended',
+    fields: { name: 'runtime', how: 'SIGKILL' },
+  } as const
+  const after = await restarted(t, before, { restarts: 1 })
+  after.host.acceptd({ errors: [ended] })
+  await after.host.daemon.users.block('eve', undefined)
+  const { errors, since } = await after.host.daemon.log.errors()
+  assert.deepEqual(
+    errors.map(({ event, fields }) => [event, fields['user'] ?? fields['name']]),
+    [
+      ['user-blocked', 'mallory'],
+      ['child-ended', 'runtime'],
+      ['user-blocked', 'eve'],
+    ],
+  )
+  assert.ok(since <= (errors[0]?.at ?? 0))
+  // Of all of them there is a copy for the next one.
+  const last = await restarted(t, after, { restarts: 2 })
+  const kept = await last.host.daemon.log.errors()
+  assert.deepEqual([kept.errors, kept.since], [errors, since])
+})
+
+void test('the file is written anew when it has become long, and a line that was cut is left out', async (t) => {
+  const directory = mkdtempSync(join(tmpdir(), 'acceptd-errors-'))
+  t.after(() => rmSync(directory, { recursive: true }))
+  const path = join(directory, 'errors.jsonl')
+  const error = (n: number) => ({ at: 1_000_000 + n, level: 'error' as const, event: 'e', fields: { n } })
+  const kept = createLogErrors(errorsFile(directory))
+  kept.goOn()
+  for (let n = 0; n < 7 * LOG_ERRORS_KEPT; n += 100) {
+    kept.add(Array.from({ length: 100 }, (_, i) => error(n + i)))
+    await kept.saved()
+  }
+  const lines = readFileSync(path, 'utf8').split('\n').length
+  assert.ok(lines < 6.5 * LOG_ERRORS_KEPT, `${lines}`)
+  appendFileSync(path, '{"at":17,"level":"err')
+  const next = createLogErrors(errorsFile(directory))
+  next.goOn()
+  assert.deepEqual(next.all(), kept.all())
+  assert.deepEqual(next.all().errors.at(-1), error(7 * LOG_ERRORS_KEPT - 1))
+  // One that cannot be written is no obstacle.
+  const nowhere = createLogErrors(errorsFile(join(path, 'below-a-file')))
+  nowhere.goOn()
+  nowhere.add([error(1)])
+  await nowhere.saved()
+  assert.equal(nowhere.all().errors.length, 1)
 })

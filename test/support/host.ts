@@ -5,6 +5,7 @@ import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
+import type { ControlTexts } from '../../src/config/knobs.ts'
 import type { Daemon } from '../../src/contract/daemon.ts'
 import { DESCRIPTORS_A_LANE } from '../../src/edge/descriptors.ts'
 import type { AcceptdChannel, FromAcceptd } from '../../src/edge/succession.ts'
@@ -20,9 +21,10 @@ import { miniBackend } from './mini-backend.ts'
 import { parseTranscripts } from './transcript.ts'
 
 /** In place of acceptd: whatever is tried could serve. Real upgrades are in test/system. */
-function alwaysReady(): AcceptdChannel {
+function alwaysReady(): AcceptdChannel & { readonly say: (message: FromAcceptd) => void } {
   let hear: (message: FromAcceptd) => void = () => undefined
   return {
+    say: (message) => hear(message),
     send: (message) => {
       if ('upgrade' in message) setImmediate(() => hear({ tried: { version: '0.2.0' } }))
     },
@@ -47,6 +49,8 @@ export interface Host {
   readonly text: (name: string) => string
   /** Log lines so far. */
   readonly log: () => string
+  /** What acceptd tells the runtime. */
+  readonly acceptd: (message: FromAcceptd) => void
   /** Subscriptions and traces that hear the daemon. */
   readonly listening: () => number
   readonly stop: () => Promise<void>
@@ -77,13 +81,15 @@ export interface Begins extends Partial<Pick<RuntimeOptions, 'restarts' | 'lastG
   readonly directory?: string
   /** What the one listener serves. */
   readonly serving?: string
+  /** More files of the control directory. */
+  readonly files?: ControlTexts
 }
 
 const SUBMISSION = 'smtp submission name=submission'
 
 export async function startHost(
   t: TestContext,
-  { directory: earlier, serving = SUBMISSION, ...more }: Begins = {},
+  { directory: earlier, serving = SUBMISSION, files = {}, ...more }: Begins = {},
 ): Promise<Host> {
   const directory = earlier ?? mkdtempSync(join(tmpdir(), 'acceptd-host-'))
   const [plain] = parseTranscripts('# settings', '')
@@ -92,6 +98,7 @@ export async function startHost(
     ...controlTexts(plain.settings),
     limits: 'recipients-per-user user recipients 1000/hour\n',
     listeners: `127.0.0.1:0 ${serving}\n`,
+    ...files,
   }
   for (const [name, text] of Object.entries(earlier === undefined ? texts : {}))
     writeFileSync(join(directory, name), text)
@@ -106,6 +113,7 @@ export async function startHost(
   })
   const leased = new Set<number>()
   let log = ''
+  const acceptd = alwaysReady()
   const started = await startRuntime(
     {
       control: directory,
@@ -129,7 +137,7 @@ export async function startHost(
     inline((descriptors) => {
       for (const fd of descriptors.flat()) leased.add(fd)
     }),
-    alwaysReady(),
+    acceptd,
   )
   if (started.isErr()) {
     helper.close()
@@ -199,6 +207,7 @@ export async function startHost(
     },
     text: (name) => readFileSync(join(directory, name), 'latin1'),
     log: () => log,
+    acceptd: acceptd.say,
     listening: () => listening,
     stop: end,
     dial,

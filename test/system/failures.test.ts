@@ -260,7 +260,7 @@ void describe('a socket that is deleted', () => {
       loggedIn(fixture.daemon.port('postfix'), name, password).catch(() => undefined),
     )
     assert.match(await talk.say('NOOP'), /^250 /)
-    assert.match(fixture.daemon.log(), / info helper-socket-gone path=/)
+    assert.match(fixture.daemon.log(), / warn helper-socket-gone path=/)
   })
   for (const name of ['control.sock', 'status.sock'])
     void it(`of the control plane, ${name}, is made again`, async () => {

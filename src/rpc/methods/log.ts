@@ -74,7 +74,7 @@ export const logMethods = {
     },
   }),
   'log.errors': method({
-    sentence: `Shows the last ${LOG_ERRORS_KEPT} warnings and errors, the oldest first, whatever the log level.`,
+    sentence: `Shows the last ${LOG_ERRORS_KEPT} warnings and errors, also of runtimes that have died, the oldest first, whatever the log level.`,
     params: z.strictObject({
       since: moment.exactOptional().describe('Only those from this time on; to acceptctl also 30s, 10m, 2h or 1d ago.'),
       level: z.enum(['error', 'warn']).default('warn').describe('error: no warnings.'),
@@ -94,7 +94,7 @@ export const logMethods = {
           .meta({ title: 'LogError' }),
       ),
       matched: count,
-      since: time.describe('Earlier ones are not kept: the runtime began, or there have been more.'),
+      since: time.describe('Earlier ones are not kept: acceptd was new, or there have been more.'),
     }),
     level: 'status',
     changes: false,
