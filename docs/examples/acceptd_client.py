@@ -1072,7 +1072,7 @@ class Acceptd:
         return self._call("log.set", {"component": component, "level": level, "reason": reason, "ttl": ttl, "dryRun": dry_run})
 
     def log_errors(self, *, since: Optional[str] = None, level: Optional[str] = None, limit: Optional[int] = None) -> Dict[str, Any]:
-        """Shows the last 1000 warnings and errors, the oldest first, whatever the log level.
+        """Shows the last 1000 warnings and errors, also of runtimes that have died, the oldest first, whatever the log level.
 
         since: Only those from this time on; to acceptctl also 30s, 10m, 2h or 1d ago.
         level: error: no warnings. One of error, warn. Default "warn".

@@ -119,7 +119,14 @@ export const NOTICES: Readonly<Record<'trace' | 'events', Readonly<Record<string
     acceptd: of('What the client receives.', true, traced),
     ended: of('The trace has come to its end.', false, { why: text }),
   },
-  events: { dropped: of('The reader was too slow; `dropped` says how many events it has lost.', false) },
+  events: {
+    dropped: of('The reader was too slow; `dropped` says how many events it has lost.', false),
+    restarted: of(
+      'An earlier runtime told the event with the number `since`. What that one had not told before it ended is lost, and how many they were is not known.',
+      false,
+      { since: count },
+    ),
+  },
 }
 
 /** One of the rows above. Never holds a secret or a body. */
@@ -140,6 +147,8 @@ export interface Replay {
   readonly events: readonly NumberedEvent[]
   /** How many events in between are no longer kept. */
   readonly missed: number
+  /** The number that this runtime began with, if an earlier one told that event: it may have had more. */
+  readonly restarted?: number
 }
 
 export interface Events {

@@ -62,7 +62,12 @@ export function createEventHub(daemon: Daemon): EventHub {
       later(entry)
       return
     }
-    const { events, missed } = daemon.events.after(entry.behind, TOGETHER)
+    const { events, missed, restarted } = daemon.events.after(entry.behind, TOGETHER)
+    if (restarted !== undefined) {
+      const notice = { at: timeOf(Date.now()), topic: 'events', name: 'restarted', data: { since: entry.behind } }
+      entry.stream.push(eventText(notice), restarted)
+      entry.behind = restarted
+    }
     if (missed > 0) entry.stream.lose(missed)
     for (const event of events) {
       if (!entry.stream.room()) break

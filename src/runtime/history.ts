@@ -71,12 +71,17 @@ export function createHistory(hear: (event: NumberedEvent) => void, clock: Histo
       if (asleep) wake(SETTLED_MILLISECONDS + 1)
     },
     after(seq, most = EVENTS_KEPT) {
-      // A number above ours is of an earlier runtime whose clock was ahead: all that there is has come after it.
-      const seen = seq < next ? Math.max(seq, first) : first
+      // A number above ours is of an earlier runtime whose clock was ahead: all that there is has come after it. None has had 0.
+      const restarted = (seq > 0 && seq < first) || seq >= next
+      const seen = restarted ? first : Math.max(seq, first)
       const from = Math.max(0, ring.length - EVENTS_KEPT)
       const oldest = ring[from]?.seq ?? next
       const at = from + Math.max(0, seen + 1 - oldest)
-      return { events: ring.slice(at, at + most), missed: Math.max(0, oldest - seen - 1) }
+      return {
+        events: ring.slice(at, at + most),
+        missed: Math.max(0, oldest - seen - 1),
+        ...(restarted && { restarted: first }),
+      }
     },
     last: () => next - 1,
   }

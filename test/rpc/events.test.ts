@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { describe, it, type TestContext } from 'node:test'
 import { EVENTS, type Topic } from '../../src/contract/events.ts'
 import { createHistory, EVENTS_KEPT, type HistoryClock } from '../../src/runtime/history.ts'
-import { fixture } from './fixture.ts'
+import { type Fixture, fixture, restarted } from './fixture.ts'
 import { type Json, type Wire, wire } from './wire.ts'
 
 async function subscribed(t: TestContext, path: string, params: object): Promise<{ client: Wire; result: Json }> {
@@ -87,7 +87,31 @@ void describe('events', () => {
     )
     assert.ok(events.every(({ dropped }) => dropped === undefined))
   })
+
+  void it('of an earlier runtime are not replayed, and that some may be lost is said once', async (t) => {
+    const before = await fixture(t)
+    const { client } = await subscribed(t, before.control, { topics: ['lane'] })
+    const tell = ({ host }: Fixture, lane: number) =>
+      host.runtime.emit({ at: Date.now(), topic: 'lane', name: 'died', data: { lane, why: 'test' } })
+    tell(before, 1)
+    const [seen] = await until(client, () => true)
+    // Nobody hears of this one.
+    tell(before, 2)
+    const after = await restarted(t, before, { restarts: 1 })
+    const again = await subscribed(t, after.control, { topics: ['lane'], since: seen.seq })
+    tell(after, 3)
+    const [notice, ...events] = await until(again.client, ({ data }) => data.lane === 3)
+    assert.deepEqual([notice.topic, notice.name, notice.data], ['events', 'restarted', { since: seen.seq }])
+    assert.ok(seen.seq < notice.seq && notice.seq < events[0].seq)
+    assert.ok(events.every(({ topic }) => topic === 'lane'))
+    const third = await subscribed(t, after.control, { topics: ['lane'], since: notice.seq })
+    assert.deepEqual(await until(third.client, ({ data }) => data.lane === 3), rewritten(events, third.result))
+  })
 })
+
+/** As another subscription hears the same events. */
+const rewritten = (events: readonly Json[], { subscription }: Json): readonly Json[] =>
+  events.map((event) => ({ ...event, subscription }))
 
 /** A clock that a test steps: calls whose time has come are made in their order. */
 function createSteppedClock(start: number): HistoryClock & { step: (milliseconds: number) => void } {
@@ -121,12 +145,15 @@ void describe('the history', () => {
     assert.deepEqual([events.length, missed], [EVENTS_KEPT, 2000])
     assert.equal(events.at(-1)?.seq, history.last())
     assert.deepEqual(history.after(history.last()), { events: [], missed: 0 })
-    // Of an earlier runtime: all there is, and nothing of ours is missing.
+    // Of an earlier runtime: all there is, nothing of ours is missing, and it is said from where on that holds.
     const later = createHistory(() => undefined, clock)
     later.add({ at: clock.now(), topic: 'lane', name: 'died' })
     clock.step(1000)
     assert.equal(later.after(from).events.length, 1)
     assert.equal(later.after(from).missed, 0)
+    const since = later.after(from).restarted ?? 0
+    assert.ok(from < since && since < later.last())
+    assert.deepEqual([later.after(since).restarted, later.after(0).restarted], [undefined, undefined])
     // Of one whose clock was ahead: the same.
     assert.deepEqual(later.after(from + 1e12), later.after(from))
   })

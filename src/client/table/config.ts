@@ -178,7 +178,7 @@ export interface ConfigExplainResult {
     readonly generation: Count
     readonly published: Time
   }
-  /** Of a rule replies that it matched, of a limit refusals, of a listener sessions accepted. */
+  /** Of a rule replies that it matched, of a limit refusals, of a listener sessions accepted, of an access line clients decided on, of a line of senders MAIL commands judged, of certusers certificates that it fitted. */
   readonly hits?: Count | undefined
   readonly lastHit?: Time | undefined
   /** Those that it is about: of the filter, of the chain, else of the generations. */

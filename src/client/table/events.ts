@@ -254,6 +254,12 @@ export type Event =
   /** The reader was too slow; `dropped` says how many events it has lost. */
   | (Told<'events', 'dropped'> & {
     })
+  /** An earlier runtime told the event with the number `since`. What that one had not told before it ended is lost, and how many they were is not known. */
+  | (Told<'events', 'restarted'> & {
+      readonly data: {
+        readonly since: Count
+      }
+    })
 
 export type TraceLine =
   /** A line of session.trace: what the client says, as it came. */

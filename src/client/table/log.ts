@@ -34,7 +34,7 @@ export interface LogSetResult {
   readonly dryRun: boolean
 }
 
-/** Shows the last 1000 warnings and errors, the oldest first, whatever the log level. */
+/** Shows the last 1000 warnings and errors, also of runtimes that have died, the oldest first, whatever the log level. */
 export interface LogErrorsParams {
   /** Only those from this time on; to acceptctl also 30s, 10m, 2h or 1d ago. */
   readonly since?: Moment | undefined
@@ -47,6 +47,6 @@ export interface LogErrorsParams {
 export interface LogErrorsResult {
   readonly errors: readonly LogError[]
   readonly matched: Count
-  /** Earlier ones are not kept: the runtime began, or there have been more. */
+  /** Earlier ones are not kept: acceptd was new, or there have been more. */
   readonly since: Time
 }

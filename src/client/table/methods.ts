@@ -118,7 +118,7 @@ export interface Methods {
   'log.get': { readonly params: LogGetParams; readonly result: LogGetResult }
   /** Changes the log level of a component, permanently or for a limited time. */
   'log.set': { readonly params: LogSetParams; readonly result: LogSetResult }
-  /** Shows the last 1000 warnings and errors, the oldest first, whatever the log level. */
+  /** Shows the last 1000 warnings and errors, also of runtimes that have died, the oldest first, whatever the log level. */
   'log.errors': { readonly params: LogErrorsParams; readonly result: LogErrorsResult }
   /** Lists the changes that are in force for a limited time. */
   'op.list': { readonly params: OpListParams; readonly result: OpListResult }
