@@ -6,12 +6,11 @@
 import { newAuthup } from '../actors/authup-state.ts'
 import { newCheckpassword } from '../actors/checkpassword.ts'
 import type { AskHelper, Log, Performed } from '../actors/effects.ts'
-import { type FixsmtpioState, NO_ASKS, newFixsmtpio } from '../actors/fixsmtpio.ts'
+import type { FixsmtpioState } from '../actors/fixsmtpio.ts'
 import { type Frame, TAG } from '../actors/frames.ts'
 import { newReup } from '../actors/reup.ts'
 import type { DialogueSettings } from '../protocol/dialogue.ts'
 import type { BareLineEnd } from '../protocol/end-of-data.ts'
-import { REQUEST_LIMIT } from '../protocol/lines.ts'
 import { hasKeyword, sizeLimit } from '../protocol/mail.ts'
 import { promisesStatus } from '../protocol/status.ts'
 import { parseRules } from '../rules/parse.ts'
@@ -22,7 +21,7 @@ import { attemptLine, faultLine, noAttempt, us, verdictLine } from './authup-log
 import { Client } from './client.ts'
 import type { ClassicAnswer, ClassicHelper } from './helper.ts'
 import { tell } from './process.ts'
-import { Relay } from './relay.ts'
+import { Relay, relayActor } from './relay.ts'
 import { startTls, type TlsDescriptors } from './ucspi.ts'
 
 export interface AuthupProgram {
@@ -72,7 +71,6 @@ class Authup {
   private asking = false
   /** The relay is on, for a peer that has not authenticated. */
   private guest = false
-  private wantTls = false
   /** What the parent says of TLS, once it is on. */
   private tlsVariables: readonly string[] | undefined
   private clientGone = false
@@ -101,6 +99,7 @@ class Authup {
       client: this.client,
       bareLineEnd: program.bareLineEnd,
       post: (frame) => this.post(frame),
+      beginTls: () => this.beginTls(),
       seen: () => this.timer.refresh(),
       debug: undefined,
     })
@@ -138,10 +137,7 @@ class Authup {
     this.stages.post(this.session, frame)
     this.depth -= 1
     if (this.depth > 0) return
-    if (this.wantTls) {
-      this.wantTls = false
-      this.beginTls()
-    } else this.relay.settle()
+    this.relay.settle()
     if (this.exit !== undefined) this.finish()
   }
 
@@ -152,9 +148,6 @@ class Authup {
         throw new Error('the program authup has no limits, and trusts nobody')
       case 'ask-helper':
         this.askHelper(effect)
-        break
-      case 'start-tls':
-        this.wantTls = true
         break
       case 'switch':
         this.serveGuest()
@@ -171,6 +164,7 @@ class Authup {
       case 'room':
       case 'body':
       case 'end-requests':
+      case 'start-tls':
       case 'debug':
         this.relay.perform(effect)
         break
@@ -295,22 +289,14 @@ const sessionOf = ({ dialogue, tries, once }: AuthupProgram): Staged => ({
 })
 
 const guestActor = ({ greeting, capabilities }: DialogueSettings): FixsmtpioState =>
-  newFixsmtpio({
+  relayActor({
     rules: rulesFor(GUEST_RULES, () => false),
     greeting,
     tls: 'none',
     debug: false,
     classic: false,
     loggedIn: false,
-    longest: REQUEST_LIMIT,
-    warm: false,
-    introduced: '',
-    client: undefined,
-    trusted: false,
-    senders: undefined,
-    from: undefined,
     peer: process.env['TCPREMOTEIP'] ?? '',
-    asks: NO_ASKS,
     enhanced: promisesStatus(capabilities),
     chunking: hasKeyword(capabilities, 'CHUNKING'),
     size: sizeLimit(capabilities),

@@ -170,6 +170,8 @@ export class Client {
     const sink = new Socket({ fd, readable: false, writable: true })
     sink.on('error', () => this.end())
     sink.on('drain', () => this.events.drained())
+    // Nobody waits for a client that takes nothing any more.
+    sink.on('close', () => this.events.drained())
     return sink
   }
 

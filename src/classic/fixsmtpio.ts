@@ -4,16 +4,15 @@
 
 import { spawn } from 'node:child_process'
 import type { FixsmtpioEffect } from '../actors/effects.ts'
-import { type FixsmtpioFrame, type FixsmtpioState, fixsmtpio, NO_ASKS, newFixsmtpio } from '../actors/fixsmtpio.ts'
+import { type FixsmtpioFrame, type FixsmtpioState, fixsmtpio } from '../actors/fixsmtpio.ts'
 import { TAG } from '../actors/frames.ts'
 import { fieldsText } from '../edge/log.ts'
 import type { BareLineEnd } from '../protocol/end-of-data.ts'
-import { REQUEST_LIMIT } from '../protocol/lines.ts'
 import type { SessionRules } from '../rules/rewrite.ts'
 import { Client } from './client.ts'
 import { MailProgram, SIGNALLED } from './mail-program.ts'
 import { die, tell } from './process.ts'
-import { Relay } from './relay.ts'
+import { Relay, relayActor } from './relay.ts'
 import { startTls, type TlsLevel, tlsDescriptors } from './ucspi.ts'
 
 export interface FixsmtpioProgram {
@@ -53,7 +52,6 @@ class Fixsmtpio {
   private state: FixsmtpioState
   private readonly inbox: FixsmtpioFrame[] = []
   private delivering = false
-  private wantTls = false
   /** The mail program is to be started again. */
   private restart = false
   private clientGone = false
@@ -76,6 +74,7 @@ class Fixsmtpio {
       client: this.client,
       bareLineEnd: program.bareLineEnd,
       post: (frame) => this.post(frame),
+      beginTls: () => this.beginTls(),
       seen: () => this.timer.refresh(),
       debug: program.debug ? (mark, text) => this.debug(mark, text) : undefined,
     })
@@ -104,10 +103,7 @@ class Fixsmtpio {
       for (const effect of step.effects) this.perform(effect)
     }
     this.delivering = false
-    if (this.wantTls) {
-      this.wantTls = false
-      this.beginTls()
-    } else this.relay.settle()
+    this.relay.settle()
     if (this.exit !== undefined) this.finish()
   }
 
@@ -120,7 +116,7 @@ class Fixsmtpio {
         break
       case 'start-tls':
         if (effect.discarded > 0) plaintextDropped(effect.discarded)
-        this.wantTls = true
+        this.relay.perform(effect)
         break
       case 'room':
         if (!this.restart) this.relay.perform(effect)
@@ -221,22 +217,14 @@ class Fixsmtpio {
 }
 
 const actorOf = (program: FixsmtpioProgram): FixsmtpioState =>
-  newFixsmtpio({
+  relayActor({
     rules: program.rules,
     greeting: program.greeting,
     tls: program.tls,
     debug: program.debug,
     classic: true,
     loggedIn: program.loggedIn,
-    longest: REQUEST_LIMIT,
-    warm: false,
-    introduced: '',
     peer: '',
-    client: undefined,
-    trusted: false,
-    senders: undefined,
-    from: undefined,
-    asks: NO_ASKS,
     enhanced: false,
     chunking: false,
     size: Number.POSITIVE_INFINITY,

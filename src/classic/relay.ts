@@ -2,12 +2,19 @@
 // and for authup while it serves a peer that has not authenticated.
 
 import type { Socket } from 'node:net'
-import type { Ask, Body, Debug, EndRequests, Hold, Resume, Say } from '../actors/effects.ts'
-import type { FixsmtpioFrame } from '../actors/fixsmtpio.ts'
+import type { Ask, Body, Debug, EndRequests, Hold, Resume, Say, StartTls } from '../actors/effects.ts'
+import {
+  type FixsmtpioFrame,
+  type FixsmtpioSettings,
+  type FixsmtpioState,
+  NO_ASKS,
+  newFixsmtpio,
+} from '../actors/fixsmtpio.ts'
 import { TAG } from '../actors/frames.ts'
 import { bytesOf, concat, copyOf, textOf } from '../protocol/bytes.ts'
 import type { BareLineEnd } from '../protocol/end-of-data.ts'
 import { createLineEndSearch } from '../protocol/line-ends.ts'
+import { REQUEST_LIMIT } from '../protocol/lines.ts'
 import { BodyCarrier } from '../session/body.ts'
 import type { Client } from './client.ts'
 
@@ -18,12 +25,14 @@ export interface Backend {
 }
 
 /** What is done on the two ends; all else is the program's to do. */
-export type RelayEffect = Say | Ask | Hold | Resume | Body | EndRequests | Debug
+export type RelayEffect = Say | Ask | Hold | Resume | Body | EndRequests | Debug | StartTls
 
 export interface RelayHost {
   readonly client: Client
   readonly bareLineEnd: BareLineEnd
   readonly post: (frame: FixsmtpioFrame) => void
+  /** The client is to have TLS, and has the reply that says so by then. */
+  readonly beginTls: () => void
   /** Something went by: the timeout starts over. */
   readonly seen: () => void
   /** FIXSMTPIODEBUG; undefined without it. */
@@ -32,10 +41,28 @@ export interface RelayHost {
 
 const SESSION = 0
 
+/** What an actor of a program never has: no limits, no senders, no parked backends. */
+const WITHOUT = {
+  longest: REQUEST_LIMIT,
+  warm: false,
+  introduced: '',
+  client: undefined,
+  trusted: false,
+  senders: undefined,
+  from: undefined,
+  asks: NO_ASKS,
+} as const satisfies Partial<FixsmtpioSettings>
+
+export const relayActor = (settings: Omit<FixsmtpioSettings, keyof typeof WITHOUT>): FixsmtpioState =>
+  newFixsmtpio({ ...WITHOUT, ...settings })
+
 export class Relay {
   private mode: 'requests' | 'body' | 'closing' = 'requests'
   private backend: Backend | undefined
   private held = false
+  private wantTls = false
+  /** How the backend has ended, until the last it said has been posted. */
+  private exit: number | undefined
   private requests: Uint8Array[] = []
   private readonly body: BodyCarrier
   private readonly host: RelayHost
@@ -69,6 +96,8 @@ export class Relay {
     output.on('error', () => undefined)
     input.on('error', () => undefined)
     input.on('drain', () => this.pauseOrResume())
+    // One that reads no more takes nothing more, and the client is not to wait for it.
+    input.on('close', () => this.pauseOrResume())
     if (this.requests.length > 0) input.write(concat(this.requests))
     this.requests = []
     this.pauseOrResume()
@@ -113,10 +142,20 @@ export class Relay {
   private fromBackend(bytes: Uint8Array): void {
     this.host.seen()
     if (this.mode !== 'closing' && !this.body.isCut) this.host.post([TAG.backend, SESSION, bytes])
+    this.endOnceRead()
   }
 
-  /** The backend's last byte has been posted, and how it ended is known: 256 and more for a signal. */
+  /** The backend's last byte has left the kernel, and how it ended is known: 256 and more for a signal. */
   ended(exit: number): void {
+    this.exit = exit
+    this.endOnceRead()
+  }
+
+  /** While the client is slow, some of what the backend said is still in its stream. */
+  private endOnceRead(): void {
+    const { exit } = this
+    if (exit === undefined || (this.backend?.output.readableLength ?? 0) > 0) return
+    this.exit = undefined
     if (this.mode !== 'closing' && !this.body.isCut) this.host.post([TAG.backendEnd, SESSION, exit])
   }
 
@@ -154,6 +193,9 @@ export class Relay {
       case 'end-requests':
         this.backend?.input.end()
         break
+      case 'start-tls':
+        this.wantTls = true
+        break
       case 'debug':
         this.host.debug?.(effect.mark, effect.text)
         break
@@ -171,8 +213,11 @@ export class Relay {
     else client.whenWritten(done)
   }
 
-  /** After the replies of one turn: a client that does not take them stops the backend. */
+  /** After the replies of one turn: TLS, where it was asked for; and a client that does not take them stops the backend. */
   settle(): void {
-    if (!this.host.client.flush()) this.backend?.output.pause()
+    if (this.wantTls) {
+      this.wantTls = false
+      this.host.beginTls()
+    } else if (!this.host.client.flush()) this.backend?.output.pause()
   }
 }
