@@ -10,6 +10,7 @@ import { limits } from './limit-row.ts'
 import { runLoad } from './loadgen.ts'
 import { open } from './open.ts'
 import { descriptorLimit, pssOf } from './proc.ts'
+import { recovery } from './recovery.ts'
 import { largeRules, pages, reload } from './reloads.ts'
 import { plainSetup, type Running, type Side } from './side.ts'
 import { tlsRow } from './tls.ts'
@@ -215,6 +216,7 @@ export const specialRows: readonly SpecialRow[] = [
   { row: 'rules', sentence: 'the cost of a rule that does not match', run: ruleCost },
   { row: 'reload', sentence: 'a reload of 1000 rules with 1000 sessions live', run: reload },
   { row: 'large-rules', sentence: '100 reloads of 100,000 rules while 1000 sessions submit', run: largeRules },
+  { row: 'recovery', sentence: 'what is missing, and for how long, after a kill or a deletion', run: recovery },
   { row: 'pages', sentence: 'session.list over 10,000 sessions', run: pages },
   { row: 'curve-idle', sentence: 'a real user among ever more idle connections', full: true, run: idleCurve },
 ]

@@ -8,7 +8,7 @@ import { rulesFor } from '../rules/rewrite.ts'
 import type { RuleSet } from '../rules/ruleset.ts'
 import type { ServingRules } from '../session/host.ts'
 import type { ClientSession } from '../session/session.ts'
-import { createRuleHits } from './hits.ts'
+import { createRuleHits, type RuleHits } from './hits.ts'
 import type { GenerationTexts, GenerationUse, RuleHit } from './messages.ts'
 import { compileGeneration, environmentNames, type LaneGeneration, offer } from './settings.ts'
 
@@ -52,8 +52,6 @@ export function createGenerations(first: GenerationTexts, probed: readonly strin
   /** What each session uses, and those that are to follow to a newer one. */
   const used = new Map<ClientSession, LaneGeneration>()
   const behind = new Set<ClientSession>()
-  /** The lineKey of the line of control/senders that judges a session's senders. */
-  const judging = new WeakMap<ClientSession, string>()
 
   const of = (session: ClientSession) => used.get(session)
   function release(generation: LaneGeneration): void {
@@ -69,13 +67,7 @@ export function createGenerations(first: GenerationTexts, probed: readonly strin
     if (before !== undefined) release(before)
   }
 
-  const rulesOf = (session: ClientSession) => {
-    const generation = of(session) ?? published
-    const own = sendersFor(generation.config.senders, session.login.user)
-    if (own?.key === undefined) judging.delete(session)
-    else judging.set(session, own.key)
-    return rulesFrom(generation, session, own?.senders)
-  }
+  const rulesOf = (session: ClientSession) => rulesFrom(of(session) ?? published, session, hits)
 
   return {
     published: () => published,
@@ -85,10 +77,7 @@ export function createGenerations(first: GenerationTexts, probed: readonly strin
     rulesOf,
     hit: (session, rules) => hits.add(of(session) ?? published, rules),
     count: hits.count,
-    countSender: (session) => {
-      const key = judging.get(session)
-      if (key !== undefined) hits.count(key)
-    },
+    countSender: hits.countSender,
     join,
     leave: (session) => {
       behind.delete(session)
@@ -137,12 +126,11 @@ const sameRules = ({ config }: LaneGeneration, { rules }: GenerationTexts): Rule
 const chainIn = (generation: LaneGeneration | undefined, session: ClientSession): ChainConfig | undefined =>
   generation?.config.chains.chains.find((chain) => chain.name === session.login.chain)
 
-function rulesFrom(
-  generation: LaneGeneration,
-  session: ClientSession,
-  own: ServingRules['senders'],
-): Omit<ServingRules, 'debug'> {
-  const { rules, smtpGreeting, headerFrom } = generation.config
+function rulesFrom(generation: LaneGeneration, session: ClientSession, hits: RuleHits): Omit<ServingRules, 'debug'> {
+  const { rules, smtpGreeting, senders, headerFrom } = generation.config
+  const line = sendersFor(senders, session.login.user)
+  const own = line?.senders
+  hits.judging(session, line?.key)
   return {
     rules: rulesFor(rules, environmentNames(session, chainIn(generation, session))),
     greeting: smtpGreeting,

@@ -2,6 +2,7 @@
 // its count again.
 
 import { ruleTried } from '../rules/apply.ts'
+import type { ClientSession } from '../session/session.ts'
 import type { RuleHit } from './messages.ts'
 import type { LaneGeneration } from './settings.ts'
 
@@ -9,6 +10,9 @@ export interface RuleHits {
   readonly add: (generation: LaneGeneration, rules: readonly number[]) => void
   /** A line of another file. */
   readonly count: (key: string) => void
+  /** By the line of this key a session's senders are judged from now on; undefined: by none. */
+  readonly judging: (session: ClientSession, key: string | undefined) => void
+  readonly countSender: (session: ClientSession) => void
   readonly all: () => readonly RuleHit[]
 }
 
@@ -31,6 +35,8 @@ export function createRuleHits(): RuleHits {
     entry.count += 1
     entry.last = Date.now()
   }
+  const count = (key: string): void => hit(entryOf(key, 0, 0))
+  const judges = new WeakMap<ClientSession, string>()
   return {
     add({ generation, config }, rules) {
       for (const rule of rules) {
@@ -43,7 +49,15 @@ export function createRuleHits(): RuleHits {
         if (entry.rule === rule) hit(entry)
       }
     },
-    count: (key) => hit(entryOf(key, 0, 0)),
+    count,
+    judging: (session, key) => {
+      if (key === undefined) judges.delete(session)
+      else judges.set(session, key)
+    },
+    countSender: (session) => {
+      const key = judges.get(session)
+      if (key !== undefined) count(key)
+    },
     all: () => [...entries].map(([text, { count, last }]) => [text, count, last]),
   }
 }

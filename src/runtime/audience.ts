@@ -32,9 +32,10 @@ const KEEP_MILLISECONDS = 10 * 60_000
 export function newAudience(
   write: (text: string) => void,
   levels: LogLevels,
-  isReplacement: boolean,
+  { restarts, standby }: { readonly restarts: number; readonly standby?: boolean },
   errors: KeptErrors,
 ): Audience {
+  if (standby !== true) errors.goOn()
   const subscribers = new Set<(event: NumberedEvent) => void>()
   return {
     write,
@@ -43,7 +44,7 @@ export function newAudience(
       for (const hear of subscribers) hear(event)
     }),
     errors,
-    keepUntil: isReplacement ? monotonic() + KEEP_MILLISECONDS : 0,
+    keepUntil: restarts > 0 || standby === true ? monotonic() + KEEP_MILLISECONDS : 0,
     tracers: new Map(),
     levels,
   }

@@ -159,10 +159,8 @@ export async function startRuntime(
   const publishing = startPublishing(options.control, begun.value, memory.generations)
   const orders = ordersOf(options, publishing, memory)
   useLogFormat(publishing.current.config.logFormat)
-  const replaces = options.restarts > 0 || options.standby === true
   const errors = createLogErrors(errorsFile(options.state))
-  if (options.standby !== true) errors.goOn()
-  const audience = newAudience(write, levelsInForce(publishing, orders), replaces, errors)
+  const audience = newAudience(write, levelsInForce(publishing, orders), options, errors)
   tellBeginning(audience, options, begun.value, troubles)
   const watch = watchOf(options, audience)
   const certificates = certificatesOf(audience, (material) => void askLanes(crew, 'tls', material))

@@ -1,5 +1,6 @@
 // Clients of the control sockets that are idle, too many, or gone.
 import assert from 'node:assert/strict'
+import { existsSync, unlinkSync } from 'node:fs'
 import { connect } from 'node:net'
 import { join } from 'node:path'
 import { describe, it, type TestContext } from 'node:test'
@@ -116,6 +117,16 @@ async function listening(t: TestContext) {
   }
   return { clock, path, dialled }
 }
+
+void describe('a socket that is deleted', () => {
+  void it('is made again within a second, as its own clock has it', async (t) => {
+    const { clock, path, dialled } = await listening(t)
+    unlinkSync(path)
+    clock.step(1000)
+    await until('another socket', () => existsSync(path))
+    await dialled()
+  })
+})
 
 void describe('a client that is idle', () => {
   void it('is closed after ten minutes, unless it follows something', async (t) => {

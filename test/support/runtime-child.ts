@@ -1,6 +1,6 @@
 // The runtime in a process of its own, with lanes that a test can make spin; the test says on IPC what it wants.
 import { createHook } from 'node:async_hooks'
-import { openSync, readSync } from 'node:fs'
+import { Socket } from 'node:net'
 import { BroadcastChannel, isMainThread, threadId } from 'node:worker_threads'
 import { diskOf } from '../../src/config/plan.ts'
 import { openStderr } from '../../src/edge/log.ts'
@@ -15,8 +15,8 @@ export type Order =
   | { readonly do: 'look' }
   | { readonly do: 'recycle'; readonly place: number }
   | { readonly do: 'pause'; readonly mode: 'hold' | '421' | undefined }
-  /** Answers a Longest. */
-  | { readonly do: 'longest' }
+  /** Answers a Busiest. */
+  | { readonly do: 'busiest' }
 
 export interface Look {
   readonly lanes: readonly {
@@ -33,8 +33,8 @@ export interface Look {
   readonly silent: readonly number[]
 }
 
-/** Of any lane since it was last asked: its longest callback, and all of them, in milliseconds of its processor. */
-export interface Longest {
+/** Of all lanes since they were last asked: the most sockets that one callback has written to, and how often any callback has written. */
+export interface Busiest {
   readonly one: number
   readonly all: number
 }
@@ -44,35 +44,27 @@ interface Said {
   readonly spin?: number
   /** Said by a lane that takes nothing more. */
   readonly spinning?: number
-  readonly longest?: 'asked' | Longest
+  readonly busiest?: 'asked' | Busiest
 }
 
 const channel = new BroadcastChannel('lanes of a test')
 /** Threads that may be lanes. */
 const threads: number[] = []
-let slowest = 0
-/** Of a lane: the processor's time when it was last asked. */
-let since = 0
-let longest: Longest = { one: 0, all: 0 }
+let busiest: Busiest = { one: 0, all: 0 }
 let spins: (answer: null) => void = () => undefined
-/** Lanes that have not said what their longest callback was. */
+/** Lanes that have not said what their busiest callback was. */
 let outstanding = 0
-let told: (longest: Longest) => void = () => undefined
-
-// Time on the processor, not on the clock: what others do on the machine is not ours.
-const times = openSync('/proc/thread-self/schedstat', 'r')
-const line = Buffer.alloc(64)
-const onProcessor = () => Number(line.toString('latin1', 0, readSync(times, line, 0, 64, 0)).split(' ')[0]) / 1e6
+let told: (busiest: Busiest) => void = () => undefined
 
 channel.addEventListener('message', (event) => {
   const { data } = event as unknown as { readonly data: Said }
   if (isMainThread) {
     if (data.born !== undefined) threads.push(data.born)
     if (data.spinning !== undefined) spins(null)
-    if (typeof data.longest === 'object') {
-      if (data.longest.one > longest.one) longest = data.longest
+    if (typeof data.busiest === 'object') {
+      busiest = { one: Math.max(busiest.one, data.busiest.one), all: busiest.all + data.busiest.all }
       outstanding -= 1
-      if (outstanding === 0) told(longest)
+      if (outstanding === 0) told(busiest)
     }
     return
   }
@@ -81,26 +73,31 @@ channel.addEventListener('message', (event) => {
     for (;;);
   }
   // Other threads than lanes listen on nothing.
-  if (data.longest === 'asked' && process.getActiveResourcesInfo().includes('TCPServerWrap')) {
-    const now = onProcessor()
-    channel.postMessage({ longest: { one: slowest, all: now - since } })
-    slowest = 0
-    since = now
+  if (data.busiest === 'asked' && process.getActiveResourcesInfo().includes('TCPServerWrap')) {
+    channel.postMessage({ busiest })
+    busiest = { one: 0, all: 0 }
   }
 })
 channel.unref()
 
 if (!isMainThread) {
   channel.postMessage({ born: threadId })
-  const begun: number[] = []
-  createHook({
-    before: () => begun.push(onProcessor()),
-    after: () => {
-      slowest = Math.max(slowest, onProcessor() - (begun.pop() ?? Number.POSITIVE_INFINITY))
-    },
-  }).enable()
+  countWrites()
 } else if (process.env['ACCEPTD_TEST_RUNTIME'] !== undefined) {
   void main(JSON.parse(process.env['ACCEPTD_TEST_RUNTIME']) as RuntimeOptions)
+}
+
+/** In this thread. A callback that is called within another one counts for itself. */
+function countWrites(): void {
+  const begun: Set<Socket>[] = []
+  createHook({ before: () => begun.push(new Set()), after: () => void begun.pop() }).enable()
+  const write = Reflect.get(Socket.prototype, 'write') as (...given: unknown[]) => boolean
+  Reflect.set(Socket.prototype, 'write', function (this: Socket, ...given: unknown[]) {
+    const written = begun.at(-1)
+    written?.add(this)
+    busiest = { one: Math.max(busiest.one, written?.size ?? 0), all: busiest.all + 1 }
+    return Reflect.apply(write, this, given)
+  })
 }
 
 async function main(options: RuntimeOptions): Promise<void> {
@@ -142,12 +139,12 @@ async function obey(runtime: Runtime, order: Order): Promise<unknown> {
     case 'pause':
       await runtime.pause(0, order.mode)
       return null
-    case 'longest':
+    case 'busiest':
       return new Promise((resolve) => {
-        longest = { one: 0, all: 0 }
+        busiest = { one: 0, all: 0 }
         outstanding = runtime.lanes().filter(({ state }) => state === 'running').length
         told = resolve
-        channel.postMessage({ longest: 'asked' })
+        channel.postMessage({ busiest: 'asked' })
       })
     case 'look': {
       const { answers, silent } = await runtime.askAll('generations', null)
