@@ -35,7 +35,7 @@ export function createRuleHits(): RuleHits {
     entry.count += 1
     entry.last = Date.now()
   }
-  const count = (key: string): void => hit(entryOf(key, 0, 0))
+  const countLine = (key: string): void => hit(entryOf(key, 0, 0))
   const judges = new WeakMap<ClientSession, string>()
   return {
     add({ generation, config }, rules) {
@@ -49,14 +49,14 @@ export function createRuleHits(): RuleHits {
         if (entry.rule === rule) hit(entry)
       }
     },
-    count,
+    count: countLine,
     judging: (session, key) => {
       if (key === undefined) judges.delete(session)
       else judges.set(session, key)
     },
     countSender: (session) => {
       const key = judges.get(session)
-      if (key !== undefined) count(key)
+      if (key !== undefined) countLine(key)
     },
     all: () => [...entries].map(([text, { count, last }]) => [text, count, last]),
   }
