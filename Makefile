@@ -16,7 +16,7 @@ TMPFILESDIR = $(PREFIX)/lib/tmpfiles.d
 BUILT = dist/programs
 INSTALL = install -p
 DATA = $(INSTALL) -m 644
-DOCUMENTS = README.md CHANGES.md UPGRADING.md SECURITY.md docs/architecture.md docs/security.md docs/control.md docs/rpc.md docs/running-beside.md docs/sizing.md docs/monitoring.md docs/container.md \
+DOCUMENTS = README.md CHANGES.md UPGRADING.md SECURITY.md docs/architecture.md docs/security.md docs/control.md docs/rpc.md docs/running-beside.md docs/fleet.md docs/sizing.md docs/monitoring.md docs/container.md \
 	docs/who-runs-as-whom.md docs/who-runs-as-whom.svg docs/grafana-dashboard.json
 
 all:

@@ -33,6 +33,7 @@ const chain = { test: 'test/system/classic.test.ts', by: "'checknotroot'" } as c
 const tlsChain = { test: 'test/system/classic-tls.test.ts', by: 'UCSPITLS' } as const
 const bench = { cannot: 'takes minutes and measures the machine: bench/results is what it has written' } as const
 const hour = { cannot: 'takes minutes: docs/reliability.md has what a run has written' } as const
+const fleet = (by: string): Claim => ({ test: 'test/system/fleet-hosts.test.ts', by })
 const daemontools = { test: 'test/system/running-beside.test.ts', by: "written.get('docs/running-beside.md')" } as const
 
 export const COMMANDS: Readonly<Record<string, Readonly<Record<string, Claim>>>> = {
@@ -68,6 +69,22 @@ export const COMMANDS: Readonly<Record<string, Readonly<Record<string, Claim>>>>
         says: /"pong":true/,
       },
     [`acceptctl rpc discover -o json | jq '.methods[].name |= sub("[.]"; "_")' >openrpc.json`]: { typed: 0 },
+  },
+  'docs/fleet.md': {
+    'cd packaging/fleet && sh secrets.sh && docker compose up --build': {
+      test: 'test/system/fleet-bed.ts',
+      by: "'docker-compose.yml'",
+    },
+    "echo 'set server submission/acceptd1 state drain' | socat - UNIX-CONNECT:/run/haproxy/admin.sock":
+      fleet("every('drain', host)"),
+    "echo 'set server submission/acceptd1 state ready' | socat - UNIX-CONNECT:/run/haproxy/admin.sock":
+      fleet("every('ready', host)"),
+    'acceptctl session list': fleet("'session.list'"),
+    'systemctl restart acceptd': fleet("daemon.stop('SIGTERM')"),
+    'acceptctl config diff': fleet("'config.diff'"),
+    'acceptctl config reload': fleet("'config.reload'"),
+    'acceptctl rules list': fleet("'rules.list'"),
+    'acceptctl config rollback': fleet("'config.rollback'"),
   },
   'docs/monitoring.md': {
     'acceptctl auth test watchman --password-fd 3 3</etc/acceptd-watchman': {

@@ -67,7 +67,8 @@ export async function converseOn(socket: Socket, opened: string, timeout = 15_00
       if (!socket.closed) await within('the connection to be closed', once(socket, 'close'), timeout)
       return waiting
     },
-    cut: () => void socket.resetAndDestroy(),
+    // Node resets no connection inside TLS.
+    cut: () => void ('encrypted' in socket ? socket.destroy() : socket.resetAndDestroy()),
   }
 }
 

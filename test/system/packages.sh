@@ -30,6 +30,8 @@ wanted='
 /usr/sbin/haproxy haproxy
 /usr/bin/nmap nmap
 /usr/bin/redis-server redis-server
+/sbin/ip|/usr/sbin/ip iproute2
+/usr/lib/python3/dist-packages/yaml/__init__.py python3-yaml
 /usr/bin/socat socat
 /usr/bin/fail2ban-server fail2ban
 /usr/bin/jq jq
