@@ -1,5 +1,5 @@
 """Lists the sessions, reloads the configuration, ends the sessions of a user, and shows what happens until it is interrupted. Events go on
-over a restart of the runtime, without a gap and without a repetition.
+over a restart of the runtime, without a repetition; `restarted` says that a killed one may have lost its last.
 
     python3 follow.py SOCKET USER
 """

@@ -1,5 +1,6 @@
 // Lists the sessions, reloads the configuration, ends the sessions of a user, and shows what happens until it is interrupted. Events go on
-// over a restart of the runtime, without a gap and without a repetition. After npm install of acceptd's archive, with Node 24:
+// over a restart of the runtime, without a repetition; `restarted` says that a killed one may have lost its last.
+// After npm install of acceptd's archive, with Node 24:
 //
 //   node follow.ts SOCKET USER
 import { Acceptd, AcceptdError, type Event } from 'acceptd/client'

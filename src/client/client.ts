@@ -41,7 +41,7 @@ export class Acceptd {
     return (await this.request(method, params ?? {}, options)) as Methods[M]['result']
   }
 
-  /** Events; by default all topics, from now on. They go on over a restart of the runtime without a gap and without a repetition. */
+  /** Events; by default all topics, from now on. They go on over a restart of the runtime, without a repetition. */
   events(
     ...[params, options]: Arguments<Streams['event.subscribe']['params'], StreamOptions>
   ): Opened<'event.subscribe'> {
