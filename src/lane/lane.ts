@@ -104,6 +104,7 @@ export default function runLane({ start, port, usage, room, slot }: LaneTask): P
         lane.warm.clear()
         lane.handshakes.clear()
         reporter.flush()
+        lane.limits.flush()
         tell({ last: { counted: counters.counted([]), hits: lane.generations.hits() } })
         port.close()
         resolve()

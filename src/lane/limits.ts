@@ -51,6 +51,8 @@ export interface LaneLimits {
   readonly askOr: (places: Places | undefined, ...question: Parameters<Ask>) => void
   readonly room: LaneRoom
   tell(frame: Said): void
+  /** What is not told yet is told now. */
+  flush(): void
   hear(answers: readonly LimitsAnswer[]): void
 }
 
@@ -64,11 +66,13 @@ function createOutbox(tell: (message: FromLane) => void) {
     clearTimeout(timer)
     timer = undefined
     isDue = false
+    if (frames.length === 0) return
     tell({ limits: frames })
     frames = []
   }
 
   return {
+    flush,
     /** Nobody waits for it. */
     later(frame: LimitsFrame): void {
       frames.push(frame)
@@ -128,6 +132,7 @@ export function createLaneLimits(
   }
 
   return {
+    flush: outbox.flush,
     ask,
     askOr(places, frame, key, decide) {
       if (places === undefined) ask(frame, key, decide)
