@@ -80,8 +80,13 @@ export async function hearQuestion(state: State, [from, id, method, params]: rea
   const handler = parts.handler()
   if (typeof from !== 'string' || typeof id !== 'string' || typeof method !== 'string') return
   if (handler === undefined || parts.isHanding()) return
-  state.seen = Math.max(state.seen, Math.round(parts.now() + state.sharing.ahead))
-  const answer = await handler(method, params)
+  // While it joins, what it has missed is still to be read.
+  if (isJoined(state)) state.seen = Math.max(state.seen, Math.round(parts.now() + state.sharing.ahead))
+  // Another version may ask for what this one does not know: it gets no answer, as from a host that is not there.
+  const answer = await Promise.resolve()
+    .then(() => handler(method, params))
+    .catch(() => undefined)
+  if (answer === undefined) return
   const text = JSON.stringify(['answer', config.name, instance, id, answer])
   await engine.tell(namesOf(config).to(from), text).catch(() => undefined)
 }
