@@ -100,4 +100,4 @@ export function sendersFor(rights: SenderRights, user: string): Found | undefine
 }
 
 const withName = (senders: Senders, user: string): Senders =>
-  senders.map((sender) => sender.replace(USER, lowerCase(user)))
+  senders.map((sender) => sender.replace(USER, () => lowerCase(user)))
