@@ -36,7 +36,7 @@ void describe('splitting the reads anywhere changes nothing', () => {
         )
     })
 
-  /** Everything that both sides got in a conversation whose backend answers what it gets. */
+  /** Everything that both sides receive in a conversation whose backend answers what it is sent. */
   function converse(options: string, said: string, client: Split, backend: Split) {
     const [made] = parseTranscripts(`# made up\nwith: ${options}`, '')
     assert.ok(made !== undefined)
@@ -128,7 +128,7 @@ void describe('splitting the reads anywhere changes nothing', () => {
         fc.property(hazards, cuts, cuts, (said, here, there) => {
           const both = (client: Split, backend: Split) => {
             const got = converse(options, said, client, backend)
-            // Of a message that is refused the backend gets as much as had come: it is cut anyway.
+            // If a message is refused, the backend gets whatever had arrived by then: it is cut short anyway.
             return options === 'bare=refuse' ? { ...got, backend: '' } : got
           }
           const expected = both(whole, whole)

@@ -5,7 +5,7 @@ import { controlHome, converse, fakeCheckpassword, temporary } from './programs.
 
 const plain = (user: string, password: string): string => Buffer.from(`\0${user}\0${password}`).toString('base64')
 
-/** The client closes when it has said everything; with `last`, when it has heard a line that begins so. */
+/** The client closes once it has sent everything; with `last`, once it has received a line that begins with that. */
 function chain(protocol: 'smtp' | 'pop3', input: string, last = ''): { out: string; err: string; code: number | null } {
   const home = controlHome(ruleLines(12))
   const filter = protocol === 'smtp' ? [benchProgram('base-fixsmtpio')] : []
@@ -25,7 +25,7 @@ function chain(protocol: 'smtp' | 'pop3', input: string, last = ''): { out: stri
     : converse('env', [...alone, client, last, ...run], input, { BASEHOME: home })
 }
 
-void test('before the login authup speaks, and a refused password lets reup try again without a second greeting', () => {
+void test('authup speaks before the login, and a refused password lets reup try again without a second greeting', () => {
   const { out, err } = chain('smtp', 'EHLO me\r\nMAIL FROM:<a@b>\r\nNOOP\r\nQUIT\r\n')
   assert.equal(
     out,

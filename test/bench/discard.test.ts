@@ -48,7 +48,7 @@ void test('the end of a message is CR LF . CR LF alone, wherever reads cut it', 
   }
 })
 
-void test('a client that goes away inside a message leaves none', () => {
+void test('a client that disconnects inside a message leaves none', () => {
   assert.match(discard('MAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\nDATA\r\nhalf').err, /messages 0/)
 })
 

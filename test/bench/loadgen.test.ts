@@ -5,7 +5,7 @@ import { benchProgram } from '../../bench/fixture.ts'
 import { chainServer } from './chain.ts'
 import { attach, listen, loadgen } from './programs.ts'
 
-/** The numbers that `discard -c` says at its end, added up over all sessions. */
+/** The counts that `discard -c` prints when it ends, summed over all sessions. */
 interface Discarded {
   messages: number
   recipients: number
@@ -13,7 +13,7 @@ interface Discarded {
   sessions: number
 }
 
-/** discard behind a listener, as it serves a client that does not log in. */
+/** discard behind a listener, serving a client that does not log in. */
 async function discardServer(): Promise<{ port: number; discarded: Discarded; close: () => Promise<void> }> {
   const discarded: Discarded = { messages: 0, recipients: 0, bytes: 0, sessions: 0 }
   const ended: Promise<void>[] = []
@@ -79,7 +79,7 @@ for (const [name, options, expected] of [
   })
 }
 
-void test('wrong passwords are the share that was asked, are refused, and are no error', async () => {
+void test('the requested share of passwords is wrong; these are refused and count as no error', async () => {
   const { port, close } = await chainServer('smtp')
   const { report } = await loadgen(port, '--clients 4 --sessions 20 --users 3 --auth mix --wrong 0.25 --messages 2')
   await close()
@@ -147,10 +147,10 @@ void test('a port where nobody listens is refused, not retried in silence', asyn
 })
 
 void test('in the open loop a slow server makes times grow from the intended beginning, and what never began is counted', async () => {
-  // Serves one session at a time, 100 ms each; 20 a second are asked, one client may be there at once.
+  // Serves one session at a time, 100 ms each; 20 a second are requested, and only one client may be connected at a time.
   const { port, server } = await listen((socket) => {
     socket.on('error', () => undefined)
-    // How slow it is is what the report must tell.
+    // The report must show how slow it is.
     setTimeout(() => socket.write('220 slow\r\n'), 100)
     socket.on('data', (bytes) => {
       if (bytes.toString('latin1').startsWith('QUIT')) socket.end('221 bye\r\n')

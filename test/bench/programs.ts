@@ -10,7 +10,7 @@ buildPrograms()
 
 const temporaries: string[] = []
 
-/** A directory that goes away with the process. */
+/** A directory that is removed when the process exits. */
 export function temporary(): string {
   const directory = mkdtempSync(join(tmpdir(), 'acceptd-bench-test-'))
   if (temporaries.length === 0)
@@ -97,7 +97,7 @@ export function controlHome(rules: string): string {
   return home
 }
 
-/** What a program says to so much input on stdin. */
+/** The output of a program for this much input on stdin. */
 export function converse(
   command: string,
   args: readonly string[],

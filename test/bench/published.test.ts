@@ -37,7 +37,7 @@ void test('a figure of several runs is shown as their range, with the commit and
   assert.doesNotMatch(table, /NaN|null|undefined|classic chain/)
 })
 
-void test('a run of another machine is in no range, and what a run has not is left empty', () => {
+void test('a run on another machine is in no range, and what a run lacks is left empty', () => {
   const table = publishedTable([
     run('1111111', [figure({ ours: 1 })], 'another'),
     run('2222222', [figure({ baseline: null, ratio: null, limitShare: null })]),

@@ -59,7 +59,7 @@ void test('--json has row, clients, ours, baseline and ratio, and null where the
   assert.equal(ratioOf(figure({ ours: undefined })), undefined)
 })
 
-void test('the share of the limit is how much of it is reached, of a rate as of a time', () => {
+void test('the share of the limit is how much of it is reached, for a rate and for a time alike', () => {
   const limit = { name: 'dialogue', sample: sampleOf([1000]) }
   assert.equal(shareOf(figure({ limit })), 0.5)
   assert.equal(shareOf(figure({ limit, better: 'less', ours: sampleOf([4000]) })), 0.25)
@@ -94,7 +94,7 @@ void test('each row has a name of its own, and each clients point a positive num
   assert.ok(rows.every(({ points }) => points.length > 0 && points.every(({ clients }) => clients > 0)))
 })
 
-void test('a plot has a line and a name for each side, and no numbers that are none', () => {
+void test('a plot has a line and a name for each side, and nothing that is not a number', () => {
   const svg = svgPlot({
     title: 'a < b',
     x: 'clients',
@@ -150,7 +150,7 @@ const run = (...args: readonly string[]): { out: string; err: string; code: numb
   return { out: ran.stdout, err: ran.stderr, code: ran.status }
 }
 
-void test('--list names each row, --help explains, an unknown row is refused with the names there are', () => {
+void test('--list names each row, --help explains, an unknown row is refused with a list of the known ones', () => {
   assert.match(run('--list').out, /^cold .*\n(.*\n)*warm /m)
   assert.match(run('--help').out, /--quick/)
   const { code, err } = run('--row', 'cool')

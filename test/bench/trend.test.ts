@@ -15,7 +15,7 @@ void test('a row that stays or falls is flat, one that grows by more than a tent
   assert.ok(grows.error < 1, String(grows.error))
 })
 
-void test('a slope that chance may have made is none', () => {
+void test('a slope that may be due to chance counts as none', () => {
   const few = [0, 0.1, 0.2].map((x, n) => [x, [100, 160, 130][n] ?? 0] as const)
   const { growth, flat } = trendOf(few)
   assert.ok(growth > 0.1)

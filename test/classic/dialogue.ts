@@ -1,4 +1,4 @@
-// Conversations with the classic programs: the steps, and playing them with nothing going otherwise.
+// Conversations with the classic programs: the steps, and a player that insists on each of them.
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -19,7 +19,7 @@ export const bye: readonly Step[] = [C('QUIT\r\n'), S('221 me.example\r\n')]
 /** What a UCSPI-TLS parent answers on the control descriptor. */
 export const TLS_ANSWER = 'SSL_PROTOCOL=TLSv1.3\0SSL_CIPHER=X\0SSL_CLIENT_S_DN=/CN=a b\0\0'
 
-/** What came of it. */
+/** The outcome. */
 export async function playAll(played: Omit<Case, 'name' | 'result'>): Promise<Result> {
   const NOTHING: Result = { exit: 0, stdout: '', stderr: '' }
   const { trouble, result } = await play(

@@ -168,7 +168,7 @@ void test('QMAILQUEUEFILTERS names a file that is missing or cannot be read: 55,
 void test('the environment of a filter is the one of qmail-qfilter', () => {
   script(join(home, 'filter'), `env | sort > ${home}/env`)
   control('ofmipfilters', `${join(home, 'filter')}\n`)
-  // A qmail-qfilter that is installed is not asked: it would give QMAILPPID another meaning.
+  // An installed qmail-qfilter is not used: it would give QMAILPPID another meaning.
   script(join(home, 'bin/qmail-qfilter'), 'exit 33')
   assert.equal(queue({ env: { QMAILNAME: 'x', NUMRCPTS: '9' } }).code, 0)
   const seen = readFileSync(join(home, 'env'), 'latin1').split('\n')

@@ -39,7 +39,7 @@ const dialogue = (
     ...(more.tls === undefined ? {} : { tls: more.tls }),
   })
 
-void test('a guest delivers, and hears one greeting and one EHLO reply', async () => {
+void test('a guest delivers, and gets one greeting and one EHLO reply', async () => {
   const result = await dialogue([
     GREETING,
     ...EHLO,
@@ -147,7 +147,7 @@ void test('the guest service dies before its greeting: 454, and no 250 that it d
   })
 })
 
-void test('a guest that goes away in DATA leaves nothing half queued', async () => {
+void test('a guest that disconnects in DATA leaves nothing half queued', async () => {
   const result = await dialogue([GREETING, C('DATA\r\n'), S('354 go\r\n'), C('half\r\n'), settled, eof])
   assert.equal(result.backend_received, 'DATA\r\nhalf\r\n')
 })

@@ -50,7 +50,7 @@ for (const chained of [false, true]) {
       assert.ok(!result.stderr.includes('failed'), result.stderr)
     })
 
-  void test(`${where}: one that says 421 itself has said it`, async () => {
+  void test(`${where}: one that says 421 itself needs no second one`, async () => {
     const result = await loggedIn(
       { ...BACKEND, replies: { NOOP: '421 out of memory\r\n' }, exits: { NOOP: 1 } },
       [ACCEPTED, C('NOOP\r\n'), S('421 out of memory\r\n')],
@@ -89,7 +89,7 @@ for (const chained of [false, true]) {
   })
 }
 
-void test('fixsmtpio: a client that still sends its message hears why it was refused, and no reset takes that from it', {
+void test('fixsmtpio: a client that is still sending its message learns why it was refused, and no reset destroys the reply', {
   timeout: 60_000,
 }, async () => {
   const home = mkdtempSync(join(tmpdir(), 'dies.'))

@@ -1,4 +1,4 @@
-// What AUTHUP_MECHANISMS adds to the program authup; without it nothing is otherwise than recorded.
+// What AUTHUP_MECHANISMS adds to the program authup; without it, everything is as recorded.
 import assert from 'node:assert/strict'
 import { createHash, createHmac } from 'node:crypto'
 import { test } from 'node:test'

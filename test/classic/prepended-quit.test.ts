@@ -1,4 +1,4 @@
-// A QUIT that a rule turns into something else is no end, as far as the backend knows: the session goes on.
+// A QUIT that a rule turns into something else does not end the session as far as the backend knows: it goes on.
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'

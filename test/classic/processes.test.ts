@@ -119,7 +119,7 @@ void test('reup without -t re-runs a missing program in a tight loop | backs off
   reup.stderr?.on('data', (bytes: Buffer) => {
     lines += bytes.toString('latin1').split('\n').length - 1
   })
-  // A line of each try and one of why: it waits 0.1 s before the third, 0.8 s before the fourth.
+  // One line for each try and one for the reason: it waits 0.1 s before the third, 0.8 s before the fourth.
   await until('four tries', () => lines >= 8)
   reup.kill('SIGKILL')
   assert.ok(performance.now() - began > 890)
@@ -127,7 +127,7 @@ void test('reup without -t re-runs a missing program in a tight loop | backs off
 
 void test('authup waits without using the processor', async () => {
   control('timeoutsmtpd', '2\n')
-  // The shell tells what the processor did for its child, in minutes and seconds.
+  // The shell reports the processor time of its child, in minutes and seconds.
   const shell = spawn('sh', ['-c', '"$@"; times >&2', '', join(bin, 'authup'), 'smtp', 'true'], { env, cwd: '/' })
   started.push(shell)
   let times = ''

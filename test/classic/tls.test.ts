@@ -64,7 +64,7 @@ for (const [title, program, args, starttls] of [
     await started.hear()
     assert.equal(await started.hear(CONTROL), 'Y')
     assert.deepEqual([started.nonBlocking(0), started.nonBlocking(1)], [false, false])
-    // A handshake: it is the parent's to read.
+    // A handshake: only the parent may read it.
     started.say('\x16\x03\x01 hello\n')
     started.say('SSL_PROTOCOL=TLSv1.3\0\0', CONTROL)
     started.say('NOOP\r\n', READ)

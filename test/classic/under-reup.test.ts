@@ -1,4 +1,4 @@
-// Under reup an attempt is a process of its own, as long as another one can go on with the same connection.
+// Under reup each attempt is a separate process, as long as another one can go on with the same connection.
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
@@ -56,7 +56,7 @@ void test('inside TLS a wrong password is followed by another try of the same au
   )
 })
 
-void test('inside TLS the tries of authup are the last ones: 12', async () => {
+void test('inside TLS the tries of authup are the last: exit 12', async () => {
   const result = await underReup([GREETING, ...STARTTLS, LOGIN, REFUSED, LOGIN, REFUSED], [{ exit: 1 }], TLS)
   assert.equal(result.exit, 12)
   assert.equal(runs(result), 1, result.stderr)
@@ -83,7 +83,7 @@ void test('inside TLS nothing that is answered with an error ends authup', async
   assert.equal(runs(result), 1, result.stderr)
 })
 
-void test('inside TLS POP3 has five tries as well, where one is the rule without reup', async () => {
+void test('inside TLS POP3 has five tries as well, where one is usual without reup', async () => {
   const result = await underReup(
     [
       S('+OK <PID.TIME@me.example>\r\n'),

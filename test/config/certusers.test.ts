@@ -1,4 +1,4 @@
-// control/certusers: whom a client certificate stands for; and what a listener that asks for one needs.
+// control/certusers: which user a client certificate stands for, and what a listener that asks for one needs.
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
@@ -49,10 +49,10 @@ void describe('control/certusers', () => {
     void it(`${JSON.stringify(name)} is ${wanted === '' ? 'nobody' : wanted}`, () => {
       assert.equal(users(name).join(' '), wanted)
     })
-  void it('counts the lines, not the names of the certificate, for who is first', () => {
+  void it('is searched in the order of its lines, not of the names in the certificate', () => {
     assert.deepEqual(users('CN=Bob Example', 'ann@example.org'), ['ann', 'bob', 'office'])
   })
-  void it('finds for no name a user whom a line without % does not write', () => {
+  void it('yields only users that are written in it, or that a line with % makes, whatever the name', () => {
     const written = new Set(['ann', 'bob', 'office', 'carol', 'dora', 'eve'])
     fc.assert(
       fc.property(fc.string(), (name) => {

@@ -1,4 +1,4 @@
-// Control files that are good each by itself, and cannot be meant.
+// Control files that are each valid, but contradict each other.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { compileConfig } from '../../src/config/config.ts'

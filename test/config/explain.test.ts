@@ -152,7 +152,7 @@ void describe('a line of a control file in words', () => {
     assert.deepEqual([meaning('chains', 12).name, meaning('chains', 2).name], ['mailbox', undefined])
   })
 
-  void it('an access file names the listeners whose clients it judges', () => {
+  void it('an access file names the listeners whose clients it decides on', () => {
     const texts = {
       ...TEXTS,
       listeners: `${TEXTS.listeners}127.0.0.1:25 smtp submission access=access-office name=office tls=off\n`,
@@ -194,7 +194,7 @@ void describe('a line of a control file in words', () => {
     assert.equal(fileNamed('/etc/acceptd/access-office', ['access-office'])._unsafeUnwrap(), 'access-office')
   })
 
-  void it('lines end with LF, and what is at their end is no part of them', () => {
+  void it('lines end with LF, and the line end is not part of them', () => {
     assert.deepEqual(
       [1, 2, 3, 4].map((line) => lineAt('a \r\n\nb', line)),
       ['a', '', 'b', undefined],

@@ -13,7 +13,7 @@ const errors = (text: string): readonly string[] =>
     .map(({ line, column, problem }) => `${line}:${column}: ${problem}`)
 
 void describe('control/fleet', () => {
-  void it('may be missing, and says all by one line', () => {
+  void it('may be missing, and needs only one line', () => {
     assert.equal(parseFleet(undefined, 'control/fleet')._unsafeUnwrap(), undefined)
     assert.deepEqual(parsed('engine redis://192.0.2.9\n'), {
       engine: { tls: false, host: '192.0.2.9', port: 6379, database: 0, text: 'redis://192.0.2.9' },
@@ -27,7 +27,7 @@ void describe('control/fleet', () => {
     })
   })
 
-  void it('has a word a line', () => {
+  void it('has one word a line', () => {
     const text = [
       '# our hosts',
       'engine    rediss://[2001:db8::9]:6380/2',
@@ -70,7 +70,7 @@ void describe('control/fleet', () => {
     )
   })
 
-  void it('refuses a password that everybody can read, or that is not there', (t) => {
+  void it('refuses a password that everybody can read, or that is missing', (t) => {
     const directory = mkdtempSync(join(tmpdir(), 'acceptd-fleet-'))
     t.after(() => rmSync(directory, { recursive: true }))
     const file = join(directory, 'key')

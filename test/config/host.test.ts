@@ -1,4 +1,4 @@
-// What control/ asks of the host, on a host that has not got it.
+// What control/ requires of the host, on a host that lacks it.
 import assert from 'node:assert/strict'
 import { chmodSync, chownSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'

@@ -1,4 +1,4 @@
-// control/limits: what is understood, and each mistake with its file, line and column.
+// control/limits: what is accepted, and each mistake with its file, line and column.
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { describe, it } from 'node:test'
@@ -19,7 +19,7 @@ void describe('control/limits', () => {
       ['before-login', 'failed-logins', 'recipients'],
     )
   })
-  void it('has rates at the same time, in a time, of a delay, with a ban, and off', () => {
+  void it('has limits on simultaneous use and on rates, delays, bans, and limits that are off', () => {
     const text = [
       'a address sessions 20',
       'b user=Ann messages\t100/minute',
@@ -63,7 +63,7 @@ void describe('control/limits', () => {
   ] as const)
     void it(`says what is wrong with ${line}`, () =>
       assert.deepEqual(errorsOf(`${line}\n`), [`control/limits:${wanted}`]))
-  void it('says that two lines have a name', () => {
+  void it('reports that two lines have the same name', () => {
     assert.deepEqual(errorsOf('# two\na all sessions 1\na all logins 1/hour\n'), [
       'control/limits:3:1: there are two limits a',
     ])

@@ -1,4 +1,4 @@
-// One plan says what a change would do: each row is what is loaded, what lies on the disk, and what becomes of it.
+// One plan says what a change would do: each row is what is loaded, what is on disk, and the outcome.
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { compileConfig } from '../../src/config/config.ts'

@@ -1,4 +1,4 @@
-// control/senders: which senders a user may give, whatever way MAIL spells them.
+// control/senders: which senders a user may give, however MAIL spells them.
 import assert from 'node:assert/strict'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -50,13 +50,13 @@ void describe('control/senders', () => {
       assert.equal(mayGive(RULES, user, argument), wanted)
     })
   }
-  void it('binds nobody without the file, and whoever has no line with one', () => {
+  void it('restricts nobody without the file; with it, users without a line as well', () => {
     assert.equal(mayGive(undefined, 'bob', 'FROM:<x@evil.example>'), true)
     assert.equal(mayGive('ann ann@example.org\n', 'bob', 'FROM:<bob@example.org>'), false)
     assert.equal(mayGive('ann ann@example.org\n', 'bob', 'FROM:<>'), true)
     assert.equal(mayGive('', 'bob', 'FROM:<bob@example.org>'), false)
   })
-  void it('does not bind guests', () => {
+  void it('does not restrict guests', () => {
     assert.equal(sendersFor(parseSenders(RULES, 'control/senders')._unsafeUnwrap(), ''), undefined)
   })
   for (const [user, sender, wanted] of [
@@ -78,7 +78,7 @@ void describe('control/senders', () => {
       assert.equal(mayGive(text, 'ann', 'FROM:<x@evil.example>'), false)
       assert.equal(mayGive(`${text}* nobody@example.org\n`, 'Carol', 'FROM:<carol@everybody.example>'), false)
     })
-  void it('says of a cdb that is not there that nobody knows', () => {
+  void it('reports that a missing cdb cannot answer', () => {
     const found = sendersFor(parseSenders('cdb:/nowhere/senders.cdb\n', 'control/senders')._unsafeUnwrap(), 'ann')
     assert.deepEqual([found?.line, found?.senders], [1, { unknown: '/nowhere/senders.cdb: ENOENT' }])
   })

@@ -23,7 +23,7 @@ export interface BackendSpec {
   readonly data_reply?: Said
   readonly eof_exit?: number
   readonly stderr?: string
-  /** Over the above, by run; the last one stays. */
+  /** Override the above, run by run; the last one is used from then on. */
   readonly per_run?: readonly BackendSpec[]
 }
 
@@ -62,7 +62,7 @@ export interface Case {
   /** With {backend}, {child}, {dir} and {bin} in them. */
   readonly args: readonly string[]
   readonly env?: Readonly<Record<string, string>>
-  /** Files of control/; null: there is none. */
+  /** Files of control/; null: the file does not exist. */
   readonly control?: Readonly<Record<string, string | { readonly dir: true } | null>> | null
   readonly user?: string
   readonly tls?: boolean

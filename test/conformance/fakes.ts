@@ -27,7 +27,7 @@ function runsBefore(): number {
 }
 
 const report = (run: FakeRun): void => appendFileSync(join(directory, `${role}.runs`), `${JSON.stringify(run)}\n`)
-/** For ever, or as long as a recorded mail program takes between two words. */
+/** Forever, or for the time that a recorded mail program takes between two outputs. */
 const wait = (ms?: number): void => void Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms)
 
 /** Undefined at the end of file or on a descriptor that is not open. */

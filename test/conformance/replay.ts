@@ -1,4 +1,4 @@
-// Plays a recorded case against the programs of a directory and tells what came of it.
+// Plays a recorded case against the programs of a directory and returns the outcome.
 
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -19,11 +19,11 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { until, within } from '../support/until.ts'
 import type { Case, FakeRun, Result, Step } from './case.ts'
 
-/** A pause of a case is there so that a program gets somewhere; on a busy machine it takes longer. */
+/** A pause in a case gives a program time to get on; on a busy machine it takes longer. */
 const patienceFor = (): number => Math.min(6, Math.max(3, (loadavg()[0] ?? 0) / availableParallelism()))
 
 export interface Played {
-  /** A step that went otherwise. */
+  /** A step that went differently. */
   readonly trouble: readonly string[]
   readonly result: Result
 }
@@ -142,7 +142,7 @@ class Playing {
       detached: true,
       env: {
         PATH: '/usr/local/bin:/usr/bin:/bin',
-        // So that a run finds what it has left.
+        // So that a run finds what the one before has left.
         ACCEPTD_TEST_RUN: process.env['ACCEPTD_TEST_RUN'],
         QMAILHOME: this.home,
         ...(tls === true ? { SSLCTLFD: `${CONTROL}`, SSLREADFD: `${READ}`, SSLWRITEFD: `${WRITE}` } : {}),
@@ -202,7 +202,7 @@ class Playing {
     }
   }
 
-  /** All threads of the program and of what it has started, with what tells that one has run. */
+  /** All threads of the program and of what it has started, with what shows that one has run. */
   private threads(): readonly string[] {
     const group = String(this.process.pid)
     return readdirSync('/proc')

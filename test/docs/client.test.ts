@@ -1,4 +1,4 @@
-// acceptd/client as an installation by npm has it: a stranger's program is compiled with its types alone and run against a daemon.
+// acceptd/client as installed by npm: an independent program is compiled with its types alone and run against a daemon.
 import assert from 'node:assert/strict'
 import { execFile, spawn } from 'node:child_process'
 import { mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
@@ -66,7 +66,7 @@ before(async () => {
     readdirSync(join(folder, 'node_modules')).filter((name) => !name.startsWith('.')),
     ['acceptd'],
   )
-  // Of a stranger's own choice.
+  // The program's own choice.
   mkdirSync(join(folder, 'node_modules/@types'))
   for (const name of ['@types/node', 'undici-types'])
     symlinkSync(join(TOP, 'node_modules', name), join(folder, 'node_modules', name))

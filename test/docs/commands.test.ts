@@ -1,4 +1,4 @@
-// Every command of README, docs and the examples of the manual pages is run by a test, or cannot be, and is said why.
+// Every command of README, docs and the examples of the manual pages is run by a test, or the reason why it cannot be is given.
 import assert from 'node:assert/strict'
 import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'

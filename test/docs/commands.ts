@@ -10,7 +10,7 @@ export type Claim =
       /** Its exit code, or a list of those that are right. */
       readonly typed: number | readonly number[]
       readonly input?: string
-      /** What a person has done before, in sh. */
+      /** What a person has done beforehand, in sh. */
       readonly first?: string
       /** What it prints. */
       readonly says?: RegExp
@@ -19,7 +19,7 @@ export type Claim =
   | { readonly test: string; readonly by: string }
   | { readonly cannot: string }
 
-/** Blocks of sh that no test can type, by the word behind, and what is missing for them. */
+/** Blocks of sh that no test can type, by the word after `sh`, and what is missing for them. */
 export const NEEDS: Readonly<Record<string, string>> = {
   'needs-engine':
     'a container engine; test/system/container.test.ts executes the Containerfile, and starts what it makes',

@@ -14,7 +14,7 @@ import { bindAddress } from '../support/binding.ts'
 import { until } from '../support/until.ts'
 import { page, read } from './pages.ts'
 
-/** What fail2ban 1.0 puts in the place of <HOST>, with names for its groups. */
+/** What fail2ban 1.0 substitutes for <HOST>, with names for its groups. */
 const HOST =
   '(?:\\[?(?:(?:::f{4,6}:)?(?<ip4>(?:\\d{1,3}\\.){3}\\d{1,3})|(?<ip6>(?:[0-9a-fA-F]{1,4}::?|::){1,7}(?:[0-9a-fA-F]{1,4}|(?<=:):)))\\]?|(?<dns>[\\w\\-.^_]*\\w))'
 
@@ -22,17 +22,17 @@ const HOST =
 const FAILREGEX = /^failregex = (.*)$/m.exec(page('acceptd.8').text.replaceAll('\\e', '\\'))?.[1] ?? ''
 
 const failed = (line: string): string | undefined => {
-  // fail2ban takes the time away before it matches.
+  // fail2ban removes the timestamp before it matches.
   const rest = line.replace(/^\d{4}-\d\d-\d\dT[\d:.]+Z/, '')
   const groups = new RegExp(FAILREGEX.replace('<HOST>', HOST)).exec(rest)?.groups
   return groups?.['ip4'] ?? groups?.['ip6'] ?? groups?.['dns']
 }
 
-/** Logs in as each user with a wrong password and gives the whole log. */
+/** Logs in as each user with a wrong password and returns the whole log. */
 async function logOf(users: readonly string[]): Promise<string> {
   const folder = mkdtempSync(join(tmpdir(), 'acceptd-docs-'))
   const helperSocket = join(folder, 'helper.sock')
-  // In the place of accept-helper: a chain that refuses, or turns out to be root's.
+  // Instead of accept-helper: a chain that refuses, or turns out to be root's.
   const helper = createServer((stream) => {
     stream.once('data', (request) => stream.end(request.includes('root') ? 'root\n' : 'exit 1\n'))
     stream.on('error', () => undefined)
@@ -121,7 +121,7 @@ const FILTER = (() => {
   return new RegExp(value('failregex').replace('%(_prefix)s', value('_prefix')).replace('<HOST>', HOST))
 })()
 
-/** What is left of a line when fail2ban has taken its first time out. */
+/** What is left of a line once fail2ban has removed its first timestamp. */
 const FORMS: readonly (readonly [form: string, before: string])[] = [
   ['a file', ''],
   ['syslog', 'host acceptd[77]: 2026-11-22T20:32:19.889Z'],

@@ -39,6 +39,6 @@ export const inPath = (name: string): string | undefined =>
     .map((folder) => join(folder, name))
     .find((path) => existsSync(path))
 
-/** What mandoc complains about; which other manual pages a host has is not the page's business. */
+/** What mandoc complains about, except about pages that it does not find: which ones a host has is not the page's concern. */
 export const complaints = (said: string): readonly string[] =>
   said.split('\n').filter((line) => line !== '' && !line.includes('referenced manual not found'))

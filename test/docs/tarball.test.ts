@@ -1,4 +1,4 @@
-// What `npm pack` holds: what runs and nothing else.
+// What `npm pack` contains: what runs and nothing else.
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import { readdirSync, readFileSync } from 'node:fs'

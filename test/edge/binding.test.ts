@@ -13,7 +13,7 @@ after(() => {
   for (const close of open) close()
 })
 
-/** Says `name` to whoever comes. */
+/** Sends `name` to every client. */
 function serve(bound: Bound | undefined, name: string): number {
   assert.ok(bound !== undefined, `${name} cannot be bound`)
   const listening = listenOn(
@@ -64,7 +64,7 @@ void describe('a listener on [::]', () => {
     ['0.0.0.0:25', false],
     ['0.0.0.0:25 0.0.0.0:587', true],
   ] as const)
-    void it(`beside ${others === '' ? 'nothing' : others} takes ${only ? 'IPv6 only' : 'both'}`, () => {
+    void it(`next to ${others === '' ? 'nothing' : others} takes ${only ? 'IPv6 only' : 'both'}`, () => {
       const all = others
         .split(' ')
         .filter((one) => one !== '')
@@ -73,7 +73,7 @@ void describe('a listener on [::]', () => {
       assert.equal(isIpv6Only(six, [six, ...all]), only)
     })
 
-  void it('on a port that the kernel chooses takes both, whatever else is there', () => {
+  void it('on a port that the kernel chooses takes both, whatever else is listening', () => {
     const all = [
       { address: '::', port: 0 },
       { address: '0.0.0.0', port: 0 },

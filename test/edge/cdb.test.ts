@@ -1,4 +1,4 @@
-// Looking up in a cdb: what is there is found, and a file that is none says so, whatever its octets.
+// Lookups in a cdb: what is there is found, and a file that is not a cdb is reported as such, whatever its octets.
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
@@ -30,7 +30,7 @@ void describe('a cdb', () => {
       { numRuns: 30 },
     )
   })
-  void it('answers with the first of several keys that is there', () => {
+  void it('answers with the first of several keys that it has', () => {
     const path = file(
       cdbOf([
         ['*', 'all'],
@@ -44,7 +44,7 @@ void describe('a cdb', () => {
     assert.equal(lookUp(file(cdbOf([['ann', 'a']])), ['ann'])._unsafeUnwrap(), 'a')
     assert.equal(lookUp(file(cdbOf([['ann', 'b']])), ['ann'])._unsafeUnwrap(), 'b')
   })
-  void it('that is cut off or damaged is an error or has no such key, and takes no time', () => {
+  void it('that is truncated or damaged is an error or has no such key, and does not take long', () => {
     const whole = cdbOf([
       ['ann', 'a@b'],
       ['bob', 'c@d'],

@@ -30,7 +30,7 @@ function troubleOf(files: PairFiles, now = Date.now()): string | undefined {
 }
 
 void describe('a certificate', () => {
-  void it('that fits is read, and told of', () => {
+  void it('that fits its key is read and described', () => {
     const { facts } = readCertificate(good)._unsafeUnwrap()
     assert.deepEqual(
       [facts.subject, facts.issuer, facts.keyType, facts.hosts],
@@ -77,11 +77,11 @@ void describe('a certificate', () => {
       else assert.match(found ?? '', /everybody can read this key$/)
     })
   }
-  void it('that has expired, or does not hold yet, is refused with the time', () => {
+  void it('that has expired, or is not valid yet, is refused with the time', () => {
     assert.match(troubleOf(good, Date.now() + 31 * DAY) ?? '', /^mx\.example-ec\.pem expired at 20\d\d-\d\d-\d\dT/)
     assert.match(troubleOf(good, Date.now() - DAY) ?? '', /is valid from 20\d\d-\d\d-\d\dT\S+ only$/)
   })
-  void it('is another one when a link leads elsewhere, as after a renewal', () => {
+  void it('is a new one when a link points elsewhere, as after a renewal', () => {
     const link = join(dir, 'live.pem')
     symlinkSync(good.certificate, link)
     const before = fileMark(link)

@@ -1,4 +1,4 @@
-// What a session does on its two streams that no transcript shows: backpressure, slow peers, ends at odd moments.
+// What a session does on its two streams that no transcript shows: backpressure, slow peers, untimely ends.
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import type { FakeSocket } from '../support/fake-socket.ts'
@@ -33,7 +33,7 @@ function send(one: InlineWorld, text: string): void {
 }
 
 void describe('backpressure', () => {
-  void it('a client that takes no replies before its login is not heard further until it does', () => {
+  void it('a client that takes no replies before its login is not read from until it does', () => {
     const one = world()
     one.clientSocket.blocked = true
     send(one, 'NOOP\r\n')
@@ -45,7 +45,7 @@ void describe('backpressure', () => {
     assert.equal(one.client.heard().match(/250 ok\r\n/g)?.length, 101)
   })
 
-  void it('a client that takes no replies stops its backend, and one that does sets it free', () => {
+  void it('a client that takes no replies stops its backend, and lets it go on when it takes them', () => {
     const { one, backend } = served()
     send(one, 'NOOP\r\n')
     one.clientSocket.blocked = true
@@ -75,7 +75,7 @@ void describe('backpressure', () => {
     assert.ok(backend.heard().endsWith('one\r\ntwo\r\n'))
   })
 
-  void it('a client that sends ahead while the helper is at work is held, and heard afterwards', () => {
+  void it('a client that sends ahead while the helper is at work is paused, and read from afterwards', () => {
     const one = world()
     send(one, AUTH)
     send(one, 'NOOP\r\n')
@@ -88,7 +88,7 @@ void describe('backpressure', () => {
 })
 
 void describe('ends', () => {
-  void it('a client that goes on sending after it was told to go does not keep its session', () => {
+  void it('a client that goes on sending after it was dismissed does not keep its session alive', () => {
     const one = world()
     send(one, 'QUIT\r\n')
     const { seen } = one.session.streams
@@ -117,7 +117,7 @@ void describe('ends', () => {
     assert.equal(one.end(), '')
   })
 
-  void it('a client that goes away after a refused bare line end, before its final dot, ends the session immediately', () => {
+  void it('a client that disconnects after a refused bare line end, before its final dot, ends the session immediately', () => {
     const { one, backend } = served('bare=refuse')
     send(one, 'DATA\r\n')
     backend.send('354 go\r\n')

@@ -1,11 +1,11 @@
-// Times that are shown follow a clock that is set; those that are decided by do not.
+// Times that are shown follow a clock that is set; those that decide anything do not.
 import assert from 'node:assert/strict'
 import { it, mock } from 'node:test'
 import { monotonic, wallTime } from '../../src/edge/clock.ts'
 
 const HOUR = 3_600_000
 
-void it('what is shown of a moment stays the same, and follows a clock that is set', () => {
+void it('the time shown for a moment stays the same, and follows a clock that is set', () => {
   const moment = monotonic()
   const shown = wallTime(moment)
   assert.ok(Math.abs(shown - Date.now()) < 1000)

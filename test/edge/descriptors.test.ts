@@ -5,7 +5,7 @@ import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { descriptorRequests, sayStopping } from '../../src/edge/descriptors.ts'
 
-/** It has lost who started it, and does not know that yet. */
+/** It has lost its parent, and does not know that yet. */
 function orphan(): void {
   const request = descriptorRequests(() => undefined)
   // What acceptd may say keeps nobody alive.

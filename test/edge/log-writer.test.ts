@@ -1,4 +1,4 @@
-// A log line that cannot be written is counted and dropped, and told of later; the process goes on, whatever its standard error is.
+// A log line that cannot be written is counted and dropped, and reported later; the process goes on, whatever its standard error is.
 import assert from 'node:assert/strict'
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
@@ -19,7 +19,7 @@ after(() => {
 })
 
 interface Writer {
-  /** So many lines more; how many it has been asked for, and how many it dropped. */
+  /** Writes this many more lines; returns how many it has been asked for, and how many it dropped. */
   readonly write: (lines: number) => Promise<readonly [number, number]>
   readonly child: ChildProcess
 }
@@ -88,17 +88,17 @@ async function assertAccounted(text: () => string, last: number): Promise<void> 
 }
 
 void describe('log lines', () => {
-  // An account that may not open root's pipe once more changes the open file itself.
+  // An account that may not reopen root's pipe changes the open file itself.
   const others = process.getuid?.() === 0 ? [undefined, 65_534] : [undefined]
   for (const uid of others)
-    void it(`to a pipe whose reader has stopped${uid === undefined ? '' : ', of somebody else'}, are counted, and told of when it goes on`, async () => {
+    void it(`to a pipe whose reader has stopped${uid === undefined ? '' : ', of another user'}, are counted, and reported later`, async () => {
       const { reader, writer } = pipe()
       const log = start(writer, uid)
       const [, before] = await log.write(10)
       assert.equal(before, 0)
       const [, dropped] = await log.write(5000)
       assert.ok(dropped > 3000 && dropped < 5000)
-      // Nothing more is logged: the line comes by itself.
+      // Nothing more is logged: the line appears without that.
       let text = ''
       const more = () => {
         text += take(reader)
@@ -111,7 +111,7 @@ void describe('log lines', () => {
       closeSync(writer)
     })
 
-  void it('to a socket whose reader has stopped, are counted, and told of when it goes on', async () => {
+  void it('to a socket whose reader has stopped, are counted, and reported later', async () => {
     const path = join(dir, 'socket')
     const server = createServer().listen(path)
     const near = connect(path)

@@ -1,5 +1,5 @@
-// All sockets of a lane read into one buffer, or into one of a few others: what one of them has heard must not change what another has
-// still to say.
+// All sockets of a lane read into one buffer, or into one of a few others: what one of them receives must not change what another has
+// yet to send.
 import assert from 'node:assert/strict'
 import { createHash, randomBytes } from 'node:crypto'
 import { once } from 'node:events'
@@ -13,14 +13,14 @@ import { until } from '../support/until.ts'
 
 const reading = new Reading()
 
-/** Buffers of their own are for the sockets that are made from handles. */
+/** Only sockets that are made from handles have their own buffers. */
 function inBuffers(sentence: string, test: () => Promise<void>): void {
   if (onlyPublic() === undefined) void it(sentence, test)
 }
 
 const hash = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex')
 
-/** A listener whose sockets say what they hear. */
+/** A listener whose sockets send back what they receive. */
 function echo(): { port: number; sockets: Socket[]; close: () => void } {
   const bound = bindAddress('127.0.0.1', 0)
   assert.ok(bound !== undefined)
@@ -127,7 +127,7 @@ void describe('reading into common memory', () => {
     },
   )
 
-  void it('keeps of what has to wait no more than its octets', async () => {
+  void it('keeps only the octets of what has to wait', async () => {
     const server = echo()
     try {
       const client = connect(server.port, '127.0.0.1')

@@ -23,21 +23,21 @@ export interface Fault {
   readonly does: string
   /** Seconds within which clients are served again. */
   readonly limit: number
-  /** How many logged-in sessions may end of it. */
+  /** How many logged-in sessions it may end. */
   readonly cuts: number
-  /** Whether a newcomer may hear 4xx, or be disconnected. */
+  /** Whether a new client may get 4xx, or be disconnected. */
   readonly refuses: boolean
-  /** Clients have to be served while it lasts, too; otherwise the time counts from its end. */
+  /** Clients have to be served even while it lasts; otherwise the time counts from its end. */
   readonly during: boolean
   readonly manner?: Manner
-  /** Without it this host cannot do it. */
+  /** Without it, this host cannot cause the fault. */
   readonly needs?: Need
-  /** Until it is over. */
+  /** Resolves when it is over. */
   readonly inflict: (ground: Ground) => Promise<void>
 }
 
 /**
- * Seconds. Without its first two processes acceptd ends, and a service manager starts all of it again; a lane that spins is known by three
+ * Seconds. Without its first two processes acceptd ends, and a service manager starts all of it again; a lane that spins is recognised by three
  * pings that it has missed.
  */
 export const [AGAIN, RUNTIME, WHOLE, PINGS] = [1, 2, 4, 5]
@@ -76,7 +76,7 @@ export async function one({ service, note }: Ground, role: Role): Promise<Proces
   return found
 }
 
-/** The same, when it has lasted. */
+/** The same, once it has lasted. */
 export async function lasting(ground: Ground, role: Role): Promise<Process> {
   const found = await until(`the ${role}`, () => ground.service.role(role))
   await until('it to have lasted', () => age(found.pid) > LASTED, { timeout: 15_000, every: 50 })
@@ -111,7 +111,7 @@ export function kill({ note }: Ground, { pid, comm }: Process): void {
   if (isAlive(pid)) process.kill(pid, 'SIGKILL')
 }
 
-/** Who may not override limits may set them for processes of the same ids. */
+/** A process that may not override limits may set them for processes of the same ids. */
 const prlimit = ({ pid, uid }: Process, ...options: readonly string[]): Promise<string> =>
   must(['prlimit', '--pid', String(pid), ...options], { uid, gid: uid })
 
@@ -128,7 +128,7 @@ export async function limited(
   ground.note(`${name} of ${limitedOne.pid}: ${value} in the place of ${soft}`)
   await prlimit(limitedOne, `--${name}=${value}:`)
   await then()
-  // Some may have ended of it.
+  // It may have ended some.
   for (const each of [limitedOne, ...backends(ground)]) await prlimit(each, `--${name}=${soft}:`).catch(() => undefined)
 }
 

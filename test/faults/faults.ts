@@ -1,4 +1,4 @@
-// The faults, a row each: processes that die or stand still, lanes, upgrades; host-faults.ts has what the host does.
+// The faults, a row each: processes that die or stop, lanes, upgrades; host-faults.ts has what the host does.
 import { inOneLane } from '../system/inspector.ts'
 import { supervisorOf, treeOf, until } from '../system/processes.ts'
 import {
@@ -42,7 +42,7 @@ const kills: readonly Fault[] = KILLED.map(([role, limit, cuts]) => ({
   inflict: async (ground) => kill(ground, await lasting(ground, role)),
 }))
 
-/** While these stand still nobody needs them; the others are asked for a login. */
+/** Nobody needs these while they are stopped; the others are asked for a login. */
 const stops: readonly Fault[] = KILLED.map(([role]) => ({
   name: `${role} stopped`,
   does: `SIGSTOP of the ${role}, then SIGCONT`,

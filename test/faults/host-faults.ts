@@ -1,4 +1,4 @@
-// What a host does to a daemon: no room, no descriptors, no memory, another time, signals, clients that go away.
+// What a host does to a daemon: full disks, no descriptors, no memory, clock changes, signals, clients that disconnect.
 import { existsSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { descriptors, isAlive, until } from '../system/processes.ts'
@@ -39,7 +39,7 @@ const full = (disk: Disk, name: string, also: (ground: Ground) => Promise<void> 
   },
 })
 
-/** Something to remember. */
+/** A change to be kept. */
 const tell = async ({ service }: Ground): Promise<void> => {
   await service.call('user.block', { user: 'nobody-such' })
   await service.call('user.unblock', { user: 'nobody-such' })

@@ -1,4 +1,4 @@
-// What the runner of faults says of messages: it has to see what is lost, doubled or half.
+// What the fault runner says about messages: it has to notice those lost, duplicated or cut short.
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { type Fate, type Filed, judge, linesOf, onTheWire } from './message.ts'
@@ -20,13 +20,13 @@ void describe('the judgement of a round', () => {
     assert.deepEqual(verdict, { acknowledged: 1, lost: [], doubled: [], half: [], keptThough: [] })
   })
 
-  void it('names what is lost, doubled, and kept though it was refused', () => {
+  void it('names what is lost, duplicated, or filed though it was refused', () => {
     const fates = { a: 'acknowledged', b: 'acknowledged', c: 'sent', d: 'refused' } as const
     const verdict = judge(journal(fates), ['b', 'b', 'c', 'c', 'd'].map(whole))
     assert.deepEqual(verdict, { acknowledged: 2, lost: ['a'], doubled: ['b', 'c'], half: [], keptThough: ['d'] })
   })
 
-  void it('names what is half, has something in its middle, or is nobody\u2019s', () => {
+  void it('names what is cut short, has foreign text inside, or is nobody\u2019s', () => {
     const { file, content } = whole('a')
     const at = content.length / 2
     for (const broken of [content.slice(0, -2), `${content.slice(0, at)}x${content.slice(at)}`, `${content}.\n`])
@@ -42,7 +42,7 @@ void it('a message has lines that begin with dots, and doubles those dots on the
   assert.equal(sent.replaceAll('\r\n.', '\r\n').replaceAll('\r\n', '\n'), `${linesOf('some', 200).join('\n')}\n`)
 })
 
-void it('a seed gives the same numbers again, another seed others, and none is out of its bounds', () => {
+void it('a seed gives the same numbers again, another seed gives others, and none is out of bounds', () => {
   const list = (...seed: readonly (string | number)[]): readonly number[] => {
     const random = randomOf(...seed)
     return Array.from({ length: 100 }, () => random.between(3, 7))
@@ -59,7 +59,7 @@ void it('a seed gives the same numbers again, another seed others, and none is o
   )
 })
 
-void it('options have numbers, and an unknown one is an error', () => {
+void it('options take numbers, and an unknown one is an error', () => {
   const read = (...argv: readonly string[]) => readOptions(argv, 7)
   assert.deepEqual([read().minutes, read().seed], [10, 7])
   const { minutes, seed, only } = read('--minutes', '0.5', '--seed', '3', '--only', 'a', '--only', 'b')

@@ -1,4 +1,4 @@
-// Clients: some stay and submit now and then, others come, submit and go. They write down what they were told, and by whom they were cut off.
+// Clients: some stay and submit now and then, others connect, submit and quit. They record what they were told, and who disconnected them.
 import { EventEmitter, once } from 'node:events'
 import { connect as connectTls } from 'node:tls'
 import { type Conversation, converse, converseOn, plain } from '../system/conversation.ts'
@@ -20,11 +20,11 @@ export interface Load {
   readonly cuts: string[]
   /** What no client may see, whatever happens to the host. */
   readonly wrongs: string[]
-  /** Clients that were told to come again, or were not served, before their login. */
+  /** Clients that were told to try again later, or were not served, before their login. */
   readonly refusals: string[]
-  /** Logged in and not gone. */
+  /** Logged in and still connected. */
   readonly live: () => number
-  /** Lets everybody finish, and resolves when all have gone. */
+  /** Lets every client finish, and resolves when all have disconnected. */
   readonly stop: () => Promise<void>
 }
 
@@ -33,7 +33,7 @@ export async function connectTo({ port, tls }: Target, timeout = PATIENCE): Prom
   return converseOn(connectTls({ port, host: '127.0.0.1', rejectUnauthorized: false }), 'secureConnect', timeout)
 }
 
-/** Greeted, introduced, and asked to let this user in; gives the reply. */
+/** Takes the greeting, says EHLO and logs in as this user; returns the reply. */
 export async function introduce(talk: Conversation, user: TestUser, password = user.password): Promise<string> {
   const greeting = await talk.reply()
   if (!greeting.startsWith('220')) return greeting
@@ -41,7 +41,7 @@ export async function introduce(talk: Conversation, user: TestUser, password = u
   return talk.say(`AUTH PLAIN ${plain(user.name, password)}`)
 }
 
-/** One that has answered anything but what was hoped for. */
+/** A server that has answered anything but what was expected. */
 class Refused extends Error {}
 
 async function expect(wanted: string, reply: Promise<string>): Promise<string> {
@@ -81,7 +81,7 @@ async function messages(ground: Ground, random: Random, talk: Conversation, coun
   for (let n = 0; n < count && !state.over; n += 1) {
     state.messages += 1
     const lines = linesFrom(random)
-    // What a mail program refuses is no end of the session; a full disk, for example.
+    // What a mail program refuses, on a full disk for example, does not end the session.
     await submitted(talk, `${ground.name}.${state.messages}`, lines, load.journal).catch((error: unknown) => {
       if (!(error instanceof Refused) || error.message.startsWith('421')) throw error
       load.refusals.push(error.message)
@@ -123,7 +123,7 @@ async function session(ground: Ground, random: Random, count: number): Promise<v
   }
 }
 
-/** `name` makes the names of its messages its own. */
+/** `name` makes the names of its messages unique. */
 export function startLoad(place: Place, name: string): Load {
   const state = { over: false, live: 0, messages: 0 }
   const ticks = new EventEmitter().setMaxListeners(0)

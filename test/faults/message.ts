@@ -1,4 +1,4 @@
-// What is submitted: a message that is known by its name alone, to the last octet.
+// What is submitted: a message whose every octet follows from its name.
 import { randomOf } from './random.ts'
 
 /** Its lines, each to be ended by CR LF, or LF where it is filed. Some begin with dots. */
@@ -20,9 +20,9 @@ export const onTheWire = (id: string, lines: number): string =>
 
 export type Fate = 'sent' | 'acknowledged' | 'refused'
 
-/** What clients know of their messages: nothing is in it that no client can know. */
+/** What clients know about their messages, and nothing that a client cannot know. */
 export interface Journal {
-  /** Where each message came to. `refused`: the mail program has answered its final dot with 4xx or 5xx, other than 421. */
+  /** How far each message got. `refused`: the mail program has answered its final dot with 4xx or 5xx, other than 421. */
   readonly fates: Map<string, { readonly lines: number; readonly fate: Fate }>
 }
 
@@ -41,7 +41,7 @@ export interface Verdict {
   readonly keptThough: readonly string[]
 }
 
-/** Compares what clients were told with what is there. */
+/** Compares what clients were told with what was filed. */
 export function judge(journal: Journal, filed: readonly Filed[]): Verdict {
   const times = new Map<string, number>()
   const half: string[] = []

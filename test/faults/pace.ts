@@ -1,4 +1,4 @@
-// How slow the machine is at a moment, for others may be busy on it: how long a Node that does nothing takes, against the best of the run.
+// How slow the machine is at the moment, since others may use it: how long a Node that does nothing takes, relative to the best of the run.
 import { must } from '../system/run.ts'
 
 export interface Pace {

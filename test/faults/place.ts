@@ -42,7 +42,7 @@ export type Need = 'postfix' | 'redis-server' | 'faketime'
 
 /**
  * Runs this program again where it can do no harm: what it mounts, starts or leaves is gone with it. Undefined: it is there already;
- * else its exit code.
+ * otherwise its exit code.
  */
 export async function isolate(file: string, argv: readonly string[]): Promise<number | undefined> {
   if (process.env[INSIDE] !== undefined) return undefined
@@ -70,13 +70,13 @@ export interface Place {
   /** Lines of control/listeners. */
   readonly listeners: readonly string[]
   readonly log: string
-  /** Fills a disk to its last octet; call the result to make room again. */
+  /** Fills a disk to its last octet; call the result to free the space again. */
   readonly fill: (disk: Disk) => () => void
   /** The Redis of a fleet of one; undefined where there is none. */
   readonly engine: Engine | undefined
   /** What this host has of what a fault may need. */
   readonly has: ReadonlySet<Need>
-  /** All that is filed now, and forgets it. */
+  /** Everything that is filed now; forgets it. */
   readonly takeFiled: () => readonly Filed[]
 }
 
@@ -131,7 +131,7 @@ function textOf(bytes: Buffer): string {
   return text
 }
 
-/** A file that is not executable is not complete, and Postfix takes it for nothing. */
+/** A file that is not executable is not complete, and Postfix ignores it. */
 function takeMaildrop(): readonly Filed[] {
   return namesIn(MAILDROP).flatMap((name) => {
     const file = join(MAILDROP, name)

@@ -1,7 +1,7 @@
-// Numbers that look random and come again for the same seed, so that a run can be repeated.
+// Pseudo-random numbers that are the same for the same seed, so that a run can be repeated.
 
 export interface Random {
-  /** A whole number from 0 to below `n`. */
+  /** An integer from 0 to `n` - 1. */
   readonly below: (n: number) => number
   /** A whole number from `least` to `most`. */
   readonly between: (least: number, most: number) => number

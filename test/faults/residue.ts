@@ -1,4 +1,4 @@
-// What is there when nobody is served: the same processes with the same number of descriptors, whatever has happened in between.
+// What is left when nobody is served: the same processes with the same number of descriptors, whatever has happened in between.
 import { readdirSync, readlinkSync } from 'node:fs'
 import { picture, until } from '../system/processes.ts'
 import { ROLES, type Role, type Service } from './service.ts'
@@ -37,11 +37,11 @@ function look(service: Service): Residue {
   return { descriptors }
 }
 
-/** Only acceptd itself is there, once each. */
+/** Only acceptd itself runs, each process once. */
 const isAlone = (service: Service): boolean =>
   service.processes().length === ROLES.length && ROLES.every((role) => service.role(role) !== undefined)
 
-/** Of a service that nobody uses. */
+/** The residue of a service that nobody uses. */
 export async function baseline(service: Service): Promise<Residue> {
   await until('everybody to have gone', () => isAlone(service), {
     timeout: SETTLING,
@@ -60,7 +60,7 @@ function difference(now: ReadonlyMap<string, number>, before: ReadonlyMap<string
     .join(', ')
 }
 
-/** Sentences about what is left beyond `before`; `allowed` descriptors more for the runtime are none. */
+/** Sentences about what is left beyond `before`; up to `allowed` more descriptors of the runtime do not count. */
 export async function leftBeyond(before: Residue, service: Service, allowed: number): Promise<readonly string[]> {
   const alone = await baseline(service).then(
     () => undefined,

@@ -11,7 +11,7 @@ import type { Service } from './service.ts'
 import type { Outcome } from './table.ts'
 import { startWaiting } from './waiting.ts'
 
-/** Descriptors that the inspector holds in a runtime that has been reached by it. */
+/** Descriptors that the inspector holds in a runtime to which it has been attached. */
 const INSPECTOR = 12
 /** For each lane there may be a second thread, which a recycled one leaves for the next; each has five descriptors of its own. */
 const THREADS = 10
@@ -22,7 +22,7 @@ export interface Setting {
   readonly residue: Residue
   /** Of the run and the round. */
   readonly seed: readonly [number, number]
-  /** Milliseconds that a client has waited at most where nothing happened. */
+  /** The longest time that a client has waited without a fault, in milliseconds. */
   readonly calm: number
   readonly pace: Pace
 }
@@ -30,7 +30,7 @@ export interface Setting {
 interface Felt {
   readonly longest: number
   readonly trouble: readonly string[]
-  /** Why clients who came again and again were not served. */
+  /** Why clients that tried again and again were not served. */
   readonly failures: readonly string[]
   readonly transcript: readonly string[]
 }
@@ -57,7 +57,7 @@ async function suffer(fault: Fault, ground: Ground, name: string): Promise<Felt>
   return { longest, trouble, failures, transcript }
 }
 
-/** Without what it says of each session. */
+/** Without what it says about each session. */
 const telling = (log: string): string =>
   log
     .split('\n')
@@ -67,7 +67,7 @@ const telling = (log: string): string =>
 
 const first = (list: readonly string[]): string => [...new Set(list)].slice(0, 5).join('; ')
 
-/** Sentences about what clients and messages may not suffer. */
+/** Sentences about what must not happen to clients and messages. */
 function wrongs(fault: Fault, load: Load, { longest, trouble, failures }: Felt, most: number): readonly string[] {
   const { cuts } = load
   const refused = [...load.refusals, ...failures]

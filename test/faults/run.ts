@@ -31,7 +31,7 @@ function choose({ only }: Options, { has }: Place): readonly Fault[] {
   return only.length === 0 ? possible : possible.filter(({ name }) => only.includes(name))
 }
 
-/** The same kind of acceptd has the same processes and descriptors when nobody is there. */
+/** The same kind of acceptd has the same processes and descriptors when no client is connected. */
 async function restOf(service: Service, manner: Manner, known: Map<string, Residue>): Promise<Residue> {
   await service.use(manner)
   const key = JSON.stringify(manner)

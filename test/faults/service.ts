@@ -21,13 +21,13 @@ import { fakeTime, type Place } from './place.ts'
 /** RestartSec= of packaging/acceptd.service. */
 const RESTART_MILLISECONDS = 200
 const LOOK_MILLISECONDS = 20
-/** What is left of one that has lost its first process has so long to end by itself. */
+/** How long the rest of an acceptd that has lost its first process may take to end without help. */
 const END_MILLISECONDS = 5000
 
 export const ROLES = ['launcher', 'supervisor', 'runtime', 'helper', 'server', 'clerk', 'watcher'] as const
 export type Role = (typeof ROLES)[number]
 
-/** How acceptd is to run; another way than it runs now is a restart. */
+/** How acceptd is to run; a change restarts it. */
 export interface Manner {
   /** Standard error: a file on the small disk, or a pipe to a program that writes it. */
   readonly log: 'file' | 'pipe'

@@ -1,9 +1,9 @@
-// What came of each fault, as a table for people, and in Markdown.
+// The outcome of each fault, as a table for people, and in Markdown.
 import type { Fault } from './fault.ts'
 
 export interface Outcome {
   readonly fault: Fault
-  /** Of the machine, meanwhile; 1 is its best of the run. */
+  /** The pace of the machine meanwhile; 1 is its best of the run. */
   readonly slowness: number
   /** Milliseconds. */
   readonly longest: number
@@ -13,7 +13,7 @@ export interface Outcome {
   readonly half: number
   readonly cuts: number
   readonly left: number
-  /** Empty: all is as it has to be. */
+  /** Empty: all is as it should be. */
   readonly violations: readonly string[]
 }
 

@@ -6,7 +6,7 @@ import { connect as connectTls } from 'node:tls'
 
 const AT_ONCE = 8
 
-/** A stream over this socket whose writing side ends, closed or reset, after so many octets. `cut` tells that it has come to that. */
+/** A stream over this socket whose writing side ends, closed or reset, after so many octets. `cut` is called when that happens. */
 function cutting(socket: Socket, octets: number, reset: boolean, cut: () => void): Duplex {
   let left = octets
   return Object.assign(
@@ -28,7 +28,7 @@ function cutting(socket: Socket, octets: number, reset: boolean, cut: () => void
   )
 }
 
-/** True: the handshake was over before. */
+/** True: the handshake was over before that. */
 async function attempt(port: number, octets: number): Promise<boolean> {
   const socket = connect(port, '127.0.0.1')
   socket.on('error', () => undefined)
@@ -50,7 +50,7 @@ async function attempt(port: number, octets: number): Promise<boolean> {
   return !wasCut
 }
 
-/** Gives how many octets a whole handshake takes. */
+/** Returns how many octets a whole handshake takes. */
 export async function cutEverywhere(port: number): Promise<number> {
   for (let octets = 0; ; octets += AT_ONCE) {
     const whole = await Promise.all(Array.from({ length: AT_ONCE }, (_none, n) => attempt(port, octets + n)))

@@ -1,4 +1,4 @@
-// How long a client waits for service that comes back at once after each failure: one after the other, from the login to an accepted message.
+// How long a client that reconnects immediately after each failure waits for service: one client at a time, from the login to an accepted message.
 import { until } from '../system/processes.ts'
 import { connectTo, introduce, submitted } from './load.ts'
 import type { Journal } from './message.ts'
@@ -50,7 +50,7 @@ export function startWaiting(place: Place, journal: Journal, name: string): Wait
     },
     { timeout: 30_000, every: AGAIN_MILLISECONDS },
   )
-  // It is heard of by over().
+  // over() reports it.
   asking.catch(() => undefined)
   return {
     over: async () => {

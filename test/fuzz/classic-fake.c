@@ -1,4 +1,4 @@
-/* The program behind fixsmtpio or authup in the targets classic-*: classic-fake backend|child FOLDER [ARG ...]. FOLDER/script is a row of
+/* The program that fixsmtpio or authup starts in the targets classic-*: classic-fake backend|child FOLDER [ARG ...]. FOLDER/script is a row of
  * strings, each with a NUL after it: a key and what it stands for.
  *   backend  speaks SMTP: keys greeting, verbs in capitals, in_data, eof (the exit code at the end of the input); FOLDER/got is what it has read
  *   child    is a checkpassword: the key is the password, what it stands for the exit code, a space and what it says; FOLDER/fd3 is what it

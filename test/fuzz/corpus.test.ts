@@ -1,4 +1,4 @@
-// What was found once, and what shows the way into each parser, holds: the kept corpus of every target of npm run fuzz, and some random values.
+// What was found once, and what leads into each parser, still holds: the kept corpus of every target of npm run fuzz, and some random values.
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'

@@ -56,7 +56,7 @@ const scratchOf = (name: string): string => {
 const timed = (seconds: number, command: string, args: readonly string[]) =>
   run('timeout', ['-k', '5', String(seconds + GRACE), command, ...args])
 
-/** What a sanitizer or a harness says, without the progress of libFuzzer. */
+/** The report of a sanitizer or a harness, without the progress messages of libFuzzer. */
 const reportOf = (output: string): string =>
   output
     .split('\n')

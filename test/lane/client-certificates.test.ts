@@ -24,7 +24,7 @@ const dir = mkdtempSync(join(tmpdir(), 'acceptd-clients-'))
 /** Whose names the listeners have; nothing reads these files in a lane. */
 const OURS = '/ours.pem'
 const THEIRS = '/theirs.pem'
-/** Those of OURS, with a list of revoked certificates that is in force, and with one that is not any more. */
+/** Those of OURS, with a list of revoked certificates that is in force, and with one that has expired. */
 const REVOKING = '/revoking.pem'
 const OUTDATED = '/outdated.pem'
 let material: TlsMaterial
@@ -110,7 +110,7 @@ const ALL = 'AUTH LOGIN PLAIN EXTERNAL'
 
 void describe('EXTERNAL', () => {
   for (const version of ['TLSv1.2', 'TLSv1.3'] as const)
-    void it(`logs in whom a certificate names, in ${version}: the first line that fits`, async (t) => {
+    void it(`logs in the user whom a certificate names, in ${version}: the first line that matches`, async (t) => {
       const one = await lane(t, IMPLICIT)
       const end = await offered(one, 'ann', { minVersion: version, maxVersion: version })
       assert.equal(await ehlo(end), ALL)

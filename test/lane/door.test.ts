@@ -1,4 +1,4 @@
-// What a lane's door and clock do with clients that may not come, take too long, or send too slowly.
+// What a lane's door and clock do with clients that are not allowed, take too long, or send too slowly.
 import assert from 'node:assert/strict'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -32,7 +32,7 @@ void describe('control/access', () => {
       await logs(one, / warn session-refused ip=127\.0\.0\.1 listener=\S+ why="access denied"\n/)
     })
   }
-  void it('of one listener takes the place of that for all', async (t) => {
+  void it('of one listener replaces the one for all', async (t) => {
     const listeners = '127.0.0.1:0 smtp submission access=access-here\n'
     const one = await lane(t, { access: ':deny\n', 'access-here': '127.:allow,ACCEPTD_SITE="here"\n', listeners })
     const end = one.dial()
@@ -56,7 +56,7 @@ void describe('control/access', () => {
 })
 
 void describe('timeoutlogin', () => {
-  void it('ends a client that talks and does not log in, with 451', async (t) => {
+  void it('disconnects a client that talks and does not log in, with 451', async (t) => {
     const one = await lane(t, { timeoutlogin: '1\n' })
     const end = one.dial()
     const talk = setInterval(() => end.send('NOOP\r\n'), 100)
@@ -65,7 +65,7 @@ void describe('timeoutlogin', () => {
     assert.match(end.heard(), /451 mx\.example timeout|451 .*timeout/)
     await logs(one, / warn login-timeout session=\S+ .*seconds=1\n/)
   })
-  void it('does not count for one that is in', async (t) => {
+  void it('does not apply to one that has logged in', async (t) => {
     const one = await lane(t, { timeoutlogin: '1\n' })
     const end = one.dial()
     end.send(AUTH)
@@ -100,7 +100,7 @@ void describe('control/senders', () => {
     writeFileSync(file, cdbOf([['me', 'you@example.org']]))
     await mail('you@example.org', '250 ok')
   })
-  void it('answers MAIL with 553 before the backend hears of it, and what follows in its turn', async (t) => {
+  void it('answers MAIL with 553 without passing it to the backend, and what follows in order', async (t) => {
     const one = await lane(t, { senders: 'me me@example.org\n' })
     const end = one.dial()
     end.send(AUTH)

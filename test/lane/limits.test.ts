@@ -1,4 +1,4 @@
-// A lane that hears nothing of its questions about limits for 50 ms decides by what it heard last, and says so once.
+// A lane whose questions about limits stay unanswered for 50 ms decides by what it heard last, and logs this once.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setImmediate as turn } from 'node:timers/promises'
@@ -47,7 +47,7 @@ function limitsOfLane() {
 
 const REFUSED: LimitsVerdict = { limit: 'few', text: 'too many sessions', inUse: false, retry: 10 }
 
-void test('a lane without an answer lets in whom it knows nothing of, and refuses whom it last saw refused', async () => {
+void test('a lane without an answer lets in clients it knows nothing about, and refuses those it last saw refused', async () => {
   const { limits, ask, asked, said, alone } = limitsOfLane()
   const known = ask('192.0.2.1')
   await turn()
@@ -61,7 +61,7 @@ void test('a lane without an answer lets in whom it knows nothing of, and refuse
   assert.deepEqual([again, stranger], [[REFUSED], [{ wait: 0 }]])
   assert.deepEqual([said, alone()], [['warn limits-silent'], 2])
 
-  // An answer that comes late decides nothing a second time.
+  // A late answer does not decide anything a second time.
   limits.hear([[asked[1] ?? 0, { wait: 0 }]])
   assert.deepEqual([again.length, said], [1, ['warn limits-silent', 'info limits-answer']])
 

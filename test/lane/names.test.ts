@@ -63,7 +63,7 @@ void describe('the name of a client', () => {
       const one = await lane(t, await startDns(records), { access: '=:deny\n' })
       assert.doesNotMatch((await environment(one)).join(' '), /TCPREMOTEHOST/)
     })
-  void it('that does not come keeps nobody else waiting', async (t) => {
+  void it('that never arrives keeps nobody else waiting', async (t) => {
     const dns = await startDns({
       [`PTR ${HERE}`]: 'client.example',
       'A client.example': '127.0.0.1',
@@ -86,7 +86,7 @@ void describe('the name of a client', () => {
 
 void describe('identd', () => {
   const ends = { peer: { ip: '127.0.0.1', port: 40_000 }, local: { ip: '127.0.0.1', port: 587 } }
-  /** What is made of this answer to the question. */
+  /** The user made of this answer to the question. */
   async function ask(t: Test, answer: (socket: Socket, question: string) => void): Promise<string> {
     const server = createServer((socket) => socket.once('data', (bytes) => answer(socket, String(bytes))))
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))

@@ -1,4 +1,4 @@
-// What session.trace tells of POP3 after login.
+// What session.trace shows of POP3 after login.
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
@@ -53,7 +53,7 @@ void describe('POP3 after login', () => {
       assert.deepEqual(told(newPop3Watch('LOGIN'), CONVERSATION, size), TOLD)
     })
 
-  void it('what is begun inside a message tells nothing before the next verb', () => {
+  void it('a trace begun inside a message shows nothing before the next verb', () => {
     const inside: readonly Said[] = [
       ['S', 'a secret\r\n+OK of the body\r\n'],
       ['S', '-ERR more\r\n.\r\n'],
@@ -68,7 +68,7 @@ void describe('POP3 after login', () => {
     assert.deepEqual(told(newPop3Watch(undefined), early), [])
   })
 
-  void it('what a client sends when it is asked for more of a command is not told', () => {
+  void it('what a client sends when it is asked for the rest of a command is not shown', () => {
     const auth: readonly Said[] = [
       ['C', 'AUTH PLAIN\r\n'],
       ['S', '+ \r\n'],
@@ -83,7 +83,7 @@ void describe('POP3 after login', () => {
     ])
   })
 
-  void it('keeps little, and tells no line of a message, whatever the message', () => {
+  void it('keeps little, and shows no line of a message, whatever the message', () => {
     fc.assert(
       fc.property(fc.array(fc.string({ unit: 'binary-ascii' })), fc.integer({ min: 1, max: 50 }), (lines, size) => {
         const watch = newPop3Watch('LOGIN')

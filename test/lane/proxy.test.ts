@@ -40,7 +40,7 @@ void describe('a PROXY header', () => {
     ])
       assert.ok(variables.includes(wanted), `${wanted} in ${variables.join(' ')}`)
   })
-  void it('is heard octet by octet', async (t) => {
+  void it('is read octet by octet', async (t) => {
     const one = await lane(t, 'tls=off proxy=127.0.0.1')
     const end = one.dial()
     for (const octet of HEADER) {
@@ -64,7 +64,7 @@ void describe('a PROXY header', () => {
     await hear(end, '235')
     await until('the log line', () => / login-accepted session=\S+ ip=198\.51\.100\.7 /.test(one.log()))
   })
-  void it('tells of the TLS that the balancer has ended, which is enough where TLS is required', async (t) => {
+  void it('reports TLS that the balancer has terminated, which is enough where TLS is required', async (t) => {
     const one = await lane(t, 'tls=require proxy=127.0.0.1')
     const end = one.dial()
     const tlv = (type: number, value: Uint8Array) => concat([new Uint8Array([type, 0, value.length]), value])
@@ -96,7 +96,7 @@ void describe('a PROXY header', () => {
     ])
       assert.ok(variables.includes(wanted), `${wanted} in ${variables.join(' ')}`)
   })
-  void it('that describes nobody leaves the balancer its own address', async (t) => {
+  void it('that describes no client leaves the address of the balancer itself', async (t) => {
     const one = await lane(t, 'tls=off proxy=127.0.0.1')
     const end = one.dial()
     end.send(`PROXY UNKNOWN\r\n${AUTH}`)

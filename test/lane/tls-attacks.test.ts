@@ -1,4 +1,4 @@
-// What clients do to TLS that is no handshake, or more than one; and certificates that change under load.
+// What clients do to TLS other than one handshake; and certificates that change under load.
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
@@ -63,7 +63,7 @@ for (const [protocol, command, injected] of [
       await until('the log', () => count(one, ' plaintext-before-tls ') === injected.length)
       assert.equal(one.helper.asked.length, 0)
     })
-    void it('in two writes, wherever they are parted, never becomes a command', async (t) => {
+    void it('in two writes, wherever they are split, never becomes a command', async (t) => {
       const one = await lane(t, `${protocol} submission tls=offer`)
       const whole = command + injected
       for (let n = 1; n < whole.length; n += 1) {
@@ -84,7 +84,7 @@ for (const [protocol, command, injected] of [
 void describe('a handshake', () => {
   const dial = (one: Lane): Socket => connect({ port: one.port, host: '127.0.0.1' }).on('error', () => undefined)
 
-  void it('that is left in the middle costs nobody else anything', async (t) => {
+  void it('that is abandoned halfway affects nobody else', async (t) => {
     const one = await lane(t, IMPLICIT)
     const halves = Array.from({ length: 300 }, (_, i) => {
       const socket = dial(one)
@@ -115,7 +115,7 @@ void describe('a handshake', () => {
     await until('the end', () => socket.closed)
     await until('the log', () => count(one, ' tls-failed ') === 1)
   })
-  /** What s_client says, which is given `input` once it has said `cue`. */
+  /** The output of s_client, which is given `input` once it has printed `cue`. */
   const sClient = (one: Lane, options: readonly string[], cue: string, input: string): Promise<string> =>
     new Promise((resolve) => {
       let heard = ''
@@ -132,7 +132,7 @@ void describe('a handshake', () => {
     const said = await sClient(one, ['-tls1_2'], '220 mx.example', 'R\n')
     assert.match(said, /RENEGOTIATING(?:.*\n)*.*no renegotiation/)
   })
-  void it('gives no leave for early data (0-RTT)', async (t) => {
+  void it('does not allow early data (0-RTT)', async (t) => {
     const one = await lane(t, IMPLICIT)
     const said = await sClient(one, ['-tls1_3'], '220 mx.example', 'QUIT\r\n')
     const allowed = [...said.matchAll(/Max Early Data: (\d+)/g)].map((found) => found[1])

@@ -51,7 +51,7 @@ async function upgrade(one: Lane, command: string, options: ConnectionOptions = 
 }
 
 void describe('implicit TLS', () => {
-  void it('greets in TLS, offers no STARTTLS, and tells chain and control plane of it', async (t) => {
+  void it('greets in TLS, offers no STARTTLS, and reports TLS to chain and control plane', async (t) => {
     const one = await lane(t, 'smtp submission tls=implicit')
     const end = new StreamEnd(await dial(one, { servername: 'mx.example' }))
     await hear(end, '220 mx.example')
@@ -85,7 +85,7 @@ void describe('implicit TLS', () => {
     await hear(end, '\r\n.\r\n')
     assert.doesNotMatch(end.heard(), /STLS/)
   })
-  void it('ends a client that speaks without TLS, and says so in the log', async (t) => {
+  void it('disconnects a client that speaks without TLS, and logs this', async (t) => {
     const one = await lane(t, 'smtp submission tls=implicit')
     const end = one.dial()
     end.send('EHLO me\r\n')
@@ -93,7 +93,7 @@ void describe('implicit TLS', () => {
     await logs(one, / warn tls-failed ip=127\.0\.0\.1 port=\d+ listener=smtp:0 why=plain-text\n/)
     assert.doesNotMatch(end.heard(), /^220/)
   })
-  void it('refuses what is older than TLS 1.2, and suites without forward secrecy', async (t) => {
+  void it('refuses versions before TLS 1.2, and suites without forward secrecy', async (t) => {
     const one = await lane(t, 'smtp submission tls=implicit')
     for (const old of [
       { minVersion: 'TLSv1.1', maxVersion: 'TLSv1.1', ciphers: 'ALL:@SECLEVEL=0' },
@@ -136,7 +136,7 @@ void describe('STARTTLS', () => {
     await hear(end, '235')
     await logs(one, / login-accepted /)
   })
-  void it('is a step of POP3, too', async (t) => {
+  void it('works in POP3 as STLS', async (t) => {
     const one = await lane(t, 'pop3 submission tls=require')
     const plain = one.dial()
     plain.send('USER me\r\n')
@@ -145,7 +145,7 @@ void describe('STARTTLS', () => {
     end.send('USER me\r\nPASS secret\r\n')
     await until('the helper to be asked', () => one.helper.asked.length === 1)
   })
-  void it('forgets what was said before it', async (t) => {
+  void it('discards what was said before it', async (t) => {
     const one = await lane(t, 'smtp submission tls=offer')
     const plain = connect({ port: one.port, host: '127.0.0.1' })
     const early = new StreamEnd(plain)
@@ -195,7 +195,7 @@ void describe('TLS on a plain port', () => {
     'smtp submission tls=off guest=open',
     'pop3 submission tls=offer',
   ]) {
-    void it(`has a clear end and a line in the log: ${listener}`, async (t) => {
+    void it(`ends clearly and with a line in the log: ${listener}`, async (t) => {
       const one = await lane(t, listener)
       await assert.rejects(dial(one), /wrong version number|packet length|disconnected/i)
       await logs(one, / warn tls-unexpected session=\S+ ip=127\.0\.0\.1 port=\d+ listener=\S+:0\n/)
@@ -223,7 +223,7 @@ void describe('certificates', () => {
       client.destroy()
     }
   })
-  void it('are not served to a name that nobody has, where that is refused', async (t) => {
+  void it('are not served for an unknown name, where that is refused', async (t) => {
     const one = await lane(t, 'smtp submission tls=implicit', { unknownName: 'refuse' })
     const client = await dial(one)
     assert.equal(nameOf(client), 'mx.example')

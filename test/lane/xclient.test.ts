@@ -19,7 +19,7 @@ const XCLIENT =
   'XCLIENT ADDR=198.51.100.7 PORT=40000 NAME=client.example DESTADDR=203.0.113.1 DESTPORT=587 LOGIN=root\r\n'
 
 void describe('XCLIENT', () => {
-  void it('gives the session its client, in log and variables, after a greeting of its own', async (t) => {
+  void it('sets the client of the session, in log and variables, and is followed by a new greeting', async (t) => {
     const one = await lane(t, 'xclient=127.0.0.0/8')
     const end = one.dial()
     end.send('EHLO proxy\r\n')
@@ -40,7 +40,7 @@ void describe('XCLIENT', () => {
     ])
       assert.ok(variables.includes(wanted), `${wanted} in ${variables.join(' ')}`)
   })
-  void it('is judged by control/access as the client that it names', async (t) => {
+  void it('makes control/access decide on the client that it names', async (t) => {
     const one = await lane(t, 'xclient=127.0.0.1', {
       access: '198.51.100.7:deny\n198.51.100.:allow,ACCEPTD_SITE="far"\n',
     })
@@ -53,7 +53,7 @@ void describe('XCLIENT', () => {
     await hear(other, '235')
     assert.ok(one.helper.asked[0]?.environment.includes('ACCEPTD_SITE=far'))
   })
-  void it('is nothing for anybody else, nor in the mouth of the client of a balancer', async (t) => {
+  void it('is refused from anybody else, and from the client of a balancer', async (t) => {
     const one = await lane(t, 'xclient=192.0.2.0/24')
     const end = one.dial()
     end.send(`EHLO me\r\n${XCLIENT}`)

@@ -36,7 +36,7 @@ const nameOf = (verdict: LimitsVerdict | undefined): string =>
         ? `wait ${verdict.wait}`
         : 'ok'
 
-/** A conversation of one lane with the limiter, at times of its own. */
+/** A conversation of one lane with the limiter, at given times. */
 function talk(text: string) {
   const limiter = limiterOf(text)
   let now = 1_000_000
@@ -50,7 +50,7 @@ function talk(text: string) {
 }
 
 void describe('the limiter', () => {
-  void it('counts sessions of an address at the same time, over lanes and their deaths', () => {
+  void it('counts simultaneous sessions of an address, across lanes and their deaths', () => {
     const { limiter, say } = talk('few address sessions 2\n')
     assert.equal(say(['enter', 1, 1, who('192.0.2.1')]), 'ok')
     assert.equal(say(['enter', 1, 1, who('192.0.2.1')], 'two'), 'ok')
@@ -72,7 +72,7 @@ void describe('the limiter', () => {
     assert.equal(say(['enter', 5, 5, who('192.0.2.1')]), 'few')
   })
 
-  void it('lets a line of its own take the place of the general one, and trusts a network but for its users', () => {
+  void it('lets a specific line replace the general one, and trusts a network except for its users', () => {
     const { say } = talk(
       'few address sessions 1\nann user=Ann messages 2/hour\neach user messages 1/hour\nfree address=192.0.2.9 sessions off\nmill network=10.0.0.0/8 * off\n',
     )
@@ -135,7 +135,7 @@ void describe('the limiter', () => {
     assert.equal(say(['login', 2, 1, who('192.0.2.1', 'ann'), 'new']), 'guesses')
   })
 
-  void it('many logins at the same time are no more guesses, and those under way are no reason for a ban', () => {
+  void it('simultaneous logins allow no more guesses, and those under way are no reason for a ban', () => {
     const { say } = talk('guesses address failed-logins 3/hour ban=60\n')
     for (const n of [1, 2, 3]) assert.equal(say(['login', n, n, who('192.0.2.1', 'ann'), `${n}`]), 'ok')
     assert.equal(say(['login', 4, 4, who('192.0.2.1', 'ann'), '4']), 'guesses')
@@ -160,7 +160,7 @@ void describe('the limiter', () => {
 })
 
 void describe('a window', () => {
-  void it('allows all again once its time is over', () => {
+  void it('allows everything again once its time is over', () => {
     const { say, pass } = talk('m user messages 3/minute\n')
     for (let round = 0; round < 5; round += 1) {
       for (const wanted of ['ok', 'ok', 'ok', 'm'])
@@ -171,7 +171,7 @@ void describe('a window', () => {
 })
 
 void describe('a million addresses', () => {
-  void it('cost no more than so many subjects, and do not push out one that has nearly reached its limit', () => {
+  void it('cost no more than the bound on subjects, and do not displace one that has nearly reached its limit', () => {
     const windows = newWindows(3600, 50_000)
     addTo(windows, 'busy', 4, 0)
     for (let n = 0; n < 1_000_000; n += 1) addTo(windows, `address ${n}`, 1, n)

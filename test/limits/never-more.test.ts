@@ -65,7 +65,7 @@ const ADDRESSES: Readonly<Record<string, readonly [address: string, network: str
 interface Session {
   readonly ip: string
   user: string
-  /** When its login began that is under way. */
+  /** When the login under way began. */
   pending: number | undefined
   loggedIn: boolean
 }
@@ -160,7 +160,7 @@ class Model {
     for (const key of this.sessions.keys()) if (key.startsWith(lane)) this.sessions.delete(key)
   }
 
-  /** Another process takes over, by values that were sent to it. */
+  /** Another process takes over, with the values sent to it. */
   private upgrade(): void {
     const kept = structuredClone(keptOf(this.limiter))
     this.limiter = newLimiter()
@@ -208,7 +208,7 @@ void describe('never more than allowed', () => {
     )
   })
 
-  void it('and nothing is left when everybody has gone', () => {
+  void it('and nothing is left when all clients have gone', () => {
     fc.assert(
       fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
         const model = new Model()

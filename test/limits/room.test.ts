@@ -1,4 +1,4 @@
-// Lanes that go on by themselves where the room shows that no limit is near: never more than allowed all the same.
+// Lanes that decide alone where no limit is near: even so, never more than allowed.
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
@@ -25,7 +25,7 @@ interface Client {
   loggedIn: boolean
 }
 
-/** Lanes over one limiter; what a lane tells arrives when it says so, or with its next question. */
+/** Lanes over one limiter; what a lane reports arrives when the test says so, or with its next question. */
 function world(text: string) {
   const room = newRoom(1)
   const limiter = newLimiter(room)
@@ -89,7 +89,7 @@ function world(text: string) {
       laneOf(name).see.ended(ticket)
       tell(name, ['ended', ticket])
     },
-    /** What it has not told is lost. */
+    /** What it has not reported is lost. */
     die: (name: string) => {
       const lane = laneOf(name)
       lane.out.length = 0
@@ -128,8 +128,8 @@ const step = fc.record({
   what: fc.constantFrom('messages' as const, 'recipients' as const),
 })
 
-void describe('a lane that sees room for itself', () => {
-  void it('never allows more than all together may have in any window, whatever is told when, and whichever lane dies', () => {
+void describe('a lane far from every limit', () => {
+  void it('never allows more than all together may have in any window, whatever is reported when, and whichever lane dies', () => {
     let alone = 0
     fc.assert(
       fc.property(fc.array(step, { minLength: 100, maxLength: 250 }), (steps) => {
@@ -185,7 +185,7 @@ void describe('a lane that sees room for itself', () => {
     assert.ok(alone > 1000, `${alone} went on by themselves`)
   })
 
-  void it('leaves nothing behind once all have ended and everything is told', () => {
+  void it('leaves nothing once all sessions have ended and everything is reported', () => {
     const w = world(LINES)
     const client: Client = { ip: '192.0.2.1', user: 'ann', pending: false, loggedIn: false }
     for (const lane of ['one', 'two'])
@@ -205,7 +205,7 @@ void describe('a lane that sees room for itself', () => {
       w.flush(lane)
     }
     assert.deepEqual([...w.limiter.atOnce], [])
-    // What windows count stays for their time: four logins and four messages, each once; and that there is one host.
+    // What windows count is kept for their length: four logins and four messages, each once; and that there is one host.
     assert.deepEqual(
       Array.from(w.room.cells).filter((cell) => cell !== 0),
       [1, 4, 4],

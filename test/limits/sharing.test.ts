@@ -1,4 +1,4 @@
-// Limits over several hosts, in a fleet of limiters whose engine is a table and whose time is counted: whatever the delays and rates, a
+// Limits over several hosts, in a fleet of limiters whose engine is a table and whose clock is simulated: whatever the delays and rates, a
 // limit holds to one percent over all of them.
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
@@ -89,7 +89,7 @@ function fleetOf({ hosts: count, line, delay }: Run) {
   }
   for (const [i, host] of hosts.entries()) later(i * 17, () => beat(host))
 
-  /** A message of ann at a host: whether it is taken. */
+  /** A message of ann at a host; returns whether it is accepted. */
   function send(index: number): boolean {
     const host = hosts[index % count] as Host
     const verdict = receive(
@@ -129,7 +129,7 @@ function randomOf(seed: number): () => number {
   }
 }
 
-/** So many that may be in any minute, of these moments in order. */
+/** The most of these moments, given in order, that fall into any one minute. */
 function mostInAMinute(taken: readonly number[]): number {
   let most = 0
   let first = 0
@@ -161,7 +161,7 @@ void describe('a limit over several hosts', () => {
           fleet.runFor(130_000)
           const most = mostInAMinute(taken)
           assert.ok(most <= 101, `${most} in a minute`)
-          // More came than may: then nearly all that may have been taken.
+          // More came than allowed: then nearly as many as allowed were accepted.
           if (perSecond >= 10) assert.ok(most >= 99, `only ${most} in a minute`)
         },
       ),
@@ -169,7 +169,7 @@ void describe('a limit over several hosts', () => {
     )
   })
 
-  void it('is known to a host that has heard nothing from the user', () => {
+  void it('is known to a host that has not seen the user', () => {
     const fleet = fleetOf({ hosts: 3, line: 'mails user messages 100/minute\n', delay: () => 1 })
     for (let i = 0; i < 100; i += 1) {
       assert.ok(fleet.send(0))
@@ -187,7 +187,7 @@ void describe('a limit over several hosts', () => {
     assert.equal(taken, 100)
   })
 
-  void it('is told to nobody as long as it is far', () => {
+  void it('is not reported as long as it is far away', () => {
     const fleet = fleetOf({ hosts: 3, line: 'mails user messages 100/minute\n', delay: () => 1 })
     for (let i = 0; i < 30; i += 1) {
       fleet.send(i)
@@ -199,7 +199,7 @@ void describe('a limit over several hosts', () => {
     )
   })
 
-  void it('goes on by what was heard last when the engine is away, and each host for itself', () => {
+  void it('goes by the last known state without the engine, each host for itself', () => {
     const fleet = fleetOf({ hosts: 2, line: 'mails user messages 100/minute\n', delay: () => 1 })
     for (let i = 0; i < 60; i += 1) {
       assert.ok(fleet.send(0))

@@ -1,4 +1,4 @@
-// Whose turn it is to log in, and how many at the same time: the ones that wait for a processor, few; those that wait for anything else, all.
+// Whose turn it is to log in, and how many at the same time: few if they wait for a processor, all if they wait for anything else.
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
@@ -17,7 +17,7 @@ import {
 
 const always = (): boolean => true
 
-/** All that wait, in their order. */
+/** All waiting logins, in order. */
 function drain(turns: Turns<string>, may: (standing: Standing) => boolean = always): readonly string[] {
   const order: string[] = []
   for (let login = next(turns, 1000, may); login !== undefined; login = next(turns, 1000, may)) {
@@ -43,7 +43,7 @@ void describe('turns', () => {
     assert.deepEqual(STANDINGS.map(share), [48, 12, 4])
   })
 
-  void it('wait while nobody of their standing may begin, and others go on', () => {
+  void it('wait while nobody of their class may begin, and others go on', () => {
     const turns = newTurns<string>()
     queue(turns, 'suspect', '192.0.2.1', 'guess')
     queue(turns, 'known', '192.0.2.2', 'user')
@@ -55,7 +55,7 @@ void describe('turns', () => {
     assert.deepEqual(drain(turns), ['guess'])
   })
 
-  void it('end for the last of the address that has most, where too many wait', () => {
+  void it('end for the last login of the address that has most, where too many wait', () => {
     const turns = newTurns<string>()
     queue(turns, 'known', '192.0.2.1', 'user')
     queue(turns, 'suspect', '192.0.2.2', 'one')
@@ -68,7 +68,7 @@ void describe('turns', () => {
     assert.equal(next(turns, 1000, always), undefined)
   })
 
-  void it('are had by each once, whatever the order in which they come, leave and begin', () => {
+  void it('come to each login once, in whatever order logins arrive, leave and begin', () => {
     const step = fc.record({
       does: fc.constantFrom('queue', 'queue', 'leave', 'next', 'crowded'),
       standing: fc.constantFrom(...STANDINGS),
@@ -101,7 +101,7 @@ void describe('turns', () => {
   })
 })
 
-/** A helper by the clock: what a login takes is said by `take`, from how many run. Five hundred wait all the time; the most that ran. */
+/** A helper by the clock: `take` gives the time of a login from how many run. Five hundred always wait; returns the most that ran. */
 function served(take: (running: number) => number, answers: number): { most: number; late: number } {
   const turns = newTurns<number>()
   const running: { began: number; ends: number }[] = []

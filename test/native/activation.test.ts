@@ -1,4 +1,4 @@
-// LISTEN_FDS of sd_listen_fds(3): the sockets that a service manager hands over, with a script in the place of acceptd.js.
+// LISTEN_FDS of sd_listen_fds(3): the sockets that a service manager hands over, with a script in place of acceptd.js.
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import { once } from 'node:events'
@@ -100,7 +100,7 @@ esac`,
       )
     })
 
-  void it('that does not listen is none', async () => {
+  void it('that does not listen is not accepted', async () => {
     const bound = bindAddress('127.0.0.1', 0)
     assert.ok(bound !== undefined)
     const { code } = start([`4 127.0.0.1 ${bound.port} a`], 'a', [{ ...bound, inode: '' }])

@@ -63,7 +63,7 @@ void describe('accept-helper attacked', () => {
     assert.match(started.stderr, /own\/checknotroot: it or a folder above it does not belong to root/)
   })
 
-  void test('half a request, or none, keeps nobody else waiting and ends with timeout', async () => {
+  void test('half a request, or none, keeps nobody else waiting and ends in a timeout', async () => {
     const whole = loginFrame({ chain: 'submission' })
     const halves = [0, 2, 4, 20, whole.length - 1].flatMap((length) =>
       Array.from({ length: 20 }, () => helper.send(whole.subarray(0, length))),
@@ -95,7 +95,7 @@ void describe('accept-helper attacked', () => {
     }
   })
 
-  void test('the end of the stream in a request is bad, and costs no attempt', async () => {
+  void test('the end of the stream within a request is answered with bad, and costs no attempt', async () => {
     const half = helper.connect()
     half.socket.end(loginFrame({ chain: 'submission' }).subarray(0, 20))
     assert.equal(await half.line(), 'bad request without an end')
@@ -107,7 +107,7 @@ void describe('accept-helper attacked', () => {
     assert.equal(await session.toEnd(), '')
   })
 
-  void test('a watcher that does not read holds nobody up and is let go', async () => {
+  void test('a watcher that does not read holds nobody up and is disconnected', async () => {
     const others = helper.children(helper.server())
     const deaf = await helper.watch()
     const [watcher = 0] = helper.children(helper.server()).filter((pid) => !others.includes(pid))
@@ -184,7 +184,7 @@ void describe('accept-helper attacked', () => {
     return text.trim()
   }
 
-  void test('run does not take a child that it had before for its own', async () => {
+  void test('run does not mistake a child that it inherited for its own', async () => {
     assert.equal(await runOnce(`${ENDS_LATER} & true & :`), 'exit 1')
   })
 

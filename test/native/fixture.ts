@@ -1,4 +1,4 @@
-// A helper of its own for a test file. As root: installed 4750 below a root-owned folder, started by an unprivileged account, with
+// A helper for one test file. As root: installed 4750 below a root-owned folder, started by an unprivileged account, with
 // users that exist as numbers only. As anybody else: the same helper without privileges, every chain running as ourselves.
 import assert from 'node:assert/strict'
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
@@ -27,7 +27,7 @@ export const user = isRoot ? { uid: 54322, gid: 54322 } : own
 export const guest = isRoot ? { uid: 54323, gid: 54324 } : own
 export const privilege = isRoot ? 'privileged' : 'unprivileged'
 
-// crypt(3) of "secret", as cheap as they come: these tests are about what follows
+// crypt(3) of "secret", with the cheapest cost: these tests are about what follows
 const hash = '$5$rounds=1000$acceptd$FJ68jbbmLzBIIbt0HgQlZ/Pv681t24c0tIFq1EDCNVA'
 
 const scripts: Readonly<Record<string, string>> = {
@@ -219,7 +219,7 @@ export class Fixture {
     })
   }
 
-  /** Has another chains file checked, with the rights of whoever runs the tests. */
+  /** Has another chains file checked, with the rights of the user who runs the tests. */
   check(path: string) {
     return spawnSync(this.helperPath, ['check', '-c', path], { encoding: 'utf8' })
   }
@@ -236,7 +236,7 @@ export const BUILDS = [
   ['under the sanitizers', ['sanitized']],
 ] as const
 
-/** Ends a helper, which must exit 0 and must not have given a sanitizer anything to say. */
+/** Ends a helper, which must exit 0 and must not have made a sanitizer report anything. */
 export async function endWell(fixture: Fixture, helper: Helper): Promise<void> {
   const code = await helper.stop()
   fixture.remove()

@@ -1,4 +1,4 @@
-// What accept-helper is besides its answers: how it starts, watches, limits, reads its file, and outlives what is done to it.
+// What accept-helper is besides its answers: how it starts, watches, limits, reads its file, and survives what is done to it.
 import assert from 'node:assert/strict'
 import { spawn, spawnSync } from 'node:child_process'
 import {
@@ -104,7 +104,7 @@ for (const [build, make] of BUILDS) {
       assert.equal(await new Promise((resolve) => child.once('exit', resolve)), 5)
     })
 
-    void test('a second helper for the same socket gives up, and does not harm the first', () => {
+    void test('a second helper for the same socket gives up, and does not disturb the first', () => {
       const second = fixture.run(['serve'])
       assert.equal(second.status, 75)
       assert.match(second.stderr, /another helper serves here/)
@@ -153,7 +153,7 @@ for (const [build, make] of BUILDS) {
       fixture.chains()
     })
 
-    void test('no second has more attempts than it may have, whoever is at its edge', async () => {
+    void test('no second has more attempts than allowed, whatever falls on its edge', async () => {
       fixture.chains('attempts-per-second 20')
       const began = performance.now()
       let tried = 0
@@ -293,7 +293,7 @@ for (const [build, make] of BUILDS) {
       session.socket.destroy()
     })
 
-    void test('a clerk that the account has stopped holds no login up, and catches up', async () => {
+    void test('a clerk that the account has stopped delays no login, and catches up', async () => {
       const watcher = await helper.watch()
       const clerk = helper.clerk()
       assert.equal(spawnSync('/bin/sh', ['-c', `kill -STOP ${clerk}`], account).status, 0)
@@ -316,7 +316,7 @@ for (const [build, make] of BUILDS) {
       watcher.socket.destroy()
     })
 
-    void test('the account cannot signal the helper, and its end of file ends it', async (t) => {
+    void test('the account cannot signal the helper, but its end of file ends it', async (t) => {
       const pid = helper.child.pid ?? 0
       if (!isRoot) {
         t.diagnostic('needs root; our own processes can of course be signalled')

@@ -18,7 +18,7 @@ import {
 } from './fixture.ts'
 
 for (const [build, make] of BUILDS) {
-  /** A login with a long environment, which it does not survive. */
+  /** A login with a long environment, which does not outlast it. */
   const talkative = {
     env: Array.from({ length: 100 }, (_, i) => `ACCEPTD_${i}=planted`),
     password: 'wrong',
@@ -33,14 +33,14 @@ for (const [build, make] of BUILDS) {
     })
     after(() => endWell(fixture, helper))
 
-    void test('it says where it serves and with which rights', () => {
+    void test('it reports where it serves and with which rights', () => {
       assert.match(helper.stderr, new RegExp(`Z info accept-helper: serving ${fixture.socketPath} ${privilege}\n`))
       assert.equal(/without privileges/.test(helper.stderr), !isRoot)
     })
 
     for (const chain of ['submission', 'builtin'] as const) {
       void test(`${chain}: a right password gets a backend that runs as the user, after one line that says so`, async () => {
-        // Nothing of the login before, which had more to say, is in its environment.
+        // Nothing of the previous login, which had a longer environment, is in its environment.
         assert.equal(await helper.answer({ ...talkative, chain: 'submission' }), 'exit 1')
         const session = helper.login({
           chain,

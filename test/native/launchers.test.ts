@@ -1,5 +1,5 @@
-// The programs that start as root, with scripts in the place of acceptd.js and authup.js: what these are told, as whom they run, and what is
-// made of what they answer.
+// The programs that start as root, with scripts in place of acceptd.js and authup.js: what these receive, as whom they run, and what is
+// done with their answers.
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import { once } from 'node:events'
@@ -70,7 +70,7 @@ esac`,
     assert.deepEqual(acceptd(), { code: 9, out, err: '' })
   })
 
-  void it('ends the input of its script with itself', () => {
+  void it('closes the input of its script when it ends', () => {
     script(
       'acceptd.js',
       `case $ACCEPTD_LAUNCHER in *" plan"*) echo '4 127.0.0.1 0 a' >&3; exit;; esac
@@ -125,7 +125,7 @@ esac`,
     Array.from({ length: 300 }, () => '4 127.0.0.1 0 a').join('\n'),
     'x'.repeat(100_000),
   ])
-    void it(`takes no plan like ${plan.split('\n')[0]?.slice(0, 30)} of ${plan.length} octets`, () => {
+    void it(`refuses a plan like ${plan.split('\n')[0]?.slice(0, 30)} of ${plan.length} octets`, () => {
       write('plan', plan)
       planning(`cat ${place}/plan >&3 2>/dev/null`)
       const { code, out, err } = acceptd()
@@ -175,7 +175,7 @@ esac`,
       ['the number 0', 'account 0\n', 'the account must not be root'],
       ['-1', 'account 4294967295\n', 'there is no account `4294967295`'],
     ] as const)
-      void it(`with ${what} in control/chains its script hears so as nobody, and nothing is bound`, () => {
+      void it(`with ${what} in control/chains its script is told so as nobody, and nothing is bound`, () => {
         write('control/chains', chains)
         planning("echo '4 127.0.0.1 0 a' >&3")
         const { code, out, err } = acceptd()
@@ -201,7 +201,7 @@ esac`,
           new RegExp(`control/${name}: it says whose rights acceptd has, and others than root can write it`),
         )
       })
-    void it('gives no link in place of the run directory away', () => {
+    void it('gives away no link in place of the run directory', () => {
       mkdirSync(join(place, 'precious'), { recursive: true })
       chmodSync(join(place, 'precious'), 0o755)
       mkdirSync(join(place, 'run'))
@@ -288,7 +288,7 @@ case $2 in [0-9]*) eval "cat <&$2" ;; esac`,
       ['0\n', '0 is no account without privileges'],
       ['nobody-has-this\n', 'nobody-has-this is no account without privileges'],
     ] as const)
-      void it(`with ${name.trim()} in control/authupuser its script hears so as nobody, and there is no helper`, () => {
+      void it(`with ${name.trim()} in control/authupuser its script is told so as nobody, and there is no helper`, () => {
         write('home/control/authupuser', name)
         const { out } = run('authup', ['smtp', 'true'], env)
         assert.equal(out, `65534 65534 65534  authup ${place}/home/control/authupuser: ${problem}\n`)

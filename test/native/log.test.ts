@@ -1,4 +1,4 @@
-// Nothing that becomes of the log holds a login up or ends anything; what was lost is counted and told.
+// Whatever happens to the log, no login is delayed and nothing ends; lost lines are counted and reported.
 import assert from 'node:assert/strict'
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { closeSync, constants, openSync, readSync, writeSync } from 'node:fs'
@@ -32,7 +32,7 @@ void describe('a log that cannot be written', () => {
     return { helper, child }
   }
 
-  /** What the helper has something to say about: a chains file with an error, and a login of an entry that is of no use. */
+  /** What makes the helper write to the log: a chains file with an error, and a login by an entry that cannot be used. */
   const provoke = async (helper: Helper): Promise<void> => {
     fixture.chains('nonsense 1')
     for (let i = 0; i < 20; i++) {

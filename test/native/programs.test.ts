@@ -103,7 +103,7 @@ void describe('checkpassword', () => {
       'USER=demo',
     ])
   })
-  void test('a program that is not there is named, with why', () => {
+  void test('a missing program is named, with the reason', () => {
     const ran = ask('demo\0secret\0\0', ['/nonexistent/program'])
     assert.equal(ran.status, 111)
     assert.equal(ran.stderr, 'checkpassword: unable to run /nonexistent/program: No such file or directory\n')
@@ -168,8 +168,8 @@ void describe('checkpassword with hashes of many costs', () => {
     const [, minutes, seconds] = /^(\d+)m([\d.]+)s/.exec(children) ?? []
     return Number(minutes) * 60_000 + Number(seconds) * 1000
   }
-  void test('the time of an unknown name, of one without a hash and of a locked one is that of the dearest hash', () => {
-    // Milliseconds of processor time, the least of seven in turn with the others: what the machine does besides only adds to it.
+  void test('the time of an unknown name, of one without a hash and of a locked one is that of the most expensive hash', () => {
+    // Milliseconds of processor time, the least of seven in turn with the others: whatever else the machine does only adds to it.
     const costs: Record<string, number> = {
       dear: Infinity,
       cheap: Infinity,
@@ -217,7 +217,7 @@ void describe('reup', () => {
 })
 
 void describe('checknotroot', () => {
-  void test('root is refused in capitals, anybody else goes on', () => {
+  void test('root is refused in capitals, anybody else continues', () => {
     const ran = spawnSync(program('checknotroot'), ['echo', 'on'], { encoding: 'utf8' })
     assert.deepEqual(
       [ran.status, ran.stdout, ran.stderr],
@@ -250,7 +250,7 @@ void describe('authup-helper', () => {
     control.socket.end()
     assert.equal(await new Promise((resolve) => child.once('exit', resolve)), 0)
   })
-  void test('with relay the chain talks to authup, and its end is reported after its last byte', async () => {
+  void test('with relay the chain speaks to authup, and its end is reported after its last byte', async () => {
     const { control, relay } = start(['/bin/sh', '-c', chain])
     control.socket.write(request('auth', 'relay', ['AUTHUP_USER=me'], 'me\0x\0\0'))
     assert.match(await control.line(), /^pid \d+$/)
@@ -295,7 +295,7 @@ void describe('authup-helper', () => {
     assert.equal(out, 'user=\n')
     control.socket.end()
   })
-  void test('a chain that cannot be run is missing', async () => {
+  void test('a chain that cannot be run is reported as missing', async () => {
     const { control } = start(['nonexistent-program'])
     control.socket.write(request('auth', '', [], 'me\0x\0\0'))
     assert.match(await control.line(), /^pid \d+$/)

@@ -1,4 +1,4 @@
-// Descriptors that the account sends with its octets: whoever closes them last waits for as long as the account likes, and that is
+// Descriptors that the account sends with its octets: the process that closes them last waits for as long as the account likes, and that is
 // never the server. Linux 6.16 lets the helper refuse them; a build that does not know how shows that it need not.
 import assert from 'node:assert/strict'
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
@@ -72,7 +72,7 @@ for (const [kernel, make] of [
     void test('no process with root rights outlives the time of a login', async (t) => {
       if (!isRoot) return t.diagnostic('needs root: without it there are none')
       const isRoots = (pid: number) => /^Uid:\t0\t/m.test(contents(`/proc/${pid}/status`))
-      // What an accepted one reads, its backend closes, as the user; the process above it waits for it as for any backend.
+      // What an accepted session reads, its backend closes, as the user; the process above it waits for it as for any backend.
       const ofRoot = (pid: number) => isRoots(pid) && helper.children(pid).every(isRoots)
       await until('their processes to end', () => !helper.children(helper.server()).some(ofRoot), { timeout: 60_000 })
       assert.match(await helper.answer({ chain: 'submission' }), /^ok /)

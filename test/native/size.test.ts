@@ -24,7 +24,7 @@ const PARTS: readonly Part[] = [
   { what: 'as whoever starts them', files: ['authup.c', 'authup-helper.c', 'reup.c'] },
 ]
 
-/** Longer lines would be a way to have fewer. */
+/** Longer lines would be a way to get by with fewer. */
 const WIDTH = 140
 
 const source = (name: string): string => readFileSync(join('native', name), 'utf8')

@@ -1,4 +1,4 @@
-// What the helper takes from the file system only if nobody but root could have made it, and what it leaves alone.
+// What the helper accepts from the file system only if nobody but root could have made it, and what it leaves alone.
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import { chmodSync, chownSync, copyFileSync, mkdirSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
@@ -89,7 +89,7 @@ void describe("the socket's folder", { skip: !isRoot }, () => {
 void describe('ids of /etc/passwd and /etc/group', { skip: !isRoot }, () => {
   const [users, groups, chains] = ['users', 'groups', 'chains'].map((name) => at(`ids-${name}`))
 
-  /** With files of ours in the places of both, for this one process. */
+  /** With files of ours in place of both, for this one process. */
   const check = (userLine: string, groupLine: string, lines: string) => {
     writeFileSync(users ?? '', `${userLine}\n`)
     writeFileSync(groups ?? '', `${groupLine}\n`)
@@ -160,7 +160,7 @@ void describe('what root runs', { skip: !isRoot }, () => {
     assert.match(ran.stderr, why)
   }
 
-  void test('is fine below folders of root', () => {
+  void test('is accepted below folders of root', () => {
     assert.equal(check(program).status, 0)
     assert.equal(check(join(folder, 'inner', 'not-there-yet')).status, 0)
   })

@@ -80,7 +80,7 @@ void describe('a chain with `verified`', () => {
     assert.deepEqual([await login('plain'), await login('plain')], ['hashed', 'hashed'])
   })
 
-  void test('knows a password of its own user only, and no wrong one', async () => {
+  void test('accepts a password for its own user only, and no wrong one', async () => {
     assert.equal(await login(), 'hashed')
     assert.equal(await login('cached', `${password}x`), 'exit 1')
     assert.equal(await login('cached', `${password}x`), 'exit 1')
@@ -103,7 +103,7 @@ void describe('a chain with `verified`', () => {
       assert.deepEqual([await login(), await login()], ['hashed', 'known'])
     })
 
-  void test('lets nobody in whose password was changed, or whose account was closed', async () => {
+  void test('refuses users whose password was changed, or whose account was closed', async () => {
     const text = contents(file())
     assert.equal(await login(), 'hashed')
     for (const hash of [hashOf('another', 1000), `!${slow}`, '*', '']) {
@@ -114,7 +114,7 @@ void describe('a chain with `verified`', () => {
     assert.equal(await login(), 'hashed')
   })
 
-  void test('asks for the account at each login: its new ids hold', async (t) => {
+  void test('looks up the account at each login: its new ids apply', async (t) => {
     if (!isRoot) return t.diagnostic('needs root to have another user')
     assert.equal(await login(), 'hashed')
     const { mtime, atime } = statSync(file())

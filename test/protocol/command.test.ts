@@ -50,7 +50,7 @@ void describe('a command line', () => {
   for (const [hazard, line, verb, argument, plain, rest] of CASES)
     void test(hazard, () => assert.deepEqual(splitCommand(line), { verb, argument, plain, rest }))
 
-  void test('any blank before a verb, after it and around its argument leaves the verb that it is', () => {
+  void test('blanks before a verb, after it and around its argument do not change the verb', () => {
     for (const verb of VERBS)
       for (const before of ['', ...BLANKS])
         for (const between of BLANKS)

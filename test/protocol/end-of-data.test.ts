@@ -39,7 +39,7 @@ const CASES: readonly (readonly [
   rest: string | undefined,
   refused: string,
 ])[] = [
-  // hazard, what the client sends, what the backend gets with 'fix', what is left; with 'refuse' the backend gets this and no more
+  // hazard, what the client sends, what the backend receives with 'fix', what is left; with 'refuse' the backend receives this and no more
   ['a message ends with CR LF . CR LF', 'a\r\n.\r\nNOOP\r\n', 'a\r\n.\r\n', 'NOOP\r\n', 'a\r\n.\r\n'],
   ['an empty message is a dot line', '.\r\n', '.\r\n', '', '.\r\n'],
   [
@@ -79,7 +79,7 @@ for (const [hazard, input, out, rest, refused] of CASES) {
       const cut = scan(reads, 'refuse')
       assert.equal(cut.rest, rest)
       assert.equal(cut.fault, refused === out ? 'none' : 'bare-line-end')
-      // Byte by byte a CR or a dot has left before the byte that shows it to be bare.
+      // Byte by byte, a CR or a dot has been sent on before the byte that shows it to be bare.
       if (reads.length === 1) assert.equal(cut.out, refused)
       else
         assert.ok(
@@ -98,7 +98,7 @@ function endOf(input: string): number | undefined {
   return at < 0 ? undefined : at + 3
 }
 
-/** What a backend finds after what it takes for the end of the message; undefined: it has seen no end. */
+/** What follows the line that a backend takes for the end of the message; undefined: it has seen no end. */
 type Reading = (out: string) => string | undefined
 
 const behind =
@@ -299,13 +299,13 @@ void test('a clean read is handed on as it is, not copied', () => {
   assert.equal(scanned.out[0], read)
 })
 
-void test('a dot that ends a line with a NUL in it is refused with either setting, and has not left', () => {
+void test('a dot that ends a line with a NUL in it is refused with either setting, and not sent on', () => {
   for (const bare of ['fix', 'refuse'] as const)
     for (const reads of [[bytesOf('a\0b.\r\nc\r\n.\r\nNOOP\r\n')], byteByByte('a\0b.\r\nc\r\n.\r\nNOOP\r\n')])
       assert.deepEqual(scan(reads, bare), { out: 'a\0b', rest: 'NOOP\r\n', fault: 'dot-after-nul' })
 })
 
-void test('a refused message gives the backend nothing more, in later reads either', () => {
+void test('of a refused message the backend receives nothing more, in later reads either', () => {
   const first = scanBody(bodyStart, bytesOf('a\nb\r\n'), 'refuse', search)
   assert.deepEqual(first.out.map(textOf), ['a'])
   assert.equal(first.fault, 'bare-line-end')

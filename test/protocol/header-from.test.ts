@@ -7,7 +7,7 @@ import { addressesIn, headerStart, watchHeader } from '../../src/protocol/header
 
 const SENDERS = ['me@example.org', '*@lists.example.org']
 
-/** Whether it is found forged, read in pieces of these sizes, round and round. */
+/** Whether it is found to be forged, read in pieces of these sizes, used cyclically. */
 function isForged(message: string, sizes: readonly number[] = [message.length || 1], senders = SENDERS): boolean {
   let state = headerStart
   for (let at = 0, n = 0; at < message.length; n += 1) {
@@ -71,7 +71,7 @@ void describe('the header', () => {
       assert.equal(isForged(header.replace(/\r\n$/, '\r\n.\r\n')), true)
       assert.equal(isForged(`\r\n${header}${END}`), false)
     })
-  void it('is read the same, wherever its reads end', () => {
+  void it('is read the same, wherever reads end', () => {
     fc.assert(
       fc.property(
         fc.constantFrom(...GOOD, ...FORGED),

@@ -1,4 +1,4 @@
-// What the helper says in one line, as a value; what it would not say is as if it had said nothing.
+// The helper's one-line answer, as a value; a line that it would never send counts as no answer.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { verdictOf } from '../../src/actors/checkpassword.ts'

@@ -11,7 +11,7 @@ const search = createLineEndSearch()
 const octets = (most: number) =>
   fc.array(fc.oneof(fc.constantFrom(0, 10, 13, 46), fc.constantFrom(1, 65, 11, 12, 138, 255)), { maxLength: most })
 
-void test('the search by sixteens finds what the search by ones finds, from every place on', () => {
+void test('the search by sixteens finds what the search by ones finds, from every starting point', () => {
   fc.assert(
     fc.property(octets(300), fc.boolean(), fc.nat(200), (list, atStart, clean) => {
       const read = Uint8Array.from([...Array<number>(clean).fill(97), ...list])
@@ -38,7 +38,7 @@ void test('a read in a buffer of the search is searched where it is, and nothing
       const buffer = buffers[n] ?? assert.fail()
       const read = Uint8Array.from([...Array<number>(clean).fill(97), ...list])
       buffer.set(read)
-      // Only a read that begins where the buffer does is in place; any other is copied, since the octet before it is another's.
+      // Only a read that begins where the buffer does is in place; any other is copied, since the octet before it belongs to another.
       for (const start of [0, 1]) {
         const view = buffer.subarray(start, read.length)
         const next = search.findings(view, atStart)

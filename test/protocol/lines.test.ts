@@ -45,7 +45,7 @@ void test('splitting the input anywhere changes nothing', () => {
   )
 })
 
-void test('one line is taken and the bytes behind it are left alone', () => {
+void test('one line is taken and the bytes after it are left alone', () => {
   const bytes = bytesOf('AUTH PLAIN\r\nAHUA\r\n')
   assert.deepEqual(takeLine(bytes, 0, 512), { kind: 'line', text: 'AUTH PLAIN\r\n', next: 12 })
   assert.deepEqual(takeLine(bytes, 12, 512), { kind: 'line', text: 'AHUA\r\n', next: 18 })
@@ -59,7 +59,7 @@ void test('a line that is too long can be skipped to its end in a later read', (
   assert.deepEqual(takeLine(bytesOf('xxxxxxxxxx\nNOOP\n'), 0, LIMIT), { kind: 'too-long', next: 11, ended: true })
 })
 
-void test('what is kept of a read does not keep the read', () => {
+void test('what is kept of a read does not keep the whole read in memory', () => {
   const read = new Uint8Array(65_536).fill(97)
   read.set(bytesOf('NOOP\r\n'), 0)
   const { buffer } = takeLines(emptyLines, read.subarray(0, 10), 512)

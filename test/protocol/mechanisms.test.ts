@@ -1,4 +1,4 @@
-// SASL mechanisms as values: whatever a client sends is one answer, and what becomes of it can neither write a second line nor end early.
+// SASL mechanisms as values: whatever a client sends is one response, and its outcome can neither write a second line nor end early.
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
@@ -36,7 +36,7 @@ const view: DialogueView = {
   external: ['ann', 'office'],
 }
 
-/** Octets with what the messages are made of. */
+/** Octets mixed with the elements of the messages. */
 const message = fc
   .array(
     fc.constantFrom(
@@ -61,7 +61,7 @@ const message = fc
 const hasNoControls = (text: string): boolean =>
   text !== '' && bytesOf(text).every((octet) => octet >= 32 && octet !== 127)
 
-/** Neither NUL nor an end of line gets to descriptor 3, the environment or the log. */
+/** Neither NUL nor an end of line reaches descriptor 3, the environment or the log. */
 function assertClean({ user, secret }: NamedSecret): void {
   assert.ok(hasNoControls(user), JSON.stringify(user))
   assert.ok(secret.every((octet) => octet !== 0 && octet !== 10 && octet !== 13))
@@ -87,7 +87,7 @@ function assertAnswer(answer: Answer): void {
 
 void describe('a mechanism', () => {
   for (const mechanism of MECHANISMS) {
-    void it(`${mechanism} answers any octets, and any line`, () => {
+    void it(`${mechanism} has an answer to any octets, and to any line`, () => {
       const exchange = { mechanism, user: '' }
       fc.assert(
         fc.property(fc.oneof(message, fc.uint8Array()), (octets) => {
@@ -149,7 +149,7 @@ void describe('what a client means is what is read', () => {
       }),
     )
   })
-  void it('and a message that is cut anywhere is none', () => {
+  void it('and a message that is cut short anywhere is not one', () => {
     const whole = 'n,a=me,\x01auth=Bearer abc\x01\x01'
     const other = 'user=me\x01auth=Bearer abc\x01\x01'
     const digest = 'me 0123456789abcdef0123456789abcdef'

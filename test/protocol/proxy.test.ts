@@ -134,7 +134,7 @@ void describe('a PROXY header', () => {
   void it('of 107 octets is one', () => {
     assert.equal(parse(bytesOf(`PROXY UNKNOWN ${'x'.repeat(91)}\r\n`)).kind, 'header')
   })
-  void it('LOCAL, UNKNOWN, UNSPEC and a Unix socket describe nobody', () => {
+  void it('LOCAL, UNKNOWN, UNSPEC and a Unix socket describe no client', () => {
     for (const bytes of [
       binary(0x20, 0x11, ADDRESSES),
       bytesOf('PROXY UNKNOWN\r\n'),
@@ -183,7 +183,7 @@ void describe('a PROXY header', () => {
     header.set([sum >>> 24, (sum >>> 16) & 255, (sum >>> 8) & 255, sum & 255], header.length - 4)
     assert.equal(parse(header).kind, 'header')
   })
-  void it('of any octets is answered, and never read past its end', () => {
+  void it('of any octets gets a verdict, and is never read past its end', () => {
     fc.assert(
       fc.property(
         fc.uint8Array({ maxLength: 300 }),

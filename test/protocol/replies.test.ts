@@ -55,7 +55,7 @@ void test('splitting replies anywhere changes nothing', () => {
   )
 })
 
-void test('a line without a code is no reply, and what came before it is not lost', () => {
+void test('a line without a code is not a reply, and what came before it is not lost', () => {
   for (const line of [
     'warning: x\r\n',
     '\r\n',

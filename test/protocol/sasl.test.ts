@@ -50,7 +50,7 @@ void test('the password is a copy that can be wiped', () => {
   assert.equal(password.buffer.byteLength, 4)
 })
 
-void test('LOGIN, USER and PASS are held to the same', () => {
+void test('LOGIN, USER and PASS follow the same rules', () => {
   assert.equal(acceptableUser('u '), true)
   assert.equal(acceptableUser(''), false)
   assert.equal(acceptableUser('u\0'), false)

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { FAULTS } from '../../src/protocol/dialogue.ts'
 import { promisesStatus, replyText } from '../../src/protocol/status.ts'
 
-void test('a reply of ours has its status in front where EHLO promises that, else as recorded', () => {
+void test('a reply of ours begins with its status where EHLO promises that, otherwise as recorded', () => {
   const busy = { code: '421', status: '4.3.2', text: 'too many sessions' }
   assert.equal(replyText(busy, true), '421 4.3.2 too many sessions\r\n')
   assert.equal(replyText(busy, false), '421 too many sessions (#4.3.2)\r\n')

@@ -1,4 +1,4 @@
-// XCLIENT and XFORWARD as Postfix has them: what is said of a client, and what is believed of one.
+// XCLIENT and XFORWARD as Postfix has them: what is passed on about a client, and what is believed from one.
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
@@ -65,7 +65,7 @@ void describe('what a backend is told', () => {
   })
 })
 
-void describe('what is believed of XCLIENT', () => {
+void describe('what is accepted of XCLIENT', () => {
   for (const [argument, wanted] of [
     ['ADDR=192.0.2.7 PORT=5', { ip: '192.0.2.7', port: 5 }],
     ['addr=IPV6:2001:db8::7', { ip: '2001:db8::7' }],
@@ -90,7 +90,7 @@ void describe('what is believed of XCLIENT', () => {
     })
 })
 
-void describe('what is believed of XFORWARD', () => {
+void describe('what is accepted of XFORWARD', () => {
   const EVERY = '250-mx\r\n250 XFORWARD NAME ADDR PORT PROTO HELO IDENT SOURCE\r\n'
   for (const [argument, wanted] of [
     ['ADDR=192.0.2.7', 'ADDR=192.0.2.7 NAME=[UNAVAILABLE] HELO=[UNAVAILABLE] SOURCE=REMOTE'],

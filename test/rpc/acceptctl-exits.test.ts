@@ -1,4 +1,4 @@
-// The exit codes of acceptctl(1): every row of its table by commands that end so, over the real daemon.
+// The exit codes of acceptctl(1): every row of its table, by commands that end with that code, over the real daemon.
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
@@ -12,7 +12,7 @@ import { type Fixture, fixture } from './fixture.ts'
 
 const program = fileURLToPath(new URL('../../programs/acceptctl', import.meta.url))
 
-/** code, what it says on standard error, and a line for bash; `$ctl` is the program with the control socket, `$status` the other socket. */
+/** exit code, output on standard error, and a line for bash; `$ctl` is the program with the control socket, `$status` the other socket. */
 const CASES: readonly [code: number, err: RegExp, line: string][] = [
   [0, /^$/, '$ctl server ping'],
   [0, /^$/, '$ctl --version'],
@@ -66,7 +66,7 @@ const status = page.slice(page.indexOf('.Sh EXIT STATUS'), page.indexOf('.Sh EXA
 const written = [...status.matchAll(/^\.It (\d+) Ta /gm)].map(([, code]) => Number(code)).filter((code) => code !== 130)
 
 void describe('exit codes', () => {
-  void it('of the manual page are those that are seen here, of the errors, and of the help', () => {
+  void it('of the manual page are those tested here, those of the errors, and those of the help', () => {
     assert.deepEqual([...new Set(CASES.map(([code]) => code))], written)
     for (const [name, { exit }] of Object.entries(FAILURES)) assert.ok(written.includes(exit), name)
     for (const code of written) assert.match(helpText(), new RegExp(`[ \n]${code} [a-z]`))

@@ -1,4 +1,4 @@
-// What acceptctl says to somebody who does not know it.
+// What acceptctl tells somebody who is new to it.
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import { describe, it } from 'node:test'

@@ -33,7 +33,7 @@ function shell({ control, directory }: Fixture, line: string, input = ''): Promi
     err += chunk.toString()
   })
   child.stdin.on('error', () => undefined)
-  // A line is enough: who writes it may stay.
+  // A line is enough: its writer may stay connected.
   child.stdin.write(input)
   if (!input.endsWith('\n')) child.stdin.end()
   return new Promise((resolve) => child.on('close', (code) => resolve({ out, err, code })))
@@ -77,7 +77,7 @@ void describe('the password is read', () => {
     })
 })
 
-void describe('a password among the words is refused, and not said again', () => {
+void describe('a password among the words is refused, and not repeated', () => {
   for (const words of [
     'auth test alice --password hunter2',
     'auth test alice --password=hunter2',
@@ -104,7 +104,7 @@ const processes = (): string =>
       try {
         return readFileSync(path, 'latin1')
       } catch {
-        // It has ended meanwhile, or belongs to somebody else.
+        // It has ended in the meantime, or belongs to another user.
         return ''
       }
     })
@@ -142,7 +142,7 @@ void test('on a terminal it is asked for without an echo, can be corrected, and 
   for (const secret of [PASSWORD, 'wrong', PASSWORD.slice(0, 8)]) assert.ok(!text.includes(secret))
 })
 
-void test('^C at the question ends it with 130, and the terminal echoes again', async (t) => {
+void test('^C at the prompt ends it with 130, and the terminal echoes again', async (t) => {
   const { screen } = await asking(t)
   screen.type('half\u0003')
   await until('the end', () => /code 130\r?\n[\s\S]*[ ;]echo /.test(screen.written()))

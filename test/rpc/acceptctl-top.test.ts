@@ -1,4 +1,4 @@
-// acceptctl top: its picture, its keys, and the terminal that it leaves as it was.
+// acceptctl top: its screen, its keys, and the terminal that it leaves as it was.
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
 import { describe, it, test } from 'node:test'
@@ -79,7 +79,7 @@ void describe('the picture', () => {
     assert.match(text, /\n1224 more below$/)
   })
 
-  void it('says the order and the keys, and shows the column that it is sorted by', () => {
+  void it('names the order and the keys, and marks the column that it is sorted by', () => {
     const lines = picture(plain(80, 24)).join('\n')
     assert.match(lines, /by idle, descending; sort i t u a m b o d, r reverse, k kill, \? help, q quit/)
     assert.doesNotMatch(lines, / AGE /)
@@ -89,7 +89,7 @@ void describe('the picture', () => {
     assert.match(picture(plain(100, 24)).join('\n'), / AGE +IDLE +MSGS +IN +OUT +LAST/)
   })
 
-  void it('marks what is bad in colours, and without them only title and cursor', () => {
+  void it('marks problems in colour, and without colours only title and cursor', () => {
     const colour = seen(picture(plain(80, 24, { look: 'colour' })).join('\n'))
     assert.match(colour, /\^\[\[31msilent {2}\^\[\[39m/)
     assert.match(colour, /\^\[\[31m +950\^\[\[39m/)
@@ -109,7 +109,7 @@ void describe('the picture', () => {
 
 void describe('the keys', () => {
   const rows = 10
-  /** After these keys, one after the other. */
+  /** After these keys, pressed in turn. */
   const after = (...keys: readonly string[]) =>
     keys.reduce(
       (step, key) => topKey(step.state, key, sessions, rows),
@@ -164,14 +164,14 @@ void describe('the keys', () => {
     assert.equal(after('k', '\u0003').action.do, 'quit')
   })
 
-  void it('keep the cursor with its session when the order changes, and in the list when it is gone', () => {
+  void it('keep the cursor on its session when the order changes, and in the list when that is gone', () => {
     const { state } = after(pageDown, down)
     assert.equal(settled(state, sessions.toReversed(), rows).at, 489)
     assert.deepEqual([settled(state, sessions.slice(0, 3), rows).at, settled(state, [], rows).at], [2, 0])
     assert.equal(settled(state, sessions, 400).first, 1)
   })
 
-  void it('are told apart in what a terminal sends at once', () => {
+  void it('are told apart when a terminal sends several together', () => {
     assert.deepEqual(keysIn(`k${down}\u001bOAq\u001b[6~é`), ['k', down, '\u001bOA', 'q', pageDown, 'é'])
   })
 
@@ -183,7 +183,7 @@ void describe('the keys', () => {
   })
 })
 
-void test('off a terminal it is one picture of 80 columns', async (t) => {
+void test('without a terminal it prints one screen of 80 columns', async (t) => {
   const { control } = await fixture(t)
   const text = await new Promise<string>((resolve) => {
     execFile(process.execPath, [program, '--socket', control, 'top', '--sort', 'user'], (_error, out) => resolve(out))
@@ -194,7 +194,7 @@ void test('off a terminal it is one picture of 80 columns', async (t) => {
   assert.doesNotMatch(seen(text), /\^\[|q quit/)
 })
 
-void test('on a terminal it moves, asks before it ends a session, follows its size, and restores the terminal', async (t) => {
+void test('on a terminal it refreshes, asks before it ends a session, follows its size, and restores the terminal', async (t) => {
   const { control, sessions: count } = await fixture(t)
   const command = [process.execPath, program, '--socket', control, 'top', '--sort', 'user', '--interval', '3600']
   const screen = await terminal(t, command, { rows: 15, columns: 100, env: { NO_COLOR: '1' } })
@@ -242,7 +242,7 @@ void describe('the terminal is restored', () => {
       assert.ok(screen.written().trimEnd().endsWith(RESTORED))
     })
 
-  void it('when acceptd goes away, and the reason stands below', async (t) => {
+  void it('when acceptd goes away, and the reason is printed below', async (t) => {
     const { screen, plane } = await open(t)
     await plane.close()
     assert.equal(await screen.ended, 69)

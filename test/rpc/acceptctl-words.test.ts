@@ -1,4 +1,4 @@
-// What acceptctl's words mean, and what it says of words that mean nothing.
+// What acceptctl's words mean, and what it says about words that mean nothing.
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { parseCommand } from '../../src/rpc/commandline.ts'
@@ -46,7 +46,7 @@ void describe('numbers', () => {
 })
 
 void describe('times', () => {
-  void it('are taken with a zone, or as long ago', () => {
+  void it('are accepted with a zone, or as a time before now', () => {
     assert.deepEqual(paramsOf('log', 'errors', '--since', '2026-11-22T09:00:00Z'), {
       since: '2026-11-22T09:00:00.000Z',
     })

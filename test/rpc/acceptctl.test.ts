@@ -97,7 +97,7 @@ void test('exit codes', async (t) => {
     const words = args.split(' ').filter((word) => word !== '')
     const parsed = parseCommand(words)
     if (parsed.isErr() && args !== 'session get') {
-      // What is not understood ends the same way for all; one of them is seen through.
+      // What is not understood ends the same way for all; one case is followed through.
       assert.match(parsed.error.problem, err)
       assert.equal(code, 2)
       continue
@@ -105,7 +105,7 @@ void test('exit codes', async (t) => {
     const ran = await ctl(...words)
     assert.equal(ran.code, code, `${args}: ${ran.err}`)
     assert.match(ran.err, err, args)
-    // A process each: one of a kind is enough.
+    // Each takes a process: one of a kind is enough.
     if (!['session get', 'session get nope', 'server ping --socket /no/such.sock', 'session kill'].includes(args))
       continue
     const json = await ctl(...words, '-o', 'json')
@@ -210,7 +210,7 @@ void test('help at every level', () => {
   }
 })
 
-void test("every method's example can be said in words", () => {
+void test("every method's example can be written as words", () => {
   for (const [name, { example, cli }] of METHOD_MAP) {
     const words = Object.entries(example.params).flatMap(([param, value]): string[] => {
       if (param === cli.secret || !['string', 'number', 'boolean'].includes(typeof value)) return []

@@ -30,7 +30,7 @@ for (const [what, params] of HEAVY)
     await host.say(clients[0] as never, 'NOOP\r\n', /^250 /)
     const { error } = await asked
     assert.deepEqual([error.code, error.data.reason], [-32602, 'too-much-work'])
-    // And is there again.
+    // And is available again.
     const small = await c.call('rules.eval', { event: 'noop', reply: '250 a', text: ':noop::250*::250 b\n' })
     assert.equal(small.result.reply, '250 b\r\n')
     c.end()
@@ -67,7 +67,7 @@ void test('status.sock shows neither reasons nor what is in a control file', asy
   s.end()
 })
 
-void test('where all places are taken by streams there is still one for a question', async (t) => {
+void test('when streams take up every connection, one is still left for a request', async (t) => {
   const { control } = await fixture(t)
   const streams = Array.from({ length: 64 }, () => wire(control))
   t.after(() => {
@@ -79,7 +79,7 @@ void test('where all places are taken by streams there is still one for a questi
   c.end()
 })
 
-void test('a batch ends when its client is gone', async () => {
+void test('a batch ends when its client has disconnected', async () => {
   const asked: unknown[] = []
   const gone = { level: 'control', transport: 'lines', streams: 0, dropped: 0, isGone: false } as const
   const client = { ...gone, open: () => undefined, endStream: () => false }

@@ -52,11 +52,11 @@ const range = (first: number, last: number) => Array.from({ length: last - first
 const laneDied = ({ host }: Fixture, lane: number) =>
   host.runtime.emit({ at: Date.now(), topic: 'lane', name: 'died', data: { lane, why: 'test' } })
 
-void test('events go on over a restart of the runtime, without a gap and without a repetition', async (t) => {
+void test('events continue across a restart of the runtime, without a gap or a repetition', async (t) => {
   const first = await fixture(t)
   const acceptd = new Acceptd({ path: first.control })
   t.after(() => acceptd.close())
-  // Lanes of a runtime that begins are no part of it.
+  // Lanes of a runtime that is starting are not part of it.
   const events = acceptd.events({ topics: ['lane'] })
   await events.ready
   for (const lane of range(100, 149)) laneDied(first, lane)

@@ -14,14 +14,14 @@ export interface Completing {
   readonly socket: string
 }
 
-/** What each shell is run with: `$1` is the script, the words follow, and it says a candidate a line. */
+/** What each shell is run with: `$1` is the script, the words follow, and it prints one candidate a line. */
 const DRIVERS = {
   bash: `source <(printf %s "$1"); shift
 COMP_WORDS=(acceptctl "$@")
 COMP_CWORD=$#
 _acceptctl
 printf '%s\\n' "\${COMPREPLY[@]}"`,
-  // Outside of a completion the variables of one are our own, and what adds candidates is ours to write.
+  // Outside a completion its variables are ours to set, and the command that adds candidates is ours to write.
   zsh: `compdef() { : }
 compadd() { print -rl -- "\${(@P)@[-1]}" }
 _files() { print -r -- files }

@@ -100,7 +100,7 @@ void describe('what may follow', () => {
       )
     })
 
-  void it('after every command are its options, with what each is for', () => {
+  void it('every command is followed by its options, with what each is for', () => {
     for (const [name, method] of METHOD_MAP) {
       const { words } = complete([...name.split('.'), '--'])
       for (const option of optionsOf(method))
@@ -112,7 +112,7 @@ void describe('what may follow', () => {
     }
   })
 
-  void it('a socket among the words is the one to ask', () => {
+  void it('a socket among the words is the one that is asked', () => {
     assert.equal(complete(['--socket', '/a', 'session', 'get', '']).socket, '/a')
     assert.equal(complete(['session', 'get', '--socket=/b', '']).socket, '/b')
   })
@@ -141,7 +141,7 @@ void test('bash completes what the daemon knows, and runs nothing of it', async 
   const ids = await Promise.all(['user1', 'alice'].map(idOf))
   assert.deepEqual((await tab('session', 'get', '1.')).toSorted(), ids.toSorted())
   assert.deepEqual((await tab('session', 'list', '--user', 'user')).toSorted(), ['user1', 'user2'])
-  // As bash divides --user=al, and what it has already is not said again.
+  // As bash splits --user=al; the part it already has is not repeated.
   assert.deepEqual(await tab('session', 'list', '--user', '=', 'al'), ['alice'])
   assert.equal((await tab('session', 'list', '--user', '=')).length, 4)
   assert.deepEqual(await tab('user', 'unblock', 'x'), ['x\\$\\(touch\\ evil\\)\\`touch\\ evil\\`\\;touch\\ evil'])

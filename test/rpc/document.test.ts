@@ -29,7 +29,7 @@ function discovered(): Json {
 }
 
 void test('rpc.discover is a valid OpenRPC document', () => {
-  // The meta-schema names JSON Schema by an address that only the network has; draft 7, which it means, comes with ajv.
+  // The meta-schema refers to JSON Schema by an address that needs the network; draft 7, which it means, comes with ajv.
   const { openrpcDocument: metaSchema }: Json = createRequire(import.meta.url)('@open-rpc/meta-schema')
   const text = JSON.stringify(metaSchema)
     .replaceAll('https://meta.json-schema.tools/#/definitions/JSONSchemaObject', DRAFT_7)
@@ -82,21 +82,21 @@ void test('every schema has a title, each title one schema, and every reference 
     titles.set(schema.title, path)
   }
   for (const [name, { title }] of Object.entries<Json>(components.schemas)) assert.equal(title, name)
-  // A generator makes a type of each method, too.
+  // A generator also makes a type of each method.
   assert.deepEqual(
     methods.map(({ name }: Json) => titleWord(name)).filter((name: string) => titles.has(name)),
     [],
   )
 })
 
-void test('names without dots are told back', () => {
+void test('names without dots map back to the methods', () => {
   for (const { name, 'x-method-name': word } of discovered().methods) {
     assert.match(word, /^[a-z]+_[a-z]+$/)
     assert.equal(word.replace('_', '.'), name)
   }
 })
 
-void test('every method is discovered, and no other', () => {
+void test('every method is discovered, and nothing else', () => {
   const names: string[] = discovered().methods.map(({ name }: Json) => name)
   assert.deepEqual(names, [...METHOD_MAP.keys()])
 })

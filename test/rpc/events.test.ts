@@ -70,7 +70,7 @@ void describe('events', () => {
     assert.deepEqual(expired.data, { method: 'user.block', subject: 'Zoë' })
   })
 
-  void it('that were missed are replayed by since, without a gap and without a repetition', async (t) => {
+  void it('that were missed are replayed by since, without a gap or a repetition', async (t) => {
     const host = await fixture(t)
     const first = await subscribed(t, host.control, { topics: ['lane'] })
     const tell = (lane: number) =>
@@ -88,14 +88,14 @@ void describe('events', () => {
     assert.ok(events.every(({ dropped }) => dropped === undefined))
   })
 
-  void it('of an earlier runtime are not replayed, and that some may be lost is said once', async (t) => {
+  void it('of an earlier runtime are not replayed, and a notice says once that some may be lost', async (t) => {
     const before = await fixture(t)
     const { client } = await subscribed(t, before.control, { topics: ['lane'] })
     const tell = ({ host }: Fixture, lane: number) =>
       host.runtime.emit({ at: Date.now(), topic: 'lane', name: 'died', data: { lane, why: 'test' } })
     tell(before, 1)
     const [seen] = await until(client, () => true)
-    // Nobody hears of this one.
+    // Nobody receives this one.
     tell(before, 2)
     const after = await restarted(t, before, { restarts: 1 })
     const again = await subscribed(t, after.control, { topics: ['lane'], since: seen.seq })
@@ -109,7 +109,7 @@ void describe('events', () => {
   })
 })
 
-/** As another subscription hears the same events. */
+/** The same events as another subscription receives them. */
 const rewritten = (events: readonly Json[], { subscription }: Json): readonly Json[] =>
   events.map((event) => ({ ...event, subscription }))
 
@@ -145,7 +145,7 @@ void describe('the history', () => {
     assert.deepEqual([events.length, missed], [EVENTS_KEPT, 2000])
     assert.equal(events.at(-1)?.seq, history.last())
     assert.deepEqual(history.after(history.last()), { events: [], missed: 0 })
-    // Of an earlier runtime: all there is, nothing of ours is missing, and it is said from where on that holds.
+    // Of an earlier runtime: everything there is, none of ours missing, and the answer says since when that holds.
     const later = createHistory(() => undefined, clock)
     later.add({ at: clock.now(), topic: 'lane', name: 'died' })
     clock.step(1000)

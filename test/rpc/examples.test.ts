@@ -24,7 +24,7 @@ function run(name: string, ...args: string[]): Promise<Ran> {
   })
 }
 
-/** Until `enough` lines have come, then it is interrupted. */
+/** Runs until `enough` lines have come, then is interrupted. */
 function follow(name: string, args: readonly string[], enough: number, each: () => void): Promise<string> {
   return new Promise((resolve) => {
     const child = spawn(join(examples, name), args, { stdio: ['ignore', 'pipe', 'inherit'], detached: true })

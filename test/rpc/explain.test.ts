@@ -1,4 +1,4 @@
-// config.explain over the real daemon: what a line does, since when, how often it did, and who uses it.
+// config.explain over the real daemon: what a line does, since when, how often it has applied, and who uses it.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { parseCommand } from '../../src/rpc/commandline.ts'
@@ -39,7 +39,7 @@ void test('a rule has its hits, its generation and its sessions, wherever its li
   assert.equal(clients.length, 3)
 })
 
-void test('a listener, a chain and a limit say who is there and what they did', async (t) => {
+void test('a listener, a chain and a limit show who uses them and what they did', async (t) => {
   const { control, host } = await fixture(t)
   const client = wire(control)
   t.after(() => client.end())
@@ -88,7 +88,7 @@ void test('acceptctl takes FILE:LINE as one word', () => {
   assert.equal(params('me:1', 'x'), 'config explain takes no x')
 })
 
-void test('lines of access, senders and their files have hits, and the listeners that they judge', async (t) => {
+void test('lines of access, senders and their files have hits, and the listeners that they apply to', async (t) => {
   const { control, host } = await fixture(t, 0, {
     serving: 'smtp submission name=submission access=access-office',
     files: {

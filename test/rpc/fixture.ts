@@ -14,7 +14,7 @@ export interface Fixture {
   readonly status: string
   readonly metrics: string
   readonly plane: ControlPlane
-  /** Of the users' sessions, in the order of their beginning. */
+  /** The users' sessions, in the order in which they began. */
   readonly clients: readonly StreamEnd[]
   /** Ids of the users' sessions. */
   readonly idOf: (user: string) => Promise<string>
@@ -24,7 +24,7 @@ export interface Fixture {
 
 export const USERS = ['user1', 'user2', 'alice'] as const
 
-/** Ends it as a runtime ends, and starts the next one on what it has left. */
+/** Ends it as a runtime ends, and starts the next one with the state that it has left. */
 export async function restarted(t: TestContext, { host, plane }: Fixture, begins: Begins): Promise<Fixture> {
   await plane.close()
   await host.stop()

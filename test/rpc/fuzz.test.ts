@@ -1,4 +1,4 @@
-// Whatever comes over the control socket, it is answered or closed; memory stays bounded and nothing of ours throws.
+// Whatever comes over the control socket is answered or closes it; memory stays bounded and nothing of ours throws.
 import assert from 'node:assert/strict'
 import type { Socket } from 'node:net'
 import { test } from 'node:test'
@@ -120,7 +120,7 @@ void test('clients that never read cost little, whatever they ask and whatever h
   await until('events to be dropped', dropped)
   const grown = memory() - unloaded
   t.diagnostic(`20 clients, 160 subscriptions, 20,000 events: ${Math.round(grown / 1e6)} MB`)
-  // A reply and a queue each, and what this process holds as their clients.
+  // One reply and one queue each, and what this process holds as their client.
   assert.ok(grown < 60e6, `${grown}`)
   c.end()
   for (const socket of sockets) socket.destroy()

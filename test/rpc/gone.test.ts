@@ -1,4 +1,4 @@
-// Clients of the control sockets that are idle, too many, or gone.
+// Clients of the control sockets that are idle, too many, or have disconnected.
 import assert from 'node:assert/strict'
 import { existsSync, unlinkSync } from 'node:fs'
 import { connect } from 'node:net'
@@ -13,13 +13,13 @@ import { type Wire, wire } from './wire.ts'
 
 const BATCH = JSON.stringify(Array.from({ length: 50 }, (_, id) => ({ jsonrpc: '2.0', id, method: 'lane.list' })))
 
-/** How many control.sock has. */
+/** How many connections control.sock has. */
 async function clients(watcher: Wire): Promise<number> {
   const { result } = await watcher.call('server.metrics')
   return Number(/^acceptd_control_clients\{socket="control"\} (\d+)$/m.exec(result.text)?.[1])
 }
 
-void describe('a client that is gone', () => {
+void describe('a client that has disconnected', () => {
   const asks = {
     'by lines': `${BATCH}\n`,
     'by HTTP': `POST / HTTP/1.1\r\nHost: acceptd\r\nContent-Length: ${BATCH.length}\r\n\r\n${BATCH}`,
@@ -119,7 +119,7 @@ async function listening(t: TestContext) {
 }
 
 void describe('a socket that is deleted', () => {
-  void it('is made again within a second, as its own clock has it', async (t) => {
+  void it('is made again within a second of its own clock', async (t) => {
     const { clock, path, dialled } = await listening(t)
     unlinkSync(path)
     clock.step(1000)
@@ -142,7 +142,7 @@ void describe('a client that is idle', () => {
     await pings(following)
   })
 
-  void it('gives way, when all places are taken, to one who asks', async (t) => {
+  void it('gives way, when all connections are taken, to a client with a request', async (t) => {
     const { clock, dialled } = await listening(t)
     const idle: Wire[] = []
     for (let i = 0; i < 64; i++) idle.push(await dialled())

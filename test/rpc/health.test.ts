@@ -1,4 +1,4 @@
-// server.health looks at the host as a client or a login would find it; acceptctl ends as Nagios wants it.
+// server.health checks the host as a client or a login would find it; acceptctl exits as Nagios expects.
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
 import { test } from 'node:test'
@@ -29,7 +29,7 @@ void test('health is a client of every listener, and leaves no trace in log, cou
   const { detail, state } = await check(c, 'listeners')
   assert.deepEqual([state, detail], ['ok', 'all take clients: submission'])
   assert.deepEqual(await counted(), before)
-  // What its lane had to say would come before this.
+  // Anything from its lane would come before this.
   await host.say(clients[0] as never, 'QUIT\r\n', /^221 /)
   await until('the end of a user', () => host.log().includes(' session-ended '))
   assert.equal(host.log().match(/ session-(begins|ended|refused) /g)?.length, 4)
@@ -43,7 +43,7 @@ void test('a listener that nobody serves is a failure, a paused one a warning', 
   await until('the pause', async () => (await check(c, 'listeners')).state === 'warning')
   assert.match((await check(c, 'listeners')).detail, /^paused: submission$/)
   await c.call('listener.resume', { listener: 'submission' })
-  // The lane that has the first descriptor lets it go.
+  // The lane that has the first descriptor releases it.
   await c.call('lane.recycle', { lane: 1 })
   await until('the failure', async () => (await check(c, 'listeners')).state === 'failed')
   assert.match((await check(c, 'listeners')).detail, /^submission at 127\.0\.0\.1:\d+ takes no clients: ECONNREFUSED$/)
@@ -63,7 +63,7 @@ void test('a program of a chain that is missing is a failure that names it', asy
   c.end()
 })
 
-void test('the helper is asked on its own socket, and one that a unit starts is not said to run as acceptd', async (t) => {
+void test('the helper is asked on its own socket, and one that a unit starts is not reported to run as acceptd', async (t) => {
   const { control, host } = await fixture(t)
   const c = wire(control)
   assert.doesNotMatch((await check(c, 'helper')).detail, /account of acceptd/)
@@ -74,7 +74,7 @@ void test('the helper is asked on its own socket, and one that a unit starts is 
   c.end()
 })
 
-void test('however many ask, it is tried once a second', async (t) => {
+void test('however many ask, it checks once a second', async (t) => {
   const { control, host } = await fixture(t)
   const c = wire(control)
   const asked = () => host.helper.asked.filter(({ text }) => text === 'watch').length

@@ -1,4 +1,4 @@
-// What nobody should send to a control socket, and what must come back all the same.
+// What nobody should send to a control socket, and what must come back nevertheless.
 import assert from 'node:assert/strict'
 import { connect, type Socket } from 'node:net'
 import { within } from '../support/until.ts'
@@ -32,7 +32,7 @@ export function assertAnswers(text: string): void {
 }
 
 const deep = 500_000
-/** Deep nesting, half requests, HTTP that is none, other protocols. */
+/** Deep nesting, half requests, malformed HTTP, other protocols. */
 export const HOSTILE: readonly string[] = [
   '['.repeat(deep),
   '['.repeat(deep) + ']'.repeat(deep),

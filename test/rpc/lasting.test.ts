@@ -1,4 +1,4 @@
-// What the daemon was told is on disk before the answer, and the next runtime goes on with it.
+// What the daemon was told is on disk before it answers, and the next runtime continues with it.
 import assert from 'node:assert/strict'
 import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
@@ -69,7 +69,7 @@ void test('a runtime that died comes back with its generation, blocks, pauses, l
     files.detail,
     /differ from what is loaded, generation 2; the last change was refused for control\/fixsmtpio:/,
   )
-  // Each still ends as it would have, and with it what is kept.
+  // Each can still be ended, and is then no longer kept.
   for (const { id } of (await c2.call('op.list')).result.operations)
     assert.ok((await c2.call('op.cancel', { id })).result)
   const after = await told(c2)
@@ -99,7 +99,7 @@ void test('what has run out meanwhile is over when the next runtime begins', asy
   c2.end()
 })
 
-void test('what the next runtime keeps is what the last one kept, and no file too many', async (t) => {
+void test('the next runtime keeps what the last one kept, and no extra file', async (t) => {
   let now = await fixture(t)
   for (let n = 1; n <= 3; n += 1) {
     const c = wire(now.control)
@@ -130,7 +130,7 @@ void test('what the next runtime keeps is what the last one kept, and no file to
   c.end()
 })
 
-void test('at a start of acceptd a bad file refuses, but with --last-good', async (t) => {
+void test('a bad file makes acceptd refuse to start, except with --last-good', async (t) => {
   const first = await fixture(t)
   const { host } = first
   host.write('fixsmtpio', `${host.text('fixsmtpio')}so bad\n`)
@@ -155,7 +155,7 @@ const DAMAGED: readonly [what: string, text: string, said: RegExp][] = [
   ['empty', '', /not taken/],
 ]
 for (const [what, text, said] of DAMAGED)
-  void test(`a state file that is ${what} is put aside and said, and stops nothing`, async (t) => {
+  void test(`a state file that is ${what} is put aside and reported, and stops nothing`, async (t) => {
     const first = await startHost(t)
     await first.stop()
     const path = join(first.directory, 'kept', 'state.json')
@@ -170,7 +170,7 @@ for (const [what, text, said] of DAMAGED)
     assert.equal(readFileSync(`${path}.aside`, 'utf8'), text)
   })
 
-void test('a generation whose files are damaged is left out, and said', async (t) => {
+void test('a generation whose files are damaged is left out, and reported', async (t) => {
   const first = await fixture(t)
   const c = wire(first.control)
   first.host.write('smtpgreeting', 'new.example\n')
@@ -207,7 +207,7 @@ void test('the helper forgets which passwords were right at user.block and at a 
   c.end()
 })
 
-void test('sockets whose directory is gone are said by health; one that was only deleted is not for long', async (t) => {
+void test('sockets whose directory is gone are reported by health; one that was only deleted is soon back', async (t) => {
   const { control } = await fixture(t)
   const c = wire(control)
   const sockets = () => check(c, 'sockets')
@@ -222,7 +222,7 @@ void test('sockets whose directory is gone are said by health; one that was only
   c.end()
 })
 
-void test('a directory that cannot be written is said by log and health, and mail goes on', async (t) => {
+void test('a directory that cannot be written is reported in log and health, and mail goes on', async (t) => {
   const { host, control } = await fixture(t)
   const c = wire(control)
   const kept = join(host.directory, 'kept')

@@ -7,7 +7,7 @@ import { type Json, wire } from './wire.ts'
 const LIMITS =
   'recipients user recipients 3/hour\nslow address failed-logins delay=15\nguesses address failed-logins 1/hour ban=60\nfew address sessions 20\n'
 
-void test('limits say how full they are and take other rates for a time; penalties are listed and cleared', async (t) => {
+void test('limits show how full they are and can be given other rates for a time; penalties are listed and cleared', async (t) => {
   const { host, control, status, clients } = await fixture(t)
   const ask = async (method: string, params: object = {}, socket = control): Promise<Json> => {
     const line = wire(socket)

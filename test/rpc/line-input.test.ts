@@ -35,7 +35,7 @@ void test('a line of a megabyte is taken, one more octet is too long, with its l
   assert.equal(takeRead(newLineInput(), Buffer.concat([most, Buffer.from(' \n')])), undefined)
 })
 
-void test('the first line tells HTTP, and goes on to its server whole', () => {
+void test('HTTP is recognised by the first line, which its server receives whole', () => {
   const input = newLineInput()
   assert.equal(httpRequest(input, Buffer.from('GET /met')), undefined)
   assert.deepEqual(takeRead(input, Buffer.from('GET /met')), [])
@@ -46,7 +46,7 @@ void test('the first line tells HTTP, and goes on to its server whole', () => {
   assert.equal(httpRequest(newLineInput(), Buffer.from('{"jsonrpc":"2.0"}\n')), undefined)
 })
 
-void test('what is no UTF-8 is no text', () => {
+void test('what is not UTF-8 is not text', () => {
   assert.equal(utf8Text(Buffer.from('é')), 'é')
   assert.equal(utf8Text(Buffer.from([0xe9])), undefined)
 })

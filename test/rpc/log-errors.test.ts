@@ -19,7 +19,7 @@ const GUESS = 'hunter2-hunter2'
 const plain = (user: string, password: string): string =>
   `AUTH PLAIN ${Buffer.from(`\0${user}\0${password}`, 'latin1').toString('base64')}\r\n`
 
-void test('what the lanes and the main thread warn of is kept, whatever the log level', async (t) => {
+void test('what the lanes and the main thread warn about is kept, whatever the log level', async (t) => {
   const { control, host } = await fixture(t)
   const client = wire(control)
   t.after(() => client.end())
@@ -67,7 +67,7 @@ void test('since takes a time of any zone, and nothing else', async (t) => {
     assert.equal((await client.call('log.errors', { since })).error.code, -32602, String(since))
 })
 
-void test('no password is in it, and on status.sock no reason of an operator either', async (t) => {
+void test('it contains no password, and on status.sock no reason of an operator either', async (t) => {
   const { control, status, host } = await fixture(t)
   const [client, watcher] = [wire(control), wire(status)]
   t.after(() => client.end())
@@ -87,7 +87,7 @@ void test('no password is in it, and on status.sock no reason of an operator eit
   for (const secret of [GUESS, PASSWORD, Buffer.from(GUESS).toString('base64')]) assert.ok(!text.includes(secret))
 })
 
-void test('a thousand are kept, the newest, and what is older is said to be missing', () => {
+void test('the newest thousand are kept, and older ones are reported as missing', () => {
   const kept = createLogErrors()
   const began = kept.all().since
   const error = (n: number) => ({ at: began + n, level: 'warn' as const, event: 'e', fields: { n } })
@@ -99,7 +99,7 @@ void test('a thousand are kept, the newest, and what is older is said to be miss
   assert.equal(since, began + 1500)
 })
 
-void test('a value as an error is kept: no field that is empty, none that is endless, and nothing that is no warning', () => {
+void test('an entry is kept as a value: no empty field, none of unlimited length, and nothing that is not a warning', () => {
   const error = logError('warn', 'x', { a: 'b'.repeat(5000), c: undefined, d: '', n: 0 }, { n: 7 })
   assert.deepEqual(error?.fields, { a: 'b'.repeat(1000), n: 7 })
   assert.equal(logError('info', 'x', {}), undefined)
@@ -133,7 +133,7 @@ void test('they outlive the runtime, and what acceptd itself reports is among th
   assert.deepEqual([kept.errors, kept.since], [errors, since])
 })
 
-void test('the file is written anew when it has become long, and a line that was cut is left out', async (t) => {
+void test('the file is rewritten when it has grown long, and a truncated line is left out', async (t) => {
   const directory = mkdtempSync(join(tmpdir(), 'acceptd-errors-'))
   t.after(() => rmSync(directory, { recursive: true }))
   const path = join(directory, 'errors.jsonl')
@@ -151,7 +151,7 @@ void test('the file is written anew when it has become long, and a line that was
   next.goOn()
   assert.deepEqual(next.all(), kept.all())
   assert.deepEqual(next.all().errors.at(-1), error(7 * LOG_ERRORS_KEPT - 1))
-  // One that cannot be written is no obstacle.
+  // A file that cannot be written stops nothing.
   const nowhere = createLogErrors(errorsFile(join(path, 'below-a-file')))
   nowhere.goOn()
   nowhere.add([error(1)])

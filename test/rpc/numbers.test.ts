@@ -36,7 +36,7 @@ void test('every counter of an idle acceptd is there, as zero', async (t) => {
   const series = await scrape(c)
   for (const [name, { type }] of Object.entries(METRICS)) {
     if (type !== 'counter') continue
-    // Nothing is known of what they will name.
+    // What they will name is not yet known.
     if (/^acceptd_(tls_|certificate_|control_requests_)/.test(name)) continue
     assert.ok(
       [...series.keys()].some((one) => one.replace(/\{.*/, '') === name),
@@ -112,7 +112,7 @@ void test('totals survive recycled lanes, a lane that is killed, and a silent on
   c.end()
 })
 
-void test('all lanes are recycled one after the other, and those that still drain are no reason to end anything', async (t) => {
+void test('all lanes are recycled in turn, and those that are still draining are no reason to end anything', async (t) => {
   const { control, clients, host } = await fixture(t)
   const c = wire(control)
   const { recycled } = (await c.call('lane.recycle', { all: true })).result
@@ -132,7 +132,7 @@ void test('all lanes are recycled one after the other, and those that still drai
   c.end()
 })
 
-void test('hits are named by what a reload does not move', async (t) => {
+void test('hits are named by what a reload does not change', async (t) => {
   const { control, clients, host } = await fixture(t)
   const c = wire(control)
   const rules = host.text('fixsmtpio')
@@ -170,7 +170,7 @@ void test('deaths of lanes and restarts of the runtime are counted across restar
   c.end()
 })
 
-void test('GET /healthz and /readyz say by their status what server.health and draining say', async (t) => {
+void test('GET /healthz and /readyz report by their status what server.health and draining report', async (t) => {
   const { control, metrics, host } = await fixture(t)
   const c = wire(control)
   const get = async (path: string) => {

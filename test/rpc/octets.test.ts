@@ -12,7 +12,7 @@ import { type Json, wire } from './wire.ts'
 
 const latin1 = (utf8: string): string => Buffer.from(utf8).toString('latin1')
 
-/** Any octets, often UTF-8 in part, and what is easily taken for an escape. */
+/** Any octets, often UTF-8 in part, and what is easily mistaken for an escape. */
 const octets = fc
   .array(
     fc.oneof(
@@ -24,7 +24,7 @@ const octets = fc
   )
   .map((parts) => parts.join(''))
 
-/** As a helper takes a user name. */
+/** A user name as a helper accepts it. */
 const names = octets.map((name) => name.replaceAll('\0', 'o'))
 
 void describe('octets on the wire', () => {
@@ -44,7 +44,7 @@ void describe('octets on the wire', () => {
       assert.equal(readOctets(outside), inside)
     })
 
-  void it('takes a backslash that begins nothing for itself', () => {
+  void it('takes a backslash that begins no escape literally', () => {
     assert.equal(readOctets('a\\b \\xg1 \\'), 'a\\b \\xg1 \\')
   })
 
@@ -74,7 +74,7 @@ void describe('octets on the wire', () => {
 })
 
 void describe('over the daemon', () => {
-  void it('a user Zoë who is blocked is ended and cannot log in', async (t) => {
+  void it('the sessions of a blocked user Zoë are ended, and she cannot log in', async (t) => {
     const { host, control } = await fixture(t)
     const zoe = await host.login(latin1('Zoë'), 1)
     const client = wire(control)

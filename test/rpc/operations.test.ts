@@ -47,7 +47,7 @@ void test('reload: published, refused with every error, refused by ifSha256, tri
   for (const one of [...race, c]) one.end()
 })
 
-void test('what is temporary ends by itself, by op.cancel or when undone, and restores what was before', async (t) => {
+void test('what is temporary ends by itself, by op.cancel or when undone, and restores what was there before', async (t) => {
   const { control, host } = await fixture(t)
   const c = wire(control)
   const operations = async () => (await c.call('op.list')).result.operations

@@ -72,7 +72,7 @@ for (const [what, files, params, wanted] of cases)
     c.end()
   })
 
-void test('HUP is refused, published and left alone as a reload is, and says so in the same places', async (t) => {
+void test('HUP is refused, published or ignored just as a reload is, and reported in the same places', async (t) => {
   const { control, host } = await fixture(t)
   const c = wire(control)
   const rules = host.text('fixsmtpio')
@@ -114,7 +114,7 @@ void test('control/watchcontrol reloads once four looks have found no further ch
   host.write('smtpgreeting', 'early.example\n')
   host.write('watchcontrol', '1\n')
   await c.call('config.reload')
-  // A slow writer: every piece of it would be a good file.
+  // A slow writer: each part of what it writes would be a good file.
   let text = rules
   for (let n = 0; n < 8; n += 1) {
     text += `:noop::*::250 ${n}\n`
@@ -147,7 +147,7 @@ void test('control/watchcontrol reloads once four looks have found no further ch
   c.end()
 })
 
-void test('a reload that changes nothing makes no generation, and rollback goes to what was different', async (t) => {
+void test('a reload that changes nothing makes no generation, and a rollback goes back to the last that differed', async (t) => {
   const { control, host } = await fixture(t)
   const c = wire(control)
   const rules = host.text('fixsmtpio')
@@ -168,7 +168,7 @@ void test('a reload that changes nothing makes no generation, and rollback goes 
   c.end()
 })
 
-void test('rules that stay go on counting', async (t) => {
+void test('rules that stay keep counting', async (t) => {
   const { control, host } = await fixture(t)
   const c = wire(control)
   const hits = async () => {
@@ -230,7 +230,7 @@ void test('certificates are listed, read again when asked, and kept while the ne
   const events = wire(control)
   await events.call('event.subscribe', { topics: ['tls'] })
 
-  // Both are broken: every error is in the answer, of whatever reads them.
+  // Both are broken: every error is in the answer, from whichever reader.
   const [good, goodKey] = [readFileSync(pairs[0].certificate), readFileSync(pairs[0].key)]
   copyFileSync(other.certificate, pairs[0].certificate)
   chmodSync(pairs[1].key, 0o644)
@@ -266,7 +266,7 @@ void test('certificates are listed, read again when asked, and kept while the ne
     errors.map(({ file, line }: Json) => [file, line]),
   )
   assert.ok(seen.every(({ message, hint }) => !message.includes('.pem') && hint === ''))
-  // Who reloads something else alone is not held.
+  // A reload of something else alone is not held up.
   host.write('smtpgreeting', 'x.example\n')
   assert.deepEqual((await c.call('config.reload', { only: ['smtpgreeting'] })).result.changed, ['smtpgreeting'])
   assert.equal((await c.call('config.rollback')).error, undefined)

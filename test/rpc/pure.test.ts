@@ -196,7 +196,7 @@ void test('metrics as Prometheus reads them', () => {
   assert.equal(new Set(families).size, families.length)
 })
 
-void test('a reader that is behind gets what fits in the queue, in order, and hears how many were lost', () => {
+void test('a reader that is behind gets what fits in the queue, in order, and learns how many were lost', () => {
   const written: string[] = []
   let full = true
   let lost = 0

@@ -1,4 +1,4 @@
-// The rows of contract/session-view.ts are all that session.list, session.get, events and acceptctl know of a session.
+// The rows of contract/session-view.ts are all that session.list, session.get, events and acceptctl know about a session.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import {
@@ -43,7 +43,7 @@ const guest: Viewed = {
   wallTime: (monotonic) => 1_700_000_000_000 + monotonic,
 }
 
-void test('a field without a value is left out, and a word that is no verb is not repeated', () => {
+void test('a field without a value is left out, and a word that is not a verb is not repeated', () => {
   assert.deepEqual(summaryOf(guest), {
     id: '1.2f',
     protocol: 'smtp',

@@ -47,7 +47,7 @@ void describe('answers', () => {
     await host.login('bob')
     await until('the login', () => / info login-accepted .*user=bob/.test(host.log().slice(before)))
     assert.doesNotMatch(host.log().slice(before), / session-begins /)
-    // What is set for good gives way to the file, what is set for a time stays that long, and then gives way to it, too.
+    // What is set permanently gives way to the file; what is set for a time lasts that long, and then gives way to it, too.
     host.write('loglevel', 'info\n')
     await client.call('config.reload', {})
     assert.deepEqual(await levels(), ['info', 'info', 'debug'])

@@ -87,7 +87,7 @@ void test('what is refused gets its code and a reason, and the connection goes o
   c.end()
 })
 
-void test('a batch is answered in order, notifications in it and alone are not', async (t) => {
+void test('a batch is answered in order; notifications, in it or alone, are not answered', async (t) => {
   const { control, host } = await fixture(t)
   const c = wire(control)
   c.write(`${JSON.stringify([ping(1), null, { jsonrpc: '2.0', method: 'server.drain' }, ping(2), [], ping(3)])}\n`)
@@ -132,10 +132,10 @@ void test('a line over a megabyte is refused and closes', async (t) => {
   }
 })
 
-void test('the refusal of a line is not lost to one that writes megabytes before it reads', async (t) => {
+void test('the refusal of a line is not lost on a client that writes megabytes before it reads', async (t) => {
   const { control } = await fixture(t)
   const c = connect(control).setEncoding('utf8').pause()
-  // The kernel takes a fraction of this: it is written when somebody has read it.
+  // The kernel takes a fraction of this: the rest is written as it is read.
   assert.ifError(await new Promise((resolve) => c.write('x'.repeat(8 * 1024 * 1024), resolve)))
   let text = ''
   c.on('data', (some) => {
@@ -146,7 +146,7 @@ void test('the refusal of a line is not lost to one that writes megabytes before
   assert.match(text, /^\{.*"line-too-long".*\}\n$/)
 })
 
-void test('the sockets have their modes, and the status socket may only look', async (t) => {
+void test('the sockets have their modes, and the status socket is read-only', async (t) => {
   const { control, status, host, idOf } = await fixture(t)
   assert.equal(statSync(control).mode & 0o777, 0o600)
   assert.equal(statSync(join(control, '..')).mode & 0o777, 0o700)
@@ -186,7 +186,7 @@ void test('HTTP on the same socket: POST, metrics, and what is neither', async (
   assert.equal(await curl(control, '-o', '/dev/null', '-w', '%{http_code}', 'http://acceptd/'), '405')
   const note = '{"jsonrpc":"2.0","method":"server.ping"}'
   assert.equal(await curl(control, '-o', '/dev/null', '-w', '%{http_code}', '-d', note, 'http://acceptd/'), '204')
-  // Bodies that look like the words used inside.
+  // Bodies that look like words used internally.
   assert.equal(JSON.parse(await curl(control, '-d', 'cut', 'http://acceptd/')).error.code, -32700)
   const twice = await curl(control, '-d', who, 'http://acceptd/', 'http://acceptd/')
   assert.equal(twice.trim().split('\n').length, 2)
@@ -248,7 +248,7 @@ void test('events stream over HTTP too, a line each', async (t) => {
   await until('the end of its subscription', () => host.listening() === 0)
 })
 
-void test('a trace ends by itself, is an operation meanwhile, and shows no text on the status socket', async (t) => {
+void test('a trace ends by itself, is an operation until then, and shows no text on the status socket', async (t) => {
   const { control, status, host } = await fixture(t)
   const c = wire(control)
   const { result } = await c.call('session.trace', { lines: 3 })
@@ -307,7 +307,7 @@ void test('a live socket is not stolen, a dead one is replaced, a file is left a
   assert.equal(refused.isErr() && refused.error.reason, 'not-a-socket')
 })
 
-void test('of many who find the same dead socket one wins', async (t) => {
+void test('of many processes that find the same dead socket, one wins', async (t) => {
   const { directory, host } = await fixture(t)
   const path = join(directory, 'race.sock')
   await run(process.execPath, [

@@ -1,4 +1,4 @@
-// What status.sock never shows: a text of the configuration, or why an operator did something. A word that is nowhere else marks them.
+// What status.sock never shows: text of the configuration, or why an operator did something. A unique word marks them.
 import assert from 'node:assert/strict'
 import { mkdirSync } from 'node:fs'
 import { get } from 'node:http'
@@ -38,7 +38,7 @@ const textsIn = (directory: string): Readonly<Record<string, string>> => {
   }
 }
 
-/** Parameters that ask more than the example of a method does. */
+/** Parameters that ask for more than the example of a method does. */
 const MORE: Readonly<Record<string, readonly object[]>> = {
   'access.eval': [{ ip: '127.0.0.1' }],
   'senders.eval': [{ user: 'zoe', sender: 'zoe@example.org' }, { user: 'zoe' }],
@@ -60,7 +60,7 @@ const MORE: Readonly<Record<string, readonly object[]>> = {
   'session.list': [{}],
 }
 
-/** What is asked besides, with the word where a reason is. */
+/** Further requests, with the word where a reason is. */
 async function operate(operator: Wire): Promise<void> {
   const reason = 'quagga'
   for (const [method, params] of [
@@ -118,7 +118,7 @@ void test('no answer, page, event or trace on status.sock has a text of the conf
   while (!lines.some((text) => text.includes('"NOOP"')) || !lines.at(-1)?.includes('"acceptd"'))
     lines.push(JSON.stringify(await trace.next()))
   assert.doesNotMatch(lines.join('\n'), MARK)
-  // So that there was something to hide.
+  // To be sure that there was something to hide.
   assert.deepEqual(
     [...new Set(shows)],
     [

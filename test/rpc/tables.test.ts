@@ -34,7 +34,7 @@ void describe('how many columns a text takes', () => {
       assert.equal(displayWidth(text), columns)
     })
 
-  void it('whatever it is, it is cut and filled to exactly so many', () => {
+  void it('any text is cut and padded to exactly the given number', () => {
     fc.assert(
       fc.property(
         fc.string({ unit: 'grapheme' }),
@@ -74,20 +74,20 @@ void describe('a table', () => {
   ]
   const columns = ['id', 'user', 'text', 'hits']
 
-  void it('of a terminal keeps its narrow columns whole and ends what it cuts with an ellipsis', () => {
+  void it('for a terminal keeps its narrow columns whole and ends what it cuts with an ellipsis', () => {
     const lines = table(columns, rows, 60).split('\n')
     for (const line of lines) assert.ok(displayWidth(line) <= 60, line)
     assert.match(lines[1] ?? '', /^1\.a1b2c3\.1 {2}日本語の\S*… +AUTHUP_USER:\S*… +1$/)
     assert.match(lines[2] ?? '', /^1\.a1b2c3\.2 {2}bob +short +20000$/)
   })
 
-  void it('has its columns below each other, whatever the characters', () => {
+  void it('aligns its columns, whatever the characters', () => {
     const lines = table(columns, rows, undefined).trimEnd().split('\n')
     const before = lines.slice(1).map((line) => displayWidth(line.slice(0, line.search(/AUTHUP|short/))))
     assert.equal(new Set(before).size, 1)
   })
 
-  void it('of a pipe is whole', () => {
+  void it('for a pipe is not cut', () => {
     const text = table(columns, rows, undefined)
     for (const { user, text: cell } of rows) assert.ok(text.includes(user) && text.includes(cell))
   })
@@ -96,7 +96,7 @@ void describe('a table', () => {
     for (const line of table(columns, rows, 20).split('\n')) assert.ok(displayWidth(line) <= 20)
   })
 
-  void it('of hashes has their beginnings on a terminal, and all of them elsewhere', () => {
+  void it('of hashes shows their beginnings on a terminal, and the whole elsewhere', () => {
     const sha256 = 'b7a1c0de'.repeat(8)
     assert.equal(table(['sha256'], [{ sha256 }], 80), 'SHA256\nb7a1c0deb7a1\n')
     assert.equal(table(['sha256'], [{ sha256 }], undefined), `SHA256\n${sha256}\n`)

@@ -1,4 +1,4 @@
-// session.trace: begun at any time, of sessions that run and that come, SMTP and POP3.
+// session.trace: begun at any time, of running and future sessions, SMTP and POP3.
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { describe, it, type TestContext } from 'node:test'
@@ -26,7 +26,7 @@ async function lines(client: Wire, count: number): Promise<readonly string[]> {
   return heard
 }
 
-void describe('a trace of sessions that run', () => {
+void describe('a trace of running sessions', () => {
   for (const [what, filter] of [
     ['user', () => ({ user: 'user1' })],
     ['id', (id: string) => ({ id })],
@@ -62,8 +62,8 @@ void describe('a trace of sessions that run', () => {
   })
 })
 
-void describe('a trace of sessions that come', () => {
-  void it('by user begins when the user has logged in, and says before that nothing matches', async (t) => {
+void describe('a trace of future sessions', () => {
+  void it('by user begins when the user has logged in, and before that reports that nothing matches', async (t) => {
     const { control, host } = await fixture(t)
     const { client, result } = await tracing(t, control, { user: 'zoe' })
     assert.equal(result.matched, 0)
@@ -73,7 +73,7 @@ void describe('a trace of sessions that come', () => {
     assert.ok(heard.some((line) => line.startsWith('client NOOP') || line.startsWith('backend 220')))
   })
 
-  void it('with onlyNew leaves out those that run; milliseconds are between lines of one session', async (t) => {
+  void it('with onlyNew leaves out running ones; milliseconds are between lines of one session', async (t) => {
     const { control, host, clients } = await fixture(t)
     const { client, result } = await tracing(t, control, { onlyNew: true, terse: true })
     assert.equal(result.matched, 0)
@@ -87,7 +87,7 @@ void describe('a trace of sessions that come', () => {
     assert.deepEqual(await lines(client, 1), ['acceptd 250'])
   })
 
-  void it('with onlyOne follows the first that speaks, and ends with it', async (t) => {
+  void it('with onlyOne follows the first session that says anything, and ends with it', async (t) => {
     const { control, host, clients, idOf } = await fixture(t)
     const { client } = await tracing(t, control, { onlyOne: true, terse: true })
     const [user1, user2] = clients

@@ -27,7 +27,7 @@ void test('an explanation names every rule of the event, line by line', () => {
   })
 })
 
-void test('what is explained is what is done, whatever the rules', () => {
+void test('the explanation matches what is done, whatever the rules', () => {
   const rule = fc
     .tuple(
       fc.constantFrom('', 'X'),
@@ -53,7 +53,7 @@ void test('what is explained is what is done, whatever the rules', () => {
         assert.deepEqual(explained, rewriteReply(rules, event, text, OFFER))
         assert.deepEqual([...new Set(trace.filter((step) => step.matched).map((step) => step.rule))], explained.hits)
         assert.equal(explainRequest(rules, event, 'X\r\n').line, rewriteRequest(rules, event, 'X\r\n'))
-        // Whatever was done to it, what goes to the client is whole lines.
+        // Whatever was done to it, the client receives whole lines.
         assert.ok(explained.reply === '' || explained.reply.endsWith('\n'))
       },
     ),

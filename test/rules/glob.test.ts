@@ -114,12 +114,12 @@ void test('what follows a NUL is not part of the pattern', () => {
   assert.equal(compileGlob('a\0b')('a'), true)
 })
 
-void test('a character that is no byte matches * and ? only', () => {
+void test('a character that is not a byte matches * and ? only', () => {
   assert.equal(compileGlob('[!a]')('\u0141'), false)
   assert.equal(compileGlob('?')('\u0141'), true)
 })
 
-void test('patterns made to be slow are not', () => {
+void test('patterns designed to be slow are not', () => {
   const line = `${'a'.repeat(60_000)}\r\n`
   for (const pattern of [
     `${'*a'.repeat(30)}*b`,
@@ -128,7 +128,7 @@ void test('patterns made to be slow are not', () => {
     `${'*'.repeat(1000)}b`,
   ]) {
     const matches = compileGlob(pattern)
-    // By backtracking it would not end before the tests are ended.
+    // With backtracking it would still be running when the tests are killed.
     assert.equal(matches(line), false)
   }
 })

@@ -1,4 +1,4 @@
-// Rules of a test, and the identity of who answers.
+// Rules for a test, and the identity of the server that answers.
 import type { Identity } from '../../src/rules/fixups.ts'
 import { parseRules } from '../../src/rules/parse.ts'
 import { rulesFor, type SessionRules } from '../../src/rules/rewrite.ts'

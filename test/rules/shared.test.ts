@@ -9,7 +9,7 @@ import { beginsWith, COLUMNS, FROM, type RuleSet, startOf } from '../../src/rule
 import { held } from '../protocol/results.ts'
 import { setOf, WHO } from './rules.ts'
 
-/** As a message port gives it to the other side. */
+/** As a message port delivers it to the other side. */
 const given = (set: RuleSet): RuleSet => structuredClone(set)
 
 void describe('a rule set in another thread', () => {
@@ -51,10 +51,10 @@ void describe('a rule set in another thread', () => {
     )
   })
 
-  void it('of 100,000 rules makes values of those alone that may match', () => {
+  void it('of 100,000 rules makes values of only those that may match', () => {
     const lines = Array.from({ length: 100_000 }, (_, i) => `:v${i % 4}::${i === 8 ? '250' : '55?'} never ${i}*::250 x`)
     const set = given(setOf(...lines))
-    // Whoever reads a rule from now on reads a wrong one.
+    // Any rule that is read from now on is wrong.
     const { reply, hits } = rewriteReply(
       rulesFor(
         without(set, (index) => index === 8),

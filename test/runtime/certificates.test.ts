@@ -1,4 +1,4 @@
-// What a runtime does with certificates that are no longer good when it begins in the place of one that died: keys are nowhere but in files.
+// What a runtime does with certificates that are no longer good when it replaces one that died: keys are only in files.
 import assert from 'node:assert/strict'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -14,7 +14,7 @@ type Names = 'mx.example' | 'other.example'
 interface Begun {
   readonly host: Host
   readonly pairs: Readonly<Record<Names, PairFiles>>
-  /** The runtime dies, and this one begins in its place. */
+  /** The runtime dies, and this one replaces it. */
   readonly next: () => Promise<Host>
 }
 
@@ -51,7 +51,7 @@ const check = async ({ daemon }: Host): Promise<HealthCheck | undefined> =>
   (await daemon.server.health()).find(({ name }) => name === 'certificates')
 
 void describe('the runtime after one that died', () => {
-  void it('uses a certificate that has expired meanwhile, as the one before did, and says so', async (t) => {
+  void it('uses a certificate that has expired in the meantime, as its predecessor did, and reports it', async (t) => {
     const { host, pairs, next } = await begun(t, 'implicit')
     assert.equal(await shown(host, 'mx.example'), 'mx.example')
     letExpire(pairs['mx.example'], 'mx.example')
@@ -64,13 +64,13 @@ void describe('the runtime after one that died', () => {
       /^what control\/tls:1:1 names cannot be used;.* control\/tls:1 expired at \d{4}-/,
     )
     assert.match(after.log(), / error certificates-failed by=start errors=1 first="control\/tls:1:1: \S+ expired at /)
-    // Renewed, it is used without a word of its past.
+    // Once renewed, it is used without mention of its past.
     makePair(join(pairs['mx.example'].certificate, '..'), 'mx.example')
     assert.ok((await after.daemon.tls.reload({ by: 'control', dryRun: false })).isOk())
     assert.equal((await check(after))?.state, 'ok')
   })
 
-  void it('uses the others where one is broken', async (t) => {
+  void it('uses the others when one is broken', async (t) => {
     const { pairs, next } = await begun(t, 'implicit')
     writeFileSync(pairs['mx.example'].key, 'no key\n')
     const after = await next()
@@ -79,7 +79,7 @@ void describe('the runtime after one that died', () => {
   })
 
   for (const tls of ['implicit', 'offer', 'require'] as const)
-    void it(`refuses the clients of a listener with tls=${tls} where all are broken, until one is mended`, async (t) => {
+    void it(`refuses the clients of a listener with tls=${tls} while all are broken, until one is repaired`, async (t) => {
       const { pairs, next } = await begun(t, tls)
       const [first, second] = [pairs['mx.example'], pairs['other.example']]
       const good = readFileSync(first.certificate)

@@ -72,7 +72,7 @@ const reload = async ({ host }: Fixture) =>
   host.daemon.config.change({ from: 'disk', apply: 'new-sessions', by: 'control', dryRun: false })
 const reloadTls = async ({ host }: Fixture) => host.daemon.tls.reload({ by: 'control', dryRun: false })
 
-void test('whom a certificate stands for changes with a reload', async (t) => {
+void test('the user of a certificate changes with a reload', async (t) => {
   const one = await fixture(t)
   assert.equal(await logsIn(one, one.ann), 'certificate ann ')
   assert.deepEqual(await one.host.daemon.certusers.evaluate('ANN@example.org'), [{ user: 'ann', line: 1 }])
@@ -86,7 +86,7 @@ void test('whom a certificate stands for changes with a reload', async (t) => {
   assert.equal(await logsIn(one, one.ann), 'certificate bob ')
 })
 
-void test('who signs changes with tls.reload, and stays while the new file is broken', async (t) => {
+void test('the authority changes with tls.reload, and stays while the new file is broken', async (t) => {
   const one = await fixture(t)
   assert.equal(await logsIn(one, one.stranger), undefined)
   for (const [broken, problem] of [
@@ -111,7 +111,7 @@ void test('who signs changes with tls.reload, and stays while the new file is br
   for (const client of [one.ann, one.stranger]) assert.equal(await logsIn(one, client), 'certificate ann ')
 })
 
-void test('a list of revoked certificates holds from tls.reload on, and one that is broken changes nothing', async (t) => {
+void test('a list of revoked certificates applies from tls.reload on, and one that is broken changes nothing', async (t) => {
   const one = await fixture(t)
   const authority = readFileSync(one.ours.certificate, 'latin1')
   assert.equal(await logsIn(one, one.ann), 'certificate ann ')

@@ -71,7 +71,7 @@ void describe('limits', () => {
       .split('\r\n')
       .map((line) => line.slice(0, 3))
     assert.deepEqual(codes, ['250', '250', '250', '250', '450', '250', '250'])
-    // The client's own: what is refused does not get there as anything.
+    // The client's own NOOP: what is refused does not reach the backend in any form.
     assert.equal(host.helper.backends.at(-1)?.heard().match(/NOOP/g)?.length, 1)
     assert.match(client.heard(), /too many recipients of this user \(#limit recipients\)/)
     await host.say(client, 'MAIL FROM:<a@x>\r\n', /^250 /)
@@ -84,7 +84,7 @@ void describe('limits', () => {
     await until('its line in the log', () => /limit-reached .*user=Ann limit=mails what=messages/.test(host.log()))
   })
 
-  void it('keep the answer to a wrong password for 2 seconds, and nobody else waits', async (t) => {
+  void it('delay the answer to a wrong password by 2 seconds, and nobody else waits', async (t) => {
     const host = await limitedHost(t, 'slow address failed-logins delay=15\nslow-user user failed-logins delay=15\n')
     const client = await host.greeted(1)
     client.send(auth('ann', 'wrong'))
@@ -121,7 +121,7 @@ void describe('limits', () => {
     assert.ok(waiting.every((client) => !client.heard().includes('535')))
   })
 
-  void it('log a guess whose sender has hung up before the answer, and keep it from hurrying on', async (t) => {
+  void it('log a guess whose sender has hung up before the answer, and make its sender wait all the same', async (t) => {
     const host = await limitedHost(t, 'slow address failed-logins delay=15\n')
     const client = await host.greeted(1)
     client.send(auth('ann', 'wrong'))
@@ -139,7 +139,7 @@ void describe('limits', () => {
     })
   })
 
-  void it('refuse an address that goes on guessing, at its login and at the door', async (t) => {
+  void it('refuse an address that goes on guessing, at login and at connection', async (t) => {
     const host = await limitedHost(t, 'guesses address failed-logins 3/hour ban=60\n')
     const client = await host.greeted(1)
     for (const n of [1, 2, 3]) await host.say(client, auth('ann', `wrong ${n}`), /^535 /)
@@ -151,7 +151,7 @@ void describe('limits', () => {
     await until('its line in the log', () => /login-limited .*user=ann/.test(host.log()))
   })
 
-  void it('are forgotten with the line, and kept over a change of its number', async (t) => {
+  void it('are forgotten with the line, and kept when its number changes', async (t) => {
     const host = await limitedHost(t, 'mails user messages 1/hour\n')
     const client = await host.login('ann')
     await host.say(client, 'MAIL FROM:<a@x>\r\n', /^250 /)
@@ -167,7 +167,7 @@ void describe('limits', () => {
 })
 
 void describe('sessions before login', () => {
-  void it('give way, the oldest silent one first, when there is no room for a newcomer', async (t) => {
+  void it('give way, the oldest silent one first, when there is no place for a new client', async (t) => {
     const host = await startHost(t)
     host.write('maxsessions', '3\n')
     await useLimits(host, '')
@@ -185,7 +185,7 @@ void describe('sessions before login', () => {
 })
 
 void describe('a crowd of one address', () => {
-  void it('gives way to a client of another one, before anybody has been silent for long', async (t) => {
+  void it('gives way to a client from another address, before anybody has been silent for long', async (t) => {
     const host = await startHost(t)
     host.write('maxsessions', '3\n')
     await useLimits(host, '')
@@ -218,7 +218,7 @@ void describe('limits in POP3', () => {
 })
 
 void describe('a limit of octets', () => {
-  void it('lets the message through that passes it, and refuses the next one, in either lane', async (t) => {
+  void it('lets through the message that exceeds it, and refuses the next one, in either lane', async (t) => {
     const host = await limitedHost(t, 'volume user octets 1000/hour\n')
     const heardOf: string[] = []
     host.daemon.events.subscribe(({ topic, name, data }) => {

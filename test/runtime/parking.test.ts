@@ -20,7 +20,7 @@ function texts(warm = 60): ControlTexts {
 
 let lane: Lane
 let passwords: Record<string, string>
-/** Everything that a backend got, in the order of their starts. */
+/** Everything that each backend received, in the order in which they started. */
 const got = () => lane.helper.backends.map((one) => one.heard())
 
 async function begin(control: ControlTexts = texts()): Promise<void> {
@@ -82,7 +82,7 @@ const parked = async (): Promise<number> => (await lane.ask('measure', null)).pa
 async function session(end: string, user = 'me'): Promise<string> {
   const { client, answer } = await login(user)
   assert.match(answer, /^235 /)
-  // Nothing is outstanding then, neither the EHLO that was said again.
+  // After this nothing is outstanding, not even the repeated EHLO.
   await say(client, 'NOOP\r\n')
   const said = end === '' ? '' : await say(client, end, end.split('\r\n').length - 1)
   client.close()
@@ -90,7 +90,7 @@ async function session(end: string, user = 'me'): Promise<string> {
   return said
 }
 
-/** The next login of `me` starts a backend of its own. */
+/** The next login of `me` starts a new backend. */
 async function isCold(): Promise<void> {
   const before = lane.helper.backends.length
   const { client, answer } = await login()
@@ -100,7 +100,7 @@ async function isCold(): Promise<void> {
 }
 
 void describe('a parked backend', () => {
-  void it('serves the next login of the same user, who hears what a cold login hears, and starts with RSET and EHLO', async () => {
+  void it('serves the next login of the same user, whose replies are those of a cold login, and starts with RSET and EHLO', async () => {
     const talk = async () => {
       const { client } = await login('me', 'secret', 'client')
       await say(client, 'EHLO client\r\n')
@@ -122,7 +122,7 @@ void describe('a parked backend', () => {
     assert.deepEqual(got(), [`EHLO client\r\n${mail}RSET\r\nEHLO client\r\n${mail}`])
   })
 
-  void it('serves after the client just went away, between transactions', async () => {
+  void it('serves even after the client just disconnected between transactions', async () => {
     await session('')
     assert.equal(await parked(), 1)
     await session('NOOP\r\n')
@@ -187,7 +187,7 @@ void describe('a parked backend', () => {
     client.reset()
   })
 
-  void it('is not for a client that has said no EHLO: the last client of it has', async () => {
+  void it('is not for a client that has not said EHLO: its last client has', async () => {
     await session('QUIT\r\n')
     const { client, answer } = await login('me', 'secret', '')
     assert.match(answer, /^235 /)
@@ -227,7 +227,7 @@ void describe('a parked backend', () => {
     third.client.reset()
   })
 
-  void it('is discarded when its user is blocked, who is refused then', async () => {
+  void it('is discarded when its user is blocked, and the user is then refused', async () => {
     await session('QUIT\r\n')
     await lane.ask('block', { user: 'me', blocked: true })
     assert.equal(await parked(), 0)
@@ -237,7 +237,7 @@ void describe('a parked backend', () => {
     client.reset()
   })
 
-  void it('is discarded by a reload, and what runs over a reload is not parked', async () => {
+  void it('is discarded by a reload, and a backend that is running during one is not parked', async () => {
     await session('QUIT\r\n')
     const { client } = await login('you')
     await lane.ask('prepare', generationOf(2, texts()))
@@ -279,7 +279,7 @@ void describe('a parked backend', () => {
       await isCold()
     })
 
-  void it('that refuses RSET or EHLO, or says more, makes a cold login that the client cannot tell', async () => {
+  void it('that refuses RSET or EHLO, or says more, leads to a cold login that the client cannot tell apart', async () => {
     for (const answer of [
       '500 no\r\n250 hello\r\n',
       '250 ok\r\n502 no\r\n',
@@ -295,7 +295,7 @@ void describe('a parked backend', () => {
     }
   })
 
-  void it('that does not answer in five seconds makes a cold login', async () => {
+  void it('that does not answer in five seconds leads to a cold login', async () => {
     await session('QUIT\r\n')
     const [end] = lane.helper.backends
     assert.ok(end !== undefined)
@@ -311,7 +311,7 @@ void describe('a parked backend', () => {
     assert.ok(end.closed())
   })
 
-  void it('is only of users who come again, where hardly any do', async () => {
+  void it('is kept only for users who return, where hardly any do', async () => {
     // A share of one, less a 64th at each of them: below an eighth after 133.
     for (let n = 0; n < 140; n += 1) {
       passwords[`user${n}`] = 'secret'
@@ -330,7 +330,7 @@ void describe('a parked backend', () => {
     assert.equal(await parked(), before + 1)
   })
 
-  void it('is one that served no more than a hundred sessions', async () => {
+  void it('has served no more than a hundred sessions', async () => {
     for (let n = 0; n < 101; n += 1) await session('')
     assert.equal(lane.helper.asked.length, 1)
     assert.equal(await parked(), 0)
@@ -338,7 +338,7 @@ void describe('a parked backend', () => {
   })
 })
 
-void describe('not parked is a backend', () => {
+void describe('a backend is not parked', () => {
   for (const [what, said] of [
     ['of a client gone in DATA', 'DATA\r\n'],
     ['of a client gone within a transaction', 'MAIL FROM:<a@b>\r\n'],

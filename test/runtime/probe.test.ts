@@ -1,10 +1,10 @@
-// backend.probe: a backend is run, asked for its EHLO, and let go.
+// backend.probe: a backend is run, asked for its EHLO reply, and ended.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { startHost } from '../support/host.ts'
 import { until } from '../support/lane.ts'
 
-void test('what a backend offers is held against control/smtpcapabilities', async (t) => {
+void test('what a backend offers is compared with control/smtpcapabilities', async (t) => {
   const { daemon, helper } = await startHost(t)
   const probed = (await daemon.backends.probe('open'))._unsafeUnwrap()
   assert.equal(probed.greeting, '220 backend')
@@ -33,7 +33,7 @@ for (const [what, says, reason] of [
     assert.match((await daemon.backends.probe('open'))._unsafeUnwrapErr().reason, reason)
   })
 
-void test('a chain that asks for a password, one that is not there, and none of kind probe', async (t) => {
+void test('a chain that asks for a password, one that does not exist, and no chain of kind probe at all', async (t) => {
   const { daemon } = await startHost(t)
   for (const chain of ['submission', 'nobody', undefined])
     assert.equal((await daemon.backends.probe(chain))._unsafeUnwrapErr().failure, 'not-found')
@@ -67,7 +67,7 @@ void test('`probe` in control/smtpcapabilities: EHLO offers what the backend doe
   await host.say(client, 'EHLO me\r\n', /^250 SIZE\r\n/m)
 })
 
-void test('capabilities that the backend does not keep are in the log at a change', async (t) => {
+void test('capabilities that the backend lacks are logged at a change', async (t) => {
   const host = await startHost(t)
   host.write('chains', `${host.text('chains')}${PROBE}`)
   assert.ok((await host.daemon.config.change(RELOAD)).isOk())

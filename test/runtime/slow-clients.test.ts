@@ -1,4 +1,4 @@
-// Clients on slow lines, in a real lane: nothing that was for them is thrown away because they take their time.
+// Clients on slow lines, in a real lane: nothing meant for them is thrown away because they are slow.
 import assert from 'node:assert/strict'
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -12,7 +12,7 @@ import { parseTranscripts } from '../support/transcript.ts'
 
 /** `+OK <1.2.3.4@mx.example>` and the answers to USER and PASS: counted with the message. */
 const GREETINGS = 27
-/** Longer than a client is waited for that has everything and does not close, in milliseconds. */
+/** Longer than the wait for a client that has everything and does not close, in milliseconds. */
 const PAUSE = 6500
 
 let lane: Lane
@@ -63,7 +63,7 @@ function slowClient(port: number, says: readonly string[]) {
   return child
 }
 
-/** How many of these octets, all written, are left when no more of them leave. */
+/** How many of these octets, all written, remain when no more of them are sent. */
 async function stuck(socket: Socket, octets: number): Promise<number> {
   let waiting = octets
   const isStuck = () => {
@@ -75,7 +75,7 @@ async function stuck(socket: Socket, octets: number): Promise<number> {
   return waiting
 }
 
-/** What this kernel takes for a client that takes nothing. */
+/** How much this kernel buffers for a client that takes nothing. */
 async function kernelTakes(): Promise<number> {
   const server = createServer()
   server.listen(0, '127.0.0.1')
@@ -92,7 +92,7 @@ async function kernelTakes(): Promise<number> {
   return octets - waiting
 }
 
-/** A client that asks for a message and for the end in one write, and pauses; the backend has given both long before it goes on. */
+/** A client that asks for a message and QUITs in one write, and pauses; the backend has answered both long before it goes on. */
 async function fetch() {
   const octets = (await kernelTakes()) + 100_000
   await start('pop3 timeout=1200')
@@ -107,7 +107,7 @@ async function fetch() {
 }
 
 void describe('a POP3 client that pauses', () => {
-  void it('gets all of a message after which the backend has ended', async () => {
+  void it('gets all of a message even if the backend has ended after it', async () => {
     const { child, octets } = await fetch()
     await lane.advance(PAUSE)
     assert.equal(await state(), 'ending')
@@ -118,7 +118,7 @@ void describe('a POP3 client that pauses', () => {
     assert.match(endedWith(), new RegExp(` why=backend-end .* out=${octets + GREETINGS}$`))
   })
 
-  void it('and takes nothing more is given up after the idle timeout, and only what left is counted', async () => {
+  void it('and takes nothing more is given up after the idle timeout, and only what was sent is counted', async () => {
     const { octets } = await fetch()
     await lane.advance(PAUSE)
     await lane.advance(1_201_000)
@@ -127,7 +127,7 @@ void describe('a POP3 client that pauses', () => {
     assert.ok(out > 8192 && out < octets, `${octets}: ${endedWith()}`)
   })
 
-  void it('and is cut off in the middle of a message ends its session, and the mail program has not said it all', async () => {
+  void it('and is cut off in the middle of a message ends its session, and the mail program has not sent everything', async () => {
     await start('pop3 timeout=1200')
     const child = slowClient(lane.port, ['USER me\r\n', 'PASS secret\r\n', 'RETR 1\r\nDELE 1\r\nQUIT\r\n'])
     const backend = await backendOf()
@@ -165,7 +165,7 @@ void describe('an SMTP client that takes no replies', () => {
   })
 })
 
-void describe('an SMTP client that still sends when its message is refused', () => {
+void describe('an SMTP client that is still sending when its message is refused', () => {
   void it('hears why, however long it goes on sending', async () => {
     await start('timeout=1200')
     const client = lane.dial()

@@ -1,4 +1,4 @@
-// Frames between actors: their bytes, their order, and what a throw of ours ends.
+// Frames between actors: their bytes, their order, and what ends when our code throws.
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { newAuthup } from '../../src/actors/authup-state.ts'

@@ -1,4 +1,4 @@
-// Lanes that die, spin or refuse, and generations published meanwhile: a runtime in a process of its own, with a helper of ours.
+// Lanes that die, spin or refuse, and generations published meanwhile: a runtime in its own process, with a helper of ours.
 import assert from 'node:assert/strict'
 import { type ChildProcess, spawn } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
@@ -105,7 +105,7 @@ async function startRuntime(
       for (const one of clients) one.socket.destroy()
       child.kill('SIGKILL')
       await until('the runtime to be gone', () => child.signalCode !== null || child.exitCode !== null)
-      // A descriptor that it was sent and never took would keep the channel.
+      // A descriptor that it was sent and never took would keep the channel open.
       if (child.connected) child.disconnect()
       bound.close()
       rmSync(control, { recursive: true, force: true })
@@ -165,7 +165,7 @@ async function inEveryLane(least = 2): Promise<StreamEnd[]> {
 
 const living = (clients: readonly StreamEnd[]) => clients.filter((client) => !client.closed())
 
-/** They answer, one and all. */
+/** All of them answer. */
 async function goOn(clients: readonly StreamEnd[]): Promise<void> {
   await Promise.all(clients.map((client) => say(client, 'NOOP\r\n', /^250 NOOP ok\r\n$/)))
 }
@@ -210,13 +210,13 @@ void describe('a lane', () => {
     await Promise.all(clients.map((client) => say(client, `EHLO me\r\n${AUTH}`, /\r\n235 /)))
     await Promise.all(clients.map((client) => say(client, 'NOOP\r\n', /250 NOOP ok\r\n$/)))
     const { one, all } = (await runtime.tell({ do: 'busiest' })) as Busiest
-    // Its client and its backend; or its client and the helper, who is asked for those whose turn comes with its end.
+    // Its client and its backend; or its client and the helper, asked for those whose turn comes when it ends.
     assert.ok(one <= 8, `a callback has written to ${one} sockets`)
     assert.ok(all >= 5 * clients.length, `${all}`)
     for (const client of clients) client.reset()
   })
 
-  void it('that is full says 421 and never just closes', async () => {
+  void it('that is full answers 421 and never just closes', async () => {
     // With this limit 128 descriptors are left for sessions and backends, and new sessions may take 95 % of them.
     runtime = await startRuntime(helper, { descriptorLimit: 512 })
     const clients = Array.from({ length: 150 }, () => runtime.dial())
@@ -240,7 +240,7 @@ void describe('a listening descriptor', () => {
     }
   }
 
-  void it('is not used up by pauses: a held listener leaves clients in its backlog, a resumed one takes them', async () => {
+  void it('survives pauses: a held listener leaves clients in its backlog, a resumed one takes them', async () => {
     runtime = await startRuntime(helper, {}, () => undefined)
     for (let n = 0; n < 20; n += 1) {
       await runtime.tell({ do: 'pause', mode: 'hold' })
@@ -271,7 +271,7 @@ void describe('a listening descriptor', () => {
     assert.doesNotMatch(runtime.log(), /listener-failed|descriptors-used-up/)
   })
 
-  void it('that cannot be opened is an error for who asked, and nothing else', async () => {
+  void it('that cannot be opened is an error for the caller, and nothing else', async () => {
     runtime = await startRuntime(helper, {}, () => undefined)
     assert.equal(await runtime.tell({ do: 'recycle', place: 1 }), true)
     assert.equal(await runtime.tell({ do: 'recycle', place: 2 }), true)
@@ -283,7 +283,7 @@ void describe('a listening descriptor', () => {
 
 void describe('many rules', () => {
   for (const count of [100_000, 200_000])
-    void it(`${count} are published while clients are served, and no lane is taken for silent`, async () => {
+    void it(`${count} are published while clients are served, and no lane is mistaken for a silent one`, async () => {
       runtime = await startRuntime(helper)
       const clients = await inEveryLane()
       const verbs = ['noop', 'ehlo', 'mail', 'rcpt', 'in_data', 'quit', 'rset', 'vrfy']
@@ -340,7 +340,7 @@ void describe('a reload', () => {
     await say(busy, 'NOOP\r\n', /^250 new rules\r\n$/)
   })
 
-  void it('of files with errors changes nothing and tells each with file, line and column', async () => {
+  void it('of files with errors changes nothing and reports each with file, line and column', async () => {
     runtime = await startRuntime(helper)
     const answer = await runtime.tell({
       do: 'publish',
@@ -356,7 +356,7 @@ void describe('a reload', () => {
     await say(await loggedIn(), 'NOOP\r\n', /^250 NOOP ok\r\n$/)
   })
 
-  void it('that one lane does not take changes nothing in any lane', async () => {
+  void it('that one lane does not accept changes nothing in any lane', async () => {
     runtime = await startRuntime(helper)
     const clients = await inEveryLane(1)
     await runtime.tell({ do: 'spin' })
@@ -371,7 +371,7 @@ void describe('a reload', () => {
     for (let n = 0; n < 6; n += 1) await say(await loggedIn(), 'NOOP\r\n', /^250 NOOP ok\r\n$/)
   })
 
-  void it('reaches a lane that is started while it goes on', async () => {
+  void it('reaches a lane that is started meanwhile', async () => {
     runtime = await startRuntime(helper)
     for (let n = 2; n < 5; n += 1) {
       const publishing = runtime.tell({ do: 'publish', texts: texts(`:noop::*::250 rules ${n}\n`), all: false })

@@ -7,7 +7,7 @@ import { play, readTranscripts } from '../support/transcript.ts'
 const DIR = 'test/actors/transcripts'
 after(endWorker)
 
-// The clock is of all lanes of the worker: transcripts in which time passes come one after the other.
+// All lanes of the worker share the clock: transcripts in which time passes are played in turn.
 for (const passes of [false, true])
   void describe(`transcripts in a real lane${passes ? ', as time passes' : ''}`, {
     concurrency: passes ? 1 : 8,

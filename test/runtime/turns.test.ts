@@ -9,7 +9,7 @@ import { until } from '../support/lane.ts'
 const auth = (user: string, password: string): string =>
   `AUTH PLAIN ${Buffer.from(`\0${user}\0${password}`).toString('base64')}\r\n`
 
-/** One process in all for the logins of a lane. */
+/** A single process for the logins of a lane. */
 async function narrowHost(t: TestContext): Promise<Host> {
   const host = await startHost(t)
   host.write('chains', `max-processes 4\n${host.text('chains')}`)

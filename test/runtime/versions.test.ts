@@ -1,4 +1,4 @@
-// What a version has left on the disk, or gives in an upgrade, is understood by every later one. Each has its folder in test/state, made by
+// What a version has left on disk, or hands over in an upgrade, is understood by every later one. Each has its folder in test/state, made by
 // that version itself: the control directory, the state directory, and the baton of a runtime.
 import assert from 'node:assert/strict'
 import { readdirSync, readFileSync } from 'node:fs'
@@ -34,7 +34,7 @@ for (const version of readdirSync(TOP).toSorted())
       assert.deepEqual([smtpTimeout, limits.limits.map(({ name }) => name)], [900, ['guesses', 'recipients']])
     })
 
-    void it('is a state directory that is taken whole', () => {
+    void it('is a state directory that is read completely', () => {
       assert.deepEqual(troubles, [])
       const { generations, blocks, pauses, levels, draining, overrides } = memory
       assert.deepEqual(
@@ -69,7 +69,7 @@ for (const version of readdirSync(TOP).toSorted())
         assert.equal(begun.value.current.generation, 2)
       })
 
-    void it('is a baton that is taken whole', () => {
+    void it('is a baton that is read completely', () => {
       const baton = batonOf(readFileSync(join(TOP, version, 'baton'), 'latin1'))
       const told = recall({ ...left, read: () => baton.state })
       assert.deepEqual([told.troubles, [...told.memory.blocks.keys()]], [[], ['mallory', 'eve']])

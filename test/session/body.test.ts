@@ -1,4 +1,4 @@
-// However a client cuts a message into chunks, and however they are read, the backend gets what it would get of the same message by DATA.
+// However a client cuts a message into chunks, and however they are read, the backend receives what it would for the same message by DATA.
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
@@ -10,10 +10,10 @@ import { BodyCarrier } from '../../src/session/body.ts'
 const search = createLineEndSearch()
 
 interface Carried {
-  /** What the backend gets; of a message that is refused it sees no end. */
+  /** What the backend receives; of a refused message it sees no end. */
   readonly backend: string
   readonly fault: BodyFault
-  /** Behind the message. */
+  /** After the message. */
   readonly rest: string
 }
 
@@ -29,7 +29,7 @@ function carrier(bare: BareLineEnd) {
   return { body, ended, backend: () => textOf(concat(written)) }
 }
 
-/** As a client sends it that counts strictly (RFC 5321 section 4.5.2). */
+/** As a strict client sends it (RFC 5321 section 4.5.2). */
 const inData = (message: string): string =>
   `${message.replace(/(^|\r\n)\./g, '$1..')}${message === '' || message.endsWith('\r\n') ? '' : '\r\n'}.\r\n`
 
@@ -48,7 +48,7 @@ function byData(message: string, bare: BareLineEnd): Carried {
   return { backend: backend(), fault, rest }
 }
 
-/** `reads`: octets of each read of a chunk, round and round; empty: a chunk is one read. */
+/** `reads`: octets of each read of a chunk, used cyclically; empty: a chunk is one read. */
 function byChunks(chunks: readonly string[], bare: BareLineEnd, reads: readonly number[]): Carried {
   const { body, ended, backend } = carrier(bare)
   let next = 0
@@ -68,7 +68,7 @@ function byChunks(chunks: readonly string[], bare: BareLineEnd, reads: readonly 
   throw new Error('there is no last chunk')
 }
 
-/** Of a message that is refused as much as had come is written, and its client may be stopped at an earlier chunk. */
+/** Of a refused message, what had arrived is written, and its client may be stopped at an earlier chunk. */
 const comparable = (carried: Carried): Carried =>
   carried.fault === 'none' ? carried : { ...carried, backend: '', rest: '' }
 
@@ -118,7 +118,7 @@ for (const bare of ['fix', 'refuse'] as const)
           (whole, places, reads) => {
             const got = byChunks(cutAt(whole, places), bare, reads)
             assert.deepEqual(comparable(got), comparable(byData(whole, bare)))
-            // The message has one end for whoever takes any LF for a line end, and a refused one has none.
+            // The message has one end for a backend that takes any LF for a line end, and a refused one has none.
             const ends = [...`\n${got.backend}`.matchAll(/\n\.\r?\n/g)].length
             assert.equal(ends, got.fault === 'none' ? 1 : 0)
           },
@@ -127,7 +127,7 @@ for (const bare of ['fix', 'refuse'] as const)
       )
     })
 
-    void it('leave nothing behind for the next message', () => {
+    void it('leave nothing over for the next message', () => {
       const { body, ended, backend } = carrier(bare)
       const chunk = (text: string, last: boolean) =>
         body.begin({ do: 'body', rest: bytesOf(text), octets: text.length, as: 'data', last, from: undefined })

@@ -40,7 +40,7 @@ void describe('the door', () => {
     later()
     assert.deepEqual(seen, [{ refused: 'shut' }])
   })
-  void it('knows no arrival of a client that has gone', () => {
+  void it('forgets the arrival of a client that has disconnected', () => {
     const socket = new FakeSocket()
     socket.remoteAddress = undefined
     assert.equal(arrivalOf(socket.socket, 0, {} as SessionSettings), undefined)

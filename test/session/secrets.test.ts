@@ -46,7 +46,7 @@ interface Way {
 
 const blob = (password: Uint8Array): Uint8Array => base64(concat([bytesOf('me\0me\0'), password]))
 const bearer = (token: Uint8Array): Uint8Array => concat([bytesOf('auth=Bearer '), token, bytesOf('\x01\x01')])
-/** What base 64 has of it, whatever is before. */
+/** The password, and what its base64 contains whatever precedes it. */
 const formsOf = (password: Uint8Array): readonly Uint8Array[] => [
   password,
   base64(password),
@@ -121,7 +121,7 @@ function dialogue(protocol: 'smtp' | 'pop3'): DialogueSettings {
   }
 }
 
-/** Sends the reads; answers what was to go to descriptor 3, before it was wiped, and every buffer that came by. */
+/** Sends the reads; returns what was meant for descriptor 3, before it was wiped, and every buffer that passed. */
 function login({ protocol, reads }: Way, password: Uint8Array) {
   const session: Staged = {
     front: 'authup',

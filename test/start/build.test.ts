@@ -58,7 +58,7 @@ const CASES: readonly {
   },
 ]
 
-void test('packages are missing when npm has not installed what the lock file has for this host', () => {
+void test('packages are missing when npm has not installed what the lock file lists for this host', () => {
   for (const { name, wanted = ONE, installed = { 'node_modules/a': ONE }, gone = false, missing } of CASES)
     assert.deepEqual(
       missingPackages({ '': {}, 'node_modules/a': wanted }, installed, HERE, () => !gone),
@@ -109,7 +109,7 @@ function stump(t: TestContext, { installed = true } = {}): Stump {
 const build = ({ top, env }: Stump, env2: NodeJS.ProcessEnv = {}) =>
   spawnSync(process.execPath, [join(top, 'scripts/run.mjs')], { env: { ...env, ...env2 }, encoding: 'utf8' })
 
-void test('a tool that is not there is named, with how to get it', (t) => {
+void test('a missing tool is named, with how to get it', (t) => {
   const rows = [
     { tool: 'make', said: 'there is no make here.\nOn Debian or Ubuntu: apt-get install gcc make libc6-dev\n' },
     { tool: 'cc', said: 'there is no cc here.\nOn Debian or Ubuntu: apt-get install gcc make libc6-dev\n' },
@@ -167,7 +167,7 @@ void test('a step that fails shows what it said; one that a signal ended or that
 
 const NPM = inPath('npm') ?? ''
 const CLEANS_UP =
-  // To clean up takes time, and npm has to give it.
+  // Cleaning up takes time, and npm has to allow it.
   'trap \'sleep 1; kill $!; touch "$0.cleaned"; exit 130\' INT; sleep 30 & touch "$0.started"; wait; touch "$0.late"'
 
 async function interrupted(child: ChildProcess, started: string): Promise<void> {
@@ -178,7 +178,7 @@ async function interrupted(child: ChildProcess, started: string): Promise<void> 
   await exited
 }
 
-void test('after Ctrl-C in npm start the prompt comes back when the step has cleaned up, and nothing works on', async (t) => {
+void test('after Ctrl-C in npm start the prompt comes back when the step has cleaned up, and nothing keeps running', async (t) => {
   const steps = [
     { path: 'bin/npm', installed: false },
     { path: 'node_modules/.bin/tsc', installed: true },

@@ -20,7 +20,7 @@ void test('control/README.md has a row for every knob, in the words of the table
   )
 })
 
-void test('the starting control directory is right as it is, and holds nothing that nobody reads', () => {
+void test('the initial control directory is valid as it is, and holds nothing that nobody reads', () => {
   const read = readControl(join(TOP, 'control'))
   assert.deepEqual(read.errors, [])
   const compiled = compileConfig(read.texts)

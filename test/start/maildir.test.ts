@@ -1,4 +1,4 @@
-// The embedded backend alone: what a client says goes in, what it hears comes out, and the Maildir shows what was kept.
+// The embedded backend alone: commands go in, replies come out, and the Maildir shows what was kept.
 
 import assert from 'node:assert/strict'
 import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
@@ -61,7 +61,7 @@ void test('a message is filed with a trace on top, dots unstuffed, lines ending 
   )
 })
 
-void test('a client that goes away in DATA has filed nothing and left nothing', async (t) => {
+void test('a client that disconnects in DATA has filed nothing and left nothing', async (t) => {
   const { home, smtp, filed } = box(t)
   for (const said of [['DATA'], ['DATA', 'Subject: x', '', 'half'], ['DATA', 'x', '..'], ['DATA', 'x', '. ']]) {
     const ran = await smtp([...ENVELOPE, ...said])
@@ -72,7 +72,7 @@ void test('a client that goes away in DATA has filed nothing and left nothing', 
   assert.deepEqual(readdirSync(join(home, 'Maildir/tmp')), [])
 })
 
-void test('verbs out of turn are answered one by one and change nothing', async (t) => {
+void test('verbs out of order are answered one by one and change nothing', async (t) => {
   const { smtp, filed } = box(t)
   const rows: readonly (readonly [string, string])[] = [
     ['RCPT TO:<b@example.org>', '503'],
@@ -231,7 +231,7 @@ void test('a message that cannot be removed is reported at QUIT', async (t) => {
   fill(home)
   chmodSync(home, 0o755)
   chmodSync(join(home, 'Maildir/new'), 0o555)
-  // Root removes anything, so there somebody else does it.
+  // Root can remove anything, so there another user does it.
   const identity = process.getuid?.() === 0 ? { uid: 64_321, gid: 64_321 } : {}
   const said = { input: 'DELE 2\r\nQUIT\r\n', env: { HOME: home }, ...identity }
   const ran = await run([process.execPath, join(PROGRAMS, 'acceptd-maildir'), 'pop3'], said)
@@ -239,7 +239,7 @@ void test('a message that cannot be removed is reported at QUIT', async (t) => {
   chmodSync(join(home, 'Maildir/new'), 0o755)
 })
 
-void test('stuffing and unstuffing are each other, wherever the reads are cut, and sizes are those on the wire', () => {
+void test('stuffing and unstuffing are inverse, wherever the reads are cut, and sizes are those on the wire', () => {
   const line = fc.string({ unit: fc.constantFrom('.', '..', 'a', ' ', '\xff'), maxLength: 6 })
   fc.assert(
     fc.property(fc.array(line), fc.array(fc.nat(8)), (lines, cuts) => {

@@ -1,4 +1,4 @@
-// npm start, as a stranger who is not root sees it: a copy of the clone, two free ports, a message there and back, Ctrl-C.
+// npm start, as a new user who is not root sees it: a copy of the clone, two free ports, a message there and back, Ctrl-C.
 
 import assert from 'node:assert/strict'
 import { type ChildProcess, spawn } from 'node:child_process'
@@ -35,7 +35,7 @@ const started: Start[] = []
 interface Start {
   readonly child: ChildProcess
   readonly said: () => string
-  /** npm's own end, which brings the prompt back; what its children wrote may still be on its way. */
+  /** The end of npm itself, which brings the prompt back; output of its children may still be on its way. */
   readonly exited: Promise<unknown>
   readonly ended: Promise<number | null>
 }
@@ -84,7 +84,7 @@ function ready(start: Start): Promise<Ready> {
   )
 }
 
-/** Ctrl-C; gives the processes that are left when the prompt is back. */
+/** Ctrl-C; returns the processes that are left when the prompt is back. */
 async function ctrlC(start: Start): Promise<string> {
   const tree = treeOf(start.child.pid ?? 0)
   assert.ok(tree.length >= 6, `npm, its shell?, start, acceptd, runtime, two helpers:\n${picture(tree)}`)
@@ -95,7 +95,7 @@ async function ctrlC(start: Start): Promise<string> {
   return left
 }
 
-/** Two ports in a row that nobody has. */
+/** Two consecutive ports that are free. */
 async function freePorts(): Promise<number> {
   for (;;) {
     const first = createServer().listen(0, '127.0.0.1')
@@ -178,17 +178,17 @@ void test('a message sent arrives in the Maildir and comes back by POP3; Ctrl-C 
     /Subject: there and back\r\n(.|\r?\n)*\r\n\r\n\.\.a dot\r\n\r\nand more\r\n\.\r\n\+OK bye\r\n$/,
   )
 
-  // In the same place a second one would take the first one's sockets.
+  // In the same directory a second one would take over the first one's sockets.
   const second = npmStart('--port', String(port))
   assert.equal(await second.ended, 1)
   assert.match(second.said(), /acceptd was not started: one is running in \S+\/var already/)
 
-  // In another place it takes the next ports.
+  // In another directory it takes the next ports.
   const beside = npmStart('--port', String(port), '--dir', 'beside')
   const { smtp, pop3 } = await ready(beside)
   assert.ok(smtp > port + 1 && pop3 > smtp)
   assert.match(beside.said(), new RegExp(`Port ${port} is taken: SMTP is on port ${smtp}\\.`))
-  // Told by somebody else, it has not failed.
+  // Stopped by another process, it has not failed.
   const acceptd = treeOf(beside.child.pid ?? 0).find(({ argv }) =>
     argv.some((word) => word.endsWith('programs/acceptd.js')),
   )
@@ -203,7 +203,7 @@ void test('a message sent arrives in the Maildir and comes back by POP3; Ctrl-C 
   assert.match(start.said(), /Everything has ended\. Mail and control files are in \S+\/var\.\n/)
 })
 
-void test('what was changed in control is kept, what is wrong in it is said, and a killed npm takes everything with it', {
+void test('changes in control are kept, errors in it are reported, and a killed npm takes everything with it', {
   timeout: 120_000,
 }, async () => {
   const rules = join(clone, 'var/control/fixsmtpio')
@@ -230,7 +230,7 @@ void test('what was changed in control is kept, what is wrong in it is said, and
   assert.match(wrong.said(), /var\/control\/fixsmtpio:\d+:\d+: /)
 })
 
-/** A session of the demo user that stays: its greeting and its login are over. */
+/** A lasting session of the demo user, already logged in. */
 async function loggedIn(port: number): Promise<Socket> {
   const socket = connect(port, '127.0.0.1')
   let heard = ''
@@ -309,7 +309,7 @@ void test('the clients in TypeScript and Python list, reload, kill, and follow e
   await acceptd.call('user.block', { user: 'demo', reason: 'the last event' })
   for (const one of [typescript, python]) await one.prints(/^event \d+ op done user\.block\n/m)
 
-  // All that the new runtime has told.
+  // Everything that the new runtime has reported.
   const told: { readonly seq: number; readonly what: string }[] = []
   for await (const event of acceptd.events({ topics: ['session', 'auth', 'config', 'op'], since: 0 })) {
     const { seq, topic, name } = event
@@ -337,7 +337,7 @@ void test('the clients in TypeScript and Python list, reload, kill, and follow e
   await ctrlC(start)
 })
 
-void test('words it does not know are answered with how it is used', async () => {
+void test('unknown words are answered with the usage', async () => {
   for (const words of [
     ['--prot', '1'],
     ['--port', 'many'],

@@ -9,7 +9,7 @@ interface Timer {
   due: number
 }
 
-/** Returns the function that moves the clock by so many milliseconds. `runs`: it goes on by itself as well, and so do the timers. */
+/** Returns the function that moves the clock by so many milliseconds. `runs`: it also advances in real time, and so do the timers. */
 export function stepClock({ runs = false } = {}): (milliseconds: number) => void {
   const { setTimeout: once, setInterval: often, clearTimeout, clearInterval } = globalThis
   const begun = performance.now()
@@ -29,7 +29,7 @@ export function stepClock({ runs = false } = {}): (milliseconds: number) => void
       every: isInterval ? milliseconds : undefined,
       due: performance.now() + milliseconds,
     }
-    // Even a timer that never goes off by itself keeps a process alive, or does not.
+    // Even a timer that never fires on its own keeps a process alive, or does not.
     const own = runs ? go : () => undefined
     const handle: NodeJS.Timeout = isInterval ? often(own, milliseconds) : once(own, runs ? milliseconds : 2 ** 31 - 1)
     timers.set(handle, timer)

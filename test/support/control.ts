@@ -24,7 +24,7 @@ chain open
   backend /bin/cat
 `
 
-/** The chain submission with what the settings say of its checkpassword; the built-in one knows no plain passwords. */
+/** The chain submission with what the settings say about its checkpassword; the built-in one knows no plain passwords. */
 function chainsFor({ apop, mechanisms, credentials }: Settings): string {
   if (mechanisms.length === 0 && credentials === 512) return CHAINS
   const named = [...mechanisms, ...(apop ? ['APOP'] : [])].join(' ')

@@ -1,4 +1,4 @@
-// A DNS server of the test's own: it answers what it was given, and nothing at all to names that are to wait.
+// The test's own DNS server: it answers with the given records, and not at all for names that are to wait.
 import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
 

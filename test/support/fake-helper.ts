@@ -13,7 +13,7 @@ export interface Asked {
   readonly session: string
   readonly chain: string
   readonly environment: readonly string[]
-  /** Closes the stream if `line` is not `ok ...`; gives the backend's end if it is. */
+  /** Closes the stream if `line` is not `ok ...`; returns the backend's end otherwise. */
   readonly answer: (line: string | undefined) => StreamEnd
 }
 
@@ -23,7 +23,7 @@ export interface FakeHelper {
   readonly backends: readonly StreamEnd[]
   /** What came on standing connections after the request. */
   orders: string
-  /** Answers every request immediately; undefined: the test does. */
+  /** Answers every request immediately; undefined: the test answers. */
   answering: ((asked: Asked) => void) | undefined
   readonly close: () => void
 }

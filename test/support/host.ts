@@ -20,7 +20,7 @@ import { until } from './lane.ts'
 import { miniBackend } from './mini-backend.ts'
 import { parseTranscripts } from './transcript.ts'
 
-/** In place of acceptd: whatever is tried could serve. Real upgrades are in test/system. */
+/** In place of acceptd: whatever program is tried is taken to be able to serve. Real upgrades are in test/system. */
 function alwaysReady(): AcceptdChannel & { readonly say: (message: FromAcceptd) => void } {
   let hear: (message: FromAcceptd) => void = () => undefined
   return {
@@ -49,13 +49,13 @@ export interface Host {
   readonly text: (name: string) => string
   /** Log lines so far. */
   readonly log: () => string
-  /** What acceptd tells the runtime. */
+  /** Sends the runtime a message from acceptd. */
   readonly acceptd: (message: FromAcceptd) => void
-  /** Subscriptions and traces that hear the daemon. */
+  /** Subscriptions and traces that listen to the daemon. */
   readonly listening: () => number
   readonly stop: () => Promise<void>
   readonly dial: (lane?: number) => StreamEnd
-  /** A client with a session that has heard the greeting. */
+  /** A client with a session that has received the greeting. */
   readonly greeted: (lane?: number) => Promise<StreamEnd>
   /** A client whose backend serves. */
   readonly login: (user: string, lane?: number) => Promise<StreamEnd>
@@ -72,12 +72,12 @@ const inline = (started: (descriptors: readonly (readonly number[])[]) => void):
   close: async () => undefined,
 })
 
-/** How many hosts of the running tests have each directory. */
+/** How many hosts of the running tests use each directory. */
 const users = new Map<string, number>()
 
-/** What is otherwise than at the first start of an acceptd of the test's own. */
+/** What differs from the first start of the test's own acceptd. */
 export interface Begins extends Partial<Pick<RuntimeOptions, 'restarts' | 'lastGood'>> {
-  /** The control directory of an earlier host, with what that has kept. */
+  /** The control directory of an earlier host, with the state that it has kept. */
   readonly directory?: string
   /** What the one listener serves. */
   readonly serving?: string
@@ -105,7 +105,7 @@ export async function startHost(
   const helper = await fakeHelper()
   helper.answering = (asked) =>
     serve(asked, asked.text === 'guest' || asked.text.split(' ').slice(2).join(' ') === PASSWORD)
-  // A socket for each descriptor: so a client chooses its lane.
+  // One socket for each descriptor, so that a client can choose its lane.
   const bound = Array.from({ length: DESCRIPTORS_A_LANE * (LANES + SPARE_LANES) }, (_, i) => {
     const one = bindAddress(`127.0.0.${i + 1}`, 0)
     if (one === undefined) throw new Error('no port')

@@ -3,7 +3,7 @@ import { parentPort } from 'node:worker_threads'
 import lane, { type LaneTask } from '../../src/lane/lane.ts'
 import { stepClock } from './clock.ts'
 
-/** A lane to run, or milliseconds that are over. */
+/** A lane to run, or milliseconds that have passed. */
 export type ToWorker = LaneTask | { readonly advance: number }
 
 const advance = stepClock({ runs: true })

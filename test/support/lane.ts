@@ -26,7 +26,7 @@ export interface Lane {
   /** Log lines so far. */
   readonly log: () => string
   readonly dial: () => StreamEnd
-  /** Moves the clock of all lanes of the tests, which do then what they have to do by it. */
+  /** Moves the clock of all lanes of the tests, which then do whatever is due. */
   readonly advance: (milliseconds: number) => Promise<void>
   readonly stop: () => Promise<void>
 }
@@ -154,7 +154,7 @@ export const logs = (lane: Lane, pattern: RegExp): Promise<void> =>
 export async function laneWorld(settings: Settings): Promise<World & { readonly lane: Lane }> {
   const lane = await startLane(controlTexts(settings))
   const client = lane.dial()
-  /** When it has been waited long enough. */
+  /** When the waiting has been long enough. */
   let patience = 0
   return {
     lane,
@@ -165,7 +165,7 @@ export async function laneWorld(settings: Settings): Promise<World & { readonly 
       lane.helper.asked.at(-1)?.answer(line)
     },
     go: async (wait) => {
-      // The lane has a turn, and so have we.
+      // The lane gets a turn, and so do we.
       await lane.ask('measure', null)
       if (!wait || patience === 0) patience = performance.now() + 5000
       return performance.now() < patience

@@ -1,4 +1,4 @@
-// Writes log lines to its standard error, as it is asked line by line on standard input: `N` lines, numbered on.
+// Writes log lines to its standard error, as requested line by line on standard input: `N` lines, numbered consecutively.
 import { createInterface } from 'node:readline'
 import { openLog } from '../../src/edge/log-writer.ts'
 

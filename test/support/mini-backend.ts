@@ -1,4 +1,4 @@
-// A mail program in forty lines: it takes the bytes it gets, however they come, and says what one would.
+// A mail program in forty lines: it reads bytes however they are split, and answers as a real one would.
 
 export interface MiniBackend {
   /** The messages that were ended by a line of one dot, dots still doubled. */
@@ -20,7 +20,7 @@ export function miniBackend(chunking = true): MiniBackend {
 
   function line(text: string): string {
     if (body !== undefined) {
-      // As lax as the laxest: any LF ends a line.
+      // As lax as the most lenient: any LF ends a line.
       if (/^\.\r?\n$/.test(text)) {
         messages.push(body)
         body = undefined

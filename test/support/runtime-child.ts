@@ -1,4 +1,4 @@
-// The runtime in a process of its own, with lanes that a test can make spin; the test says on IPC what it wants.
+// The runtime in its own process, with lanes that a test can make spin; the test gives orders over IPC.
 import { createHook } from 'node:async_hooks'
 import { Socket } from 'node:net'
 import { BroadcastChannel, isMainThread, threadId } from 'node:worker_threads'
@@ -9,7 +9,7 @@ import { type Runtime, type RuntimeOptions, startRuntime } from '../../src/runti
 
 export type Order =
   | { readonly do: 'end'; readonly lane: number }
-  /** Some lane. */
+  /** Any one lane. */
   | { readonly do: 'spin' }
   | { readonly do: 'publish'; readonly texts: Readonly<Record<string, string>>; readonly all: boolean }
   | { readonly do: 'look' }
@@ -27,9 +27,9 @@ export interface Look {
   }[]
   readonly generation: number
   readonly deaths: readonly number[]
-  /** What each lane has: generations with the number of their sessions. */
+  /** Each lane's generations with the number of their sessions. */
   readonly uses: readonly (readonly { readonly generation: number; readonly sessions: number }[])[]
-  /** Of lanes that do not answer. */
+  /** The lanes that do not answer. */
   readonly silent: readonly number[]
 }
 
@@ -42,7 +42,7 @@ export interface Busiest {
 interface Said {
   readonly born?: number
   readonly spin?: number
-  /** Said by a lane that takes nothing more. */
+  /** Sent by a lane that accepts nothing more. */
   readonly spinning?: number
   readonly busiest?: 'asked' | Busiest
 }
@@ -52,7 +52,7 @@ const channel = new BroadcastChannel('lanes of a test')
 const threads: number[] = []
 let busiest: Busiest = { one: 0, all: 0 }
 let spins: (answer: null) => void = () => undefined
-/** Lanes that have not said what their busiest callback was. */
+/** Lanes that have not reported their busiest callback. */
 let outstanding = 0
 let told: (busiest: Busiest) => void = () => undefined
 
@@ -72,7 +72,7 @@ channel.addEventListener('message', (event) => {
     channel.postMessage({ spinning: threadId })
     for (;;);
   }
-  // Other threads than lanes listen on nothing.
+  // Threads other than lanes do not listen.
   if (data.busiest === 'asked' && process.getActiveResourcesInfo().includes('TCPServerWrap')) {
     channel.postMessage({ busiest })
     busiest = { one: 0, all: 0 }

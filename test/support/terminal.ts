@@ -1,4 +1,4 @@
-// A program on a terminal of its own, made by script(1): keys go in, what it writes comes out, and its size can be changed.
+// A program on its own terminal, made by script(1): keys go in, its output comes out, and the size can be changed.
 
 import { execFileSync, spawn } from 'node:child_process'
 import { readFileSync } from 'node:fs'
@@ -9,15 +9,15 @@ export interface Terminal {
   readonly type: (keys: string) => void
   /** All that it has written. */
   readonly written: () => string
-  /** Of its last whole picture, the lines without colours. */
+  /** The lines of its last complete screen, without colours. */
   readonly picture: () => readonly string[]
   readonly resize: (rows: number, columns: number) => void
   readonly kill: (signal: NodeJS.Signals) => void
   /** Whether the program is stopped, as by ^Z. */
   readonly isStopped: () => boolean
-  /** As fg in a shell: script(1) stops and goes on with it. */
+  /** As fg in a shell does: script(1) stops and continues with it. */
   readonly resume: () => void
-  /** The program's exit code; 128 and more by a signal. */
+  /** The program's exit code; above 128 if a signal ended it. */
   readonly ended: Promise<number | null>
 }
 
@@ -34,7 +34,7 @@ export async function terminal(
   command: readonly string[],
   { rows = 24, columns = 80, env = {} }: { rows?: number; columns?: number; env?: NodeJS.ProcessEnv } = {},
 ): Promise<Terminal> {
-  // The shell says which terminal it has and who it is, then becomes the program.
+  // The shell prints its terminal and its process id, then becomes the program.
   const line = `stty rows ${rows} cols ${columns}; echo "at $(tty) $$"; exec ${command.map(quoted).join(' ')}`
   const child = spawn('script', ['-qefc', line, '/dev/null'], { env: { ...process.env, TERM: 'xterm', ...env } })
   t.after(() => child.kill())

@@ -40,7 +40,7 @@ export interface ClientCertificate {
   readonly emails?: readonly string[]
 }
 
-/** Who signs certificates of clients; self-signed. */
+/** The authority that signs client certificates; self-signed. */
 export function makeAuthority(dir: string, name: string): PairFiles {
   const files = { certificate: join(dir, `${name}.pem`), key: join(dir, `${name}.key`) }
   openssl('req', '-x509', ...NEW_KEY, '-days', '30', '-subj', `/CN=${name}`, ...out(files))
@@ -57,7 +57,7 @@ export function makeClient(dir: string, name: string, authority: PairFiles, want
   return files
 }
 
-/** What an authority has revoked, as PEM; `until`: the end of the list's time, as `20200101000000Z`. */
+/** What an authority has revoked, as PEM; `until`: when the list expires, as `20200101000000Z`. */
 export function makeRevocations(
   dir: string,
   authority: PairFiles,

@@ -3,12 +3,12 @@
 //   # a sentence: the next transcript begins
 //   with: tries=2 guest                 settings of the listener, see Settings
 //   C> EHLO me                          the client sends; lines in a row are one write
-//   S: 250 mx.example                   what the client must hear next
-//   B< MAIL FROM:<a@b>                  what the backend must get next
+//   S: 250 mx.example                   what the client must receive next
+//   B< MAIL FROM:<a@b>                  what the backend must receive next
 //   B> 250 ok                           the backend says; lines in a row are one write
 //   H< auth me secret                   the helper is asked: kind, user, password; H< guest
 //   H> ok 1000 1000 42                  its status line; H> (closes): it goes away without one
-//   .. 50ms                             time goes by; `.. shutdown`: the daemon has to stop
+//   .. 50ms                             time passes; `.. shutdown`: the daemon has to stop
 //
 // Each line ends with CR LF unless it ends with an escaped one (\r \n \t \\ \xHH) or with (no newline). {x*600} is 600 times x,
 // {base64 a\0b} is its base64, {any} means any text in what is heard. (closes), (resets) and (closed) instead of a text.
@@ -37,7 +37,7 @@ export interface Settings {
   readonly enhanced: boolean
   /** What EHLO offers besides 8BITMIME: `with: offer SIZE 1000`. */
   readonly offers: readonly string[]
-  /** The only address of everybody's, in MAIL and From; empty: any. */
+  /** The only address that anybody may use, in MAIL and From; empty: any. */
   readonly from: string
   /** control/xclient. */
   readonly tells: boolean
@@ -63,11 +63,11 @@ export interface World {
   readonly backend: () => End | undefined
   readonly askedOfHelper: () => readonly string[]
   readonly answerOfHelper: (line: string | undefined) => void
-  /** Lets everything happen that can; then, if `wait` is true, gives time to what needs it. False: nothing more will happen. */
+  /** Lets everything happen that can; then, if `wait` is true, waits for what takes time. False: nothing more will happen. */
   readonly go: (wait: boolean) => boolean | Promise<boolean>
   readonly time: (milliseconds: number) => void | Promise<void>
   readonly shutdown: () => void | Promise<void>
-  /** Both peers go; gives what is left behind, or nothing. */
+  /** Both peers disconnect; returns what is left, or nothing. */
   readonly end: () => string | Promise<string>
 }
 
@@ -177,12 +177,12 @@ export const readTranscripts = (file: string): readonly Transcript[] =>
 /** How a side's bytes come in: one read each. */
 export type Split = (text: string) => readonly string[]
 export const whole: Split = (text) => [text]
-/** What is very long in pieces, to save time. */
+/** Very long text in pieces, to save time. */
 export const byteByByte: Split = (text) => text.match(text.length > 5000 ? /.{1,97}/gs : /./gs) ?? []
 
 const shown = (text: string): string => JSON.stringify(text).slice(1, -1)
 
-/** Plays one transcript; throws with file, line and both sides where it goes another way. */
+/** Plays one transcript; throws with file, line and both sides where it differs. */
 export async function play(transcript: Transcript, world: World, split: Split = whole): Promise<void> {
   const { steps, file } = transcript
   const heard = { 'S:': 0, 'B<': 0, 'H<': 0 }
@@ -216,7 +216,7 @@ export async function play(transcript: Transcript, world: World, split: Split = 
       const rest = end.heard().slice(heard[who])
       const match = pattern.exec(rest)
       if (match === null) {
-        // What is there already and differs will not get better.
+        // Text that has arrived and differs will not become right.
         if (!text.includes('{any}') && !wanted.startsWith(rest.slice(0, wanted.length))) fail(`not ${shown(wanted)}`)
         return false
       }

@@ -8,13 +8,13 @@ const now = performance.now.bind(performance)
 export interface Patience {
   /** Milliseconds. */
   readonly timeout?: number
-  /** Milliseconds from one question to the next. */
+  /** Milliseconds between two checks. */
   readonly every?: number
-  /** What the error shows as well. */
+  /** What the error shows in addition. */
   readonly show?: () => string
 }
 
-/** Asks until the answer is neither false nor undefined, and gives it; throws an error that names `what`. */
+/** Checks until the result is neither false nor undefined, and returns it; throws an error that names `what`. */
 export async function until(what: string, ask: () => boolean | Promise<boolean>, patience?: Patience): Promise<void>
 export async function until<T>(
   what: string,
@@ -32,7 +32,7 @@ export async function until<T>(
     if (answer !== false && answer !== undefined) return answer
     if (now() > end)
       throw new Error(`waited ${timeout} ms in vain for ${what}${show === undefined ? '' : `\n${show()}`}`)
-    // What is asked about is in another process or thread, or in the kernel, and sends no event.
+    // What is checked is in another process or thread, or in the kernel, and sends no event.
     await sleep(every)
   }
 }

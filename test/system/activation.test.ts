@@ -1,4 +1,4 @@
-// Sockets that somebody else has opened, and what becomes of clients when acceptd stops.
+// Sockets that another process has opened, and what happens to clients when acceptd stops.
 import assert from 'node:assert/strict'
 import { type ChildProcess, spawn } from 'node:child_process'
 import { cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
@@ -30,7 +30,7 @@ const freePort = (): Promise<number> =>
     })
   })
 
-/** A control directory of an ordinary user who owns everything, and lets everybody in. */
+/** A control directory of an ordinary user who owns everything; every login succeeds. */
 function ownControl(dir: string, listeners: string): { control: string; run: string; programs: string } {
   const [control, programs] = [join(dir, 'control'), join(dir, 'programs')]
   cpSync(join(TOP, 'control'), control, { recursive: true })
@@ -107,7 +107,7 @@ for (const how of ['SIGTERM', 'server.stop'] as const)
       const [{ name, password }] = fixture.people
       const port = daemon.port('mail')
       const talk = await loggedIn(port, name, password)
-      // In the middle of a message there is no boundary.
+      // The middle of a message is no boundary.
       for (const line of ['MAIL FROM:<a@example.org>', 'RCPT TO:<b@example.org>', 'DATA']) await talk.say(line)
       const supervisor = supervisorOf(daemon.pid)?.pid ?? 0
       if (how === 'SIGTERM') signal(daemon.pid, 'SIGTERM')

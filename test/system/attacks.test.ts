@@ -1,5 +1,5 @@
-// What one host does to acceptd that wants in, or wants nobody else in: it guesses, or it comes in crowds and says nothing. Those who have
-// a right to log in do so all the while. How long they waited is printed.
+// What a host does to acceptd that wants to get in, or to keep others out: it guesses, or connects in crowds and says nothing. Those who have
+// a right to log in do so all the time. How long they waited is printed.
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -16,7 +16,7 @@ import { makeRecorder } from './recorder.ts'
 import type { TestUser } from './users.ts'
 
 const SHIPPED = readFileSync(join(TOP, 'control/limits'), 'utf8')
-/** As many files as acceptd may have here. */
+/** How many files acceptd may open here. */
 const FILES = Math.min(
   65_536,
   Number(/^Max open files +\d+ +(\d+)/m.exec(readFileSync('/proc/self/limits', 'latin1'))?.[1]),
@@ -26,7 +26,7 @@ let fixture: Fixture
 let daemon: Daemon
 before(async () => {
   fixture = await makeFixture({
-    // /etc/shadow: the hash of the distribution, which is dear.
+    // /etc/shadow: the hash of the distribution, which is expensive.
     chains: async ({ claim, people }) => [
       { ...(await makeRecorder(claim.dir, people)).chain, checkpassword: ['builtin'] },
     ],
@@ -131,10 +131,10 @@ void describe('5,000 wrong passwords from 50 addresses, 200 a second', () => {
 })
 
 const CROWD = 20_000
-/** Processes that have the clients: this one may not have so many files. */
+/** Processes that hold the clients: this one may not open so many files. */
 const CROWDS = 2
 
-/** So many clients of one address that say nothing; what the greetings were, by code. */
+/** This many clients from one address that say nothing; returns the greetings, by code. */
 async function crowd(port: number): Promise<{ greetings: Readonly<Record<string, number>>; end: () => Promise<void> }> {
   const program = join(TOP, 'test/system/crowd.py')
   const children = Array.from({ length: CROWDS }, () =>
@@ -159,7 +159,7 @@ async function crowd(port: number): Promise<{ greetings: Readonly<Record<string,
   }
 }
 
-void describe('20,000 clients of one address that say nothing', () => {
+void describe('20,000 clients from one address that say nothing', () => {
   const CASES = [
     { what: 'with as many files as there may be', limits: '', files: FILES },
     { what: 'with files for a third of them', limits: '', files: 8192 },

@@ -1,4 +1,4 @@
-// Each real backend by itself, as an ordinary user, with real clients: what the tests behind acceptd may take for granted.
+// Each real backend by itself, as an ordinary user, with real clients: what the tests with acceptd may take for granted.
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { connect } from 'node:net'
@@ -25,7 +25,7 @@ after(async () => {
   claim.release()
 })
 
-/** Sends everything, then ends its side if asked, and gives all that was answered. */
+/** Sends everything, then ends its side if asked, and returns all that was answered. */
 async function talk(port: number, text: string, end = true): Promise<string> {
   const socket = connect(port, '127.0.0.1')
   let answer = ''
@@ -94,7 +94,7 @@ for (const name of SMTP_BACKENDS)
       await ended()
     })
 
-    void it('does what is known about it with a message cut short', async () => {
+    void it('treats a message cut short as it is known to', async () => {
       const backend = smtpBackend(name, claim)
       const half =
         'EHLO me\r\nMAIL FROM:<me@example.org>\r\nRCPT TO:<you@example.org>\r\nDATA\r\nSubject: half\r\n\r\nbody\r\n'

@@ -24,7 +24,7 @@ export interface Delivered {
   readonly uid: number
   readonly sender: string
   readonly recipients: readonly string[]
-  /** Latin1, lines ending in LF, with the Received line that the backend put in front. */
+  /** Latin1, lines ending in LF, beginning with the Received line that the backend added. */
   readonly content: string
 }
 
@@ -92,7 +92,7 @@ function postfix(): SmtpBackend {
       const complete = readdirSync(queue)
         .map((name) => join(queue, name))
         .filter((file) => {
-          // A postdrop that has just begun, or given up, takes its file away.
+          // A postdrop that has just begun, or given up, removes its file.
           const { uid, mode = 0 } = statSync(file, { throwIfNoEntry: false }) ?? {}
           return uid === user.uid && (mode & 0o100) !== 0
         })
@@ -196,7 +196,7 @@ function headersOf(spooled: string): string {
 
 /**
  * msmtpd pipes each message into a command, with sender and recipients as arguments: here a script that files it in the user's
- * Maildir and the envelope beside it. If its input ends within DATA, the command has got a message cut short and cannot know.
+ * Maildir and the envelope beside it. If its input ends within DATA, the command has received a message cut short and cannot know.
  */
 function msmtpd(dir: string): SmtpBackend {
   const [script, start] = [join(dir, 'file-message'), join(dir, 'msmtpd')]
@@ -293,7 +293,7 @@ function dovecot(dir: string): Pop3Backend {
   }
 }
 
-/** Made for exactly this place: it takes qmail-pop3d's argument and greets like it. */
+/** Made for exactly this purpose: it takes qmail-pop3d's argument and greets like it. */
 function mailfront(): Pop3Backend {
   return {
     name: 'mailfront',

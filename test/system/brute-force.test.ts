@@ -1,5 +1,5 @@
 // A brute force against acceptd, and Debian's fail2ban with the filter and the jail that ship: it bans the guesser, and nobody else, and
-// takes the ban back.
+// lifts the ban.
 import assert from 'node:assert/strict'
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -46,7 +46,7 @@ after(async () => {
   await fixture.end()
 })
 
-/** Debian's files and those that ship, and what an administrator adds: where the log is; here also a short ban, which is written down. */
+/** Debian's files and those that ship, and what an administrator adds: where the log is; here also a short ban, stored in a database. */
 function writeConfiguration(): void {
   cpSync('/etc/fail2ban', folder, { recursive: true })
   rmSync(join(folder, 'jail.d/defaults-debian.conf')) // it watches sshd

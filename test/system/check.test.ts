@@ -1,4 +1,4 @@
-// `acceptd --check` by root, on hosts where acceptd would start and no login would work: each is said, and is exit 78.
+// `acceptd --check` by root, on hosts where acceptd would start and no login would work: each is reported, with exit 78.
 import assert from 'node:assert/strict'
 import { chmodSync, chownSync, mkdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'

@@ -44,7 +44,7 @@ async function byChunks(talk: Conversation, message: string, size: number): Prom
   return talk.reply()
 }
 
-/** A backend that hears HELO does not offer CHUNKING, whatever it is. */
+/** After HELO no backend offers CHUNKING. */
 async function login(port: number, user: string, password: string, hello: 'EHLO' | 'HELO'): Promise<Conversation> {
   if (hello === 'EHLO') return loggedIn(port, user, password)
   const talk = await converse(port)
@@ -76,7 +76,7 @@ for (const name of SMTP_BACKENDS)
   void describe(`BDAT and ${name}`, () => {
     for (const hello of ['EHLO', 'HELO'] as const)
       for (const [what, message] of Object.entries(MESSAGES)) {
-        // What a backend with CHUNKING makes of them in a chunk is its own affair.
+        // What a backend with CHUNKING makes of them in a chunk is its own business.
         if (hello === 'EHLO' && what === 'bare line ends') continue
         void it(`after ${hello}, ${what}: the same message as by DATA, however it is cut`, async () => {
           const backend = fixture.backend(name)

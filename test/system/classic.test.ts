@@ -1,4 +1,4 @@
-// The chains of the compatibility page under Debian's tcpserver and under a UCSPI-TLS parent, with real mail programs in the place
+// The chains of the compatibility page under Debian's tcpserver and under a UCSPI-TLS parent, with real mail programs in place
 // of ofmipd and real clients in front.
 import assert from 'node:assert/strict'
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
@@ -71,10 +71,10 @@ async function arrived(backend: SmtpBackend, user: TestUser, subject: string): P
   )
 }
 
-// As with the original, a backend hears no EHLO from a client that has said it to authup and does not say it again. ofmipd and postfix
+// As with the original, a backend gets no EHLO from a client that has said it to authup and does not repeat it. ofmipd and postfix
 // can do without; exim and msmtpd insist on one, so they serve a client here that repeats it, or a guest.
 for (const name of ['postfix', 'exim'] as const)
-  void describe(`under tcpserver, ${name} in the place of ofmipd`, () => {
+  void describe(`under tcpserver, ${name} in place of ofmipd`, () => {
     const chains = {
       'reup -t 5 authup smtp': ['reup', '-t', '5', 'authup', 'smtp'],
       'authup -t 5 smtp': ['authup', '-t', '5', 'smtp'],

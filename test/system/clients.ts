@@ -23,7 +23,7 @@ export interface Submission {
 
 export interface Outcome {
   readonly ok: boolean
-  /** The client's exit code; undefined for one killed, and for nodemailer, which has none. */
+  /** The client's exit code; undefined for a killed one, and for nodemailer, which has none. */
   readonly code: number | undefined
   readonly transcript: string
 }
@@ -68,7 +68,7 @@ export function swaks(job: Submission): Promise<Outcome> {
         : ['--auth', login.mechanism ?? 'PLAIN', '--auth-user', login.user, '--auth-password', login.password]),
       ...(tls === undefined ? [] : [job.implicit ? '--tlsc' : '--tls', '--tls-verify', '--tls-ca-path', tls]),
     ],
-    // It puts CR LF and the dot after what it reads.
+    // It adds CR LF and the dot to what it reads.
     { input: job.message.replace(/\n$/, ''), ...limits(job) },
   )
 }
@@ -112,7 +112,7 @@ const tlsLines = ({ tls, implicit = false }: { tls?: string; implicit?: boolean 
     ? ['tls off']
     : ['tls on', `tls_starttls ${implicit ? 'off' : 'on'}`, `tls_trust_file ${tls}`, `tls_host_override ${TLS_NAME}`]
 
-/** msmtp and mpop take off the outer quotes and leave what is between them as it is. */
+/** msmtp and mpop remove the outer quotes and leave what is between them as it is. */
 const word = (text: string): string => `"${text}"`
 
 /** 77 is a refused login, 75 a temporary failure, 65 a refused message (sysexits). */

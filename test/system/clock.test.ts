@@ -79,7 +79,7 @@ async function pass(seconds: number): Promise<void> {
 async function step(seconds: number): Promise<void> {
   setClock(seconds)
   await until('the daemon to have the other time', async () => (await daemonsHour()) === seconds / HOUR)
-  // A turn of the lane's clock, and one more.
+  // One turn of the lane's clock, and another.
   await pass(2.5)
 }
 
@@ -111,7 +111,7 @@ void describe('the clock set forward by an hour', () => {
 })
 
 void describe('the clock set back by an hour', () => {
-  void it('lets nobody in warm for longer, and so not somebody whose account is gone', async () => {
+  void it('extends no warm login, and so admits nobody whose account is gone', async () => {
     const [{ name, password }, ...others] = fixture.people
     const already = await warmLogins()
     await park(await login())

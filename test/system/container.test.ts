@@ -92,7 +92,7 @@ const end = async (child: ChildProcess, signal: NodeJS.Signals): Promise<void> =
   await until('it to end', () => child.exitCode !== null || child.signalCode !== null, { timeout: 30_000 })
 }
 
-void it('the file has no tag that moves, no download outside of apt, and leaves no lists of packages in an image', () => {
+void it('the file has no moving tag, no download outside apt, and leaves no package lists in an image', () => {
   for (const { base, steps } of stages) {
     assert.match(base, /^docker\.io\/library\/debian:13-slim$/)
     for (const [instruction, rest] of steps) {
@@ -104,7 +104,7 @@ void it('the file has no tag that moves, no download outside of apt, and leaves 
   for (const [, target = ''] of compose.matchAll(/^ +target: (\w+)$/gm)) stage(target)
 })
 
-void it('without a certificate and users it says what is missing, and is not healthy', async () => {
+void it('without a certificate and users it reports what is missing, and is not healthy', async () => {
   const acceptd = start('acceptd', [...LIMITED, ...entryPoint('acceptd')])
   await until('it to end', () => acceptd.child.exitCode !== null, { timeout: 30_000, show: acceptd.said })
   assert.equal(acceptd.child.exitCode, 78, acceptd.said())
@@ -112,7 +112,7 @@ void it('without a certificate and users it says what is missing, and is not hea
   assert.equal(await isHealthy('acceptd'), false)
 })
 
-void it('with them it serves on a file system that is read-only, and Postfix hears who has logged in', async () => {
+void it('with them it serves on a read-only file system, and Postfix learns who has logged in', async () => {
   await images.outside(`
     cd acceptd/etc/acceptd
     mkdir -m 750 tls.d
@@ -146,7 +146,7 @@ void it('with them it serves on a file system that is read-only, and Postfix hea
   assert.equal(acceptd.child.exitCode, 0, acceptd.said())
 })
 
-void it('with no-new-privileges the helper in a container of its own serves, and acceptd never was root', async () => {
+void it('with no-new-privileges the helper serves in a separate container, and acceptd has never been root', async () => {
   const alone = start('acceptd', [...LIMITED, '--no-new-privs', ...entryPoint('acceptd')])
   await until('what it says', () => / without privileges/.test(alone.said()), { timeout: 30_000, show: alone.said })
   await end(alone.child, 'SIGTERM')

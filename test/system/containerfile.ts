@@ -1,4 +1,4 @@
-// packaging/Containerfile without an engine: its stages, executed in a Debian of one's own, step by step, with the rights of packaging/compose.yaml.
+// packaging/Containerfile without an engine: its stages, executed in a private Debian, step by step, with the rights of packaging/compose.yaml.
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdirSync, readFileSync } from 'node:fs'
@@ -60,7 +60,7 @@ echo ready
 exec cat
 `
 
-/** Mounts that go with a process of ours, in which nothing that is started outlives it. */
+/** Mounts that disappear with a process of ours, in which nothing that is started outlives it. */
 export async function makeImages(claim: Claim, names: readonly string[]): Promise<Images> {
   const maker = join(TOP, 'test/system/debian.sh')
   const slim = (await must(['sh', maker, 'slim'], { timeout: 900_000, env: aptEnvironment() })).trim()

@@ -1,4 +1,4 @@
-// The control sockets of a running acceptd under clients that mean no good, many sessions, second daemons and sudden ends.
+// The control sockets of a running acceptd under hostile clients, many sessions, second daemons and sudden ends.
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
@@ -27,7 +27,7 @@ import {
 import { makeRecorder, type Recorder, transact } from './recorder.ts'
 import { type Ran, run } from './run.ts'
 
-/** Of status.sock; nobody's group but that of the test's reader. */
+/** The group of status.sock; only the test's reader is in it. */
 const STATUS_GROUP = 61_357
 
 let fixture: Fixture
@@ -56,7 +56,7 @@ const login = (n: number, port = fixture.daemon.port('mail')) => {
 const acceptctl = (socket: string, words: readonly string[], as: { uid?: number; gid?: number } = {}): Promise<Ran> =>
   run([join(fixture.place.programs, 'acceptctl'), '--socket', join(fixture.place.run, socket), ...words], as)
 
-/** Twenty sessions submit for as long as `what` takes; nothing of theirs is lost, doubled or refused. */
+/** Twenty sessions submit for as long as `what` takes; nothing of theirs is lost, duplicated or refused. */
 async function whileMailFlows(name: string, what: () => Promise<void>): Promise<number> {
   const talks = await Promise.all(Array.from({ length: 20 }, (_, n) => login(n)))
   const state = { going: true }
@@ -163,10 +163,10 @@ void it('ten thousand sessions are listed in pages with a second of the processo
   })
 })
 
-void describe('who is only in the group of status.sock', () => {
+void describe('a user who is only in the group of status.sock', () => {
   const reader = () => ({ uid: fixture.people[2].uid, gid: STATUS_GROUP })
 
-  void it('may look', async () => {
+  void it('may read the status', async () => {
     const talk = await login(0)
     const { code, stdout } = await acceptctl('status.sock', ['session', 'list', '-o', 'jsonl'], reader())
     assert.equal(code, 0)
@@ -194,7 +194,7 @@ void describe('who is only in the group of status.sock', () => {
   })
 })
 
-void it('acceptctl rules eval shows the reply that comes of it', async () => {
+void it('acceptctl rules eval shows the resulting reply', async () => {
   const words = ['rules', 'eval', 'noop', '--reply', '250 fine', '-o', 'table']
   const { code, stdout } = await acceptctl('control.sock', [...words, '--text', ':noop::2*::250 by a rule\n'])
   assert.equal(code, 0)
@@ -215,7 +215,7 @@ void it('a second acceptd on the same control and run directory says why it ends
   assert.match(await newcomer.say('QUIT'), /^221 /)
 })
 
-void it('a runtime that dies comes back with what was changed over its socket, until that is taken back', async () => {
+void it('a runtime that dies comes back with what was changed over its socket, until that is undone', async () => {
   const [user] = fixture.people
   const { listeners } = (await fixture.daemon.call('listener.list')) as { listeners: { name: string }[] }
   const listener = listeners[0]?.name
@@ -243,7 +243,7 @@ const KILLED = {
   'its supervisor': (all: readonly Process[]) => all.slice(1, 2),
   'all of acceptd': (all: readonly Process[]) => all,
 }
-// The last, for the first daemon is gone afterwards.
+// This comes last, since the first daemon is gone afterwards.
 for (const [what, whom] of Object.entries(KILLED))
   void it(`${what} killed: nothing stays, and the next one takes the dead sockets' place`, async () => {
     const { pid } = running ?? fixture.daemon

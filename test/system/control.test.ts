@@ -1,4 +1,4 @@
-// A thousand sessions submit while their rules are replaced a hundred times and somebody looks at them all the while.
+// A thousand sessions submit while their rules are replaced a hundred times and somebody watches them all the time.
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -19,7 +19,7 @@ const PACE = 40
 const PAUSE = 1500
 
 const recommended = readFileSync(join(TOP, 'control/fixsmtpio'), 'latin1')
-/** Three replies of a transaction say which rules made them. */
+/** Three replies of a transaction show which rules made them. */
 const rules = (n: number): string =>
   `${recommended}:mail::2*::250 2.1.0 rules ${n}\n:rcpt::2*::250 2.1.5 rules ${n}\n:in_data::2*::250 2.0.0 rules ${n}\n`
 
@@ -57,11 +57,11 @@ const sorted = (times: readonly number[]): ((share: number) => string) => {
   return (share) => (order[Math.ceil(share * order.length) - 1] ?? NaN).toFixed(1)
 }
 
-void it('a thousand sessions lose and double nothing over a hundred reloads, and see whole generations only', async (t) => {
+void it('a thousand sessions lose and duplicate nothing over a hundred reloads, and see only whole generations', async (t) => {
   const talks: Conversation[] = []
   while (talks.length < SESSIONS) talks.push(...(await Promise.all(Array.from({ length: 100 }, (_, n) => login(n)))))
 
-  // Odd rules are for everybody from the next transaction on, even ones for new sessions, and for those who had a transaction to finish
+  // Odd-numbered rules apply to all from the next transaction on, even-numbered ones to new sessions, and to those with a transaction to finish
   // since the odd ones before.
   const storm = { begun: 0, inForce: 0, passes: 0, going: true }
   const acknowledged: string[] = []

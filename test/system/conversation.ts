@@ -7,10 +7,10 @@ export interface Conversation {
   readonly socket: Socket
   /** The next SMTP reply with all its lines, or the next line of POP3. Throws if the connection ends before. */
   readonly reply: () => Promise<string>
-  /** Sends a line and gives its reply. */
+  /** Sends a line and returns its reply. */
   readonly say: (line: string) => Promise<string>
   readonly send: (bytes: string) => void
-  /** Waits for the other side to close, and gives everything not yet taken by reply(). */
+  /** Waits for the other side to close, and returns everything not yet taken by reply(). */
   readonly rest: () => Promise<string>
   /** Resets the connection. */
   readonly cut: () => void
@@ -22,7 +22,7 @@ const REPLY = /^(?:\d{3}-[^\n]*\n)*\d{3}(?: [^\n]*)?\n|^[+-][^\n]*\n/
 export const converse = (port: number, timeout?: number, from = '127.0.0.1'): Promise<Conversation> =>
   converseOn(connect({ port, host: '127.0.0.1', localAddress: from }).setNoDelay(), 'connect', timeout)
 
-/** On a socket that says by the event `opened` that it can be used. */
+/** On a socket that can be used after the event `opened`. */
 export async function converseOn(socket: Socket, opened: string, timeout = 15_000): Promise<Conversation> {
   let [waiting, failure] = ['', '']
   socket.setEncoding('latin1').on('data', (text: string) => {
@@ -77,7 +77,7 @@ export function plain(user: string, password: string): string {
   return Buffer.from(`\0${user}\0${password}`, 'latin1').toString('base64')
 }
 
-/** Greeted, introduced and logged in. */
+/** After greeting, EHLO and login. */
 export async function loggedIn(
   port: number,
   user: string,

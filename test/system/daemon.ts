@@ -55,7 +55,7 @@ export interface Start {
   /** What runs it in its own process, e.g. `/usr/bin/nice`. */
   readonly under?: readonly string[]
   readonly path?: string
-  /** Instead of a pipe to us: log() stays empty. */
+  /** Standard error, instead of a pipe to us: log() stays empty. */
   readonly stderr?: number
 }
 

@@ -1,4 +1,4 @@
-// A Debian 13 with nothing but its own packages, whose Node cannot change its groups: everything that starts as root works there.
+// A Debian 13 with nothing but its own packages, whose Node cannot change its groups: everything that starts as root works.
 import assert from 'node:assert/strict'
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -39,7 +39,7 @@ const ann = { name: 'ann', uid: 54_301, gid: 54_302, password: 'right %1+="x' }
 
 let claim: Claim
 let debian = ''
-/** The clone, as the host sees it, and as the chroot does. */
+/** The clone, as seen from the host and from the chroot. */
 let clone = ''
 let inside = ''
 const started: ChildProcess[] = []

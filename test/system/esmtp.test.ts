@@ -23,7 +23,7 @@ const OFFERED = [
   LIMITS,
 ]
 
-/** Says yes to everything, and keeps what it heard in the user's home. */
+/** Accepts everything, and keeps what it received in the user's home. */
 const RECORDER = `exec python3 -c '
 import os, sys
 heard = open(os.path.expanduser("~/heard"), "a")
@@ -63,7 +63,7 @@ before(async () => {
 })
 after(() => fixture.end())
 
-/** What postcat says of the envelope of the message with this subject. */
+/** What postcat prints about the envelope of the message with this subject. */
 async function envelopeOf(subject: string): Promise<string> {
   const queue = '/var/spool/postfix/maildrop'
   const texts = await Promise.all(readdirSync(queue).map((name) => run(['postcat', join(queue, name)])))
@@ -131,7 +131,7 @@ async function nodemailer(chain: string, user: TestUser, subject: string, how: o
   transport.close()
 }
 
-/** postdrop keeps what a DSN says of a recipient, and nothing of what it says of the message. */
+/** postdrop keeps the DSN parameters of a recipient, and none of those of the message. */
 void describe('DSN', () => {
   void it('of msmtp reaches Postfix', async () => {
     const done = await msmtp('postfix', fixture.people[0], 'dsn of msmtp')

@@ -23,7 +23,7 @@ after(() => fixture.end())
 const example = (name: string, ...args: readonly string[]): Promise<Ran> =>
   run([join(TOP, 'docs/examples', name), fixture.daemon.controlSocket, ...args])
 
-/** What curl printed, if it was content. */
+/** What curl printed, if it succeeded. */
 async function curled(name: string, ...args: readonly string[]) {
   const { code, stdout, stderr } = await example(name, ...args)
   assert.deepEqual([code, stderr], [0, ''], stdout)
@@ -42,7 +42,7 @@ interface Change {
   readonly previous: number
 }
 
-/** Each script by what it prints; what is refused is a list of FILE:LINE:COLUMN. */
+/** The output of each script; refusals are a list of FILE:LINE:COLUMN. */
 interface Scripts {
   readonly sessions: (user: string) => Promise<readonly Listed[]>
   readonly check: () => Promise<readonly string[]>
@@ -148,7 +148,7 @@ const login = (n: 0 | 1): Promise<Conversation> => {
   return loggedIn(fixture.daemon.port('mail'), name, password)
 }
 
-/** What NOOP is answered in a session that begins now. */
+/** The reply to NOOP in a session that begins now. */
 async function noop(): Promise<string> {
   const talk = await login(1)
   const reply = await talk.say('NOOP')
@@ -195,7 +195,7 @@ for (const [tool, scripts] of [
       assert.equal(await noop(), '250 2.0.0 fine\r\n')
     })
 
-    void it('publishes new rules for new sessions, and the ones before again', async () => {
+    void it('publishes new rules for new sessions, and then the previous ones again', async () => {
       const old = await login(0)
       fixture.place.write('fixsmtpio', `${rules}:noop::*::250 by ${tool}\n`)
       const { generation, previous } = await scripts.reload()

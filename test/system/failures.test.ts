@@ -26,7 +26,7 @@ before(async () => {
         { name: 'toor', uid: 0, gid: 0, home: '/root', password: 'right' },
         user,
       ])
-      // A checkpassword whose mood is the user's name; it accepts nobody.
+      // A checkpassword that behaves as the user's name says; it accepts nobody.
       const moody = script(
         dir,
         'moody',
@@ -61,7 +61,7 @@ async function introduced(chain: string): Promise<Conversation> {
 const login = (talk: Conversation, user: string, password: string): Promise<string> =>
   talk.say(`AUTH PLAIN ${plain(user, password)}`)
 
-/** What a session says from greeting to close when every attempt is this one. */
+/** The output of a session from greeting to close when every attempt is this one. */
 async function exhausted(chain: string, user: string, password: string): Promise<string> {
   const talk = await introduced(chain)
   const said: string[] = []
@@ -94,7 +94,7 @@ void describe('what is not the client\u2019s fault', () => {
     ['an exit code that means nothing', 'moody', 'strange'],
     ['a missing checkpassword', 'missing', 'anybody'],
   ] as const)
-    void it(`${what} is 454 more often than there are tries, and the session goes on`, async () => {
+    void it(`${what} is answered with 454, more often than there are tries, and the session goes on`, async () => {
       const talk = await introduced(chain)
       for (let n = 0; n < TRIES + 2; n += 1) assert.match(await login(talk, user, 'any'), /^454 /)
       assert.match(await talk.say('NOOP'), /^250 /)
@@ -118,7 +118,7 @@ void describe('what is not the client\u2019s fault', () => {
     talk.cut()
   })
 
-  void it('costs no try between those that do', async () => {
+  void it('costs no try in between those that do', async () => {
     const talk = await introduced('moody')
     const said: string[] = []
     for (const user of ['wrong', 'temporary', 'crash', 'misused', 'temporary', 'hang', 'wrong'])

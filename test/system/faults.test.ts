@@ -1,4 +1,4 @@
-// Many clients at the same time, half of them wrong, and many that go away in the middle: nothing half is filed, nothing leaks, nobody else notices.
+// Many clients at the same time, half of them wrong, many that disconnect in the middle: nothing half is filed, nothing leaks, nobody else notices.
 import assert from 'node:assert/strict'
 import { chmodSync, mkdirSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
@@ -64,7 +64,7 @@ const runtime = (): Process => {
 async function atRest(): Promise<{ readonly descriptors: number; readonly processes: number; readonly rss: number }> {
   const { pid } = runtime()
   let last = -1
-  // Helper processes and sockets take a moment to be gone.
+  // Helper processes and sockets take a moment to disappear.
   await until(
     'a standstill',
     () => {

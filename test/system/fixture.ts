@@ -31,7 +31,7 @@ export interface FixtureOptions {
   /** Each becomes a chain of its name that asks /etc/shadow. */
   readonly smtp?: readonly SmtpBackendName[]
   readonly pop3?: readonly Pop3BackendName[]
-  /** Further chains, for SMTP; made when the people and the folder are there. */
+  /** Further chains, for SMTP; made when the people and the folder exist. */
   readonly chains?: (
     fixture: Pick<Fixture, 'claim' | 'people' | 'account'>,
   ) => readonly Chain[] | Promise<readonly Chain[]>
@@ -45,11 +45,11 @@ export interface FixtureOptions {
   readonly listeners?: readonly string[] | ((fixture: Pick<Fixture, 'claim'>) => readonly string[])
   /** How acceptd is started. */
   readonly start?: (fixture: Pick<Fixture, 'claim'>) => Start
-  /** Behind each listener: `tries=2`. */
+  /** Appended to each listener: `tries=2`. */
   readonly options?: string
 }
 
-/** An executable shell script in `dir`; gives its path. */
+/** An executable shell script in `dir`; returns its path. */
 export function script(dir: string, name: string, text: string): string {
   const file = join(dir, name)
   writeFileSync(file, `#!/bin/sh\n${text}\n`)

@@ -48,7 +48,7 @@ export type HostName = (typeof HOSTS)[number]
 const namespaceOf = (name: string): string => `acceptd-${name}`
 const addressOf = ({ networks }: Service): string => networks.fleet.ipv4_address
 
-/** Of a run that was killed, too. */
+/** Including those of a run that was killed. */
 async function removeNetwork(names: readonly string[]): Promise<void> {
   for (const name of names) {
     await run(['ip', 'netns', 'del', namespaceOf(name)])
@@ -91,7 +91,7 @@ const inside = (name: string, argv: readonly string[], steps: readonly string[] 
   return ['ip', 'netns', 'exec', namespaceOf(name), 'unshare', '--uts', 'sh', '-ec', script, 'sh', ...argv]
 }
 
-/** `source` has the files that the composition names beside itself. */
+/** `source` has the files next to the composition that it names. */
 function mounts({ volumes = [], tmpfs = [] }: Service, source: string): readonly string[] {
   const files = volumes.map((volume) => volume.split(':'))
   return [
@@ -144,7 +144,7 @@ class Making {
     this.source = join(claim.dir, 'compose')
   }
 
-  /** As docker compose would start it; another program may stand for the one that the image has. */
+  /** As docker compose would start it; another program may replace the one in the image. */
   container(
     name: string,
     instead: (command: readonly string[]) => readonly string[] = (command) => command,
@@ -213,7 +213,7 @@ export class Engine {
     this.running = this.begin()
   }
 
-  /** Valkey where there is one. */
+  /** Valkey where it is installed. */
   private begin(): Container {
     const has = existsSync('/usr/bin/valkey-server')
     return this.making.container('valkey', ([program = '', ...argv]) => [has ? program : 'redis-server', ...argv])
@@ -252,7 +252,7 @@ export async function makeBed(): Promise<Bed> {
     const key = join(making.source, 'secrets/fleet.key')
     const certificate = await makeCertificate(claim.dir, 'localhost', account)
     const engine = new Engine(making)
-    // The one path that is another one than in a container.
+    // The one path that differs from that in a container.
     const fleet = readFileSync(join(FILES, 'control/fleet'), 'utf8').replace('/etc/acceptd-fleet.key', key)
     for (const name of HOSTS) hosts.push(await making.host(name, people, account, certificate, fleet))
     const balancer = making.container('balancer')

@@ -1,5 +1,5 @@
-// Hosts of a fleet in one process, over a real redis-server that is made slow, wrong, mute and dead: each host says so once, limits by
-// itself, and is back by itself.
+// Hosts of a fleet in one process, over a real redis-server that is made slow, wrong, mute and dead: each host reports it once, limits by
+// itself, and recovers by itself.
 import assert from 'node:assert/strict'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { connect, createServer, type Socket } from 'node:net'
@@ -25,16 +25,16 @@ after(async () => {
   rmSync(directory, { recursive: true, force: true })
 })
 
-/** The way of one host to the engine. */
+/** The connection of one host to the engine. */
 interface Way {
   readonly port: number
-  /** Milliseconds that what comes is held back. */
+  /** Milliseconds by which incoming data is delayed. */
   delay: number
-  /** Nothing comes through any more, and nobody is told; or again. */
+  /** Nothing passes any more, without notice; or passes again. */
   readonly cut: (isCut: boolean) => void
 }
 
-/** Resolves when it has been asked so often, once in so many milliseconds. */
+/** Resolves when it has been asked this many times, at this interval in milliseconds. */
 function turns(count: number, every: number): Promise<void> {
   let left = count
   const isOver = () => {
@@ -76,7 +76,7 @@ async function wayTo(t: TestContext, port: number): Promise<Way> {
   })
 }
 
-/** Says it to the engine, and hears that it has been done. */
+/** Sends it to the engine, and waits until it has been done. */
 async function say(...words: readonly string[]): Promise<void> {
   const socket = connect(engine.port, '127.0.0.1')
   let heard = ''
@@ -114,7 +114,7 @@ async function served(t: TestContext, name: string, way: Way, host: Host): Promi
 
 let fleets = 0
 
-/** Each test has a fleet of its own in the engine. */
+/** Each test has its own fleet in the engine. */
 async function fleetOf(t: TestContext, limits: string, names = ['mx1', 'mx2']): Promise<readonly Member[]> {
   fleets += 1
   const secret = join(directory, 'key')
@@ -259,7 +259,7 @@ void describe('hosts of a fleet', () => {
     assert.deepEqual(await paused(), [undefined, undefined])
   })
 
-  void it('publish a reload all together, or nowhere', async (t) => {
+  void it('publish a reload on all hosts, or on none', async (t) => {
     const members = await fleetOf(t, '', ['mx1', 'mx2', 'mx3'])
     const [one, two, three] = members
     assert.ok(one && two && three)
@@ -292,7 +292,7 @@ void describe('hosts of a fleet', () => {
     })
   })
 
-  void it('say once that the engine is slow, mute, wrong or gone, go on by themselves, and are back by themselves', async (t) => {
+  void it('report once that the engine is slow, mute, wrong or gone, go on by themselves, and recover by themselves', async (t) => {
     const members = await fleetOf(t, 'mails user messages 1000/minute\n')
     const clients = await Promise.all(members.map(({ host }) => host.login('ann')))
     const slow = (milliseconds: number) => {
@@ -339,7 +339,7 @@ void describe('hosts of a fleet', () => {
     assert.equal(by, 'fleet')
   })
 
-  void it('publish nothing where too few are there', async (t) => {
+  void it('publish nothing when too few are connected', async (t) => {
     const members = await fleetOf(t, '')
     const [one, two] = members
     assert.ok(one && two)
@@ -350,7 +350,7 @@ void describe('hosts of a fleet', () => {
     assert.equal(((await one.call('config.status')) as { readonly drift: boolean }).drift, true)
   })
 
-  void it('are known again what they counted when they start again', async (t) => {
+  void it('get back what they counted when they start again', async (t) => {
     const members = await fleetOf(t, 'mails user messages 100/hour\n')
     const [one, two] = members
     assert.ok(one && two)
@@ -370,7 +370,7 @@ void describe('hosts of a fleet', () => {
     assert.equal(await mailUntilRefused(again, await again.host.login('ann'), 10), 40)
   })
 
-  void it('say that another one has their name, until it has not', async (t) => {
+  void it('report that another one has their name, for as long as it has', async (t) => {
     const [one, two] = await fleetOf(t, '')
     assert.ok(one && two)
     const text = two.host.text('fleet')

@@ -17,7 +17,7 @@ before(async () => {
 })
 after(() => bed.end())
 
-/** `submission/acceptd1`, ...: what a check has found well and new clients are given to. */
+/** `submission/acceptd1`, ...: the servers that a check has found up and that get new clients. */
 async function up(): Promise<readonly string[]> {
   const lines = (await bed.administer('show stat').catch(() => '')).split('\n').map((line) => line.split(','))
   return lines.flatMap(([proxy = '', server = '', ...rest]) =>
@@ -38,7 +38,7 @@ const sessionsOf = async ({ daemon }: FleetHost): Promise<Listed['sessions']> =>
 
 const filed = (): readonly string[] => bed.hosts.flatMap(({ recorder }) => recorder.taken())
 
-/** Clients that come one after the other, each with a message; gives the function that ends them and says what they have sent. */
+/** Clients that come in turn, each with a message; returns the function that ends them and tells what they have sent. */
 function submitting(label: string, loops: number): { sent: () => number; stop: () => Promise<readonly string[]> } {
   const state = { going: true }
   const subjects: string[] = []
@@ -53,7 +53,7 @@ function submitting(label: string, loops: number): { sent: () => number; stop: (
     }
   }
   const loopsRun = Promise.all(Array.from({ length: loops }, (_, who) => loop(who)))
-  // It is looked at in stop(); until then a failure has no other listener.
+  // stop() reports it; until then a failure has no other listener.
   loopsRun.catch(() => undefined)
   return {
     sent: () => subjects.length,
@@ -81,7 +81,7 @@ void describe('three hosts behind HAProxy', () => {
     for (const talk of talks) talk.cut()
   })
 
-  void it('are restarted one after the other without a client that is refused or a message that is lost', async (t) => {
+  void it('are restarted in turn, and no client is refused and no message lost', async (t) => {
     const clients = submitting('rolling', 6)
     for (const host of bed.hosts) {
       await stillSends(clients)
@@ -103,7 +103,7 @@ void describe('three hosts behind HAProxy', () => {
     t.diagnostic(`${sent.length} messages meanwhile`)
   })
 
-  void it('publish rules one after the other, and a host whose file has an error keeps what it has', async () => {
+  void it('publish rules in turn, and a host whose file has an error keeps what it has', async () => {
     const [first, second] = bed.hosts
     assert.ok(first && second)
     first.place.write('smtpgreeting', 'rolled.example\n')
@@ -135,7 +135,7 @@ void describe('the engine between them', () => {
       ),
     )
 
-  void it('dies, and mail goes on; it comes back, and they are together again', async () => {
+  void it('dies, and mail goes on; it comes back, and the hosts are a fleet again', async () => {
     const clients = submitting('engine', 3)
     await stillSends(clients)
     await bed.engine.kill()

@@ -29,7 +29,7 @@ const dial = ({ daemon }: FleetHost, person: number): Promise<Conversation> => {
   return loggedIn(daemon.port('mail'), name, password)
 }
 
-/** Begins one message and takes it back: whether it may be sent. */
+/** Begins one message and cancels it; returns whether it may be sent. */
 async function mayMail(talk: Conversation): Promise<boolean> {
   const reply = await talk.say('MAIL FROM:<me@example.org>')
   if (reply.startsWith('250')) {
@@ -40,7 +40,7 @@ async function mayMail(talk: Conversation): Promise<boolean> {
   return false
 }
 
-/** Mails until it has been refused so often in a row; answers how often it was not. */
+/** Sends until it has been refused this often in a row; returns how often it was not. */
 async function mailUntilRefused(talk: Conversation, refusals: number): Promise<number> {
   let taken = 0
   for (let refused = 0; refused < refusals; ) {
@@ -105,7 +105,7 @@ void describe('a fleet of three', () => {
     for (const host of hosts) (await dial(host, 2)).cut()
   })
 
-  void it('bans on all hosts who has guessed on some, until the penalties are forgiven on one', async () => {
+  void it('bans on all hosts whoever has guessed on some, until the penalties are cleared on one', async () => {
     const { name } = fleet.people[2]
     for (const [i, host] of [hosts[0], hosts[1], hosts[0]].entries()) {
       await until('what the others have counted', async () => (await used(host, name, 'guesses')) === i)
@@ -130,7 +130,7 @@ void describe('a fleet of three', () => {
     await Promise.all(transactions)
     for (const host of hosts)
       await until(`${host.name} to say so`, async () => (await fleetHealth(host)).state === 'warning')
-    // By last knowledge the hour is full; a user of whom nothing is known has the whole of it on each host.
+    // As last known, the hour is used up; a user nothing is known about has the whole of it on each host.
     for (const talk of talks) assert.equal(await mayMail(talk), false)
     await assert.rejects(hosts[0].daemon.call('user.block', { user: 'nobody', fleet: true }), /fleet-away/)
     await fleet.engine.start()

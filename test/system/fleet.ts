@@ -1,4 +1,4 @@
-// Several acceptd on this machine that are one fleet, each as an administrator would install it, and Debian's redis-server between them.
+// Several acceptd on this machine that form a fleet, each as an administrator would install it, and Debian's redis-server between them.
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { chownSync, mkdirSync, writeFileSync } from 'node:fs'
@@ -18,7 +18,7 @@ export interface Engine {
   readonly port: number
   readonly pid: () => number
   readonly start: () => Promise<void>
-  /** KILL, and its end. */
+  /** Sends KILL, and waits for its end. */
   readonly kill: () => Promise<void>
 }
 
@@ -46,7 +46,7 @@ const freePort = (): Promise<number> =>
     })
   })
 
-/** It keeps nothing on disk: what it forgets the hosts have to know. */
+/** It keeps nothing on disk: the hosts have to know what it forgets. */
 export async function engineIn(dir: string): Promise<Engine> {
   const port = await freePort()
   let child: ChildProcess | undefined
@@ -138,7 +138,7 @@ interface Health {
   }[]
 }
 
-/** What the health of a host says of its fleet. */
+/** What the health of a host says about its fleet. */
 export async function fleetHealth({ daemon }: FleetHost): Promise<Health['checks'][number]> {
   const { checks } = (await daemon.call('server.health')) as Health
   const found = checks.find(({ name }) => name === 'fleet')
@@ -146,7 +146,7 @@ export async function fleetHealth({ daemon }: FleetHost): Promise<Health['checks
   return found
 }
 
-/** Every host hears all others. */
+/** Every host receives from all others. */
 export async function together({ hosts }: Pick<FleetFixture, 'hosts'>): Promise<void> {
   for (const host of hosts)
     await until(

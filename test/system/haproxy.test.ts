@@ -1,4 +1,4 @@
-// HAProxy, and swaks in its place, before the running daemon: the client's address is the one of log, limits and Received.
+// HAProxy, or swaks in its place, in front of the running daemon: the client's address is the one of log, limits and Received.
 import assert from 'node:assert/strict'
 import { connect } from 'node:net'
 import { after, before, it } from 'node:test'

@@ -9,7 +9,7 @@ import { join } from 'node:path'
 import { bindAddress } from '../support/binding.ts'
 import { until } from '../support/until.ts'
 
-/** In TCP mode before `port`, its configuration in `dir`; answers its own port. */
+/** In TCP mode in front of `port`, its configuration in `dir`; returns its own port. */
 export async function haproxy(
   t: { after: (f: () => Promise<void>) => void },
   dir: string,

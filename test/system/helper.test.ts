@@ -1,4 +1,4 @@
-// The setuid helper started by the daemon's account, with real accounts in /etc/shadow and the real backends behind it: everything of
+// The setuid helper started by the daemon's account, with real accounts in /etc/shadow and the real backends: everything of
 // a login but the network.
 import assert from 'node:assert/strict'
 import { type ChildProcess, spawn } from 'node:child_process'
@@ -157,7 +157,7 @@ for (const [chain, name, password, answer] of [
     assert.match(text(), answer)
   })
 
-void it('leaves no process and no work behind', async () => {
+void it('leaves no process and nothing still busy', async () => {
   const [monitor, server, clerk, ...rest] = treeOf(helper.pid ?? 0)
   assert.deepEqual(rest, [], picture(treeOf(helper.pid ?? 0)))
   assert.equal(monitor?.uid, 0)

@@ -8,7 +8,7 @@ import { must, type Ran, run } from './run.ts'
 
 export interface Host {
   readonly run: (words: readonly string[], input?: string) => Promise<Ran>
-  /** A script of sh that has to succeed; gives what it said on stdout. */
+  /** A script of sh that has to succeed; returns its stdout. */
   readonly sh: (script: string) => Promise<string>
   /** Runs it again and again until it succeeds. */
   readonly until: (script: string) => Promise<string>
@@ -40,10 +40,10 @@ export async function bootHost(share: string, kind: 'systemd' | 'recipes' = 'sys
   const root = (await must(['sh', maker, kind], { timeout: 900_000, env: aptEnvironment() })).trim()
   const name = `--machine=acceptd${process.pid}`
   const container: ChildProcess = spawn(
-    // However we end, this ends, and with it everything in its namespace of processes.
+    // However we end, this ends too, and with it everything in its process namespace.
     'setpriv',
     [...UNDER, 'systemd-nspawn', ...OPTIONS, name, `--directory=${root}`, `--bind-ro=${share}:/mnt`],
-    // Where the machine has the old hierarchy of control groups, the container still gets the one that systemd needs.
+    // Where the machine has the old cgroup hierarchy, the container still gets the one that systemd needs.
     {
       stdio: ['ignore', 'pipe', 'pipe'],
       env: { ...process.env, SYSTEMD_NSPAWN_UNIFIED_HIERARCHY: '1' },

@@ -31,7 +31,7 @@ for (const [name, answer] of [
   ['ann', '220 '],
   ['bob', '554 access denied'],
 ] as const)
-  void it(`${name} at its host hears ${answer.trim()}`, async () => {
+  void it(`${name} at its host gets ${answer.trim()}`, async () => {
     user = name
     const port = fixture.daemon.port('embedded')
     const end = new StreamEnd(connect({ port, host: '127.0.0.1', localAddress: CLIENT }))

@@ -68,7 +68,7 @@ for (const [what, expression] of [
 
     await inOneLane(pid, fixture.daemon.log, expression)
     const started = Date.now()
-    // Newcomers are served all the while, by the other lane.
+    // New clients are served all the time, by the other lane.
     const waits: number[] = []
     await until(
       'another lane',
@@ -83,7 +83,7 @@ for (const [what, expression] of [
       },
       { timeout: 15_000, every: 50, show: () => fixture.daemon.log().split('\n').slice(-12).join('\n') },
     )
-    // On a busy machine our own turns come late: the daemon's clock tells.
+    // On a busy machine our own turns come late: the daemon's clock decides.
     const last = (event: string): number =>
       Math.max(
         ...[...fixture.daemon.log().matchAll(new RegExp(`^(\\S+) \\w+ ${event} `, 'gm'))].map(([, at]) =>
@@ -96,7 +96,7 @@ for (const [what, expression] of [
     )
     assert.equal(runtime(), pid)
 
-    // Who is left is on the other lane, and finishes.
+    // Those that are left are on the other lane, and finish.
     const isClosed = ([{ socket }]: readonly [Conversation, unknown]): boolean => socket.closed
     await until('the lost sessions to be closed', () => {
       const [, dead] = [...where].find(isClosed) ?? []

@@ -44,7 +44,7 @@ void describe('acceptd with few open files', () => {
     }
   })
 
-  void it('serves with as many as it says, and refuses clients before it runs out', async () => {
+  void it('serves with as many as it asks for, and refuses clients before it runs out', async () => {
     running = await startDaemon(fixture.place, ['127.0.0.1:0 smtp mail'], { under: limited(LEAST) })
     const port = running.port('mail')
     const [{ name, password }] = fixture.people

@@ -49,7 +49,7 @@ async function half(port: number, name: string, password: string, way: number): 
   await talk.rest()
 }
 
-/** One after the other for as long as `until` says; gives the subjects. */
+/** Sends one message at a time for as long as `until` says; returns the subjects. */
 async function steadily(port: number, name: string, password: string, go: () => boolean): Promise<readonly string[]> {
   const talk = await loggedIn(port, name, password)
   const subjects: string[] = []
@@ -67,7 +67,7 @@ async function quiet(): Promise<void> {
   await until('every backend to end', () => backends().length === 0, { show: () => picture(processes()) })
 }
 
-/** What the daemon's own processes hold, by what they are. */
+/** How many descriptors each of the daemon's own processes holds. */
 const held = (): Readonly<Record<string, number>> =>
   Object.fromEntries(daemons().map(({ pid, comm, ppid }) => [`${comm} ${pid} below ${ppid}`, descriptors(pid)]))
 
@@ -117,7 +117,7 @@ void describe('two hundred clients at the same time', () => {
   })
 })
 
-void it('sessions that end in good order leave no descriptor and no process behind', async () => {
+void it('sessions that end in good order leave no descriptor and no process', async () => {
   const [, user] = fixture.people
   const submit = async (): Promise<void> => {
     const talk = await loggedIn(fixture.daemon.port('postfix'), user.name, user.password)

@@ -1,4 +1,4 @@
-// A log that cannot be written: mail goes on, dead processes are replaced, signals are heard, and what was lost is counted.
+// A log that cannot be written: mail goes on, dead processes are replaced, signals are obeyed, and what was lost is counted.
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import { closeSync, constants, openSync, readSync, rmSync, writeSync } from 'node:fs'
@@ -32,7 +32,7 @@ const attempt = (action: () => number): number => {
   }
 }
 
-/** A pipe, its writing end one that waits. */
+/** A pipe whose writing end blocks. */
 function pipe(): { readonly reader: number; readonly writer: number } {
   const path = join(fixture.claim.dir, 'pipe')
   assert.equal(spawnSync('mkfifo', [path]).status, 0)

@@ -33,7 +33,7 @@ export async function claimMachine(): Promise<Claim> {
     holder.stdout.once('data', () => resolve())
   })
   holder.removeAllListeners('exit')
-  // With the lock ours, what is still there was left by a run that was killed.
+  // With the lock ours, what still exists was left by a run that was killed.
   for (const name of readdirSync('/var/lib').filter((entry) => /^acceptd-test-.{6}$/.test(entry)))
     rmSync(join('/var/lib', name), { recursive: true, force: true })
   const dir = mkdtempSync('/var/lib/acceptd-test-')

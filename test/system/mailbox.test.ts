@@ -69,7 +69,7 @@ for (const name of POP3_BACKENDS)
       assert.equal(await talk.reply(), '+OK mx.acceptd.test\r\n')
       assert.match(await talk.say(`USER ${user.name}`), /^\+OK/)
       assert.match(await talk.say(`PASS ${user.password}`), backend.greeting)
-      // Its first answer comes from the program itself: before that, dovecot's script and doveconf may still be at it.
+      // Its first answer comes from the program itself: before that, dovecot's script and doveconf may still be running.
       assert.match(await talk.say('STAT'), /^\+OK 3 \d+\r\n$/)
       const serving = treeOf(fixture.daemon.pid).find((one) => one.comm === backend.comm)
       assert.equal(serving?.uid, user.uid, picture(treeOf(fixture.daemon.pid)))

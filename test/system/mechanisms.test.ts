@@ -79,7 +79,7 @@ const login = (mechanism: string, listener: string, secret: string): clients.Log
 const right = (mechanism: string): string => (/OAUTH/.test(mechanism) ? TOKEN : user.password)
 const wrong = (mechanism: string): string => (/OAUTH/.test(mechanism) ? 'ya29.wrong' : 'wrong')
 
-/** How often the log says this of a login of the user by this mechanism. */
+/** How often the log has this about a login of the user by this mechanism. */
 const count = (event: string, mechanism: string, name = user.name): number =>
   fixture.daemon
     .log()
@@ -122,7 +122,7 @@ void describe('submission', () => {
       })
 })
 
-void it('curl logs in by XOAUTH2 where there is nothing else', async () => {
+void it('curl logs in by XOAUTH2 where nothing else is offered', async () => {
   const [good, bad] = [count('login-accepted', 'XOAUTH2'), count('login-failed', 'XOAUTH2')]
   const refused = await sends(clients.curl, login('XOAUTH2', 'tokens', wrong('XOAUTH2')))
   assert.equal(refused.ok, false, refused.transcript)
@@ -194,7 +194,7 @@ void describe('a client certificate', () => {
     })
 })
 
-void it('EHLO names no mechanism earlier TLS, where that is required', async () => {
+void it('EHLO names no mechanism before TLS, where that is required', async () => {
   const talk = await converse(fixture.daemon.port('mail'))
   await talk.reply()
   assert.doesNotMatch(await talk.say('EHLO client.example'), /AUTH/)

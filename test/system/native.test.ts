@@ -61,7 +61,7 @@ for (const [what, close, open] of [
   ['with a password past its age', ['chage', '-d', '2020-01-01', '-M', '30'], ['chage', '-M', '-1']],
   ['locked', ['usermod', '--lock'], ['usermod', '--unlock']],
 ] as const)
-  void it(`an account ${what} cannot log in, and can when it is not any more`, async () => {
+  void it(`an account ${what} cannot log in, and can when it no longer is`, async () => {
     await must([...close, user.name])
     assert.equal((await ask(user.password)).code, 1)
     await must([...open, user.name])
@@ -103,7 +103,7 @@ void it('valgrind has nothing to say of accept-helper and the processes of its s
   mkdirSync(logs)
   await writePasswordFile(passwords, [user])
   const hello = 'backend /bin/echo hello'
-  // A checkpassword of its own is for the sanitizers: valgrind 3.19 spins at the end of the grandchild that runs it.
+  // A chain's own checkpassword is left to the sanitizers: valgrind 3.19 spins at the end of the grandchild that runs it.
   const file = [
     `account ${user.uid}\nsocket ${socket}\nlogin-timeout 90`,
     `chain builtin\n checkpassword builtin ${passwords}\n set A=b\n ${hello}`,

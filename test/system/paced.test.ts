@@ -1,4 +1,4 @@
-// Clients on slow links: what real mail programs have said to them arrives, all of it, however long that takes.
+// Clients on slow links: what real mail programs have sent them arrives completely, however long that takes.
 import assert from 'node:assert/strict'
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -93,7 +93,7 @@ void describe('a POP3 client that asks for a message, its deletion and the end i
   concurrency: true,
 }, () => {
   for (const [index, { name, link, rate, size }] of CASES.entries())
-    void it(`over ${link}, from ${name}: has all of it, and then it is deleted`, async () => {
+    void it(`over ${link}, from ${name}: gets all of it, and then it is deleted`, async () => {
       const user = fixture.people[index] ?? assert.fail()
       await fillMaildir(user, [messageFrom('a@example.org', 'slow', textOf(size))])
       const slow = await slowClient(fixture.daemon.port(name), rate, [...login(user), 'RETR 1\r\nDELE 1\r\nQUIT'])
@@ -121,7 +121,7 @@ for (const name of ['dovecot', 'mailfront'] as const)
   })
 
 void describe('an SMTP client whose message is refused', () => {
-  void it('for its size by postfix, hears 552 after all of it, and the session goes on', async () => {
+  void it('for its size by postfix, gets 552 after all of it, and the session goes on', async () => {
     const [{ name, password }] = fixture.people
     const talk = await loggedIn(fixture.daemon.port('postfix'), name, password)
     await talk.say('MAIL FROM:<me@example.org>')
@@ -135,7 +135,7 @@ void describe('an SMTP client whose message is refused', () => {
     assert.deepEqual(await fixture.backend('postfix').delivered(fixture.people[0]), [])
   })
 
-  void it('in the middle hears why, though it sends on for seven seconds and reads only then', async () => {
+  void it('in the middle learns why, though it goes on sending for seven seconds and only then reads', async () => {
     const [{ name, password }] = fixture.people
     const talk = await loggedIn(fixture.daemon.port('full'), name, password)
     await talk.say('MAIL FROM:<me@example.org>')

@@ -9,7 +9,7 @@ const MECHANISMS = ['PLAIN', 'LOGIN', 'CRAM-MD5', 'APOP', 'XOAUTH2', 'OAUTHBEARE
 
 /** The chain `plain`, otherwise like the other one; `known` is who may log in, each with a token. */
 export function plainChain(dir: string, like: Chain, known: readonly (readonly [TestUser, string])[]): Chain {
-  // In a folder of its own: the one above is searched for passwords.
+  // In a separate folder: the one above is searched for passwords.
   const folder = join(dir, 'plain')
   mkdirSync(folder, { mode: 0o755 })
   const [program, file] = [join(folder, 'plain-checkpassword.py'), join(folder, 'known')]

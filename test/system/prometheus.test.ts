@@ -83,7 +83,7 @@ async function ask(path: string, words: Readonly<Record<string, string>>): Promi
 const query = (text: string): Promise<readonly Series[]> => ask('query', { query: text })
 const numberOf = async (text: string): Promise<number> => Number((await query(text))[0]?.value?.[1] ?? Number.NaN)
 
-/** Waits for so many more scrapes that found acceptd. */
+/** Waits for this many more scrapes that found acceptd. */
 async function scrapes(count: number): Promise<void> {
   const found = () => numberOf('sum(sum_over_time(up[1h]))').catch(() => Number.NaN)
   const first = (await found()) || 0
@@ -144,7 +144,7 @@ void describe('Prometheus', () => {
     assert.deepEqual(empty, [])
   })
 
-  void it('sees no number go back and no message twice while a lane is recycled, and a runtime begin again at zero', async () => {
+  void it('sees no number go back and no message twice while a lane is recycled, and a new runtime start from zero', async () => {
     await send(100)
     await scrapes(8)
     assert.equal(await numberOf('sum(acceptd_messages_total)'), 100)

@@ -1,4 +1,4 @@
-// The pages of docs/recipes, word for word, on a Debian 13 with systemd that knows nothing else: their files are written, their commands typed.
+// The pages of docs/recipes, word for word, on a Debian 13 with systemd and nothing else: their files are written, their commands typed.
 import assert from 'node:assert/strict'
 import { cpSync, existsSync } from 'node:fs'
 import { join } from 'node:path'
@@ -18,7 +18,7 @@ END
 cp -a /etc/acceptd /root/etc-acceptd
 `
 
-/** Everything as it was before the page before. */
+/** Restores everything to what it was before the previous page. */
 const FRESH = `
 systemctl stop acceptd
 rm -rf /etc/acceptd /home/ann/Maildir
@@ -80,7 +80,7 @@ void it('where every page begins', begin)
 
 void it('msmtpd', async () => {
   await begin()
-  // The smarthost is this host; it files what it gets in the Maildir of nobody else.
+  // The smarthost is this host; it files what it receives in the Maildir of the user smarthost.
   await host.sh(`
     useradd --create-home smarthost
     systemd-run --quiet --collect --unit=smarthost --working-directory=/home/smarthost --setenv=HOME=/home/smarthost \
@@ -138,7 +138,7 @@ void it('Dovecot for POP3', async () => {
 
 void it('checkpassword by PAM, SQL and LDAP, and with the interface of checkpassword-pam', async () => {
   await begin()
-  // The directory that the page presumes, and what is in the place of checkpassword-pam: it has its command line, and asks /etc/shadow.
+  // The directory that the page presumes, and a substitute for checkpassword-pam: it has its command line, and asks /etc/shadow.
   await host.sh(`
     export DEBIAN_FRONTEND=noninteractive
     printf 'slapd slapd/domain string example.org\\nslapd slapd/password1 password admin\\nslapd slapd/password2 password admin\\n' | debconf-set-selections
@@ -170,7 +170,7 @@ const fingerprint = async (): Promise<string> =>
   host.sh(`
     openssl s_client -connect localhost:465 -servername mail.example.org </dev/null 2>/dev/null | openssl x509 -noout -fingerprint -sha256`)
 
-void it('certbot: the hook gives what it has renewed, and no session ends', async () => {
+void it('certbot: the hook hands over what it has renewed, and no session ends', async () => {
   await begin()
   const renew = (): Promise<string> =>
     host.sh(`
@@ -211,10 +211,10 @@ const fromNeighbour = (password: string): Promise<Ran> =>
     password,
   ])
 
-void it('fail2ban closes the ports to the guesser, and opens them when it is told', async () => {
+void it('fail2ban closes the ports to the guesser, and opens them when told to', async () => {
   await begin()
   await host.sh(NEIGHBOUR)
-  // Its own slow answers would take half a minute.
+  // Our own delayed answers would take half a minute.
   await host.sh('rm /etc/acceptd/limits; systemctl reload acceptd')
   const steps = stepsOf('fail2ban.md')
   const unban = steps.findIndex((step) => step.do === 'run' && step.script.includes('unbanip'))

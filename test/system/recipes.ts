@@ -1,4 +1,4 @@
-// The pages of docs/recipes as what they say to do: files to write and commands to type, in their order.
+// The pages of docs/recipes as steps: files to write and commands to type, in their order.
 import { cpSync, mkdirSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { blocksOf } from '../support/markdown.ts'
@@ -52,7 +52,7 @@ export function stepsOf(page: string): readonly Step[] {
   })
 }
 
-/** The block behind a line, e.g. of another version of a program. */
+/** The block after a line, e.g. of another version of a program. */
 export function blockAfter(page: string, line: RegExp): string {
   const text = readFileSync(join(TOP, 'docs/recipes', page), 'utf8')
   const found = blocksOf(text).find(({ before }) => line.test(before))
@@ -64,7 +64,7 @@ export function blockAfter(page: string, line: RegExp): string {
 export const PASSWORD = 'right %1+="x'
 const ENVIRONMENT = `export DEBIAN_FRONTEND=noninteractive SWAKS_OPT_auth_password='${PASSWORD}'`
 
-/** Does what the page says; gives what the last commands have said. */
+/** Does what the page says; returns the output of the last commands. */
 export async function follow(host: Host, steps: readonly Step[]): Promise<string> {
   let said = ''
   if (steps.length === 0) throw new Error('there is nothing to do')

@@ -1,4 +1,4 @@
-// A chain for tests that count messages: passwords from a file, and a backend so small that there can be thousands of it.
+// A chain for tests that count messages: passwords from a file, and a backend so small that thousands of it can run.
 import { chmodSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { messageFrom } from './clients.ts'

@@ -86,7 +86,7 @@ void describe('a reload', () => {
     assert.equal(generation(await fixture.daemon.call('config.status')), generation(earlier))
   })
 
-  void it('and a login are told in the metrics: how often, and how long they took', async () => {
+  void it('and a login are counted and timed in the metrics', async () => {
     const answer = await fixture.daemon.call('server.metrics')
     assert.ok(typeof answer === 'object' && answer !== null && 'text' in answer)
     const text = String(answer.text)

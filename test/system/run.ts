@@ -1,4 +1,4 @@
-// Runs one program to its end and keeps what it said.
+// Runs one program to its end and keeps its output.
 import { spawn } from 'node:child_process'
 
 export interface Ran {
@@ -54,7 +54,7 @@ export function run(argv: readonly string[], options: RunOptions = {}): Promise<
   })
 }
 
-/** The same for steps that have to succeed: gives stdout, throws with everything the program said. */
+/** The same for steps that have to succeed: returns stdout, throws with all output of the program. */
 export async function must(argv: readonly string[], options: RunOptions = {}): Promise<string> {
   const ran = await run(argv, options)
   if (ran.code !== 0) throw new Error(`${argv.join(' ')}: exit ${ran.code ?? ran.signal}\n${ran.transcript}`)

@@ -23,7 +23,7 @@ const rows: readonly (readonly string[])[] = PAGE.split('\n')
 const SUBMISSION = 'tcpserver 0 587 reup -t 5 authup smtp checkpassword'
 const MAILBOX = 'tcpserver 0 110 authup pop3 checkpassword'
 
-/** The columns behind a run script: what the programs of acceptd make of it, or control/listeners and control/chains. */
+/** The columns after a run script: what the programs of acceptd make of it, or control/listeners and control/chains. */
 function translated(script: string, columns: 1 | 2): readonly string[] {
   const row = rows.find(([first = '', ...rest]) => first.startsWith(script) && rest.length === columns)
   assert.ok(row !== undefined, script)
@@ -93,7 +93,7 @@ void it('the programs serve in the run scripts, line for line', async () => {
   await serves('tcpserver', 587, 110)
 })
 
-void it('the daemon runs beside them, with their control files, on ports of its own', async () => {
+void it('the daemon runs beside them, with their control files, on its own ports', async () => {
   await type('cd /etc/acceptd')
   const [submission, mailbox] = [translated(SUBMISSION, 2), translated(MAILBOX, 2)]
   const put = (file: string, lines: readonly string[]) =>

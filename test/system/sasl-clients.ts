@@ -140,7 +140,7 @@ export const msmtp = (job: Sending): Promise<Outcome> =>
     outcome(['msmtp', '--debug', `--file=${file}`, '--', TO], { input: job.message }),
   )
 
-/** It replaces the files that it is told to write. */
+/** It overwrites the files that it is told to write. */
 export const mpop = (job: Login): Promise<Outcome> =>
   withFolder((own) => {
     for (const name of ['', 'tmp', 'new', 'cur']) mkdirSync(join(own, 'Maildir', name))

@@ -1,4 +1,4 @@
-// Planted passwords are nowhere in what acceptd writes, says or shows, however they were sent and whoever was listening.
+// Planted passwords appear nowhere in what acceptd writes, sends or shows, however they were sent and whoever was listening.
 import assert from 'node:assert/strict'
 import { createHmac } from 'node:crypto'
 import { readdirSync, readFileSync, statSync } from 'node:fs'
@@ -59,7 +59,7 @@ function assertNothing(from: string, text: string): void {
 
 let fixture: Fixture
 let user: TestUser
-/** Asks and listens; everything that it hears is kept. */
+/** Sends and listens; everything that it receives is kept. */
 let listener: Wire
 let asker: Wire
 
@@ -111,7 +111,7 @@ async function look(talk: Conversation): Promise<void> {
       }
 }
 
-/** Says the lines in turn, each after the reply to the one before, and looks at the session after each. */
+/** Sends the lines in turn, each after the reply to the previous one, and inspects the session after each. */
 async function conversation(chain: string, lines: readonly (readonly [string, RegExp])[]): Promise<void> {
   const talk = await converse(fixture.daemon.port(chain))
   await talk.reply()
@@ -154,7 +154,7 @@ void describe('SMTP', () => {
       [`AUTH LOGIN ${base64(user.name)}`, /^334 /],
       [base64(password), code],
     ])
-    // Oddly spelt is spelt all the same: what a mail program could take for AUTH is AUTH.
+    // An unusual spelling makes no difference: what a mail program could take for AUTH is AUTH.
     for (const [spelling, line] of ODDLY)
       void say(`AUTH ${spelling}`, () => [[line(`AUTH PLAIN ${blob(password)}`), code]])
     void say('mistakes', () => [
@@ -163,7 +163,7 @@ void describe('SMTP', () => {
       [`AUTH CRAM-MD5 ${blob(password)}`, /^504 /],
       ['AUTH LOGIN', /^334 /],
       [`${base64(user.name)}!`, /^501 /],
-      // The client believes that it is still asked.
+      // The client believes that it is still being asked.
       [base64(password), /^5/],
       [`PASS ${password}`, /^5/],
       [`AUTH PLAIN ${blob(password).repeat(400)}`, /^500 /],
@@ -219,7 +219,7 @@ void describe('SMTP', () => {
       ` AUTH PLAIN ${blob(WRONG)}`,
       `AUTH\tPLAIN ${blob(WRONG)}`,
       `PASS ${WRONG}`,
-      // Who pipelines the lines of AUTH LOGIN has sent the password before the refusal comes.
+      // A client that pipelines the lines of AUTH LOGIN has sent the password before the refusal comes.
       'AUTH LOGIN',
       base64(user.name),
       base64(WRONG),
@@ -325,7 +325,7 @@ void it('nothing of it is to be found', async () => {
       if (statSync(join(dir, name)).isFile()) said.set(name, readFileSync(join(dir, name), 'latin1'))
 
   for (const [from, text] of said) assertNothing(from, text)
-  // All of them did talk, and would have been found out.
+  // All of them were produced, so a leak would have been found.
   for (const [from, words] of Object.entries({
     log: [user.name, 'login-attempt', 'login-failed'],
     events: [user.name, '"topic":"trace"', '"verb":"AUTH"', '"verb":"PASS"', '"topic":"auth"'],

@@ -63,7 +63,7 @@ async function start(): Promise<Starting> {
   return { pid: child.pid ?? 0, port, log: () => log, ended }
 }
 
-/** Its first process keeps HUP from its first steps on; TERM, too, when there is somebody to pass it on to, and PIPE is ignored. */
+/** Its first process catches HUP from the beginning; TERM, too, once there is a child to pass it on to, and PIPE is ignored. */
 function reached(pid: number, field: 'SigBlk' | 'SigIgn', signals: bigint): boolean {
   const found = new RegExp(`^${field}:\\t(\\w+)$`, 'm').exec(readFileSync(`/proc/${pid}/status`, 'latin1'))?.[1]
   return (BigInt(`0x${found ?? '0'}`) & signals) !== 0n
@@ -109,7 +109,7 @@ void describe('HUP while acceptd starts', () => {
 })
 
 void describe('TERM while acceptd starts', () => {
-  void it('after the first login has its session told, and ends with 0', async () => {
+  void it('after the first login has its session notified, and ends with 0', async () => {
     const [{ name, password }] = fixture.people
     for (let n = 0; n < ROUNDS; n += 1) {
       const one = await start()
@@ -129,7 +129,7 @@ void describe('TERM while acceptd starts', () => {
     for (let n = 0; n < 2 * ROUNDS; n += 1) {
       const one = await start()
       await until('its second step', () => reached(one.pid, 'SigIgn', PIPE), { every: 1, show: one.log })
-      // Nothing tells where it is: the time since its second step does, each round a little more of it.
+      // Nothing shows where it is but the time since its second step, a little more of it each round.
       setTimeout(() => signal(one.pid, 'SIGTERM'), 25 * n)
       assert.deepEqual(await one.ended, [0, null], one.log())
     }

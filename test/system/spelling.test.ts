@@ -1,4 +1,4 @@
-// Oddly spelt verbs and the real mail programs: what one of them takes for a verb is that verb for the rules, whoever passes it on.
+// Unusually spelt verbs and the real mail programs: what one of them takes for a verb is that verb for the rules as well.
 import assert from 'node:assert/strict'
 import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -14,7 +14,7 @@ import { run } from './run.ts'
 const RULE = ':mail:NOOP :*::550 hidden by a rule'
 const rules = `${readFileSync(join(TOP, 'control/fixsmtpio'), 'latin1')}${RULE}\n`
 
-/** Every octet that is no letter and could separate something. */
+/** Every octet that is not a letter and could act as a separator. */
 const OCTETS = [...Array.from({ length: 64 }, (_, octet) => octet), 0x5b, 0x5c, 0x5d, 0x7f, 0x80, 0x85, 0xa0, 0xff]
   .filter((octet) => octet !== 10 && !(octet >= 0x30 && octet <= 0x39))
   .map((octet) => String.fromCharCode(octet))
@@ -46,8 +46,8 @@ async function isTaken(program: string, line: string): Promise<boolean> {
 const takenBy = new Map<string, readonly string[]>()
 
 for (const name of SMTP_BACKENDS)
-  void describe(`oddly spelt verbs with ${name}`, () => {
-    // After EHLO it knows MAIL and QUIT, and goes away at anything else.
+  void describe(`unusually spelt verbs with ${name}`, () => {
+    // After EHLO it knows MAIL and QUIT, and ends at anything else.
     const endsAtNoop = name === 'msmtpd'
 
     void it('what it takes for a verb is one for acceptd', async () => {
@@ -63,7 +63,7 @@ for (const name of SMTP_BACKENDS)
       takenBy.set(name, taken)
     })
 
-    void it('and no rule of acceptd is passed by', async () => {
+    void it('and no rule of acceptd is bypassed', async () => {
       const [{ name: user, password }] = fixture.people
       const odd = (takenBy.get(name) ?? []).filter((line) => !/^mail +FROM/i.test(line))
       // Exim and msmtpd take white space at the end only.

@@ -110,7 +110,7 @@ for (const name of SMTP_BACKENDS)
           assert.match(status, new RegExp(`^Gid:\t${gid}\t${gid}\t${gid}\t${gid}$`, 'm'))
           assert.match(status, /^CapEff:\t0+$/m)
         }
-      // sched(7): the lanes come before what they wake, and nobody is pushed off a processor; the backends have nobody's favour.
+      // sched(7): the lanes run before what they wake, and nobody is preempted; the backends have no priority.
       assert.deepEqual(all.filter((one) => one.comm === backend.comm).map(schedulingOf), [
         { nice: 0, policy: SCHED_BATCH },
         { nice: 0, policy: SCHED_BATCH },

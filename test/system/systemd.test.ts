@@ -136,7 +136,7 @@ void it('the journal has the priority of each line, and fail2ban finds a wrong p
   const refused = await submit('refused', 'wrong')
   assert.match(refused.transcript, /535 /)
   const warned = await host.until('journalctl --no-pager -u acceptd -p warning -o cat | grep login-failed')
-  // The journal has a time of its own.
+  // The journal adds its own time.
   assert.match(warned, /^warn login-failed session=\S+ ip=127\.0\.0\.1 /)
   assert.equal(await host.sh('journalctl --no-pager -u acceptd -p warning -o cat | grep -c " info " || true'), '0\n')
   const lines = 'fail2ban-regex -v systemd-journal /etc/fail2ban/filter.d/acceptd.conf'
@@ -156,7 +156,7 @@ void it('systemctl reload publishes what has changed, and fails when that is wro
   assert.equal(sent.code, 0, sent.transcript)
 })
 
-void it('what is killed is started again', async () => {
+void it('a killed process is started again', async () => {
   await host.sh(
     'systemctl kill --signal=SIGKILL --kill-whom=all acceptd-helper; systemctl kill --signal=SIGKILL acceptd',
   )
@@ -172,7 +172,7 @@ void it('a runtime that hangs is ended by the watchdog', async () => {
     printf '[Service]\\nWatchdogSec=2\\n' >/run/systemd/system/acceptd.service.d/test.conf
     systemctl daemon-reload; systemctl restart acceptd`)
   const began = await shown('NRestarts')
-  // In microseconds. It goes on saying that it is alive, for longer than it is waited for.
+  // In microseconds. It keeps reporting that it is alive, for longer than the watchdog waits.
   const first = Number(await shown('WatchdogTimestampMonotonic'))
   const longer = `$((${first} + 3000000))`
   await host.until(`[ "$(systemctl show --value -p WatchdogTimestampMonotonic acceptd)" -gt ${longer} ]`)
@@ -185,7 +185,7 @@ void it('a runtime that hangs is ended by the watchdog', async () => {
 })
 
 /**
- * Until /run/enough is there: POP3 over TLS from the greeting to QUIT, again and again, beside one session that is never done. Says how many of
+ * Until /run/enough is there: POP3 over TLS from the greeting to QUIT, again and again, beside one session that never ends. Prints how many of
  * the first were served, whether the other one was, and what went wrong.
  */
 const FETCHING = `
@@ -242,7 +242,7 @@ void it('the upgrade keeps the configuration, and the new program takes over whi
   )
 })
 
-void it('an upgrade of the package that would not serve is said, and what served goes on', async () => {
+void it('an upgrade to a package that would not serve is reported, and the old program goes on', async () => {
   const pid = await runtime()
   const ran = await host.run(['sh', '-c', `echo never >/etc/acceptd/timeoutsmtpd; exec dpkg -i ${NEW}`])
   assert.equal(ran.code, 0, ran.transcript)
@@ -254,7 +254,7 @@ void it('an upgrade of the package that would not serve is said, and what served
   assert.notEqual(await runtime(), pid)
 })
 
-void it('a configuration that is wrong is said once, and not tried again and again', async () => {
+void it('a wrong configuration is reported once, and not tried again and again', async () => {
   await host.sh('mv /etc/acceptd/listeners /etc/acceptd/listeners.away')
   assert.equal((await host.run(['systemctl', 'restart', 'acceptd'])).code, 1)
   assert.equal(await shown('ActiveState'), 'failed')
@@ -262,7 +262,7 @@ void it('a configuration that is wrong is said once, and not tried again and aga
   await host.sh('mv /etc/acceptd/listeners.away /etc/acceptd/listeners; systemctl start acceptd')
 })
 
-void it('systemd finds nothing wrong with the units, and little that they leave open', async () => {
+void it('systemd finds nothing wrong with the units, and little exposure', async () => {
   assert.equal(
     await host.sh('systemd-analyze verify --man=no acceptd.service acceptd.socket acceptd-helper.service 2>&1'),
     '',
@@ -297,10 +297,10 @@ const loop = async () => { while (!existsSync('/run/enough')) await knock() }
 Promise.all([1, 2, 3, 4].map(loop)).then(() => console.log(JSON.stringify(told)))
 `
 
-// Nothing tells when enough clients have come, and what they heard is looked at later.
+// Nothing shows when enough clients have come, and what they received is checked later.
 const FOR_CLIENTS = 'sleep 0.3'
 
-void it('with acceptd.socket enabled a restart refuses nobody, and a start after a stop serves who has waited', async () => {
+void it('with acceptd.socket enabled a restart refuses nobody, and a start after a stop serves clients that have waited', async () => {
   assert.match((await host.run(['systemctl', 'is-enabled', 'acceptd.socket'])).stdout, /^disabled\n$/)
   await host.sh(`
     mkdir -p /etc/systemd/system/acceptd.socket.d
@@ -330,7 +330,7 @@ const SUPERVISORS = [
 ] as const
 
 for (const { name, start, log } of SUPERVISORS)
-  void it(`under ${name} the run scripts of docs/examples serve, and log what they say`, async () => {
+  void it(`under ${name} the run scripts of docs/examples serve, and their output is logged`, async () => {
     await host.sh(`
       systemctl stop acceptd acceptd-helper
       systemd-tmpfiles --create acceptd.conf

@@ -29,7 +29,7 @@ const address = fc.oneof(
 )
 const rule = fc.tuple(address, fc.boolean()).map(([text, allow]) => `${text}:${allow ? 'allow' : 'deny'}\n`)
 
-void it('control/access decides as tcpserver does, whichever rules there are', () => {
+void it('control/access decides as tcpserver does, whatever the rules', () => {
   const [compiled, temporary] = [join(dir, 'rules.cdb'), join(dir, 'rules.tmp')]
   const client = fc.tuple(ip, fc.option(host, { nil: '' }), fc.option(user, { nil: '' }))
   fc.assert(

@@ -1,4 +1,4 @@
-// The archive for npm, as an ordinary user has it: installed in an empty folder, without another package, it serves a trial.
+// The archive for npm, as an ordinary user uses it: installed in an empty folder, without another package, it serves a trial.
 import assert from 'node:assert/strict'
 import { type ChildProcess, spawn } from 'node:child_process'
 import { readdirSync } from 'node:fs'

@@ -30,7 +30,7 @@ after(() => fixture.end())
 const trusted = (): string => fixture.certificates[0]?.certificate ?? ''
 
 const BODY = '.a line with a dot\nlast\n'
-/** It sends what it is given, without dots of its own. */
+/** It sends what it is given, without adding dots. */
 const BY_HAND = 'openssl s_client'
 
 for (const mode of MODES)

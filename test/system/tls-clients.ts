@@ -48,7 +48,7 @@ export const smtplib = (job: TlsSubmission): Promise<Outcome> => {
   )
 }
 
-/** It makes the header by itself: the subject and the body are the job's. */
+/** It makes the header itself; the job gives the subject and the body. */
 export function snail(job: TlsSubmission): Promise<Outcome> {
   const { port, login, tls, implicit = false, from, to, message } = job
   const [, subject = ''] = /^Subject: (.*)$/m.exec(message) ?? []
@@ -73,7 +73,7 @@ export function snail(job: TlsSubmission): Promise<Outcome> {
   })
 }
 
-/** As s-nail it makes the header by itself. */
+/** Like s-nail, it makes the header itself. */
 export function mutt(job: TlsSubmission): Promise<Outcome> {
   const { port, login, tls, implicit = false, from, to, message } = job
   const [, subject = ''] = /^Subject: (.*)$/m.exec(message) ?? []
@@ -112,7 +112,7 @@ export const startTlsClient = (port: number, authority: string, protocol: string
     { input: lines.map((line) => `${line}\n`).join('') },
   )
 
-/** `lines` in one write; the server ends it. */
+/** `lines` in one write; the server closes. */
 const sClient = (port: number, tls: string, starttls: string | undefined, lines: readonly string[]) =>
   run(
     [

@@ -54,7 +54,7 @@ async function served(): Promise<string> {
   return fingerprint256.replaceAll(':', '').toLowerCase()
 }
 
-/** Handshakes that have failed so far, whatever for: as the lanes count them, since so many lines of a log may be lost. */
+/** Handshakes that have failed so far, for whatever reason: as the lanes count them, since so many lines of a log may be lost. */
 async function failed(): Promise<number> {
   const { failures } = (await fixture.daemon.call('tls.list')) as { failures: Readonly<Record<string, number>> }
   return Object.values(failures).reduce((sum, count) => sum + count, 0)
@@ -72,7 +72,7 @@ const HALVES = 5000
 const AT_ONCE = 250
 
 void describe('five thousand handshakes', () => {
-  void it('left half done keep nobody from logging in, and are gone with their clients', async () => {
+  void it('left half done keep nobody from logging in, and disappear with their clients', async () => {
     const hello = await clientHello()
     const halves: Socket[] = []
     const sofar = await failed()

@@ -115,7 +115,7 @@ void describe('behind HAProxy', () => {
       assert.ok(variables.includes(wanted), variables.join(' '))
     end.socket.destroy()
   })
-  void it('TLS that it ends is told by send-proxy-v2-ssl-cn, and is enough where TLS is required', async (t) => {
+  void it('TLS that it terminates is reported by send-proxy-v2-ssl-cn, and is enough where TLS is required', async (t) => {
     const one = await lane(t, 'smtp submission tls=require proxy=127.0.0.1')
     const both = join(dir, 'both.pem')
     writeFileSync(both, readFileSync(pair.certificate, 'latin1') + readFileSync(pair.key, 'latin1'), { mode: 0o600 })

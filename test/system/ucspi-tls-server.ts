@@ -109,7 +109,7 @@ export async function ucspiTlsServer(argv: readonly string[], options: UcspiTlsO
     })
     child.on('close', () => {
       children.delete(child)
-      // Over TLS, what is still on its way ends the connection behind itself.
+      // Over TLS, the connection ends after what is still on its way.
       if (!secure) client.destroy()
     })
   })

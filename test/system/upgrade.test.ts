@@ -1,4 +1,4 @@
-// server.upgrade and USR2: a new runtime takes the sockets over, the one before finishes its sessions, and no client notices; or it does
+// server.upgrade and USR2: a new runtime takes over the sockets, the old one finishes its sessions, and no client notices; or it does
 // not, and nothing has changed.
 import assert from 'node:assert/strict'
 import { readFileSync, writeFileSync } from 'node:fs'
@@ -222,7 +222,7 @@ for (const [what, text, why] of [
   ],
   ['that refuses', "process.send({ refused: { message: 'not on a Friday' } })\n", /not on a Friday/],
 ] as const)
-  void it(`a program ${what} is not taken, and the answer, the log and the health say why`, async () => {
+  void it(`a program ${what} is not accepted, and the answer, the log and the health say why`, async () => {
     const [talk, pid] = [await login(), await pidOf()]
     const were = await counters()
     await withProgram(text, async () => {
@@ -231,7 +231,7 @@ for (const [what, text, why] of [
     assert.equal(await pidOf(), pid)
     assert.match(fixture.daemon.log(), / error upgrade-failed message="/)
     assert.match(JSON.stringify(await call('server.health')), /"name":"upgrade","state":"warning"/)
-    // What is told is kept, and whoever comes is served; the address over TCP is taken again.
+    // What it is told is kept, and new clients are served; the TCP address is used again.
     await call('user.block', { user: 'nobody-such' })
     await call('user.unblock', { user: 'nobody-such' })
     const now = await counters()
@@ -243,7 +243,7 @@ for (const [what, text, why] of [
     for (const one of [talk, other]) assert.match(await one.say('QUIT'), /^221 /)
   })
 
-void it('a control directory with an error is not taken, nor one that needs a restart: acceptctl says where, and exits with 78', async () => {
+void it('a control directory with an error is not accepted, nor one that needs a restart: acceptctl says where, and exits with 78', async () => {
   const pid = await pidOf()
   const acceptctl = join(fixture.place.programs, 'acceptctl')
   const socket = ['--socket', fixture.daemon.controlSocket]
@@ -302,7 +302,7 @@ void it('USR2 upgrades, too, and a runtime that dies afterwards is replaced by o
   await until('the former runtime to end', () => !isAlive(pid))
 })
 
-void it('what control/upgradedrain leaves is over, sessions of the former runtime are told', async () => {
+void it('when the time of control/upgradedrain is over, sessions of the former runtime are told', async () => {
   fixture.place.write('upgradedrain', '1\n')
   await call('config.reload')
   const [idle, pid] = [await login(), await pidOf()]

@@ -1,4 +1,4 @@
-// Real accounts of the machine with real passwords, for the time of a test file.
+// Real accounts of the machine with real passwords, for the duration of a test file.
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { endAll, ofUser } from './processes.ts'
@@ -30,7 +30,7 @@ export async function makeUsers(): Promise<{
   await removeUsers()
   mkdirSync(HOMES, { recursive: true, mode: 0o755 })
   const make = async (name: string, order: number): Promise<TestUser> => {
-    // A password with what clients like to get wrong.
+    // A password with characters that clients tend to get wrong.
     const password = `right %${order}+="x`
     await must(['useradd', '--create-home', '--home-dir', join(HOMES, name), '--shell', '/bin/sh', name])
     await must(['chpasswd'], { input: `${name}:${password}\n` })

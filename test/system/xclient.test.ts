@@ -1,6 +1,6 @@
 // A real Postfix behind acceptd that believes XCLIENT, and another in front that says it: Received names the client itself.
 //
-// `sendmail -bs` offers XCLIENT to nobody, so this Postfix has a queue, a master process and a port of its own, and the backend is a
+// `sendmail -bs` offers XCLIENT to nobody, so this Postfix has its own queue, master process and port, and the backend is a
 // connection to it.
 import assert from 'node:assert/strict'
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'

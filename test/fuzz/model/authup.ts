@@ -25,7 +25,7 @@ interface Words {
   readonly tempfail: string
   readonly crashed: string
   readonly malformed: string
-  /** Said to a client that has gone. */
+  /** Said to a client that has disconnected. */
   readonly gone: string
 }
 
@@ -54,7 +54,7 @@ const decoded = (text: string): string | undefined => {
 const isName = (text: string): boolean => text !== '' && !text.split('').some((one) => one < ' ' || one === '\x7f')
 const isSecret = (text: string): boolean => text !== '' && !/[\0\r\n]/.test(text)
 
-/** One session: what each line is answered with. Of 501 only the code is told. */
+/** One session: the answer to each line. Of 501 only the code is given. */
 export function authupModel(
   protocol: 'smtp' | 'pop3',
   greeting: string,

@@ -1,4 +1,4 @@
-// control/fixsmtpio once more, as its page and the recorded cases have it, written without a look at src/rules: slow, plain, on whole texts.
+// control/fixsmtpio once more, as its page and the recorded cases have it, written without looking at src/rules: slow, plain, on whole texts.
 // Only globs whose brackets are well formed are understood.
 
 export interface ModelRule {
@@ -10,7 +10,7 @@ export interface ModelRule {
   readonly response: string
 }
 
-/** The rules of a file, or the number of the first line that is none. */
+/** The rules of a file, or the number of the first line that is not one. */
 export function modelRules(text: string): readonly ModelRule[] | number {
   const rules: ModelRule[] = []
   for (const [n, raw] of text.split('\n').entries()) {
@@ -71,7 +71,7 @@ export interface ModelReply {
 const applying = (rules: readonly ModelRule[], event: string, set: readonly string[]): readonly ModelRule[] =>
   rules.filter((rule) => rule.event === event.toLowerCase() && (rule.env === '' || set.includes(rule.env)))
 
-/** A request after the rules: of several the later one's words stand in front. */
+/** A request after the rules: of several, the words of the later one come first. */
 export const modelRequest = (
   rules: readonly ModelRule[],
   event: string,

@@ -1,5 +1,5 @@
 /* What acceptd reads as root when it starts (acceptd.c, base.c): the account and group of control/chains, control/statusgroup and
- * control/state, against /etc/passwd and /etc/group. It becomes what a model says, never root.
+ * control/state, against /etc/passwd and /etc/group. It takes the ids that a model computes, never root's.
  *   octet: 1 it is root; control/chains, control/statusgroup, control/state, passwd, group, with octets 255 between */
 #define _GNU_SOURCE
 #include "fuzz.h"

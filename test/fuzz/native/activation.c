@@ -1,4 +1,4 @@
-/* What the part of acceptd that binds is told (serve.c): the sockets of a service manager by LISTEN_PID, LISTEN_FDS and LISTEN_FDNAMES,
+/* What the part of acceptd that binds is given (serve.c): the sockets of a service manager by LISTEN_PID, LISTEN_FDS and LISTEN_FDNAMES,
  * and acceptd.js's plan. Descriptors are taken once, and numbers are numbers.
  *   octets: 1 LISTEN_PID is ours; what the sockets listen on, 8 octets; LISTEN_PID, LISTEN_FDS, LISTEN_FDNAMES, plan, with octets 255 between */
 #define _GNU_SOURCE

@@ -1,5 +1,5 @@
-/* The helper's chains file (chains.c, base.c), with and without root rights: what is taken keeps its promises, and what is not taken is
- * said with file and line.
+/* The helper's chains file (chains.c, base.c), with and without root rights: what is accepted keeps its promises, and what is not is
+ * reported with file and line.
  *   octet: 1 privileged   text of the file */
 #define _GNU_SOURCE
 #include "fuzz.h"
@@ -11,7 +11,7 @@ static int its_stat(const char *path, struct stat *st)
   st->st_mode = S_IFREG | (path[strlen(path) - 1] == 'w' ? 0666 : 0755);
   return path[1] == 'n' ? (errno = ENOENT, -1) : 0;
 }
-/* Every folder is one; what is called chains is the file. */
+/* Every path is a folder, except that one named chains is the file. */
 static int its_openat(__attribute__((unused)) int at, const char *word, ...)
 {
   if (strcmp(word, "chains") == 0) return fuzz_opened++, FUZZ_FIRST;

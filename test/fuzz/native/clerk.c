@@ -1,6 +1,6 @@
 /* The clerk (clerk.c): notes of the server, of logins and of watchers. What it asks of the server is about a child that was accepted or
  * became a watcher and has not ended.
- *   octets: 255 the clock goes on, 254 a short note, 253 a note with odd contents; else kind, child, name, status */
+ *   octets: 255 the clock goes on, 254 a short note, 253 a note with unexpected contents; else kind, child, name, status */
 #define _GNU_SOURCE
 #include "fuzz.h"
 #include "../../../native/helper.h"

@@ -28,7 +28,7 @@ __attribute__((unused)) static unsigned fuzz_octet(void)
   return fuzz_left == 0 ? 0 : (fuzz_left--, *fuzz_in++);
 }
 
-/* ---- what the sources allocate: freed when the input is over, whatever way they left */
+/* ---- what the sources allocate: freed after each input, however they returned */
 enum { FUZZ_BLOCKS = 65536 };
 static void *fuzz_blocks[FUZZ_BLOCKS];
 static int fuzz_block_count;

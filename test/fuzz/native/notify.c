@@ -1,4 +1,4 @@
-/* acceptd-notify (acceptd-notify.c): what the runtime says, a line a message, and the name of the service manager's socket.
+/* acceptd-notify (acceptd-notify.c): what the runtime says, one line a message, and the name of the service manager's socket.
  *   octets: NOTIFY_SOCKET up to an octet 255; lines */
 #define _GNU_SOURCE
 #include "fuzz.h"

@@ -1,5 +1,5 @@
 /* Whose password it is (verify.c, cache.c, base.c): /etc/shadow with /etc/passwd and /etc/group, or a file of its own. A model finds the
- * entry in its own way: who gets in has one, that can be used, and its password.
+ * entry in its own way: whoever gets in has a usable one, and its password.
  *   octet: 1 a file of its own, 2 a certificate, 4 twice with `verified`; user, password (y: right, n: crypt fails), shadow or the file, passwd,
  *   group; octets 255 between them */
 #define _GNU_SOURCE

@@ -1,5 +1,5 @@
 /* Paths that only root may have written (open_trusted of chains.c): components, symbolic links and what they lead through. It ends, leaves
- * no descriptor open, and what it answers has been looked at on the way.
+ * no descriptor open, and what it returns has been checked on the way.
  *   octet: 1 links are followed, 2 folders are made; then the path up to an octet 255; then, for each component: what it is, and a link's text */
 #define _GNU_SOURCE
 #include "fuzz.h"

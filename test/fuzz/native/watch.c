@@ -66,7 +66,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
   for (; at < stop; at = memchr(at, '\n', stop - at), at = at == NULL ? stop : at + 1) {
     const char *lf = memchr(at, '\n', stop - at);
     char *line = fuzz_copy(at, (lf == NULL ? stop : lf) - at);
-    /* It was not obeyed: it has not ended, is too long, or is no order. Then nothing more is. */
+    /* It was not obeyed: it is incomplete, too long, or not an order. Then nothing after it is. */
     if (lf == NULL || lf - at >= 8 + MAX_SESSION || (strncmp(line, "kill ", 5) != 0 && strcmp(line, "forget") != 0)) break;
     CHECK(strncmp(line, "kill ", 5) == 0 && strlen(line + 5) > MAX_SESSION);
   }

@@ -14,7 +14,7 @@ import { anyOctets, opened, type Scope } from '../target.ts'
 const PROGRAMS = resolve('dist/programs')
 const GREETING = 'me.example'
 
-/** A folder with QMAILHOME and the program behind ours, which is compiled once. */
+/** A folder with QMAILHOME and the program that ours start, which is compiled once. */
 function places({ after }: Scope) {
   const folder = mkdtempSync(join(tmpdir(), 'acceptd-classic-'))
   after(() => rmSync(folder, { recursive: true, force: true }))
@@ -318,7 +318,7 @@ const authup = opened(
     }
     return Promise.resolve(async ({ protocol, tries, lines }) => {
       const model = authupModel(protocol, GREETING, tries, lines, child)
-      // Which of its readings holds where somebody wants to be another is said elsewhere.
+      // Which reading is right where somebody wants to be another user is tested elsewhere.
       if (model.steps.some(({ expect }) => expect === 'authzid')) return
       const control = {
         me: `${GREETING}\n`,

@@ -101,7 +101,7 @@ const control = pure(
       }
     }
     const { verdict } = plan(undefined, diskOf(files))
-    // A plan looks at no file that is none of control's.
+    // A plan reads no file that does not belong to control/.
     if (compiled.isErr() && Object.keys(files).every((name) => knobOf(name) !== undefined))
       assert.equal(verdict.do, 'refuse')
     if (Object.values(files).some((text) => text.includes('\r'))) return

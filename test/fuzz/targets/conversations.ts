@@ -1,4 +1,4 @@
-// Whole sessions: what both sides get is well formed, bounded, and the same in whatever reads it comes.
+// Whole sessions: what both sides get is well formed, bounded, and the same whatever the reads are.
 import assert from 'node:assert/strict'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { connect, type Socket } from 'node:net'
@@ -99,7 +99,7 @@ const conversation = (options: readonly string[], pieces: readonly string[]) =>
 function same(given: Conversation, line: RegExp): void {
   const whole = converse({ ...given, client: [1_000_000], backend: [1_000_000] })
   const split = converse(given)
-  // Of a message that is refused so much has left as was not known to be wrong.
+  // Of a refused message, only what was not known to be wrong has been sent on.
   if (given.options === 'bare=refuse' && split.backend.startsWith(whole.backend)) whole.backend = split.backend
   assert.deepEqual(split, whole)
   for (const one of whole.client.split(/(?<=\n)/)) if (one !== '') assert.match(one, line)

@@ -1,4 +1,4 @@
-// Who a client is said to be: PROXY headers, XCLIENT, addresses.
+// What is claimed about a client: PROXY headers, XCLIENT, addresses.
 import assert from 'node:assert/strict'
 import { isIP } from 'node:net'
 import fc from 'fast-check'
@@ -193,7 +193,7 @@ const xclientWritten = pure(
     assert.match(line, /^(XCLIENT( [A-Z]+=[!-~]+)+\r\n)?$/)
     assert.ok(line.length <= 512)
     const told = parseProxied(line.slice('XCLIENT '.length).trimEnd())
-    // A name that is no host's is not taken; nobody has one by the DNS.
+    // A name that cannot be a host's is not accepted; the DNS gives nobody such a name.
     if (/ NAME=(?!\[UNAVAILABLE\])/.test(line) && !/^[\w-]{1,63}(\.[\w-]{1,63})*\.?$/.test(name)) return
     if (/ ADDR=/.test(line)) assert.equal(canonical(told?.ip ?? ''), canonical(ip))
     if (/ PORT=/.test(line)) assert.equal(told?.port, port)

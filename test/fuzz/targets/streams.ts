@@ -158,7 +158,7 @@ const body = pure(
     const whole = scanned([Buffer.from(text, 'latin1')], bare)
     const split = scanned(readsOf(text, cuts), bare)
     assert.deepEqual([split.end, split.fault], [whole.end, whole.fault])
-    // What is refused has left so far as it was not known to be wrong.
+    // Of what is refused, only what was not known to be wrong has been sent on.
     if (whole.fault !== 'none') assert.ok(split.out.startsWith(whole.out) || whole.out.startsWith(split.out))
     else if (whole.end !== undefined) assert.equal(split.out, whole.out)
     const strict = `\r\n${text}`.indexOf('\r\n.\r\n')
@@ -232,7 +232,7 @@ function fieldsOf(text: string): readonly string[] {
   for (const [n, part] of parts.entries()) {
     const line = part.startsWith('.') ? part.slice(1) : part
     const last = n === parts.length - 1
-    // Nothing is known of a line that has not begun.
+    // Nothing is known about a line that has not begun.
     if (last && line === '') return fields.slice(0, -1)
     if (/^[ \t]/.test(line)) {
       if (fields.length > 0) fields[fields.length - 1] += `\r${line}`
