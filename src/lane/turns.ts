@@ -1,7 +1,7 @@
 // The helper's backends, each login in its turn and as long as the lane has descriptors and processes for one more. What waits has neither.
 
 import { monotonic, systemSecond } from '../edge/clock.ts'
-import { answered, crowdedOut, leave, next, over, queue, type Standing } from '../limits/turns.ts'
+import { answered, crowdedOut, leave, next, over, queue, type Standing, stalled } from '../limits/turns.ts'
 import { wipe } from '../protocol/bytes.ts'
 import type { BackendSource, Opened, Refused } from '../session/backends/backends.ts'
 import { isWrong } from './limits.ts'
@@ -16,6 +16,9 @@ import {
   type QueuedLogin,
 } from './state.ts'
 import { attemptsIn, countAttempt } from './usage.ts'
+
+/** A login that has taken so long waits for something other than a processor. */
+const STALLED_MILLISECONDS = 5000
 
 /** More would not have their turn before they give up. */
 const MOST_WAITING = 4096
@@ -43,7 +46,15 @@ export const inTurn = (theLane: () => Lane, helper: BackendSource): BackendSourc
           return
         }
         const began = monotonic()
+        let isStalled = false
+        const timer = setTimeout(() => {
+          isStalled = true
+          stalled(turns, 1)
+          advance(lane)
+        }, STALLED_MILLISECONDS).unref()
         giveUp = helper.open(login, (outcome) => {
+          clearTimeout(timer)
+          if (isStalled) stalled(turns, -1)
           if ('backend' in outcome) accepted()
           else if (isWrong(outcome)) wrong()
           if (!saysTime(outcome)) over(turns)
@@ -65,7 +76,7 @@ export const inTurn = (theLane: () => Lane, helper: BackendSource): BackendSourc
 
 const saysTime = (outcome: Opened | Refused): boolean => 'backend' in outcome || isWrong(outcome)
 
-/** Shares of attempts-per-second. The helper answers what is above it with busy, whoever it is: so lanes stay below. */
+/** Shares of attempts-per-second. Above it the helper answers every login with busy, so lanes stay below. */
 const SHARES: Readonly<Record<Standing, number>> = { known: 15 / 16, new: 3 / 4, suspect: 1 / 2 }
 
 /** Begins those whose turn it is. */

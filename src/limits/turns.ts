@@ -7,7 +7,7 @@
 // Among those of a standing the addresses take turns, so that a thousand logins of one delay another by one login. A hash of a password is
 // all processor: more of them at the same time take longer each, and a login of somebody else comes after all that were begun before it.
 // So no more are begun than take PATIENCE longer than one alone; a checkpassword that waits for a directory service takes no longer
-// however many there are, and gets them all.
+// however many there are, and gets them all. One that hangs does not count after a while, so that other chains go on.
 
 /** In the order of their precedence. */
 export const STANDINGS = ['known', 'new', 'suspect'] as const
@@ -35,7 +35,9 @@ export interface Turns<T> {
   waiting: number
   /** Begun and not ended. */
   running: number
-  /** So many may run. */
+  /** Of those, the ones that have run for so long that they burn no processor. */
+  stalled: number
+  /** So many may run beside the stalled ones. */
   most: number
   taken: number
   /** Milliseconds that a login alone takes, by kind. */
@@ -52,6 +54,7 @@ export const newTurns = <T>(): Turns<T> => ({
   lines: { known: newLine(), new: newLine(), suspect: newLine() },
   waiting: 0,
   running: 0,
+  stalled: 0,
   most: FIRST,
   taken: 0,
   alone: new Map(),
@@ -90,9 +93,10 @@ export function leave<T>(turns: Turns<T>, standing: Standing, address: string, l
   return true
 }
 
-/** The next to begin: it runs from now on. `most`: no more than so many run; `may`: whether one of this standing may begin now. */
+/** The next to begin: it runs from now on. `most`: no more than so many run, the stalled ones included; `may`: whether one of this standing may begin now. */
 export function next<T>(turns: Turns<T>, most: number, may: (standing: Standing) => boolean): T | undefined {
-  if (turns.waiting === 0 || turns.running >= Math.min(most, turns.measuring ? LEAST : turns.most)) return undefined
+  if (turns.waiting === 0 || turns.running >= most) return undefined
+  if (turns.running - turns.stalled >= (turns.measuring ? LEAST : turns.most)) return undefined
   const turn = turns.taken + 1
   const first = turn % 16 === 0 ? 2 : turn % 4 === 0 ? 1 : 0
   for (let i = 0; i < STANDINGS.length; i += 1) {
@@ -129,6 +133,11 @@ export function crowdedOut<T>(turns: Turns<T>): T | undefined {
   return undefined
 }
 
+/** One more that runs is stalled, or (-1) one of them ends. */
+export function stalled<T>(turns: Turns<T>, n: 1 | -1): void {
+  turns.stalled += n
+}
+
 /** One that ran has ended, in no time that says anything. */
 export function over<T>(turns: Turns<T>): void {
   turns.running -= 1
@@ -143,7 +152,7 @@ export function answered<T>(turns: Turns<T>, kind: string, began: number, now: n
     turns.since = Number.POSITIVE_INFINITY
   }
   if (turns.measuring) {
-    if (turns.running < LEAST) turns.since = Math.min(turns.since, now)
+    if (turns.running - turns.stalled < LEAST) turns.since = Math.min(turns.since, now)
     if (began < turns.since) return
     turns.measuring = false
     turns.alone.clear()

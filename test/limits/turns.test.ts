@@ -12,6 +12,7 @@ import {
   queue,
   STANDINGS,
   type Standing,
+  stalled,
   type Turns,
 } from '../../src/limits/turns.ts'
 
@@ -28,6 +29,22 @@ function drain(turns: Turns<string>, may: (standing: Standing) => boolean = alwa
 }
 
 void describe('turns', () => {
+  void it('go on for others where a chain hangs, within the bound of all', () => {
+    const turns = newTurns<string>()
+    for (let n = 0; n < 20; n += 1) queue(turns, 'new', `192.0.2.${n}`, `hangs ${n}`)
+    let begun = 0
+    while (next(turns, 12, always) !== undefined) begun += 1
+    assert.equal(begun, 8)
+    for (let n = 0; n < 8; n += 1) stalled(turns, 1)
+    while (next(turns, 12, always) !== undefined) begun += 1
+    assert.equal(begun, 12)
+    for (let n = 0; n < 8; n += 1) {
+      stalled(turns, -1)
+      over(turns)
+    }
+    assert.deepEqual([turns.running, turns.stalled], [4, 0])
+  })
+
   void it('are taken by address: a hundred logins of one delay another by one', () => {
     const turns = newTurns<string>()
     for (let n = 0; n < 100; n += 1) queue(turns, 'new', '192.0.2.1', `many ${n}`)

@@ -79,6 +79,17 @@ void describe('turns of logins', () => {
     ])
   })
 
+  void it('are no longer taken up by logins that hang for seconds', async (t) => {
+    const host = await startHost(t)
+    host.helper.answering = undefined
+    const clients = await Promise.all(Array.from({ length: 32 }, () => from(t, host, '127.0.0.66')))
+    for (const client of clients) client.send(auth('ann', 'hangs'))
+    await until('all that may begin', async () => tried(host).length >= 8)
+    const begun = tried(host).length
+    assert.ok(begun < 32, `${begun} of 32 began in the same moment`)
+    await until('the others', () => tried(host).length === 32, { timeout: 30_000 })
+  })
+
   void it('are not kept for clients that have gone', async (t) => {
     const host = await narrowHost(t)
     host.helper.answering = undefined
