@@ -4,7 +4,7 @@
 import { err, ok, type Result } from 'neverthrow'
 import type { RpcFailure } from '../contract/daemon.ts'
 import { failure } from '../contract/failure.ts'
-import type { FleetAnswers, FleetControl, HostAnswer } from '../contract/fleet.ts'
+import type { FleetAnswers, FleetControl, FleetHandler, HostAnswer } from '../contract/fleet.ts'
 import { monotonic } from '../edge/clock.ts'
 import { randomDigits } from '../edge/random.ts'
 import { reasonOf } from './engine.ts'
@@ -39,7 +39,8 @@ export async function ask(state: State, question: Question): Promise<Result<Flee
     asked.set(id, { missing, answers, done: resolve })
   })
   try {
-    await send(state, id, question)
+    const at = await send(state, id, question)
+    state.seen = Math.max(state.seen, at)
     if (missing.size > 0) await answered
   } catch (error) {
     return err(failure('timeout', 'fleet-away', `the engine of the fleet: ${reasonOf(error)}; ask each host`))
@@ -54,13 +55,14 @@ export async function ask(state: State, question: Question): Promise<Result<Flee
 const notThere = ({ config, at }: State): RpcFailure =>
   failure('timeout', 'fleet-away', `the engine of the fleet, ${config.engine.text}, is ${at}`, { state: at })
 
-async function send(state: State, id: string, { method, params, kept }: Question): Promise<void> {
+/** Answers when it was given, if it is kept, by the engine's clock; else 0. */
+async function send(state: State, id: string, { method, params, kept }: Question): Promise<number> {
   const { config, instance, engine, sharing, parts } = state
   const names = namesOf(config)
   const text = JSON.stringify(['ask', config.name, instance, id, method, params])
   if (kept === undefined) {
     await engine.tell(names.all, text)
-    return
+    return 0
   }
   const at = Math.round(parts.now() + sharing.ahead)
   const left = kept.ends === undefined ? undefined : kept.ends - Date.now()
@@ -72,6 +74,16 @@ async function send(state: State, id: string, { method, params, kept }: Question
     ...(left === undefined ? {} : { ends: at + left }),
   }
   await engine.keep(names.orders, kept.name, JSON.stringify(order), KEPT_MILLISECONDS, text)
+  return at
+}
+
+/** Undefined: there is none. Another version may ask for what this one does not know, as if this host were not there. */
+async function answerTo(handler: FleetHandler | undefined, method: string, params: unknown) {
+  try {
+    return await handler?.(method, params)
+  } catch {
+    return undefined
+  }
 }
 
 /** Another host asks. */
@@ -82,10 +94,7 @@ export async function hearQuestion(state: State, [from, id, method, params]: rea
   if (handler === undefined || parts.isHanding()) return
   // While it joins, what it has missed is still to be read.
   if (isJoined(state)) state.seen = Math.max(state.seen, Math.round(parts.now() + state.sharing.ahead))
-  // Another version may ask for what this one does not know: it gets no answer, as from a host that is not there.
-  const answer = await Promise.resolve()
-    .then(() => handler(method, params))
-    .catch(() => undefined)
+  const answer = await answerTo(handler, method, params)
   if (answer === undefined) return
   const text = JSON.stringify(['answer', config.name, instance, id, answer])
   await engine.tell(namesOf(config).to(from), text).catch(() => undefined)
@@ -99,7 +108,7 @@ export function hearAnswer({ asked }: State, host: string, [id, answer]: readonl
   if (question.missing.size === 0) question.done()
 }
 
-/** Orders that were given while this host was away, the oldest first. */
+/** Orders that were given while this host was away, the oldest first; among them one of its own whose taking it has not heard of. */
 export async function loadOrders(state: State): Promise<void> {
   const { engine, config, parts, sharing } = state
   const { orders } = namesOf(config)
@@ -111,12 +120,12 @@ export async function loadOrders(state: State): Promise<void> {
     const order = orderOf(text)
     const isOver = order === undefined || now - order.at > KEPT_MILLISECONDS || (order.ends ?? now + 1) <= now
     if (isOver) over.push(name)
-    else if (order.at > state.seen && order.host !== config.name) found.push(order)
+    else if (order.at > state.seen) found.push(order)
   }
   if (over.length > 0) await engine.drop(orders, over)
   for (const { method, params, ends, at } of found.toSorted((a, b) => a.at - b.at)) {
     state.seen = Math.max(state.seen, at)
-    await handler?.(method, ends === undefined ? params : { ...params, ttl: (ends - now) / 1000 })
+    await answerTo(handler, method, ends === undefined ? params : { ...params, ttl: (ends - now) / 1000 })
   }
 }
 

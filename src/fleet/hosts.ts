@@ -1,6 +1,7 @@
 // Which hosts there are: each says twice a second that it is here, to those who listen and to those who come later.
 
 import { monotonic } from '../edge/clock.ts'
+import { useHosts } from '../limits/room.ts'
 import { type HostFacts, isHere, type Member, namesOf, type State } from './state.ts'
 
 export const BEAT_MILLISECONDS = 500
@@ -38,10 +39,12 @@ export function meet({ members }: State, member: Member): void {
 }
 
 /** Who is here now. */
-export function lookAround({ members, sharing }: State): void {
+export function lookAround({ members, parts, sharing }: State): void {
   const now = monotonic()
   const here = [...members.values()].filter((one) => isHere(one, now)).map(({ name }) => name)
   sharing.hosts = new Set(here)
+  // Before a lane allows what now has to be left to others.
+  if (parts.limiter.room !== undefined) useHosts(parts.limiter.room, here.length)
 }
 
 /** Those that the engine knows of. */

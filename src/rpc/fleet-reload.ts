@@ -4,6 +4,7 @@
 //                 publish ──> all        kept in the engine: a host that was away follows when it is back, or says that it differs
 
 import { err, ok, type Result } from 'neverthrow'
+import { z } from 'zod'
 import type { Apply, PreparedPublication, Published } from '../contract/configuration.ts'
 import type { Daemon, RpcFailure } from '../contract/daemon.ts'
 import { failure, wireError } from '../contract/failure.ts'
@@ -22,13 +23,18 @@ export interface FleetReload {
 }
 
 /** What the asking host tells the others. */
-interface Order {
-  readonly id: string
-  readonly common: string
-  readonly how: FleetReload
+export const ORDER = z.object({
+  id: z.string(),
+  common: z.string(),
+  how: z.object({
+    apply: z.enum(['new-sessions', 'next-transaction']),
+    only: z.array(z.string()).readonly().exactOptional(),
+    reason: z.string().exactOptional(),
+  }),
   /** How long a host holds its turn. */
-  readonly seconds: number
-}
+  seconds: z.number(),
+})
+type Order = z.output<typeof ORDER>
 
 type Answered = Omit<HostAnswer, 'host'>
 
@@ -119,8 +125,8 @@ const NOTHING: Answered = { result: {} }
 const refusedBy = (reason: RpcFailure): Answered => ({ error: wireError(wireFailure(reason)) })
 
 /** Resolves when it is prepared; then the turn is held until it is decided. */
-export function prepareHere(context: Context, holding: Map<string, Holding>, params: unknown): Promise<Answered> {
-  const { id, how, seconds } = params as Order
+export function prepareHere(context: Context, holding: Map<string, Holding>, order: Order): Promise<Answered> {
+  const { id, how, seconds } = order
   return new Promise((resolve) => {
     const held = context.inTurn(async (): Promise<Result<undefined, RpcFailure>> => {
       const prepared = await context.daemon.config.prepare(orderFrom(how))
@@ -167,9 +173,8 @@ async function decided(
 export async function publishHere(
   context: Context,
   holding: ReadonlyMap<string, Holding>,
-  params: unknown,
+  { id, common }: Order,
 ): Promise<Answered> {
-  const { id, common } = params as Order
   const held = holding.get(id)
   if (held !== undefined) {
     held.decide('publish')
@@ -183,7 +188,7 @@ export async function publishHere(
   return { result: { generation: current.generation, sha256: current.sha256 } }
 }
 
-export function forgetHere(holding: ReadonlyMap<string, Holding>, params: unknown): Answered {
-  holding.get((params as Order).id)?.decide('forget')
+export function forgetHere(holding: ReadonlyMap<string, Holding>, { id }: Order): Answered {
+  holding.get(id)?.decide('forget')
   return NOTHING
 }

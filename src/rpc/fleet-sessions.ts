@@ -1,12 +1,27 @@
 // The sessions of all hosts of a fleet as one list. Their ids begin with the name of their host: `mx1/1.2f`.
 
 import { err, ok, type Result } from 'neverthrow'
+import { z } from 'zod'
 import type { Daemon, RpcFailure, SessionAnswer } from '../contract/daemon.ts'
 import { mergePages, type SessionFilter, type SessionQuery } from '../contract/pages.ts'
 import { onFleet } from './on-fleet.ts'
 
 /** What other hosts ask for. */
 export const QUERY = 'session.query'
+
+/** A question as querySessions asks it; what else is in it, lanes look at. */
+export const ASKED_QUERY = z.custom<SessionQuery>(
+  (query) =>
+    z
+      .looseObject({
+        filter: z.looseObject({}),
+        sort: z.string(),
+        descending: z.boolean(),
+        limit: z.number(),
+        now: z.number(),
+      })
+      .safeParse(query).success,
+)
 
 const split = (id: string): readonly [host: string, id: string] => {
   const at = id.indexOf('/')

@@ -1,12 +1,12 @@
 // A method on every host of the fleet: what others ask of this one, and what this one asks of the others.
 
+import type { z } from 'zod'
 import { failure, wireError } from '../contract/failure.ts'
 import type { FleetHandler } from '../contract/fleet.ts'
-import type { SessionQuery } from '../contract/pages.ts'
 import type { Context } from './context.ts'
 import { answerOf } from './dispatch.ts'
-import { FORGET, forgetHere, type Holding, PREPARE, PUBLISH, prepareHere, publishHere } from './fleet-reload.ts'
-import { partHere, QUERY } from './fleet-sessions.ts'
+import { FORGET, forgetHere, type Holding, ORDER, PREPARE, PUBLISH, prepareHere, publishHere } from './fleet-reload.ts'
+import { ASKED_QUERY, partHere, QUERY } from './fleet-sessions.ts'
 import { METHOD_MAP, type MethodName } from './methods.ts'
 import type { Client } from './streams.ts'
 
@@ -33,14 +33,23 @@ const OTHER_HOST: Client = {
 
 export function fleetHandler(context: Context): FleetHandler {
   const holding = new Map<string, Holding>()
-  const own: Readonly<Record<string, FleetHandler>> = {
-    [QUERY]: async (_name, params) => ({ result: await partHere(context.daemon, params as SessionQuery) }),
-    [PREPARE]: (_name, params) => prepareHere(context, holding, params),
-    [PUBLISH]: (_name, params) => publishHere(context, holding, params),
-    [FORGET]: async (_name, params) => forgetHere(holding, params),
-  }
-  return (name, params) => (own[name] ?? asked(context))(name, params)
+  const own: ReadonlyMap<string, FleetHandler> = new Map([
+    [QUERY, understood(ASKED_QUERY, async (query) => ({ result: await partHere(context.daemon, query) }))],
+    [PREPARE, understood(ORDER, (order) => prepareHere(context, holding, order))],
+    [PUBLISH, understood(ORDER, (order) => publishHere(context, holding, order))],
+    [FORGET, understood(ORDER, async (order) => forgetHere(holding, order))],
+  ])
+  return (name, params) => (own.get(name) ?? asked(context))(name, params)
 }
+
+/** The other host may have another version. */
+const understood =
+  <T>(schema: z.ZodType<T>, answer: (params: T) => ReturnType<FleetHandler>): FleetHandler =>
+  async (name, params) => {
+    const read = schema.safeParse(params)
+    if (read.success) return answer(read.data)
+    return { error: wireError(failure('invalid-params', 'invalid-params', `this version does not understand ${name}`)) }
+  }
 
 /** A method of the table, as it is asked on the control socket. */
 const asked =

@@ -71,17 +71,21 @@ export function fleetOf(
   audience: Audience,
   limits: LimitsService,
   isHanding: () => boolean,
+  seen: number,
 ): FleetService {
-  const fleet = createFleetService({
-    limiter: limits.limiter,
-    now: limits.now,
-    log: (level, event, fields) => log(audience, level, event, fields),
-    facts() {
-      const { generation, sha256, texts } = publishing.current
-      return { version: VERSION, generation, sha256, common: commonHashOf(texts) }
+  const fleet = createFleetService(
+    {
+      limiter: limits.limiter,
+      now: limits.now,
+      log: (level, event, fields) => log(audience, level, event, fields),
+      facts() {
+        const { generation, sha256, texts } = publishing.current
+        return { version: VERSION, generation, sha256, common: commonHashOf(texts) }
+      },
+      isHanding,
     },
-    isHanding,
-  })
+    seen,
+  )
   limits.onCounted = fleet.counted
   fleet.use(publishing.current.config.fleet)
   return fleet

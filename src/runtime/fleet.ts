@@ -12,6 +12,10 @@ export interface FleetService extends FleetControl {
   readonly use: (config: FleetConfig | undefined) => void
   /** The limiter has counted. */
   readonly counted: () => void
+  /** Of the orders that others gave: the time of the latest. */
+  readonly seen: () => number
+  /** As the runtime knew it that served before. */
+  readonly takeOver: (seen: number) => void
   readonly stop: () => void
 }
 
@@ -21,17 +25,18 @@ const load = async () =>
 
 const NO_FLEET = failure('wrong-state', 'no-fleet', 'this host is in no fleet: there is no control/fleet')
 
-export function createFleetService(parts: Omit<FleetParts, 'handler'>): FleetService {
+/** `seen`: as the runtime before had it. */
+export function createFleetService(parts: Omit<FleetParts, 'handler'>, seen = 0): FleetService {
   let config: FleetConfig | undefined
   let fleet: Fleet | undefined
   let handler: FleetHandler | undefined
   /** Why there is none, where there should be. */
   let trouble: FleetState | undefined
   let version = 0
-  let seen = 0
+  let last = seen
 
   function end(): void {
-    seen = fleet?.seen() ?? seen
+    last = fleet?.seen() ?? last
     fleet?.stop()
     fleet = undefined
     trouble = undefined
@@ -43,7 +48,7 @@ export function createFleetService(parts: Omit<FleetParts, 'handler'>): FleetSer
     const { createFleet: create } = await load()
     const secrets = readFleetSecrets(wanted)
     if (mine !== version) return
-    if (secrets.isOk()) fleet = create({ ...parts, handler: () => handler }, wanted, secrets.value, seen)
+    if (secrets.isOk()) fleet = create({ ...parts, handler: () => handler }, wanted, secrets.value, last)
     else trouble = unreadable(wanted, describeError(secrets.error[0]))
     if (trouble !== undefined)
       parts.log('warn', 'fleet-lost', { name: wanted.name, state: 'wrong', message: trouble.message })
@@ -60,6 +65,10 @@ export function createFleetService(parts: Omit<FleetParts, 'handler'>): FleetSer
       follow()
     },
     counted: () => fleet?.counted(),
+    seen: () => fleet?.seen() ?? last,
+    takeOver(before) {
+      last = Math.max(last, before)
+    },
     stop: end,
     state: () => fleet?.state() ?? trouble,
     ask: (question) => fleet?.ask(question) ?? err(NO_FLEET),

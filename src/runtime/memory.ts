@@ -36,6 +36,8 @@ export interface Memory {
   readonly overrides: readonly KeptOverride[]
   /** Lanes that died, by place. */
   readonly deaths: ReadonlyMap<number, number>
+  /** Of the orders of a fleet, the time of the latest that was carried out or can be missed; 0: none. */
+  readonly seen: number
 }
 
 export const NOTHING_KEPT: Memory = {
@@ -46,6 +48,7 @@ export const NOTHING_KEPT: Memory = {
   draining: false,
   overrides: [],
   deaths: new Map(),
+  seen: 0,
 }
 
 /** Of the text. A greater one belongs to a later acceptd. */
@@ -65,6 +68,7 @@ interface StoredText {
   readonly draining: boolean
   readonly overrides: readonly KeptOverride[]
   readonly deaths: readonly (readonly [place: number, deaths: number])[]
+  readonly seen?: number
 }
 
 /** By the texts of a generation, which never change. */
@@ -95,6 +99,7 @@ export function contentOf(memory: Memory): Content {
     draining: memory.draining,
     overrides: memory.overrides,
     deaths: [...memory.deaths],
+    seen: memory.seen,
   }
   return { text: `${JSON.stringify(stored, undefined, 1)}\n`, files }
 }
@@ -158,6 +163,7 @@ function read(text: string, file: Left['file']): Recalled {
     draining: the(rest.draining, isBoolean),
     overrides: rest.overrides.map(overrideOf),
     deaths: new Map(rest.deaths.map(([place, deaths]) => [the(place, isNumber), the(deaths, isNumber)])),
+    seen: optional(rest.seen, isNumber) ?? 0,
   }
   return { memory, troubles }
 }

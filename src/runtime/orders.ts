@@ -36,7 +36,7 @@ export function follow(orders: Orders, { current }: Publishing, memory: Memory):
   orders.overrides = memory.overrides
 }
 
-export const memoryOf = ({ kept, current }: Publishing, orders: Orders, { deaths }: Crew): Memory => ({
+export const memoryOf = ({ kept, current }: Publishing, orders: Orders, { deaths }: Crew, seen: number): Memory => ({
   generations: kept,
   blocks: orders.blocked,
   pauses: new Map(
@@ -49,6 +49,7 @@ export const memoryOf = ({ kept, current }: Publishing, orders: Orders, { deaths
   draining: orders.refusing,
   overrides: orders.overrides,
   deaths,
+  seen,
 })
 
 export const levelsInForce = ({ current }: Publishing, { levels }: Orders): LogLevels => ({

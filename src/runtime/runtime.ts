@@ -147,7 +147,7 @@ export async function startRuntime(
   acceptd: AcceptdChannel | undefined = channelToAcceptd(),
 ): Promise<Result<Runtime, Findings>> {
   const began = monotonic()
-  const kept = () => memoryOf(publishing, orders, crew)
+  const kept = () => memoryOf(publishing, orders, crew, fleet.seen())
   const store = openStore(
     options.state,
     () => contentOf(kept()),
@@ -168,7 +168,7 @@ export async function startRuntime(
     if (!crew.standby && !succession.isHanding()) void store.save()
   }
   const limits = createLimits(publishing.current.config.limits, memory.overrides)
-  const fleet = fleetOf(publishing, audience, limits, () => succession.isHanding())
+  const fleet = fleetOf(publishing, audience, limits, () => succession.isHanding(), memory.seen)
   const capabilities = capabilitiesOf(options, publishing, audience, (lines) => void askLanes(crew, 'probed', lines))
   const parts = { publishing, audience, orders, certificates, capabilities, limits, fleet, save }
   const { crew, formers } = crewOf({ ...parts, options, watch, threads, acceptd })

@@ -2,7 +2,7 @@
 // itself, and recovers by itself.
 import assert from 'node:assert/strict'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { connect, createServer, type Socket } from 'node:net'
+import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it, type TestContext } from 'node:test'
@@ -11,6 +11,7 @@ import type { StreamEnd } from '../support/fake-helper.ts'
 import { type Host, startHost } from '../support/host.ts'
 import { call } from './daemon.ts'
 import { type Engine, engineIn, PASSWORD_OF_ENGINE } from './fleet.ts'
+import { type Way, wayTo } from './fleet-way.ts'
 import { until } from './processes.ts'
 
 let directory: string
@@ -25,57 +26,6 @@ after(async () => {
   rmSync(directory, { recursive: true, force: true })
 })
 
-/** The connection of one host to the engine. */
-interface Way {
-  readonly port: number
-  /** Milliseconds by which incoming data is delayed. */
-  delay: number
-  /** Nothing passes any more, without notice; or passes again. */
-  readonly cut: (isCut: boolean) => void
-}
-
-/** Resolves when it has been asked this many times, at this interval in milliseconds. */
-function turns(count: number, every: number): Promise<void> {
-  let left = count
-  const isOver = () => {
-    left -= 1
-    return left <= 0
-  }
-  return until('its turn', isOver, { every })
-}
-
-async function wayTo(t: TestContext, port: number): Promise<Way> {
-  const sockets = new Set<Socket>()
-  let isCut = false
-  const way = { port: 0, delay: 0 }
-  const carry = (from: Socket, to: Socket) => {
-    sockets.add(from)
-    from.on('error', () => undefined).on('close', () => to.destroy())
-    from.on('data', (bytes: Buffer) => {
-      if (isCut) return
-      if (way.delay > 0) void turns(2, way.delay).then(() => to.write(bytes))
-      else to.write(bytes)
-    })
-  }
-  const server = createServer((host) => {
-    const engineSide = connect(port, '127.0.0.1')
-    carry(host, engineSide)
-    carry(engineSide, host)
-  })
-  t.after(() => {
-    server.close()
-    for (const socket of sockets) socket.destroy()
-  })
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const at = server.address()
-  way.port = typeof at === 'object' && at !== null ? at.port : 0
-  return Object.assign(way, {
-    cut: (wanted: boolean) => {
-      isCut = wanted
-    },
-  })
-}
-
 /** Sends it to the engine, and waits until it has been done. */
 async function say(...words: readonly string[]): Promise<void> {
   const socket = connect(engine.port, '127.0.0.1')
@@ -86,6 +36,26 @@ async function say(...words: readonly string[]): Promise<void> {
   socket.write(`AUTH "${PASSWORD_OF_ENGINE}"\r\n${words.join(' ')}\r\n`)
   await until('the engine to do it', () => heard === '+OK\r\n+OK\r\n', { show: () => heard })
   socket.destroy()
+}
+
+/** One command to the engine, whatever it answers. */
+async function engineDoes(...words: readonly string[]): Promise<void> {
+  const socket = connect(engine.port, '127.0.0.1')
+  let heard = ''
+  socket.setEncoding('latin1').on('data', (text: string) => {
+    heard += text
+  })
+  const bulk = words.map((word) => `$${Buffer.byteLength(word)}\r\n${word}\r\n`).join('')
+  socket.write(`AUTH "${PASSWORD_OF_ENGINE}"\r\n*${words.length}\r\n${bulk}`)
+  await until('the engine to do it', () => /^\+OK\r\n:\d+\r\n$/.test(heard), { show: () => heard })
+  socket.destroy()
+}
+
+const blockedOn = async (member: Member): Promise<readonly string[]> => {
+  const { users } = (await member.call('user.list')) as {
+    readonly users: readonly { readonly user: string; readonly blocked?: unknown }[]
+  }
+  return users.filter(({ blocked }) => blocked !== undefined).map(({ user }) => user)
 }
 
 interface Member {
@@ -368,6 +338,42 @@ void describe('hosts of a fleet', () => {
     await together([again, two])
     assert.deepEqual([await usedOn(again), await usedOn(two)], [60, 60])
     assert.equal(await mailUntilRefused(again, await again.host.login('ann'), 10), 40)
+  })
+
+  void it('do not repeat what a fleet ordered before they start again', async (t) => {
+    const members = await fleetOf(t, '')
+    const [one, two] = members
+    assert.ok(one && two)
+    await one.call('user.block', { user: 'ann', fleet: true })
+    await until('the other to block', async () => (await blockedOn(two)).length === 1)
+    await two.call('user.unblock', { user: 'ann' })
+    await two.end()
+    const again = await served(t, 'mx2', two.way, await startHost(t, { directory: two.host.directory }))
+    await together([one, again])
+    assert.deepEqual([await blockedOn(one), await blockedOn(again)], [['ann'], []])
+  })
+
+  void it('take no harm from questions and orders that they do not understand', async (t) => {
+    const members = await fleetOf(t, '')
+    const [one, two] = members
+    assert.ok(one && two)
+    const prefix = `test${fleets}`
+    const order = JSON.stringify({ at: Date.now() + 1000, host: 'mx9', method: 'reload.prepare', params: {} })
+    await engineDoes('HSET', `${prefix}:orders`, 'strange', order)
+    for (const [method, params] of [
+      ['session.query', null],
+      ['session.query', {}],
+      ['reload.prepare', null],
+      ['__proto__', {}],
+      ['no.such', []],
+    ])
+      await engineDoes('PUBLISH', `${prefix}:all`, JSON.stringify(['ask', 'mx9', '0', '1', method, params]))
+    two.way.cut(true)
+    await until('it to be missed', async () => (await fleetHealth(one)).detail.includes('away: mx2'))
+    two.way.cut(false)
+    await together(members)
+    await one.call('user.block', { user: 'bob', fleet: true })
+    await until('the block on both', async () => (await blockedOn(two)).length === 1)
   })
 
   void it('report that another one has their name, for as long as it has', async (t) => {
