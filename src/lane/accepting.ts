@@ -120,7 +120,7 @@ function turnAway(lane: Lane, { socket, id, settings, peer }: Arrival, refusal: 
   const { refused: why, status = '4.3.2', limit, gone, forGood } = refusal
   lane.counters.refusedBecause(settings.listener, limit === undefined ? why : `limit ${limit}`)
   lane.reporter.event('limit', 'refused', undefined, { why, listener: settings.listener, ip: peer.ip, limit })
-  forgetTicket(lane, id)
+  lane.limits.tell(['ended', id])
   publishUse(lane)
   if (gone) return
   const text = forGood ? never(settings.dialogue, '5.7.1', why) : notNow(settings.dialogue, status, why)
@@ -147,12 +147,6 @@ function begin(lane: Lane, host: SessionHost, arrival: Arrival): void {
   if (lane.stopping === 'stop') shutDown(lane, session, 'service shutting down')
 }
 
-/** It may be counted somewhere. */
-function forgetTicket(lane: Lane, id: number): void {
-  const { door, login } = lane.generations.published().asks
-  if (door || login) lane.limits.tell(['ended', id])
-}
-
 /** RFC 1939 section 7: different at each greeting. RFC 2195 section 2: nobody can know it before. */
 function timestampOf(
   lane: Lane,
@@ -170,7 +164,7 @@ export function sessionEnded(lane: Lane, session: ClientSession, why: Why): void
   lane.asking.delete(session)
   if (!lane.sessions.delete(session.id)) return
   lane.beforeLogin.delete(session)
-  forgetTicket(lane, session.id)
+  lane.limits.tell(['ended', session.id])
   if (session.login.accepted !== undefined) lane.serving -= 1
   // A backend that was cut off may be busy with something that is not its input.
   if (session.login.accepted !== undefined && ENDINGS[why].cut) lane.reporter.kill(session)

@@ -87,6 +87,35 @@ function createOutbox(tell: (message: FromLane) => void) {
   }
 }
 
+/** Those that the service may count: of nobody else it is told what becomes of them. */
+class Clients {
+  private readonly room: LaneRoom
+  private readonly counted = new Set<number>()
+
+  constructor(room: LaneRoom) {
+    this.room = room
+  }
+
+  asked(frame: Said): Said {
+    const [tag, ticket] = frame
+    if (tag === 'enter' || tag === 'login') this.counted.add(ticket)
+    return frame
+  }
+
+  /** Gives back in the room; false: the service does not count it. */
+  said([tag, ticket]: Said): boolean {
+    if (tag === 'octets') return true
+    if (!this.counted.has(ticket)) return false
+    if (tag === 'passed') this.room.passed(ticket)
+    else if (tag === 'neither') this.room.neither(ticket, false)
+    else if (tag === 'ended') {
+      this.room.ended(ticket)
+      this.counted.delete(ticket)
+    }
+    return true
+  }
+}
+
 export function createLaneLimits(
   tell: (message: FromLane) => void,
   reporter: Reporter,
@@ -94,6 +123,7 @@ export function createLaneLimits(
   room: LaneRoom,
 ): LaneLimits {
   const waiting = new Map<number, Asked>()
+  const clients = new Clients(room)
   const refusals = newExpiring<Refused>(REMEMBERED)
   const outbox = createOutbox(tell)
   let next = 1
@@ -104,7 +134,7 @@ export function createLaneLimits(
     const n = next
     next += 1
     waiting.set(n, { at: monotonic(), key, decide })
-    outbox.now(frame(n))
+    outbox.now(clients.asked(frame(n)))
     watch(PATIENCE_MILLISECONDS)
   }
 
@@ -137,17 +167,13 @@ export function createLaneLimits(
     askOr(places, frame, key, decide) {
       if (places === undefined) ask(frame, key, decide)
       else {
-        outbox.later(['alone', room.process, places, frame(0)])
+        outbox.later(['alone', room.process, places, clients.asked(frame(0))])
         decide(GRANTED)
       }
     },
     room,
     tell(frame) {
-      const [tag, ticket] = frame
-      if (tag === 'passed') room.passed(ticket)
-      else if (tag === 'neither') room.neither(ticket, false)
-      else if (tag === 'ended') room.ended(ticket)
-      outbox.later(frame)
+      if (clients.said(frame)) outbox.later(frame)
     },
     hear(answers) {
       if (silent) reporter.log('info', 'limits-answer', {})
@@ -220,7 +246,12 @@ export const isWrong = (outcome: Opened | NotOpened): boolean =>
 /** Asks the source when the limits say so, and keeps its answer to a wrong password as long as they say. Nothing but a timer waits. */
 export const withinLimits = (lane: Lane, session: ClientSession, source: BackendSource): BackendSource => ({
   open(login, done) {
-    if (login.kind === 'guest' || !lane.generations.published().asks.login) return source.open(login, done)
+    if (login.kind === 'guest') return source.open(login, done)
+    if (!lane.generations.published().asks.login)
+      return source.open(login, (outcome) => {
+        if ('backend' in outcome) lane.limits.tell(['passed', session.id])
+        done(outcome)
+      })
     return new LimitedLogin(lane, session, source, login, done).giveUp
   },
 })

@@ -42,11 +42,11 @@ export function describe(lane: Lane, session: ClientSession, client: ProxiedClie
     if (lane.traces.length > 0) follow(lane, session)
     lane.stages.post(session, [TAG.described, session.id])
   }
+  lane.limits.tell(['ended', session.id])
   if (!asks.door) {
     goOn()
     return
   }
-  lane.limits.tell(['ended', session.id])
   askDoor(lane, session.id, peer.ip, session.settings.listener, (refusal) => {
     if (session.streams.closing) lane.limits.tell(['ended', session.id])
     else if (refusal === undefined) goOn()

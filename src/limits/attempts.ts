@@ -15,6 +15,7 @@ import {
   type Client,
   count,
   countIn,
+  type Decider,
   forgetCount,
   full,
   inAll,
@@ -41,31 +42,31 @@ function resolve({ pending, room, sharing }: Limiter, { reserved }: Attempt, bac
   }
 }
 
-/** `alone`: the lane has seen that there is room, and goes on. */
 export function login(
   limiter: Limiter,
   client: Client,
   who: Who,
   hash: string,
   now: number,
-  alone = false,
+  by: Decider = 'service',
 ): LimitsVerdict {
   settle(limiter, client, true)
   const { limits } = limiter
   const sessions = appliedTo(limits, 'sessions', who).filter(byUser)
   const failures = appliedTo(limits, 'failed-logins', who)
   const logins = appliedTo(limits, 'logins', who)
-  const refused = alone
-    ? undefined
-    : (banned(limiter, who, now) ?? full(limiter, [...sessions, ...logins, ...failures], now))
+  const refused =
+    by !== 'service'
+      ? undefined
+      : (banned(limiter, who, now) ?? full(limiter, [...sessions, ...logins, ...failures], now))
   if (refused !== undefined) return refused
-  countIn(limiter, [...logins, ...sessions], now, alone)
+  countIn(limiter, [...logins, ...sessions], now, by)
   // A login counts as failed until it has not: many at the same time are not more guesses than one after the other.
   const fresh = failures.filter((one) => !isRepeat(limiter, one, hash, now))
-  client.login = { hash, reserved: countIn(limiter, fresh, now, alone), before: client.who }
+  client.login = { hash, reserved: countIn(limiter, fresh, now, by), before: client.who }
   for (const one of client.login.reserved) count(limiter.pending, pendingKey(one), 1)
   client.who = who
-  recount(limiter, client, alone)
+  recount(limiter, client, by)
   return { wait: waitOf(limiter, failures, now) }
 }
 
@@ -127,9 +128,17 @@ export function settle(limiter: Limiter, client: Client | undefined, back: boole
 }
 
 export function passed(limiter: Limiter, client: Client | undefined): void {
-  if (client?.login === undefined) return
-  resolve(limiter, client.login, true)
-  for (const one of appliedTo(limiter.limits, 'failed-logins', client.who)) {
+  if (client === undefined) return
+  client.beforeLogin = false
+  // Nobody had asked about it while no line counted logins.
+  if (client.login !== undefined) forgiven(limiter, client.login, client.who)
+  client.login = undefined
+  recount(limiter, client)
+}
+
+function forgiven(limiter: Limiter, attempt: Attempt, who: Who): void {
+  resolve(limiter, attempt, true)
+  for (const one of appliedTo(limiter.limits, 'failed-logins', who)) {
     if (one.limit.rate.kind !== 'delay' || one.limit.scope !== 'address') continue
     const id = windowId(one.limit)
     if (foreign(limiter.sharing, windowKey(id, one.subject)) > 0)
@@ -137,7 +146,4 @@ export function passed(limiter: Limiter, client: Client | undefined): void {
     forgetCount(limiter, id, one.subject)
     limiter.waits.values.delete(banKey(one))
   }
-  client.login = undefined
-  client.beforeLogin = false
-  recount(limiter, client)
 }

@@ -16,6 +16,7 @@ import {
   clientOf,
   clientsOf,
   countIn,
+  type Decider,
   full,
   type Limiter,
   MOST_SUBJECTS,
@@ -47,27 +48,27 @@ export function useLimits(limiter: Limiter, published: Limits): void {
 
 /** Carries out what a lane says; undefined: it is no question. `now` in milliseconds of the monotonic clock. */
 export function receive(limiter: Limiter, lane: string, frame: LimitsFrame, now: number): LimitsVerdict | undefined {
-  if (frame[0] !== 'alone') return carryOut(limiter, lane, frame, now, false)
+  if (frame[0] !== 'alone') return carryOut(limiter, lane, frame, now, 'service')
   const [, process, places, said] = frame
   const { room } = limiter
-  if (room?.process === process) told(room, places)
-  carryOut(limiter, lane, said, now, true)
+  const isHere = room?.process === process
+  if (isHere) told(room, places)
+  carryOut(limiter, lane, said, now, isHere ? 'lane' : 'former')
   return undefined
 }
 
-/** `alone`: the lane has seen that there is room, and does not wait for an answer. */
-function carryOut(limiter: Limiter, lane: string, frame: Said, now: number, alone: boolean): LimitsVerdict | undefined {
+function carryOut(limiter: Limiter, lane: string, frame: Said, now: number, by: Decider): LimitsVerdict | undefined {
   const [tag, ticket] = frame
   if (limiter.sharing !== undefined) limiter.sharing.now = now
   switch (tag) {
     case 'enter':
-      return counted(limiter, enter(limiter, clientsOf(limiter, lane), ticket, frame[3], now, alone))
+      return counted(limiter, enter(limiter, clientsOf(limiter, lane), ticket, frame[3], now, by))
     case 'login':
-      return counted(limiter, login(limiter, clientOf(limiter, lane, ticket, frame[3]), frame[3], frame[4], now, alone))
+      return counted(limiter, login(limiter, clientOf(limiter, lane, ticket, frame[3]), frame[3], frame[4], now, by))
     case 'failed':
       return failed(limiter, clientsOf(limiter, lane).get(ticket), now)
     case 'use':
-      return counted(limiter, use(limiter, frame[3], frame[4], now, alone))
+      return counted(limiter, use(limiter, frame[3], frame[4], now, by))
     case 'passed':
       passed(limiter, clientsOf(limiter, lane).get(ticket))
       return undefined
@@ -126,23 +127,23 @@ function enter(
   ticket: number,
   who: Who,
   now: number,
-  alone: boolean,
+  by: Decider,
 ): LimitsVerdict {
   const applied = [...appliedTo(limiter.limits, 'sessions', who), ...appliedTo(limiter.limits, 'before-login', who)]
-  const refused = alone ? undefined : (banned(limiter, who, now) ?? full(limiter, applied, now))
+  const refused = by !== 'service' ? undefined : (banned(limiter, who, now) ?? full(limiter, applied, now))
   if (refused !== undefined) return refused
-  countIn(limiter, applied, now, alone)
+  countIn(limiter, applied, now, by)
   const client: Client = { who, beforeLogin: true, keys: [], alone: [], login: undefined }
   clients.set(ticket, client)
-  recount(limiter, client, alone)
+  recount(limiter, client, by)
   return GRANTED
 }
 
-function use(limiter: Limiter, who: Who, what: Used, now: number, alone: boolean): LimitsVerdict {
+function use(limiter: Limiter, who: Who, what: Used, now: number, by: Decider): LimitsVerdict {
   const applied = appliedTo(limiter.limits, what, who)
   const octets = what === 'messages' ? appliedTo(limiter.limits, 'octets', who) : []
-  const refused = alone ? undefined : full(limiter, [...applied, ...octets], now)
+  const refused = by !== 'service' ? undefined : full(limiter, [...applied, ...octets], now)
   if (refused !== undefined) return refused
-  countIn(limiter, applied, now, alone)
+  countIn(limiter, applied, now, by)
   return GRANTED
 }

@@ -4,7 +4,7 @@ import { keep } from './expiring.ts'
 import { forgiveHere } from './report.ts'
 import { windowId } from './room.ts'
 import { type News, shareOf, type Told, windowOf } from './sharing.ts'
-import { banKey, forgetCount, type Limiter, marked, windowsOf } from './table.ts'
+import { banKey, fillRoom, forgetCount, type Limiter, marked, windowsOf } from './table.ts'
 import { addTo, PARTS } from './windows.ts'
 
 /** Nothing of it is told any further; what is no news of a fleet is left alone. */
@@ -38,6 +38,7 @@ export function adoptCount(limiter: Limiter, key: string, told: Told, now: numbe
     const age = newest - (told.part - i)
     if (n > 0 && age >= 0 && age <= PARTS) addTo(windows, found.subject, n, now - age * length)
   }
+  fillRoom(limiter, windowId(limit), found.subject, now)
   const share = shareOf(sharing, key)
   if (share !== undefined) sharing.changed.add(share)
 }

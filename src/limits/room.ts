@@ -1,5 +1,5 @@
-// Room that a lane can see for itself, in memory that all threads share: where a line is less than half full, whoever it counts, a lane goes
-// on by itself and tells the service actor afterwards; everywhere else it asks. Nothing here refuses anybody.
+// How full each limit is at most, in memory that all threads share. Where a limit is less than half full, a lane allows what a client wants by
+// itself and tells the service actor afterwards; everywhere else it asks. Nothing here refuses anybody.
 //
 //   a cell holds how much is taken by all subjects that hash to it: never less than one of them has taken
 //   a window's cells are three planes, by its number modulo three: this window, the one before, and the next, which is empty
@@ -74,8 +74,21 @@ function placeBefore(place: number): number {
   return plane % PLANES === 0 ? place + (PLANES - 1) * CELLS : place - CELLS
 }
 
+/** `n` below zero gives back; a cell that a lane's death has emptied stays at zero. */
 export function change({ cells }: Room, places: Places, n: number): void {
-  for (const place of places) Atomics.add(cells, place, n)
+  for (const place of places) {
+    if (n >= 0) Atomics.add(cells, place, n)
+    else lower(cells, place, -n)
+  }
+}
+
+function lower(cells: Int32Array, place: number, n: number): void {
+  let held = Atomics.load(cells, place)
+  while (held > 0) {
+    const seen = Atomics.compareExchange(cells, place, held, Math.max(0, held - n))
+    if (seen === held) return
+    held = seen
+  }
 }
 
 /** The others are given back when a client leaves. */
@@ -113,14 +126,9 @@ export function untake(room: Room, taken: Places): void {
   told(room, taken)
 }
 
-/** The service has heard of them. What a dead lane had not told has been forgotten: nothing goes below zero. */
+/** The service has heard of them. */
 export function told({ cells }: Room, places: Places): void {
-  for (const place of places)
-    for (let held = Atomics.load(cells, place + UNTOLD); held > 0; ) {
-      const seen = Atomics.compareExchange(cells, place + UNTOLD, held, held - 1)
-      if (seen === held) break
-      held = seen
-    }
+  for (const place of places) lower(cells, place + UNTOLD, 1)
 }
 
 /** What lanes have taken of this line and the service has not heard of, and at most a little of others'. */

@@ -177,23 +177,23 @@ export function count(numbers: Map<string, number>, key: string, n: number): voi
   else numbers.delete(key)
 }
 
-/** `alone`: its lane has taken in the room what is counted from now on. */
-export function recount(limiter: Limiter, client: Client, alone = false): void {
+/** Who has decided that there is room: the service, the client's lane by itself, or a lane by the room of another process. */
+export type Decider = 'service' | 'lane' | 'former'
+
+/** `by` lane: it has taken in the room what is counted from now on, and gives it back. */
+export function recount(limiter: Limiter, client: Client, by: Decider = 'service'): void {
   const before = client.keys
   release(limiter, client)
   const keys = keysOf(limiter, client)
-  client.alone = keys.filter((key) => client.alone.includes(key) || (alone && !before.includes(key)))
+  client.alone = keys.filter((key) => client.alone.includes(key) || (by === 'lane' && !before.includes(key)))
   hold(limiter, client, keys)
 }
 
-/** What has been counted before there was the room. */
-export function fillRoom({ room, roomAhead, windows }: Limiter, now: number): void {
-  if (room === undefined) return
-  for (const [id, { seconds, counts }] of windows)
-    for (const [subject, { sum }] of counts) {
-      const place = placeIn(id, seconds, subject, now + roomAhead)
-      if (place >= 0) change(room, [place], sum)
-    }
+/** A window's count of a subject came from elsewhere, all of it: lanes see it, too. */
+export function fillRoom({ room, roomAhead, windows }: Limiter, id: string, subject: string, now: number): void {
+  const { seconds = 0, counts } = windows.get(id) ?? {}
+  const place = placeIn(id, seconds, subject, now + roomAhead)
+  if (room !== undefined && place >= 0) change(room, [place], counts?.get(subject)?.sum ?? 0)
 }
 
 /** Lanes ask about it from now on. */
@@ -266,15 +266,20 @@ export function addIn(limiter: Limiter, limit: Limit, subject: string, n: number
   return addTo(windowsOf(limiter, limit), subject, n, now)
 }
 
-/** Counts one more in every window of these lines; two lines may share one. `alone`: their lane has taken it in the room by itself. */
-export function countIn(limiter: Limiter, applied: readonly Applied[], now: number, alone = false): readonly Counted[] {
+/** Counts one more in every window of these lines; two lines may share one. `by` lane: it has taken it in the room. */
+export function countIn(
+  limiter: Limiter,
+  applied: readonly Applied[],
+  now: number,
+  by: Decider = 'service',
+): readonly Counted[] {
   const { room, roomAhead } = limiter
   const done: Counted[] = []
   for (const { limit, subject } of applied) {
     if (limit.rate.kind !== 'window') continue
     const windows = windowsOf(limiter, limit)
     if (done.some((one) => one.windows === windows && one.subject === subject)) continue
-    const place = alone || room === undefined ? -1 : placeInWindow({ limit, subject }, now + roomAhead)
+    const place = by === 'lane' || room === undefined ? -1 : placeInWindow({ limit, subject }, now + roomAhead)
     if (room !== undefined && place >= 0) change(room, [place], 1)
     done.push({ id: windowId(limit), windows, subject, part: addIn(limiter, limit, subject, 1, now), place })
   }

@@ -24,6 +24,8 @@ export interface LimitsService {
   readonly now: () => number
   /** For the runtime that takes over. */
   readonly kept: () => KeptLimiter
+  /** Nobody has taken over. */
+  readonly keepOn: () => void
   readonly takeOver: (from: {
     readonly limits: KeptLimiter
     readonly clock: number
@@ -54,8 +56,6 @@ export function createLimits(first: Limits, overrides: readonly KeptOverride[]):
   let secret: Uint8Array = randomBytes(32)
   // Windows of hosts with the same time begin together.
   let ahead = Date.now() - monotonic()
-  /** Another process may be about to count. */
-  let handing = false
   const clock = () => monotonic() + ahead
   const agree = () => {
     limiter.roomAhead = ofAllThreads() - clock()
@@ -69,10 +69,10 @@ export function createLimits(first: Limits, overrides: readonly KeptOverride[]):
     secret: () => secret,
     now: clock,
     kept: () => {
-      handing = true
       askAlways(room, true)
       return keptOf(limiter)
     },
+    keepOn: () => askAlways(room, false),
     takeOver(from) {
       ahead = from.clock - monotonic()
       secret = from.secret
@@ -80,11 +80,10 @@ export function createLimits(first: Limits, overrides: readonly KeptOverride[]):
       setRates(limiter, from.overrides)
       takeKept(limiter, from.limits)
       agree()
-      fillRoom(limiter, clock())
+      for (const [id, { counts }] of limiter.windows)
+        for (const subject of counts.keys()) fillRoom(limiter, id, subject, clock())
     },
     hear(lane, frames) {
-      if (handing) askAlways(room, false)
-      handing = false
       const now = clock()
       const answers: LimitsAnswer[] = []
       for (const frame of frames) {

@@ -9,6 +9,7 @@ import { type Audience, emit, log } from './audience.ts'
 import { batonOf, batonText, decode64, encode64, type FormerSays, laneKept, type ServingSays } from './baton.ts'
 import type { Certificates } from './certificates.ts'
 import { type Crew, liveLanes, ownLanes, startLane } from './crew.ts'
+import type { FleetService } from './fleet.ts'
 import type { Formers } from './former.ts'
 import { closeAll } from './leases.ts'
 import type { LimitsService } from './limits.ts'
@@ -27,6 +28,7 @@ export interface SuccessionParts {
   readonly audience: Audience
   readonly certificates: Certificates
   readonly limits: LimitsService
+  readonly fleet: FleetService
   readonly memory: () => Memory
   readonly store: Left
   readonly linesLost: () => number
@@ -284,7 +286,10 @@ async function keepOn(state: State, { message, errors }: NotTaken): Promise<void
   state.lastFailure = { at: Date.now(), message }
   state.outcomes.failed += 1
   state.stage = { at: 'serving' }
-  if (stage.at === 'handing') takeBack(parts.crew, stage.kept)
+  if (stage.at === 'handing') {
+    parts.limits.keepOn()
+    takeBack(parts.crew, stage.kept)
+  }
   tell(state, 'error', 'upgrade-failed', { message })
   if (stage.at === 'handing') await state.control?.reclaim()
   settle(state, err({ message, ...(errors === undefined ? {} : { errors }) }))
@@ -314,7 +319,7 @@ function retire(state: State, pid: number): void {
   emit(parts.audience, { at: Date.now(), topic: 'op', name: 'upgraded', data: { version, pid } })
   settle(state, ok({ version, pid, sessions, milliseconds }))
   state.control?.leave()
-  // Whoever has asked here before still hears of all.
+  // Questions that were asked here before are still answered.
   setTimeout(() => formers.forget(), LAST_WORDS_MILLISECONDS).unref()
   endWithLast(state)
 }
@@ -348,7 +353,7 @@ function obey({ parts: { crew } }: State, says: ServingSays): void {
 
 function take(state: State, text: string): void {
   const { parts } = state
-  const { audience, certificates, crew, limits, orders, publishing } = parts
+  const { audience, certificates, crew, fleet, limits, orders, publishing } = parts
   const baton = batonOf(text)
   const { memory } = recall({ ...parts.store, read: () => baton.state, putAside: () => '' })
   follow(orders, publishing, memory)
@@ -359,6 +364,7 @@ function take(state: State, text: string): void {
   state.inherited = baton.inherited
   audience.errors.goOn()
   limits.takeOver({ ...baton, overrides: memory.overrides })
+  fleet.takeOver(memory.seen)
   certificates.useTickets(baton.tickets)
   parts.formers.add(baton.lanes)
   state.taken()

@@ -7,7 +7,7 @@ import { createLaneLimits } from '../../src/lane/limits.ts'
 import type { FromLane } from '../../src/lane/messages.ts'
 import type { Reporter } from '../../src/lane/reporter.ts'
 import { LaneRoom } from '../../src/lane/room.ts'
-import type { LimitsVerdict } from '../../src/limits/frames.ts'
+import type { LimitsFrame, LimitsVerdict } from '../../src/limits/frames.ts'
 import { newRoom } from '../../src/limits/room.ts'
 import { stepClock } from '../support/clock.ts'
 import { until } from '../support/until.ts'
@@ -16,10 +16,14 @@ const advance = stepClock()
 
 function limitsOfLane() {
   const asked: number[] = []
+  const frames: LimitsFrame[] = []
   const said: string[] = []
   let alone = 0
   const tell = (message: FromLane) => {
-    for (const frame of 'limits' in message ? message.limits : []) asked.push(Number(frame[2]))
+    for (const frame of 'limits' in message ? message.limits : []) {
+      frames.push(frame)
+      asked.push(Number(frame[2]))
+    }
   }
   const reporter = { log: (level: string, event: string) => void said.push(`${level} ${event}`) }
   const counters = {
@@ -42,7 +46,7 @@ function limitsOfLane() {
     )
     return verdicts
   }
-  return { limits, ask, asked, said, alone: () => alone }
+  return { limits, ask, asked, frames, said, alone: () => alone }
 }
 
 const REFUSED: LimitsVerdict = { limit: 'few', text: 'too many sessions', inUse: false, retry: 10 }
@@ -71,4 +75,22 @@ void test('a lane without an answer lets in clients it knows nothing about, and 
   advance(51)
   await until('the lane to decide', () => later.length === 1)
   assert.deepEqual(later, [{ wait: 0 }])
+})
+
+void test('a lane tells the end of those that were asked about, whatever lines there are by then, and of nobody else', () => {
+  const { limits, ask, frames } = limitsOfLane()
+  ask('192.0.2.1')
+  limits.flush()
+  const [[, counted] = []] = frames
+  limits.tell(['ended', 77])
+  limits.tell(['ended', Number(counted)])
+  limits.tell(['ended', Number(counted)])
+  limits.flush()
+  assert.deepEqual(
+    frames.map(([tag, number]) => [tag, number]),
+    [
+      ['enter', counted],
+      ['ended', counted],
+    ],
+  )
 })

@@ -145,6 +145,14 @@ void describe('the limiter', () => {
     assert.equal(say(['login', 5, 5, who('192.0.2.1', 'ann'), '5']), 'ok')
   })
 
+  void it('a login that nobody asked about ends what counts before a login all the same', () => {
+    const { say } = talk('few address before-login 1\n')
+    assert.equal(say(['enter', 1, 1, who('192.0.2.1')]), 'ok')
+    assert.equal(say(['enter', 2, 2, who('192.0.2.1')]), 'few')
+    say(['passed', 1])
+    assert.equal(say(['enter', 2, 2, who('192.0.2.1')]), 'ok')
+  })
+
   void it('a line whose number changes goes on counting, and those who are here are counted by new lines', () => {
     const { limiter, say } = talk('m user messages 1/hour\n')
     say(['enter', 1, 1, who('192.0.2.1')])

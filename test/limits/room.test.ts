@@ -234,6 +234,24 @@ void describe('a lane far from every limit', () => {
     assert.equal(w.alone(), 4)
   })
 
+  void it('gives back no more than there is, and nothing of what a lane took in another process', () => {
+    const w = world('few address before-login 4\n')
+    assert.ok(w.enter('one', 1, '192.0.2.1'))
+    w.flush('one')
+    // The frame of its end is lost with the lane.
+    w.ended('one', 1)
+    w.die('one')
+    const { room, limiter } = w
+    receive(limiter, 'former', ['alone', 2, [], ['enter', 1, 0, who('192.0.2.1')]], w.now())
+    assert.equal(limiter.atOnce.get('address before-login 192.0.2.1'), 1)
+    laneDied(limiter, 'former')
+    assert.equal(limiter.atOnce.size, 0)
+    assert.deepEqual(
+      Array.from(room.cells).filter((cell) => cell !== 0),
+      [1],
+    )
+  })
+
   void it('asks about everything while another process may be counting', () => {
     const w = world('few address before-login 400\n')
     askAlways(w.room, true)
