@@ -49,7 +49,7 @@ interface Waiting {
 
 export type LaneFacts = Pick<LaneHandle, 'lane' | 'place' | 'boot' | 'generation' | 'began' | 'heard' | 'state'>
 
-/** Questions of this process have numbers that no other one gives: an answer may come to whoever serves by then. */
+/** Question numbers are unique to this process: after an upgrade, the answer to one may reach another runtime. */
 const FIRST_QUESTION = process.pid * 1_000_000 + 1
 
 export abstract class LaneTalk implements LaneHandle {

@@ -11,7 +11,7 @@ export function passwordHash(secret: Uint8Array, credentials: Uint8Array): strin
     .slice(0, 16)
 }
 
-/** Two numbers of 32 bits that stand for the words, for whoever has the secret. */
+/** Two 32-bit numbers that identify the words, and reveal nothing of them without the secret. */
 export function keyedNumbers(secret: Uint8Array, ...words: readonly string[]): readonly [number, number] {
   const digest = createHmac('sha256', secret).update(words.join('\0')).digest()
   return [digest.readInt32LE(0), digest.readInt32LE(4)]

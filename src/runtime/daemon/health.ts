@@ -110,7 +110,10 @@ async function helperCheck(runtime: Runtime): Promise<HealthCheck> {
   }
   if (isPrivileged(helper)) return check('ok', 'accept-helper answers, with the rights of root')
   if (helper.mode === 'unit')
-    return check('warning', "the socket of accept-helper is not root's: it runs every chain as whoever started it")
+    return check(
+      'warning',
+      "the socket of accept-helper is not root's: it runs every chain as the user that started it",
+    )
   if (helper.root) return check('failed', 'accept-helper has no rights of root, and cannot become the user who logs in')
   return check('warning', 'accept-helper runs every chain as the account of acceptd')
 }
